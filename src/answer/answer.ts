@@ -1,0 +1,45 @@
+import type { MetricName } from "#metric/catalogue.ts";
+import type { Trigger } from "#trigger/trigger.ts";
+
+/** Which ScaledObject asks. Both are empty in a call made by hand. */
+export interface WorkloadRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** One device's part in an answer. */
+export interface DeviceShare {
+  readonly node: string;
+  readonly uuid: string;
+  readonly index: number;
+  readonly ageMs: number;
+  /** The metric's own unit; absent when the device did not count. */
+  readonly value?: number;
+  /** Why it did not count. */
+  readonly reason?: string;
+}
+
+/** How a value came about: enough to check it by hand. */
+export interface Explanation {
+  readonly metric: MetricName;
+  readonly scope: Trigger["scope"];
+  /** One sentence: what was reduced, how, over which window. */
+  readonly rule: string;
+  readonly devices: readonly DeviceShare[];
+}
+
+/** The one number for a trigger now, and whether the workload is in use. */
+export interface Answer {
+  /** In the metric's unit: finite, never negative. */
+  readonly value: number;
+  readonly active: boolean;
+  readonly explanation: Explanation;
+}
+
+/** What `serve` asks. Both calls return at once: every value is in memory already. */
+export interface Answerer {
+  /** @throws {Fault} whenever the value cannot be known; never 0 instead. */
+  readonly now: (ref: WorkloadRef, trigger: Trigger) => Answer;
+  /** Runs `listener` whenever an answer may have changed; returns the way to stop it. */
+  readonly subscribe: (listener: () => void) => () => void;
+}

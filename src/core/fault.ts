@@ -1,0 +1,51 @@
+/** What each fault carries into logs; the key is its code. */
+export interface FaultFacts {
+  /** A trigger's metadata breaks the schema. */
+  "trigger-invalid": { readonly problems: readonly string[] };
+  /** A call came without the ScaledObject it is about. */
+  "ref-missing": { readonly method: string };
+  /** The trigger asks for something this process, as it was started, cannot see. */
+  "scope-unavailable": { readonly scope: string };
+  /** The devices have no such reading, and never will in their present mode. */
+  "metric-unsupported": { readonly metric: string; readonly devices: readonly string[] };
+  /** No device fits the trigger's selection. */
+  "device-unknown": { readonly asked: string; readonly known: readonly string[] };
+  /** Some readings that the answer needs are not there now. */
+  "data-missing": { readonly known: number; readonly missing: readonly string[] };
+  /** Nothing was read lately enough to be served. */
+  "data-stale": { readonly limitMs: number; readonly ageMs?: number };
+  /** A limit of `core/limits.ts` is reached. */
+  overloaded: { readonly limit: number };
+  /** The process is stopping. */
+  stopping: Readonly<Record<string, never>>;
+  /** The vendor's library is not on this machine, or cannot be loaded. */
+  "library-missing": { readonly paths: readonly string[] };
+  /** The vendor's library refuses; `fatal` when only a new container can help. */
+  "library-failed": {
+    readonly symbol: string;
+    readonly returnCode: number;
+    readonly fatal: boolean;
+  };
+  /** A file that the user named cannot be used. */
+  "file-invalid": { readonly path: string; readonly problems: readonly string[] };
+  /** The command line breaks a rule. */
+  "usage-invalid": { readonly problems: readonly string[] };
+}
+export type FaultCode = keyof FaultFacts;
+
+type FaultArgs = {
+  [Code in FaultCode]: [code: Code, message: string, facts: FaultFacts[Code], cause?: unknown];
+}[FaultCode];
+
+/** A failure the world can cause and the caller is told of. A bug throws from `assert` instead. */
+export class Fault extends Error {
+  override readonly name = "Fault";
+  readonly code: FaultCode;
+  readonly facts: FaultFacts[FaultCode];
+
+  constructor(...[code, message, facts, cause]: FaultArgs) {
+    super(message, { cause });
+    this.code = code;
+    this.facts = facts;
+  }
+}

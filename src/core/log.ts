@@ -1,0 +1,55 @@
+import type { Clock } from "./clock.ts";
+import { logRepeatMs } from "./limits.ts";
+
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof logLevels)[number];
+export const logFormats = ["json", "text"] as const;
+export type LogFormat = (typeof logFormats)[number];
+
+export type Facts = Readonly<
+  Record<string, string | number | boolean | readonly string[] | undefined>
+>;
+/** `event` is a fixed phrase that a query can match; facts carry their units in their names. */
+export type Log = (level: LogLevel, event: string, facts?: Facts) => void;
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  readonly write: (line: string) => void;
+  readonly clock: Clock;
+}
+
+/**
+ * One line an entry. The same event with the same facts is written once in `logRepeatMs`, and the
+ * line that follows says how many were held back, so that a storm of bad calls cannot fill a disk.
+ */
+export function lineLog({ level: least, format, write, clock }: LogOptions): Log {
+  const held = new Map<string, { untilMs: number; suppressed: number }>();
+  return (level, event, facts = {}) => {
+    if (logLevels.indexOf(level) < logLevels.indexOf(least)) return;
+    const nowMs = clock.monotonicMs();
+    const key = `${level} ${event} ${JSON.stringify(facts)}`;
+    const earlier = held.get(key);
+    if (earlier !== undefined && nowMs < earlier.untilMs) {
+      earlier.suppressed += 1;
+      return;
+    }
+    for (const [known, { untilMs }] of held) if (untilMs <= nowMs) held.delete(known);
+    held.set(key, { untilMs: nowMs + logRepeatMs, suppressed: 0 });
+    const suppressed = earlier?.suppressed ? { suppressed: earlier.suppressed } : {};
+    const entry = { ...facts, ...suppressed };
+    const at = new Date(clock.wallMs()).toISOString();
+    write(
+      format === "json"
+        ? `${JSON.stringify({ at, level, event, ...entry })}\n`
+        : `${at} ${level.toUpperCase().padEnd(5)} ${event}${textFacts(entry)}\n`,
+    );
+  };
+}
+
+function textFacts(facts: Facts): string {
+  return Object.entries(facts)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}=${typeof value === "string" ? JSON.stringify(value) : value}`)
+    .join("");
+}

@@ -1,0 +1,29 @@
+import type { Absences, Readings } from "./reading.ts";
+
+export interface DeviceIdentity {
+  /** The vendor's stable id (`GPU-…`); the only one that survives a reboot. */
+  readonly uuid: string;
+  /** Position in the driver's list now; it may change when a device comes or goes. */
+  readonly index: number;
+  readonly vendor: string;
+  /** The vendor's product name. */
+  readonly model: string;
+  /** `/dev/nvidia<minor>`; not the index. */
+  readonly minor?: number;
+  /** `0000:3b:00.0`, as sysfs writes it. */
+  readonly pciBusId?: string;
+  /** The whole GPU that a slice (MIG) is part of. */
+  readonly parentUuid?: string;
+}
+
+/** `reason` is for people: what the driver said, and what to do. */
+export type DeviceHealth =
+  | { readonly state: "ok" }
+  | { readonly state: "lost" | "reset-required" | "failing"; readonly reason: string };
+
+/** One device at one instant. Every reading is either in `readings` or in `absences`. */
+export interface DeviceSample extends DeviceIdentity {
+  readonly health: DeviceHealth;
+  readonly readings: Readings;
+  readonly absences: Absences;
+}
