@@ -1,0 +1,159 @@
+/**
+ * What the process says of itself to Prometheus.
+ *
+ * @module
+ */
+import { Counter, Histogram, Registry } from "prom-client";
+import type { Clock } from "#core/clock.ts";
+import type { DeviceSample } from "#metric/sample.ts";
+import { gauge, registerDeviceMetrics } from "./device-metrics.ts";
+
+const prefix = "keda_gpu_scaler_";
+/** Answers take under a millisecond; the last buckets are for a process in trouble. */
+const rpcBucketsSeconds = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1];
+/** A pass over 8 devices takes milliseconds; a driver in trouble blocks for up to 45 s. */
+const collectionBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 45];
+const lagIntervalMs = 500;
+
+export interface MetricsOptions {
+  readonly clock: Clock;
+  readonly version: string;
+  readonly revision: string;
+  /** Devices of this node with a fresh sample; empty while there is none. */
+  readonly devices: () => readonly DeviceSample[];
+  /** Whether the newest sample is fresh enough to answer with. */
+  readonly fresh: () => boolean;
+  readonly open: () => { readonly streams: number; readonly connections: number };
+}
+
+export interface Metrics {
+  /** Prometheus text 0.0.4. */
+  readonly text: () => Promise<string>;
+  readonly contentType: string;
+  readonly collection: (durationMs: number) => void;
+  readonly collectionFailed: () => void;
+  readonly rpc: (call: { method: string; code: string; durationMs: number }) => void;
+  readonly stop: () => void;
+}
+
+export function processMetrics(options: MetricsOptions): Metrics {
+  const { clock, version, revision, devices, fresh, open } = options;
+  const registry = new Registry();
+  const registers = [registry];
+
+  const collections = new Counter({
+    name: `${prefix}collections_total`,
+    help: "Passes over the devices that gave readings",
+    registers,
+  });
+  const collectionErrors = new Counter({
+    name: `${prefix}collection_errors_total`,
+    help: "Passes over the devices that failed as a whole",
+    registers,
+  });
+  const collectionSeconds = new Histogram({
+    name: `${prefix}collection_duration_seconds`,
+    help: "Time of one pass over the devices",
+    buckets: collectionBucketsSeconds,
+    registers,
+  });
+  const requests = new Counter({
+    name: `${prefix}scaler_requests_total`,
+    help: "Calls answered, by method and gRPC code",
+    labelNames: ["method", "code"],
+    registers,
+  });
+  const requestErrors = new Counter({
+    name: `${prefix}scaler_request_errors_total`,
+    help: "Calls answered with another code than ok, by method and gRPC code",
+    labelNames: ["method", "code"],
+    registers,
+  });
+  const requestSeconds = new Histogram({
+    name: `${prefix}scaler_request_duration_seconds`,
+    help: "Time from a unary call's start to its answer; a stream's whole life",
+    labelNames: ["method"],
+    buckets: rpcBucketsSeconds,
+    registers,
+  });
+
+  registerDeviceMetrics(registry, prefix, devices);
+  gauge(
+    registry,
+    `${prefix}data_fresh`,
+    "1 while the newest sample may be answered with",
+    [],
+    (set) => set({}, fresh() ? 1 : 0),
+  );
+  gauge(registry, `${prefix}streams`, "Streams open now", [], (set) => set({}, open().streams));
+  gauge(registry, `${prefix}connections`, "Connections open now", [], (set) =>
+    set({}, open().connections),
+  );
+  gauge(
+    registry,
+    `${prefix}build_info`,
+    "1, with the build",
+    ["version", "revision", "bun"],
+    (set) => set({ version, revision, bun: process.versions.bun ?? "none" }, 1),
+  );
+  const stopLag = registerProcess(registry, clock);
+
+  return {
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+    collection: (durationMs) => {
+      collections.inc();
+      collectionSeconds.observe(durationMs / 1000);
+    },
+    collectionFailed: () => collectionErrors.inc(),
+    rpc: ({ method, code, durationMs }) => {
+      requests.inc({ method, code });
+      if (code !== "ok") requestErrors.inc({ method, code });
+      requestSeconds.observe({ method }, durationMs / 1000);
+    },
+    stop: stopLag,
+  };
+}
+
+/** Memory, CPU and event-loop lag, under the names that every Prometheus client uses. */
+function registerProcess(registry: Registry, clock: Clock): () => void {
+  const startedSeconds = clock.wallMs() / 1000 - process.uptime();
+  gauge(registry, "process_start_time_seconds", "Start of the process, in Unix time", [], (set) =>
+    set({}, startedSeconds),
+  );
+  gauge(registry, "process_resident_memory_bytes", "Resident memory", [], (set) =>
+    set({}, process.memoryUsage.rss()),
+  );
+  gauge(registry, "process_cpu_seconds_total", "CPU time, user and system", [], (set) => {
+    const { user, system } = process.cpuUsage();
+    set({}, (user + system) / 1e6);
+  });
+
+  let lagMs = 0;
+  let lagMsMax = 0;
+  let dueMs = clock.monotonicMs() + lagIntervalMs;
+  const stop = clock.every(lagIntervalMs, () => {
+    const nowMs = clock.monotonicMs();
+    lagMs = Math.max(0, nowMs - dueMs);
+    lagMsMax = Math.max(lagMsMax, lagMs);
+    dueMs = nowMs + lagIntervalMs;
+  });
+  gauge(
+    registry,
+    `${prefix}event_loop_lag_seconds`,
+    "How late the last timer ran on the main thread",
+    [],
+    (set) => set({}, lagMs / 1000),
+  );
+  gauge(
+    registry,
+    `${prefix}event_loop_lag_seconds_max`,
+    "How late the latest timer ran since the last scrape",
+    [],
+    (set) => {
+      set({}, lagMsMax / 1000);
+      lagMsMax = 0;
+    },
+  );
+  return stop;
+}
