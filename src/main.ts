@@ -1,3 +1,28 @@
-console.log(BUILD_VERSION, BUILD_REVISION);
-declare const BUILD_VERSION: string;
-declare const BUILD_REVISION: string;
+/** The only place that reads arguments, the environment, the clock and signals. */
+import { hostname } from "node:os";
+import { run } from "#cli/run.ts";
+import { systemClock } from "#core/clock.ts";
+
+/** Set by the build; `bun run` has neither. */
+declare const BUILD_VERSION: string | undefined;
+declare const BUILD_REVISION: string | undefined;
+
+const stopSignal = new Promise<string>((resolve) => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal));
+});
+
+process.exit(
+  await run(process.argv.slice(2), {
+    clock: systemClock(),
+    version: typeof BUILD_VERSION === "string" ? BUILD_VERSION : "development",
+    revision: typeof BUILD_REVISION === "string" ? BUILD_REVISION : "unknown",
+    hostname: hostname(),
+    stdout: (text) => {
+      process.stdout.write(text);
+    },
+    stderr: (text) => {
+      process.stderr.write(text);
+    },
+    stopSignal,
+  }),
+);

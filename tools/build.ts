@@ -38,6 +38,8 @@ export function build({ arch, outfile }: Target): void {
     "--compile",
     "--minify",
     "--bytecode",
+    // As CommonJS the bundler would write the build machine's path into the binary.
+    "--format=esm",
     // The binary must not read files of the directory that it happens to be started in.
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",

@@ -11,6 +11,7 @@ const report = join(root, "dist", "test-report.xml");
 const checks = [
   ["protocol files", "buf", "lint"],
   ["generated code", process.execPath, "tools/gen.ts", "--check"],
+  ["generated reference", process.execPath, "tools/reference.ts", "--check"],
   ["format, lint and room rules", "biome", "ci", "--error-on-warnings", "."],
   ["types", "tsc"],
   ["dead code", "knip"],

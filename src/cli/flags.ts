@@ -140,7 +140,10 @@ export function parseFlags<F extends Flags>(command: string, flags: F, args: str
     if (token.kind !== "option")
       throw usage(command, `unexpected argument ${JSON.stringify(args[token.index] ?? "--")}`);
     const flag = flags[token.name];
-    if (flag === undefined) throw usage(command, unknownFlag(token.rawName, Object.keys(flags)));
+    if (flag === undefined) {
+      const allowed = Object.keys(flags).map((name) => `--${name}`);
+      throw usage(command, notKnown("flag", token.rawName, allowed));
+    }
     if (texts.has(token.name)) throw usage(command, `--${token.name} is given twice`);
     if (token.value === undefined)
       throw usage(command, `--${token.name} ${flag.rule}, got nothing`);
@@ -157,10 +160,11 @@ export function parseFlags<F extends Flags>(command: string, flags: F, args: str
   ) as Parsed<F>;
 }
 
-function unknownFlag(rawName: string, names: readonly string[]): string {
-  const near = closest(rawName.replace(/^-+/, ""), names);
-  const hint = near === undefined ? "" : `; did you mean --${near}?`;
-  return `unknown flag ${rawName}${hint} Allowed: ${names.map((name) => `--${name}`).join(" ")}`;
+/** Says that a word is not one of those allowed, which they are, and which was probably meant. */
+export function notKnown(what: string, word: string, allowed: readonly string[]): string {
+  const near = closest(word, allowed);
+  const hint = near === undefined ? "" : `did you mean ${near}? `;
+  return `unknown ${what} ${word}; ${hint}allowed: ${allowed.join(" ")}`;
 }
 
 function usage(command: string, problem: string): Fault {

@@ -5,9 +5,10 @@
  *
  * @module
  */
-import { Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { Readings } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
+import { gauge } from "./read-metric.ts";
 
 interface DeviceGauge {
   readonly name: string;
@@ -190,28 +191,4 @@ export function registerDeviceMetrics(
           if (reason !== "unsupported") set({ ...labelsOf(device), reading, reason }, 1);
     },
   );
-}
-
-type Set = (labels: Record<string, string>, value: number) => void;
-
-/** A gauge whose series are exactly those that `collect` sets: what is gone leaves no trace. */
-export function gauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  labels: readonly string[],
-  collect: (set: Set) => void,
-): void {
-  const created = new Gauge({
-    name,
-    help,
-    labelNames: [...labels],
-    registers: [registry],
-    collect: () => {
-      created.reset();
-      // `reset` of a gauge without labels leaves a 0, which would be a value nobody read.
-      if (labels.length === 0) created.remove();
-      collect((values, value) => created.set(values, value));
-    },
-  });
 }

@@ -6,7 +6,8 @@
 import { Counter, Histogram, Registry } from "prom-client";
 import type { Clock } from "#core/clock.ts";
 import type { DeviceSample } from "#metric/sample.ts";
-import { gauge, registerDeviceMetrics } from "./device-metrics.ts";
+import { registerDeviceMetrics } from "./device-metrics.ts";
+import { counter, gauge } from "./read-metric.ts";
 
 const prefix = "keda_gpu_scaler_";
 /** Answers take under a millisecond; the last buckets are for a process in trouble. */
@@ -23,6 +24,12 @@ export interface MetricsOptions {
   readonly devices: () => readonly DeviceSample[];
   /** Whether the newest sample is fresh enough to answer with. */
   readonly fresh: () => boolean;
+  /** Passes of the sampler since the start. */
+  readonly sampling: () => {
+    readonly collections: number;
+    readonly faults: number;
+    readonly skipped: number;
+  };
   readonly open: () => { readonly streams: number; readonly connections: number };
 }
 
@@ -31,26 +38,15 @@ export interface Metrics {
   readonly text: () => Promise<string>;
   readonly contentType: string;
   readonly collection: (durationMs: number) => void;
-  readonly collectionFailed: () => void;
   readonly rpc: (call: { method: string; code: string; durationMs: number }) => void;
   readonly stop: () => void;
 }
 
 export function processMetrics(options: MetricsOptions): Metrics {
-  const { clock, version, revision, devices, fresh, open } = options;
+  const { clock, version, revision, devices, fresh, sampling, open } = options;
   const registry = new Registry();
   const registers = [registry];
 
-  const collections = new Counter({
-    name: `${prefix}collections_total`,
-    help: "Passes over the devices that gave readings",
-    registers,
-  });
-  const collectionErrors = new Counter({
-    name: `${prefix}collection_errors_total`,
-    help: "Passes over the devices that failed as a whole",
-    registers,
-  });
   const collectionSeconds = new Histogram({
     name: `${prefix}collection_duration_seconds`,
     help: "Time of one pass over the devices",
@@ -78,6 +74,24 @@ export function processMetrics(options: MetricsOptions): Metrics {
   });
 
   registerDeviceMetrics(registry, prefix, devices);
+  counter(
+    registry,
+    `${prefix}collections_total`,
+    "Passes over the devices that gave readings",
+    () => sampling().collections,
+  );
+  counter(
+    registry,
+    `${prefix}collection_errors_total`,
+    "Passes over the devices that failed as a whole",
+    () => sampling().faults,
+  );
+  counter(
+    registry,
+    `${prefix}collections_skipped_total`,
+    "Samples left out because a pass took longer than the interval",
+    () => sampling().skipped,
+  );
   gauge(
     registry,
     `${prefix}data_fresh`,
@@ -102,13 +116,11 @@ export function processMetrics(options: MetricsOptions): Metrics {
     text: () => registry.metrics(),
     contentType: registry.contentType,
     collection: (durationMs) => {
-      collections.inc();
       collectionSeconds.observe(durationMs / 1000);
     },
-    collectionFailed: () => collectionErrors.inc(),
     rpc: ({ method, code, durationMs }) => {
       requests.inc({ method, code });
-      if (code !== "ok") requestErrors.inc({ method, code });
+      if (code !== "OK") requestErrors.inc({ method, code });
       requestSeconds.observe({ method }, durationMs / 1000);
     },
     stop: stopLag,
@@ -124,9 +136,9 @@ function registerProcess(registry: Registry, clock: Clock): () => void {
   gauge(registry, "process_resident_memory_bytes", "Resident memory", [], (set) =>
     set({}, process.memoryUsage.rss()),
   );
-  gauge(registry, "process_cpu_seconds_total", "CPU time, user and system", [], (set) => {
+  counter(registry, "process_cpu_seconds_total", "CPU time, user and system", () => {
     const { user, system } = process.cpuUsage();
-    set({}, (user + system) / 1e6);
+    return (user + system) / 1e6;
   });
 
   let lagMs = 0;
