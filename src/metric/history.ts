@@ -73,16 +73,25 @@ export function history(): History {
 
 /** Joins the neighbours that are shortest for their age. */
 function joinLeast(slices: Slice[], nowMs: number): void {
-  let least = { at: 0, cost: Number.POSITIVE_INFINITY };
-  for (const [at, slice] of slices.entries()) {
-    const next = slices[at + 1];
-    if (next === undefined) break;
-    const cost = (next.endMs - slice.startMs) / (nowMs - slice.startMs);
-    if (cost < least.cost) least = { at, cost };
+  let leastAt = 1;
+  let leastCost = Number.POSITIVE_INFINITY;
+  let earlier: Slice | undefined;
+  let at = 0;
+  // Runs for every sample of every device, so it makes nothing.
+  for (const slice of slices) {
+    if (earlier !== undefined) {
+      const cost = (slice.endMs - earlier.startMs) / (nowMs - earlier.startMs);
+      if (cost < leastCost) {
+        leastCost = cost;
+        leastAt = at;
+      }
+    }
+    earlier = slice;
+    at += 1;
   }
-  const [first, second] = slices.slice(least.at, least.at + 2);
+  const [first, second] = [slices[leastAt - 1], slices[leastAt]];
   if (first === undefined || second === undefined) return;
-  slices.splice(least.at, 2, {
+  slices.splice(leastAt - 1, 2, {
     startMs: first.startMs,
     endMs: second.endMs,
     coveredMs: first.coveredMs + second.coveredMs,
