@@ -17,8 +17,10 @@ interface MetricBase {
 }
 export interface DeviceMetric extends MetricBase {
   readonly source: "device";
-  /** The readings it is made of: absent as soon as one of them is. */
+  /** The readings it is made of: absent as soon as one of them, and its stand-in, is. */
   readonly needs: readonly ReadingName[];
+  /** What is taken where a needed reading is absent. */
+  readonly standIns?: { readonly [Name in ReadingName]?: ReadingName };
   readonly of: (readings: Readings) => number | undefined;
   readonly instead: readonly string[];
 }
@@ -27,6 +29,7 @@ export interface EngineMetric extends MetricBase {
 }
 
 const bytesPerMib = 1024 * 1024;
+const instantForAverage = { powerAverageMilliwatts: "powerInstantMilliwatts" } as const;
 
 function single(
   need: ReadingName,
@@ -99,6 +102,7 @@ export const metrics = {
     help: "Board power, averaged by the driver where it can, otherwise instantaneous",
     source: "device",
     needs: ["powerAverageMilliwatts"],
+    standIns: instantForAverage,
     of: ({ powerAverageMilliwatts, powerInstantMilliwatts }) => {
       const milliwatts = powerAverageMilliwatts ?? powerInstantMilliwatts;
       return milliwatts === undefined ? undefined : milliwatts / 1000;
@@ -111,6 +115,7 @@ export const metrics = {
     help: "Board power, of the limit in force",
     source: "device",
     needs: ["powerAverageMilliwatts", "powerLimitMilliwatts"],
+    standIns: instantForAverage,
     of: ({ powerAverageMilliwatts, powerInstantMilliwatts, powerLimitMilliwatts }) => {
       const milliwatts = powerAverageMilliwatts ?? powerInstantMilliwatts;
       return milliwatts === undefined || powerLimitMilliwatts === undefined

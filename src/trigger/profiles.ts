@@ -33,3 +33,9 @@ function profile(
 ): Profile {
   return { metric, target, activationThreshold, scalesToZero };
 }
+
+export const profileNames = Object.keys(profiles) as ProfileName[];
+
+export function profileOf(name: ProfileName): Profile {
+  return profiles[name];
+}

@@ -1,0 +1,118 @@
+/**
+ * Every metadata key of a trigger: the one table that the parser, its messages and documents use.
+ *
+ * @module
+ */
+import { windowSecondsMax } from "#core/limits.ts";
+import { metricNames } from "#metric/catalogue.ts";
+import { reducerNames } from "#metric/reduce.ts";
+import { profileNames } from "./profiles.ts";
+import {
+  anyText,
+  choice,
+  decimal,
+  domainName,
+  httpUrl,
+  integer,
+  labelName,
+  labelSelector,
+  type Rule,
+  urlPath,
+} from "./rules.ts";
+
+export const scopes = ["workload", "node", "cluster"] as const;
+export const replicaReducers = ["sum", "avg", "max", "p95"] as const;
+
+/** KEDA counts in thousandths and writes "%.3f": a smaller target would become 0. */
+const targetLeast = 0.001;
+/** Its thousandfold still fits KEDA's int64, and it is exact as a double. */
+const numberMost = 1_000_000_000_000;
+
+interface TriggerKey<Value> extends Rule<Value> {
+  /** In words where it is not one value. */
+  readonly default: string;
+  readonly help: string;
+}
+
+function key<Value>(rule: Rule<Value>, normal: string, help: string): TriggerKey<Value> {
+  return { ...rule, default: normal, help };
+}
+
+export const triggerKeys = {
+  profile: key(choice(profileNames), "none", "A set of defaults for a kind of workload"),
+  metricType: key(choice(metricNames), "gpu_utilization", "What to scale on"),
+  targetValue: key(
+    decimal(targetLeast, numberMost),
+    "80, or the profile's",
+    "What each replica should have, in the metric's unit",
+  ),
+  targetGpuUtilization: key(
+    decimal(targetLeast, numberMost),
+    "none",
+    "Short for metricType gpu_utilization with this targetValue",
+  ),
+  targetMemoryUtilization: key(
+    decimal(targetLeast, numberMost),
+    "none",
+    "Short for metricType memory_used_percent with this targetValue",
+  ),
+  activationThreshold: key(
+    decimal(0, numberMost),
+    "0, or the profile's",
+    "Above this the workload is in use and kept from zero replicas",
+  ),
+  activationMetricType: key(
+    choice(metricNames),
+    "metricType",
+    "What is compared with activationThreshold",
+  ),
+  gpuIndex: key(integer(-1, 65_535), "-1", "Only devices with this index on their node; -1: all"),
+  aggregation: key(choice(reducerNames), "max", "How the devices of one replica become one value"),
+  replicaAggregation: key(
+    choice(replicaReducers),
+    "sum, or avg under metricType Value of the ScaledObject",
+    "How the replicas become one value; in scope workload",
+  ),
+  scope: key(
+    choice(scopes),
+    "workload where there is a Kubernetes API, node elsewhere",
+    "Whose devices count: the workload's, one node's, or the cluster's",
+  ),
+  windowSeconds: key(integer(0, windowSecondsMax), "0", "Mean over this time; 0: the newest value"),
+  pollIntervalSeconds: key(integer(1, 3600), "10", "How often a push stream repeats itself"),
+  metricName: key(
+    labelName,
+    "gpu- and the metric with - for _",
+    "The name under which KEDA registers the metric",
+  ),
+  podSelector: key(
+    labelSelector,
+    "the scale target's own",
+    "Which pods are the workload; in scope workload",
+  ),
+  container: key(labelName, "all", "Only devices that this container holds; in scope workload"),
+  node: key(domainName, "this node", "Whose devices count in scope node"),
+  engine: key(labelName, "detected", "Which inference engine the pods run"),
+  enginePort: key(integer(1, 65_535), "the engine's own", "Where the pods serve engine metrics"),
+  enginePath: key(urlPath, "the engine's own", "Where the pods serve engine metrics"),
+  vllmEndpoint: key(httpUrl, "none", "A vLLM to read in place of the pods"),
+  tritonEndpoint: key(httpUrl, "none", "A Triton to read in place of the pods"),
+  endpoint: key(httpUrl, "none", "An engine or gateway to read in place of the pods"),
+  scalerAddress: key(anyText, "none", "For KEDA itself"),
+  enableTLS: key(anyText, "none", "For KEDA itself"),
+  unsafeSsl: key(anyText, "none", "For KEDA itself"),
+  caCert: key(anyText, "none", "For KEDA itself"),
+  tlsCertFile: key(anyText, "none", "For KEDA itself"),
+  tlsClientCert: key(anyText, "none", "For KEDA itself"),
+  tlsClientKey: key(anyText, "none", "For KEDA itself"),
+} as const satisfies Record<string, TriggerKey<unknown>>;
+
+export type TriggerKeyName = keyof typeof triggerKeys;
+export const triggerKeyNames = Object.keys(triggerKeys) as TriggerKeyName[];
+
+/** What metadata may say, once each value has kept its own rule. */
+export type TriggerValues = {
+  readonly [Name in TriggerKeyName]?: (typeof triggerKeys)[Name] extends Rule<infer Value>
+    ? Value
+    : never;
+};

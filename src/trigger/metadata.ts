@@ -1,0 +1,95 @@
+import { closest, distance } from "fastest-levenshtein";
+import * as v from "valibot";
+import { metadataKeysMax, metadataValueBytesMax } from "#core/limits.ts";
+import { type TriggerKeyName, type TriggerValues, triggerKeyNames, triggerKeys } from "./keys.ts";
+import { isWithinBytes, type Rule } from "./rules.ts";
+
+/** Longer text is cut in messages, which travel as an HTTP header. */
+const shownCharactersMax = 60;
+const fromEnv = "FromEnv";
+
+/** What each key says by itself; rules that cross keys come after. */
+export interface Parsed {
+  readonly values: TriggerValues;
+  /** Whether the key was given, with a good value or a bad one. */
+  readonly isGiven: (name: TriggerKeyName) => boolean;
+  readonly problems: readonly string[];
+}
+
+/**
+ * Checks each key on its own.
+ *
+ * KEDA sends `fooFromEnv` under that name with the text it resolved, so it means `foo`.
+ *
+ * @param metadata `scalerMetadata` as KEDA sends it: text to text.
+ */
+export function parseMetadata(metadata: Readonly<Record<string, string>>): Parsed {
+  const entries = Object.entries(metadata);
+  const values: { [Name in TriggerKeyName]?: unknown } = {};
+  const givenAs = new Map<TriggerKeyName, string>();
+  const problems: string[] = [];
+  const isGiven = (name: TriggerKeyName) => givenAs.has(name);
+
+  if (entries.length > metadataKeysMax) {
+    // Nobody wrote these by hand, and a message as long as they are helps nobody.
+    problems.push(`metadata: must have at most ${metadataKeysMax} keys, got ${entries.length}`);
+    return { values: {}, isGiven, problems };
+  }
+  for (const [key, text] of entries) {
+    const name = keyName(key);
+    if (name === undefined) {
+      problems.push(`${shown(key)}: unknown key${didYouMean(key, triggerKeyNames)}`);
+      continue;
+    }
+    const earlier = givenAs.get(name);
+    if (earlier !== undefined) {
+      problems.push(`${key}: must not be given beside ${earlier}, which means the same`);
+      continue;
+    }
+    givenAs.set(name, key);
+    const problem = keep(values, name, text);
+    if (problem !== undefined) problems.push(`${key}: ${problem}`);
+  }
+  return { values: values as TriggerValues, isGiven, problems };
+}
+
+function keyName(key: string): TriggerKeyName | undefined {
+  const plain = key.endsWith(fromEnv) ? key.slice(0, -fromEnv.length) : key;
+  // `in` would find `constructor`.
+  return Object.hasOwn(triggerKeys, plain) ? (plain as TriggerKeyName) : undefined;
+}
+
+function keep(
+  values: { [Name in TriggerKeyName]?: unknown },
+  name: TriggerKeyName,
+  text: string,
+): string | undefined {
+  if (!isWithinBytes(text))
+    return `must have at most ${metadataValueBytesMax} bytes, got ${Buffer.byteLength(text)}`;
+  const { schema, rule, choices = [] }: Rule<unknown> = triggerKeys[name];
+  const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
+  if (!parsed.success) return `must be ${rule}, got ${shown(text)}${didYouMean(text, choices)}`;
+  values[name] = parsed.output;
+  return undefined;
+}
+
+/** Text as a message may carry it: quoted, escaped and short. */
+export function shown(text: string): string {
+  const cut = text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
+  return JSON.stringify(cut);
+}
+
+function didYouMean(text: string, names: readonly string[]): string {
+  const [first] = names;
+  if (first === undefined || text.length > shownCharactersMax) return "";
+  const folded = new Map(names.map((name) => [name.toLowerCase(), name]));
+  const asked = text.trim().toLowerCase().replaceAll(/[- ]/g, "_");
+  const plain = text.trim().toLowerCase();
+  const candidates = [...folded.keys()];
+  const near = [asked, plain]
+    .map((spelling) => ({ spelling, found: closest(spelling, candidates) }))
+    .map(({ spelling, found }) => ({ found, edits: distance(spelling, found) }))
+    .toSorted((one, other) => one.edits - other.edits)[0];
+  if (near === undefined || near.edits > Math.max(2, near.found.length / 3)) return "";
+  return `; did you mean ${folded.get(near.found)}?`;
+}

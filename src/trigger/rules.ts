@@ -1,0 +1,118 @@
+/**
+ * The kinds of value that metadata may hold: each a schema beside its rule in words.
+ *
+ * The words are what a message and the reference document say, so a schema only decides; it never
+ * phrases. Numbers are decimal text alone: `Number("")` is 0 and `Number("NaN")` is a number.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { metadataValueBytesMax } from "#core/limits.ts";
+
+/** A kind of value: `rule` completes the sentence "must be …". */
+export interface Rule<Value> {
+  readonly rule: string;
+  readonly schema: v.GenericSchema<string, Value>;
+  /** What can be chosen, for "did you mean". */
+  readonly choices?: readonly string[];
+}
+
+/** Text that is not looked into. */
+export const anyText: Rule<string> = { rule: "any text", schema: v.string() };
+
+export function decimal(least: number, most: number): Rule<number> {
+  return {
+    rule: `a decimal number from ${least} to ${most}`,
+    schema: number(/^-?\d+(\.\d+)?$/, least, most),
+  };
+}
+
+export function integer(least: number, most: number): Rule<number> {
+  return { rule: `an integer from ${least} to ${most}`, schema: number(/^-?\d+$/, least, most) };
+}
+
+function number(pattern: RegExp, least: number, most: number): Rule<number>["schema"] {
+  return v.pipe(
+    v.string(),
+    v.regex(pattern),
+    v.transform((digits) => Number(digits) + 0), // -0 becomes 0
+    v.minValue(least),
+    v.maxValue(most),
+  );
+}
+
+export function choice<const Name extends string>(choices: readonly Name[]): Rule<Name> {
+  return {
+    rule: `one of ${choices.join(", ")}`,
+    schema: v.pipe(v.string(), v.picklist(choices)),
+    choices,
+  };
+}
+
+const dnsLabel = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?";
+
+/** A name that Kubernetes gives to containers, and a path segment of the metrics API takes. */
+export const labelName: Rule<string> = {
+  rule: "1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends",
+  schema: v.pipe(v.string(), v.regex(new RegExp(`^${dnsLabel}$`))),
+};
+
+/** A name that Kubernetes gives to nodes. */
+export const domainName: Rule<string> = {
+  rule: "a DNS name: labels of a-z, 0-9 and - joined by dots, at most 253 characters",
+  schema: v.pipe(
+    v.string(),
+    v.maxLength(253),
+    v.regex(new RegExp(`^${dnsLabel}(?:\\.${dnsLabel})*$`)),
+  ),
+};
+
+export const httpUrl: Rule<string> = {
+  rule: "an http or https URL without user, password and fragment",
+  schema: v.pipe(v.string(), v.regex(/^https?:\/\/[!-~]+$/i), v.check(isPlainUrl)),
+};
+
+function isPlainUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && url.username === "" && url.password === "" && !text.includes("#");
+}
+
+export const urlPath: Rule<string> = {
+  rule: "a URL path that starts with / and has no spaces and no fragment",
+  schema: v.pipe(v.string(), v.regex(/^\/(?!\/)[!-"$-~]*$/)),
+};
+
+const labelText = "[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+const labelKey = `(?:(?=[^/]{1,253}/)${dnsLabel}(?:\\.${dnsLabel})*/)?${labelText}`;
+const labelValue = `(?:${labelText})?`;
+const valueList = `\\(\\s*${labelValue}(?:\\s*,\\s*${labelValue})*\\s*\\)`;
+const requirement = [
+  `!\\s*${labelKey}`,
+  labelKey,
+  `${labelKey}\\s*(?:=|==|!=)\\s*${labelValue}`,
+  `${labelKey}\\s*[<>]\\s*\\d+`,
+  `${labelKey}\\s+(?:in|notin)\\s*${valueList}`,
+]
+  .map((form) => `(?:\\s*${form}\\s*)`)
+  .join("|");
+const requirementPattern = new RegExp(`^(?:${requirement})$`);
+
+/**
+ * A label selector in the API server's own grammar; kept as text, for the API server reads it.
+ *
+ * Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels
+ */
+export const labelSelector: Rule<string> = {
+  rule: 'a label selector, such as "app=llm,tier in (web,batch),!canary"',
+  schema: v.pipe(v.string(), v.check(isLabelSelector)),
+};
+
+function isLabelSelector(text: string): boolean {
+  // A comma inside parentheses separates values, any other one requirements.
+  return text.split(/,(?![^()]*\))/).every((part) => requirementPattern.test(part));
+}
+
+/** Checked before any rule, so that no pattern meets a long text. */
+export function isWithinBytes(text: string): boolean {
+  return Buffer.byteLength(text) <= metadataValueBytesMax;
+}

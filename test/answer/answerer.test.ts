@@ -1,0 +1,306 @@
+import { describe, expect, test } from "bun:test";
+import { answerer } from "#answer/answerer.ts";
+import { Fault, type FaultCode } from "#core/fault.ts";
+import { missingGraceMs } from "#core/limits.ts";
+import type { FleetDevice, FleetNode } from "#fleet/view.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
+import { clock, gpu, loads, node, nowMs, storeOf } from "./fleet.ts";
+
+type Metadata = Readonly<Record<string, string>>;
+const ref = { namespace: "", name: "" };
+
+function ask(devices: readonly FleetDevice[], metadata: Metadata = {}, nodes?: FleetNode[]) {
+  const store = storeOf(nodes ?? [node(devices)]);
+  const answers = answerer({ store, clock, localNode: "a" });
+  const trigger = parseTrigger(metadata);
+  return {
+    value: () => answers.value(ref, trigger),
+    activity: () => answers.activity(ref, trigger),
+  };
+}
+
+function faultOf(call: () => unknown): Fault {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+  throw new Error("It answered");
+}
+
+function expectFault(call: () => unknown, code: FaultCode, ...parts: readonly string[]): void {
+  const fault = faultOf(call);
+  expect(fault.code).toBe(code);
+  expect(fault.message).toMatch(/^Cannot .+: .+; .+$/);
+  for (const part of parts) expect(fault.message).toContain(part);
+}
+
+const unsupported = (index: number, changes: Partial<FleetDevice> = {}) =>
+  gpu({ index, absences: { utilizationPercent: "unsupported" }, ...changes });
+const failed = (index: number, agoMs: number, changes: Partial<FleetDevice> = {}) =>
+  gpu({
+    index,
+    absences: { utilizationPercent: "failed" },
+    absentSinceMs: { utilizationPercent: nowMs - agoMs },
+    ...changes,
+  });
+const lost = (index: number, agoMs: number) =>
+  gpu({
+    index,
+    health: { state: "lost", reason: "fell off the bus" },
+    unwellSinceMs: nowMs - agoMs,
+    readings: { utilizationPercent: 100 },
+  });
+const longAgo = missingGraceMs + 1;
+
+describe("value() is", () => {
+  test.each<[string, readonly FleetDevice[], Metadata, number]>([
+    ["the maximum of the local node", loads(20, 90, 40), {}, 90],
+    ["the minimum", loads(20, 90, 40), { aggregation: "min" }, 20],
+    ["the average", loads(20, 90, 40), { aggregation: "avg" }, 50],
+    ["the sum", loads(20, 90, 40), { aggregation: "sum" }, 150],
+    ["a percentile", loads(20, 90, 40), { aggregation: "p50" }, 40],
+    ["one device", loads(20, 90, 40), { gpuIndex: "2" }, 40],
+    ["a true 0", loads(0, 0), {}, 0],
+    [
+      "in the metric's own unit",
+      [gpu({ readings: { memoryUsedBytes: 3 * 1024 ** 3, memoryTotalBytes: 4 * 1024 ** 3 } })],
+      { metricType: "memory_used_percent" },
+      75,
+    ],
+    [
+      "0 below freezing, for KEDA carries nothing below 0",
+      [gpu({ readings: { temperatureCelsius: -5 } })],
+      { metricType: "temperature" },
+      0,
+    ],
+    [
+      "of instantaneous power where the driver has no average",
+      [
+        gpu({
+          readings: { powerInstantMilliwatts: 250_000 },
+          absences: { powerAverageMilliwatts: "unsupported" },
+        }),
+      ],
+      { metricType: "power_draw" },
+      250,
+    ],
+    ["of the devices that have the metric", [...loads(30), unsupported(1)], {}, 30],
+    ["of what is left when a device is long lost", [...loads(30), lost(1, longAgo)], {}, 30],
+    ["of what is left when a reading long failed", [...loads(30), failed(1, longAgo)], {}, 30],
+    [
+      "of slices in place of their GPU",
+      [
+        gpu({ readings: { memoryUsedBytes: 90, memoryTotalBytes: 100 } }),
+        ...[1, 2].map((index) =>
+          gpu({
+            index,
+            parentUuid: "GPU-0",
+            readings: { memoryUsedBytes: 30, memoryTotalBytes: 100 },
+          }),
+        ),
+      ],
+      { metricType: "memory_used_percent", aggregation: "sum" },
+      60,
+    ],
+    [
+      "of slices whose GPU may not be read",
+      [
+        gpu({ absences: { memoryUsedBytes: "not-permitted", memoryTotalBytes: "not-permitted" } }),
+        gpu({
+          index: 1,
+          parentUuid: "GPU-0",
+          readings: { memoryUsedBytes: 30, memoryTotalBytes: 100 },
+        }),
+      ],
+      { metricType: "memory_used_percent" },
+      30,
+    ],
+    [
+      "of the GPU where its slices do not have the metric",
+      [...loads(70), unsupported(1, { parentUuid: "GPU-0" })],
+      {},
+      70,
+    ],
+  ])("%s", (_what, devices, metadata, expected) => {
+    expect(ask(devices, metadata).value().value).toBe(expected);
+  });
+
+  test("of the node that the metadata names", () => {
+    const nodes = [node(loads(10)), node(loads(55), { name: "b" })];
+    expect(ask([], { node: "b" }, nodes).value().value).toBe(55);
+  });
+
+  test.each([0, 42.5])("the mean %d over the window", (mean) => {
+    const asked: unknown[] = [];
+    const store = storeOf([node(loads(90))], (device, metric, windowMs) => {
+      asked.push([device.uuid, metric, windowMs]);
+      return mean;
+    });
+    const { value } = answerer({ store, clock, localNode: "a" });
+    expect(value(ref, parseTrigger({ windowSeconds: "60" })).value).toBe(mean);
+    expect(asked).toEqual([["GPU-0", "gpu_utilization", 60_000]]);
+  });
+
+  test("explained, with the devices that did not count and why", () => {
+    const devices = [...loads(30, 60), unsupported(2), lost(3, longAgo)];
+    const { explanation } = ask(devices, { aggregation: "sum" }).value();
+    const identity = { node: "a", ageMs: 400 };
+    expect(explanation).toEqual({
+      metric: "gpu_utilization",
+      scope: "node",
+      rule: "sum of gpu_utilization in % over 2 of 4 devices of node a, newest readings: 90",
+      devices: [
+        { ...identity, uuid: "GPU-0", index: 0, value: 30 },
+        { ...identity, uuid: "GPU-1", index: 1, value: 60 },
+        { ...identity, uuid: "GPU-2", index: 2, reason: "has no gpu_utilization" },
+        { ...identity, uuid: "GPU-3", index: 3, reason: "lost: fell off the bus" },
+      ],
+    });
+  });
+
+  test("explained where it is not what was measured", () => {
+    const devices = [gpu({ readings: { temperatureCelsius: -5 } })];
+    const { explanation } = ask(devices, { metricType: "temperature" }).value();
+    expect(explanation.rule).toContain(": -5, sent as 0");
+  });
+});
+
+describe("value() and activity() both fail", () => {
+  const stale = node(loads(50), { sampledAtMs: nowMs - 5_001 });
+  const slow = node(loads(50), { sampledAtMs: nowMs - 30_001, sampleIntervalMs: 10_000 });
+  const modern = unsupported(0, { readings: { smUtilizationPercent: 10 } });
+  test.each<[string, FaultCode, FleetNode[], Metadata, string[]]>([
+    ["on stale data", "data-stale", [stale], {}, ["node a", "5 s ago", "limit is 5 s"]],
+    ["on stale data of a slow sampler", "data-stale", [slow], {}, ["limit is 30 s"]],
+    ["before the first sample", "data-stale", [], {}, ["nothing was read"]],
+    ["on an unknown node", "device-unknown", [stale], { node: "b" }, ["node b", "nodes: a;"]],
+    ["on a node without devices", "device-unknown", [node([])], {}, ["no devices"]],
+    [
+      "on an index that is not there",
+      "device-unknown",
+      [node(loads(1, 2))],
+      { gpuIndex: "7" },
+      ["gpuIndex 7", "0, 1"],
+    ],
+    [
+      "on a metric that no device has, and name what it does have",
+      "metric-unsupported",
+      [node([modern, unsupported(1, { readings: { smUtilizationPercent: 10 } })])],
+      {},
+      ["gpu_utilization", "GPU 0 (H200, GPU-0)", "use metricType sm_utilization instead"],
+    ],
+    [
+      "on a metric that no device has, and name nothing that one lacks",
+      "metric-unsupported",
+      [node([modern, unsupported(1)])],
+      {},
+      ["choose another metricType"],
+    ],
+    ["on engine metrics", "scope-unavailable", [stale], { profile: "vllm-queue-depth" }, ["pods"]],
+    ["in scope workload", "scope-unavailable", [stale], { scope: "workload" }, ["Kubernetes API"]],
+    ["in scope cluster", "scope-unavailable", [stale], { scope: "cluster" }, ["every node"]],
+    [
+      "on a selector that nobody can follow here",
+      "scope-unavailable",
+      [stale],
+      { podSelector: "app=llm" },
+      ["scope workload"],
+    ],
+    [
+      "while no device is known",
+      "data-missing",
+      [node([lost(0, longAgo), failed(1, longAgo)])],
+      {},
+      ["0 of 2", "GPU 0", "lost: fell off the bus", "utilizationPercent is failed"],
+    ],
+  ])("%s", (_what, code, nodes, metadata, parts) => {
+    const { value, activity } = ask([], metadata, nodes);
+    expectFault(value, code, ...parts);
+    expectFault(activity, code, ...parts);
+  });
+
+  test("without a node of their own, and name those there are", () => {
+    const { value } = answerer({ store: storeOf([node(loads(1))]), clock });
+    expectFault(() => value(ref, parseTrigger({})), "scope-unavailable", "metadata node", "a");
+  });
+});
+
+describe("value() is missing", () => {
+  const pending = gpu({ index: 1, absences: { utilizationPercent: "pending" } });
+  test.each<[string, readonly FleetDevice[], Metadata]>([
+    ["within the grace of a lost device", [...loads(90), lost(1, 1_000)], {}],
+    ["to the last moment of that grace", [...loads(90), lost(1, missingGraceMs)], {}],
+    ["within the grace of a failed reading", [...loads(90), failed(1, 1_000)], {}],
+    ["while a reading is pending", [...loads(90), pending], {}],
+    [
+      "while a reading is pending, however long",
+      [...loads(90), { ...pending, absentSinceMs: { utilizationPercent: 0 } }],
+      {},
+    ],
+    ["with fewer than half", [...loads(90), lost(1, longAgo), lost(2, longAgo)], {}],
+    [
+      "while the later of two power readings is in its grace",
+      [
+        gpu({ index: 0, readings: { powerAverageMilliwatts: 1 } }),
+        gpu({
+          index: 1,
+          absences: { powerAverageMilliwatts: "failed", powerInstantMilliwatts: "failed" },
+          absentSinceMs: { powerAverageMilliwatts: 0, powerInstantMilliwatts: nowMs - 1_000 },
+        }),
+      ],
+      { metricType: "power_draw" },
+    ],
+    [
+      "when power has no average and the instantaneous one failed: that is not unsupported",
+      [
+        gpu({
+          absences: { powerAverageMilliwatts: "unsupported", powerInstantMilliwatts: "failed" },
+        }),
+      ],
+      { metricType: "power_draw" },
+    ],
+    ["when a reading is absent without a reason", [...loads(90), gpu({ index: 1 })], {}],
+  ])("%s", (_what, devices, metadata) => {
+    expectFault(ask(devices, metadata).value, "data-missing");
+  });
+
+  test("not for a device that was not asked for", () => {
+    expect(ask([...loads(90), lost(1, 0)], { gpuIndex: "0" }).value().value).toBe(90);
+  });
+});
+
+describe("activity() is", () => {
+  const mixed = [
+    gpu({ readings: { utilizationPercent: 0, memoryUsedBytes: 10, memoryTotalBytes: 100 } }),
+  ];
+  const byMemory = { activationMetricType: "memory_used_percent" };
+  test.each<[string, readonly FleetDevice[], Metadata, boolean]>([
+    ["true above 0", loads(0.5), {}, true],
+    ["false at 0", loads(0), {}, false],
+    ["false at the threshold", loads(5), { activationThreshold: "5" }, false],
+    ["true above the threshold", loads(5.1), { activationThreshold: "5" }, true],
+    ["true by another metric", mixed, { ...byMemory, activationThreshold: "9" }, true],
+    ["false by another metric", mixed, { ...byMemory, activationThreshold: "10" }, false],
+    ["true while a part is missing but the rest is busy", [...loads(9), lost(1, 0)], {}, true],
+    ["true for a profile that never goes to zero", loads(0), { profile: "training" }, true],
+    ["true for such a profile on a dead node", [lost(0, 0)], { profile: "training" }, true],
+  ])("%s", (_what, devices, metadata, expected) => {
+    expect(ask(devices, metadata).activity().active).toBe(expected);
+  });
+
+  test.each<[string, number]>([
+    ["lately", 0],
+    ["long ago", longAgo],
+  ])("never false when a device was lost %s", (_when, agoMs) => {
+    const { activity } = ask([...loads(0), lost(1, agoMs)]);
+    expectFault(activity, "data-missing", "not above the activation threshold 0");
+  });
+
+  test("explained", () => {
+    const { explanation } = ask(loads(5, 6), { activationThreshold: "5.5" }).activity();
+    expect(explanation.rule).toEndWith(": 6, above the activation threshold 5.5");
+    expect(explanation.devices.map(({ value }) => value)).toEqual([5, 6]);
+  });
+});

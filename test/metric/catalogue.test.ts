@@ -1,0 +1,48 @@
+import { describe, expect, test } from "bun:test";
+import { metricNames, metricOf } from "#metric/catalogue.ts";
+import { readingNames } from "#metric/reading.ts";
+
+describe.each(metricNames)("%s", (name) => {
+  const row = metricOf(name);
+
+  test("has a unit and a sentence", () => {
+    expect(row.unit).not.toBe("");
+    expect(row.help).toMatch(/^[A-Z].*[^.]$/);
+  });
+
+  if (row.source === "engine") return;
+
+  test("names other metrics instead", () => {
+    for (const instead of row.instead) expect<string[]>(metricNames).toContain(instead);
+    expect<readonly string[]>(row.instead).not.toContain(name);
+  });
+
+  test("is there when its needs are, and absent when one is and has no stand-in", () => {
+    const all = Object.fromEntries(readingNames.map((reading) => [reading, 10]));
+    const needed = Object.fromEntries(row.needs.map((reading) => [reading, 10]));
+    expect(row.of(needed)).toBeFinite();
+    for (const need of row.needs) {
+      const standIn = row.standIns?.[need];
+      const { [need]: _absent, ...rest } = all;
+      if (standIn !== undefined) {
+        expect(row.of(rest)).toBe(row.of(all));
+        delete rest[standIn];
+      }
+      expect(row.of(rest)).toBeUndefined();
+    }
+  });
+});
+
+test("metrics have the unit that they say", () => {
+  const of = (name: (typeof metricNames)[number], readings: object) => {
+    const row = metricOf(name);
+    return row.source === "device" ? row.of(readings) : undefined;
+  };
+  const memory = { memoryUsedBytes: 3 * 1024 ** 3, memoryTotalBytes: 4 * 1024 ** 3 };
+  expect(of("memory_used_mib", memory)).toBe(3072);
+  expect(of("memory_used_percent", memory)).toBe(75);
+  const power = { powerInstantMilliwatts: 350_000, powerLimitMilliwatts: 700_000 };
+  expect(of("power_draw", power)).toBe(350);
+  expect(of("power_percent", power)).toBe(50);
+  expect(of("power_draw", { ...power, powerAverageMilliwatts: 140_000 })).toBe(140);
+});
