@@ -21,6 +21,7 @@ export function demandHolder(clock: Clock, changed: (demand: Demand) => void) {
   };
 
   return {
+    current: (): Demand => ({ pcieThroughput: heldUntilMs !== undefined }),
     ask: ({ pcieThroughput }: Demand) => {
       if (!pcieThroughput) return;
       const begins = heldUntilMs === undefined;

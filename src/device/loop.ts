@@ -7,6 +7,8 @@ import { faultData, type Report } from "./messages.ts";
 export interface LoopSettings {
   readonly collector: Collector;
   readonly sampleIntervalMs: number;
+  /** Until another one comes. */
+  readonly demand: Demand;
   readonly clock: Clock;
   readonly post: (report: Report) => void;
 }
@@ -22,10 +24,11 @@ export interface Loop {
  * drift, and a pass that takes longer than the interval leaves samples out instead of queueing them.
  * A `Fault` is reported and the next pass tries again; any other error is a bug and ends the thread.
  */
-export function startLoop({ collector, sampleIntervalMs, clock, post }: LoopSettings): Loop {
+export function startLoop(settings: LoopSettings): Loop {
+  const { collector, sampleIntervalMs, clock, post } = settings;
   assert(sampleIntervalMs > 0, `sampleIntervalMs is above 0, got ${sampleIntervalMs}`);
   const startMs = clock.monotonicMs();
-  let demand: Demand = { pcieThroughput: false };
+  let { demand } = settings;
   let tick = 0;
   let skipped = 0;
 

@@ -13,11 +13,14 @@ export type Order =
       readonly kind: "start";
       readonly options: CollectorOptions;
       readonly sampleIntervalMs: number;
+      readonly demand: Demand;
+      /** The main thread's monotonic clock, on which every report's times are. */
+      readonly nowMs: number;
     }
   | { readonly kind: "demand"; readonly demand: Demand }
   | { readonly kind: "close" };
 
-/** One pass over the devices. Times are the process's monotonic clock. */
+/** One pass over the devices. Times are the main thread's monotonic clock. */
 interface Pass {
   /** When the pass began, so that no reading is older than its age says. */
   readonly takenAtMs: number;
@@ -32,6 +35,8 @@ export interface Taken extends Pass {
 
 /** From the sampling thread. */
 export type Report =
+  /** The thread waits for its `start`, so that the time in it is not old when it is read. */
+  | { readonly kind: "ready" }
   | ({ readonly kind: "collection" } & Taken)
   | ({ readonly kind: "fault"; readonly fault: FaultData } & Pass)
   | {

@@ -5,7 +5,7 @@
  * @module
  */
 import { parentPort } from "node:worker_threads";
-import { systemClock } from "#core/clock.ts";
+import { type Clock, systemClock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
 import { chooseCollector } from "./choose.ts";
 import { type Loop, startLoop } from "./loop.ts";
@@ -13,7 +13,6 @@ import type { Order, Report } from "./messages.ts";
 
 if (parentPort !== null) {
   const port = parentPort;
-  const clock = systemClock();
   const post = (report: Report) => port.postMessage(report);
   const log: Log = (level, event, facts) => post({ kind: "log", level, event, facts });
   const sleep = (ms: number) => {
@@ -24,8 +23,10 @@ if (parentPort !== null) {
   const obey = (order: Order) => {
     switch (order.kind) {
       case "start": {
-        const collector = chooseCollector(order.options, { clock, log, sleep });
-        loop = startLoop({ collector, sampleIntervalMs: order.sampleIntervalMs, clock, post });
+        const { options, sampleIntervalMs, demand, nowMs } = order;
+        const clock = clockFrom(nowMs);
+        const collector = chooseCollector(options, { clock, log, sleep });
+        loop = startLoop({ collector, sampleIntervalMs, demand, clock, post });
         break;
       }
       case "demand":
@@ -38,4 +39,12 @@ if (parentPort !== null) {
     }
   };
   port.on("message", obey);
+  post({ kind: "ready" });
+}
+
+/** A clock that goes on from another thread's time. On its way that time got older, never younger. */
+function clockFrom(nowMs: number): Clock {
+  const clock = systemClock();
+  const aheadMs = nowMs - clock.monotonicMs();
+  return { ...clock, monotonicMs: () => clock.monotonicMs() + aheadMs };
 }
