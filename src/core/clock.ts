@@ -5,7 +5,10 @@ export type Cancel = () => void;
 export interface Clock {
   /** Milliseconds since 1970, for people and log lines: it may jump. */
   readonly wallMs: () => number;
-  /** Milliseconds from a fixed start, the same for every thread of the process: for ages. */
+  /**
+   * Milliseconds from a fixed start, for ages. Each thread has a start of its own: Bun counts
+   * `hrtime`, `performance.now` and `nanoseconds` from when the thread began.
+   */
   readonly monotonicMs: () => number;
   readonly after: (delayMs: number, run: () => void) => Cancel;
   readonly every: (intervalMs: number, run: () => void) => Cancel;

@@ -31,6 +31,16 @@ export const shutdownMs = 5_000;
 export const staleIntervals = 3;
 export const staleLeastMs = 5_000;
 
+/** A reading that costs is taken this long after somebody last asked: a trigger asks far more often. */
+export const demandHoldMs = 600_000;
+/** How long a stop waits for the sampling thread, which may be inside a driver call of 45 s. */
+export const samplerStopMs = 1_000;
+
+/** A mock file is written by hand; one that is larger is not a mock file. */
+export const mockFileBytesMax = 1024 * 1024;
+/** No node has more; it bounds what a typing error in `count` can cost. */
+export const mockDevicesMax = 256;
+
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
 

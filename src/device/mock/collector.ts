@@ -1,0 +1,110 @@
+/**
+ * A collector without a device: plays a YAML file, or four GPUs under a changing load.
+ *
+ * It stands in for a driver down to its failures: it blocks the thread when told to hang, loses
+ * devices, and hands over values that cannot be true. Time starts anew with each version of the
+ * file, and each version is a driver session of its own, for indexes may have changed.
+ *
+ * @module
+ */
+import { assert } from "#core/assert.ts";
+import type { Clock } from "#core/clock.ts";
+import type { Log } from "#core/log.ts";
+import type { Collector, Demand } from "#device/collector.ts";
+import { type Absence, isPlausible, type ReadingName, readingNames } from "#metric/reading.ts";
+import type { DeviceSample } from "#metric/sample.ts";
+import defaultText from "./default.yaml" with { type: "text" };
+import { followFile } from "./file.ts";
+import { type Plan, type PlannedDevice, parsePlan } from "./plan.ts";
+import type { MockFaults, Span } from "./schema.ts";
+import { valueAt } from "./signal.ts";
+
+export interface MockSettings {
+  readonly file?: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Blocks the thread; `Infinity` blocks it for ever. */
+  readonly sleep: (ms: number) => void;
+}
+
+export function mockCollector({ file, clock, log, sleep }: MockSettings): Collector {
+  const planNow = file === undefined ? embeddedPlan() : followFile(file, log);
+  let session = 0;
+  let startMs = 0;
+  let played: Plan | undefined;
+
+  return {
+    name: "mock",
+    collect: (demand) => {
+      const plan = planNow();
+      if (plan !== played) {
+        played = plan;
+        session += 1;
+        startMs = clock.monotonicMs();
+      }
+      const seconds = (clock.monotonicMs() - startMs) / 1000;
+      block(plan.faults, seconds, sleep);
+      const { driverVersion, libraryVersion } = plan;
+      return {
+        session,
+        ...(driverVersion === undefined ? {} : { driverVersion }),
+        ...(libraryVersion === undefined ? {} : { libraryVersion }),
+        devices: plan.devices.map((device) => {
+          block(device.faults, seconds, sleep);
+          return sampleOf(device, plan.faults, seconds, demand);
+        }),
+      };
+    },
+    close: () => {},
+  };
+}
+
+function embeddedPlan(): () => Plan {
+  const { plan, problems } = parsePlan(defaultText);
+  assert(plan !== undefined, `the embedded mock file is valid: ${problems?.join("; ")}`);
+  return () => plan;
+}
+
+const within = (span: Span | undefined, seconds: number) =>
+  span !== undefined && seconds >= span.fromSeconds && seconds < span.toSeconds;
+
+function block({ slow, hang }: MockFaults, seconds: number, sleep: (ms: number) => void): void {
+  if (slow !== undefined && within(slow, seconds)) sleep(slow.milliseconds);
+  if (within(hang, seconds)) sleep(Number.POSITIVE_INFINITY);
+}
+
+function sampleOf(
+  device: PlannedDevice,
+  everyDevice: MockFaults,
+  seconds: number,
+  demand: Demand,
+): DeviceSample {
+  const { readings: signals, faults, aheadSeconds, ...identity } = device;
+  const lost = within(faults.lost, seconds) || within(everyDevice.lost, seconds);
+  const unsupported = new Set([...faults.unsupported, ...everyDevice.unsupported]);
+  const readings: Partial<Record<ReadingName, number>> = {};
+  const absences: Partial<Record<ReadingName, Absence>> = {};
+  const read = (name: ReadingName): number | Absence => {
+    const signal = signals[name];
+    if (signal === undefined || unsupported.has(name)) return "unsupported";
+    if (lost) return "failed";
+    if (costly.has(name) && !demand.pcieThroughput) return "pending";
+    const value = valueAt(signal, seconds + aheadSeconds);
+    return isPlausible(name, value) ? value : "implausible";
+  };
+  for (const name of readingNames) {
+    const outcome = read(name);
+    if (typeof outcome === "number") readings[name] = outcome;
+    else absences[name] = outcome;
+  }
+  return { ...identity, health: lost ? lostHealth : { state: "ok" }, readings, absences };
+}
+
+const costly: ReadonlySet<ReadingName> = new Set([
+  "pcieTxKilobytesPerSecond",
+  "pcieRxKilobytesPerSecond",
+]);
+const lostHealth = {
+  state: "lost",
+  reason: "The mock file says that this device is lost; take `lost` out of its faults",
+} as const;

@@ -1,0 +1,56 @@
+import { readFileSync, statSync } from "node:fs";
+import { Fault } from "#core/fault.ts";
+import { mockFileBytesMax } from "#core/limits.ts";
+import type { Log } from "#core/log.ts";
+import { type Parsed, type Plan, parsePlan } from "./plan.ts";
+
+/**
+ * Follows a mock file: reads it again when its time or size changes.
+ *
+ * @returns Gives the plan to play now; the same object for as long as it stays the same. Throws a
+ * `file-invalid` fault while there never was a good file. Later a bad one is logged, once, and the
+ * plan stays: somebody is editing it.
+ */
+export function followFile(path: string, log: Log): () => Plan {
+  let seen: string | undefined;
+  let plan: Plan | undefined;
+  let fault: Fault | undefined;
+
+  return () => {
+    const version = versionOf(path);
+    if (version !== seen) {
+      seen = version;
+      const { plan: fresh, problems } = read(path);
+      fault = problems && invalid(path, problems);
+      plan = fresh ?? plan;
+      if (fault !== undefined && plan !== undefined)
+        log("warn", "mock file is invalid, the one before it goes on", { path, problems });
+    }
+    if (plan !== undefined) return plan;
+    throw fault ?? invalid(path, ["the file: cannot be read"]);
+  };
+}
+
+/** Changes when the file does, and when it comes or goes. */
+function versionOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? "none" : `${stat.mtimeMs} ${stat.size} ${stat.ino}`;
+}
+
+function read(path: string): Parsed {
+  try {
+    const { size } = statSync(path);
+    if (size > mockFileBytesMax)
+      return { problems: [`the file: must have at most ${mockFileBytesMax} bytes, got ${size}`] };
+    return parsePlan(readFileSync(path, "utf8"));
+  } catch (error) {
+    return {
+      problems: [`the file: cannot be read: ${error instanceof Error ? error.message : error}`],
+    };
+  }
+}
+
+function invalid(path: string, problems: readonly string[]): Fault {
+  const message = `Cannot play mock file ${path}: ${problems.join("; ")}; correct it, it is read again`;
+  return new Fault("file-invalid", message, { path, problems });
+}
