@@ -1,0 +1,198 @@
+/**
+ * Drives the NVML stand-in from a test, in this process or in another one.
+ *
+ * @module
+ */
+import { dlopen, FFIType } from "bun:ffi";
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildStandin, type Variant } from "./build.ts";
+
+/** Settings of one GPU, in NVML's own units; what is not named has nvml.c's default. */
+export interface StandinGpu {
+  readonly uuid?: string;
+  readonly name?: string;
+  readonly bus?: string;
+  readonly minor?: number;
+  readonly computeCapability?: readonly [major: number, minor: number];
+  /** False takes it off the driver's list. */
+  readonly listed?: boolean;
+  /** What every call on it answers: 15 for a lost GPU, 16 for one that needs a reset. */
+  readonly state?: number;
+  readonly utilizationPercent?: number;
+  readonly memoryUtilizationPercent?: number;
+  readonly totalBytes?: number;
+  readonly reservedBytes?: number;
+  readonly freeBytes?: number;
+  readonly temperatureCelsius?: number;
+  /** What `nvmlDeviceGetPowerUsage` says; fields 185 and 186 go before it. */
+  readonly powerMilliwatts?: number;
+  readonly powerLimitMilliwatts?: number;
+  readonly smClockMegahertz?: number;
+  readonly memoryClockMegahertz?: number;
+  readonly encoderPercent?: number;
+  readonly decoderPercent?: number;
+  readonly reasonsMask?: number;
+  readonly performanceState?: number;
+  readonly eccMode?: 0 | 1;
+  readonly eccCorrected?: number;
+  readonly eccUncorrected?: number;
+  readonly mig?: 0 | 1;
+  readonly hasGpm?: boolean;
+  readonly pcieTxKilobytesPerSecond?: number;
+  readonly pcieRxKilobytesPerSecond?: number;
+  /** By field id: 82 memory °C, 83 mJ, 185 and 186 mW, 138 and 139 KiB. */
+  readonly fields?: Readonly<Record<number, number>>;
+  readonly fieldReturnCodes?: Readonly<Record<number, number>>;
+  readonly fieldTypes?: Readonly<Record<number, number>>;
+  /** By metric id: percent, or MiB/s from 20 on. */
+  readonly gpm?: Readonly<Record<number, number>>;
+  readonly gpmReturnCodes?: Readonly<Record<number, number>>;
+  /** What single functions answer for it. */
+  readonly returnCodes?: Readonly<Record<string, number>>;
+}
+
+export interface StandinState {
+  /** How many there are, or each one's settings (8). */
+  readonly gpus?: number | readonly StandinGpu[];
+  /** Settings of all GPUs, before each one's own. */
+  readonly each?: StandinGpu;
+  readonly order?: "forward" | "reverse";
+  readonly driver?: "loaded" | "unloaded" | "upgraded";
+  readonly initReturnCode?: number;
+  /** What every function but init and shutdown answers. */
+  readonly allReturnCode?: number;
+  readonly returnCodes?: Readonly<Record<string, number>>;
+  readonly sleepMs?: Readonly<Record<string, number>>;
+  /** Functions that do not return before a later `set` leaves them out. */
+  readonly hang?: readonly string[];
+}
+
+export interface Standin {
+  readonly libraryPath: string;
+  /** For the environment of a process that loads the library. */
+  readonly env: { readonly NVML_STANDIN_CONTROL: string };
+  /** Replaces everything set before; a running process sees it on its next call. */
+  readonly set: (state: StandinState) => void;
+  /** Calls so far, by symbol, over all processes. */
+  readonly calls: () => ReadonlyMap<string, number>;
+  readonly forgetCalls: () => void;
+  /** Makes the library in this process play the control file, whatever the environment says. */
+  readonly attach: () => void;
+  readonly remove: () => void;
+}
+
+const keys = {
+  uuid: "uuid",
+  name: "name",
+  bus: "bus",
+  minor: "minor",
+  state: "state",
+  utilizationPercent: "util",
+  memoryUtilizationPercent: "memory-util",
+  totalBytes: "total",
+  reservedBytes: "reserved",
+  freeBytes: "free",
+  temperatureCelsius: "temperature",
+  powerMilliwatts: "power",
+  powerLimitMilliwatts: "limit",
+  smClockMegahertz: "sm-clock",
+  memoryClockMegahertz: "memory-clock",
+  encoderPercent: "encoder",
+  decoderPercent: "decoder",
+  reasonsMask: "reasons",
+  performanceState: "pstate",
+  eccMode: "ecc-mode",
+  eccCorrected: "ecc-corrected",
+  eccUncorrected: "ecc-uncorrected",
+  mig: "mig",
+  pcieTxKilobytesPerSecond: "pcie-tx",
+  pcieRxKilobytesPerSecond: "pcie-rx",
+} as const satisfies Partial<Record<keyof StandinGpu, string>>;
+
+/**
+ * Makes a stand-in of its own: the library is copied, so that two in one process share no state.
+ */
+export async function nvmlStandin({
+  variant = "full",
+}: {
+  readonly variant?: Variant;
+} = {}): Promise<Standin> {
+  const built = await buildStandin(variant);
+  const folder = await mkdtemp(join(tmpdir(), "nvml-standin-"));
+  const libraryPath = join(folder, "libnvidia-ml.so.1");
+  copyFileSync(built, libraryPath);
+  const control = join(folder, "control");
+  const log = join(folder, "calls");
+
+  const set = (state: StandinState) => {
+    writeFileSync(`${control}.next`, controlFile(state, log));
+    renameSync(`${control}.next`, control);
+  };
+  set({});
+
+  return {
+    libraryPath,
+    env: { NVML_STANDIN_CONTROL: control },
+    set,
+    calls: () => {
+      const counts = new Map<string, number>();
+      const lines = existsSync(log) ? readFileSync(log, "utf8").split("\n") : [];
+      for (const symbol of lines)
+        if (symbol !== "") counts.set(symbol, (counts.get(symbol) ?? 0) + 1);
+      return counts;
+    },
+    forgetCalls: () => rmSync(log, { force: true }),
+    attach: () => {
+      const { symbols } = dlopen(libraryPath, {
+        nvmlStandinControl: { args: [FFIType.cstring], returns: FFIType.void },
+      });
+      symbols.nvmlStandinControl(Buffer.from(`${control}\0`));
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function controlFile(state: StandinState, log: string): string {
+  const { gpus = 8, each = {} } = state;
+  const count = typeof gpus === "number" ? gpus : gpus.length;
+  const lines = [`gpus ${count}`, `log ${log}`, ...gpuLines("*", each)];
+  if (typeof gpus !== "number")
+    lines.push(...gpus.flatMap((gpu, index) => gpuLines(String(index), gpu)));
+  if (state.order !== undefined) lines.push(`order ${state.order}`);
+  if (state.driver !== undefined) lines.push(`driver ${state.driver}`);
+  if (state.initReturnCode !== undefined) lines.push(`init ${state.initReturnCode}`);
+  if (state.allReturnCode !== undefined) lines.push(`all ${state.allReturnCode}`);
+  for (const [symbol, code] of Object.entries(state.returnCodes ?? {}))
+    lines.push(`rc ${symbol} ${code}`);
+  for (const [symbol, ms] of Object.entries(state.sleepMs ?? {}))
+    lines.push(`sleep ${symbol} ${ms}`);
+  for (const symbol of state.hang ?? []) lines.push(`hang ${symbol}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function gpuLines(which: string, gpu: StandinGpu): string[] {
+  const settings: [key: string, value: string | number][] = [];
+  for (const [name, key] of Object.entries(keys)) {
+    const value = gpu[name as keyof typeof keys];
+    if (value !== undefined) settings.push([key, value]);
+  }
+  if (gpu.listed !== undefined) settings.push(["listed", Number(gpu.listed)]);
+  if (gpu.hasGpm !== undefined) settings.push(["gpm", Number(gpu.hasGpm)]);
+  if (gpu.computeCapability !== undefined)
+    settings.push(["major-cc", gpu.computeCapability[0]], ["minor-cc", gpu.computeCapability[1]]);
+  const tables = {
+    field: gpu.fields,
+    "field-rc": gpu.fieldReturnCodes,
+    "field-type": gpu.fieldTypes,
+    gpm: gpu.gpm,
+    "gpm-rc": gpu.gpmReturnCodes,
+    rc: gpu.returnCodes,
+  };
+  for (const [prefix, table] of Object.entries(tables))
+    for (const [id, value] of Object.entries(table ?? {}))
+      settings.push([`${prefix}:${id}`, value]);
+  return settings.map(([key, value]) => `gpu ${which} ${key} ${value}`);
+}

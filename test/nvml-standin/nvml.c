@@ -1,0 +1,602 @@
+/*
+ * A stand-in for libnvidia-ml.so.1: NVML's functions, layouts and return codes, without a GPU.
+ *
+ * Built with -DBRANCH=570 (default), 535 or 470: what a driver branch lacks is not exported, and
+ * fields it does not know are refused with 2.
+ *
+ * It plays the file that the environment variable NVML_STANDIN_CONTROL names, or that
+ * nvmlStandinControl(path) was given, and reads it again before a call when it has changed. Replace
+ * it by renaming another one over it. Without a file everything has its default.
+ *
+ * The file has one setting a line; a line that starts with # is a comment. A file starts from the
+ * defaults: what it does not name is not kept from the file before it. A wrong line aborts.
+ *
+ *   gpus N                   N GPUs (8)
+ *   order forward|reverse    the order of the driver's list (forward)
+ *   driver loaded|unloaded|upgraded
+ *                            unloaded: every call answers 9, and 1 once it is loaded again, until
+ *                            the next init; upgraded: every call answers 18
+ *   init RC                  what nvmlInit* answer (0)
+ *   all RC                   what every call but init and shutdown answers (0: its own answer)
+ *   rc SYMBOL RC             what one function answers (0: its own answer)
+ *   sleep SYMBOL MS          how long one function sleeps first
+ *   hang SYMBOL              one function does not return while the file says so
+ *   log PATH                 the symbol of every call is appended to PATH, one a line
+ *   gpu N|* KEY VALUE        one GPU or all, N from 0 as built in, whatever the order; KEY is
+ *     uuid, name, bus        text: GPU-0000000N-…, NVIDIA Stand-in, 00000000:NN:00.0 (N + 0x10)
+ *     listed                 0 takes it off the list (1)
+ *     state                  what every call on it answers (0: its own answer); 15 also refuses it
+ *                            a handle
+ *     rc:SYMBOL              what one function answers for it
+ *     field:ID, field-rc:ID  a field's value (a double; the type follows the field), its answer
+ *     field-type:ID          the valueType it claims
+ *     gpm:ID, gpm-rc:ID      a GPM metric's value ("nan" too), its answer
+ *     gpm                    0: no GPM (1)
+ *     minor (N), major-cc (9), minor-cc (0), util (10 + N), memory-util (5 + N),
+ *     total (80 GiB), reserved (1 GiB), free (59 GiB), temperature (40 + N), power (300000 + N),
+ *     limit (700000), sm-clock (1755), memory-clock (2619), encoder (3), decoder (4),
+ *     reasons (4), pstate (0), ecc-mode (1), ecc-corrected (2), ecc-uncorrected (1), mig (0),
+ *     pcie-tx (1000), pcie-rx (2000)
+ *                            whole numbers, in NVML's units
+ *
+ * Layouts and codes: nvml.h of CUDA 12.8.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef BRANCH
+#define BRANCH 570
+#endif
+#define EXPORT __attribute__((visibility("default")))
+
+typedef int nvmlReturn_t;
+typedef struct nvmlDevice_st *nvmlDevice_t;
+typedef struct nvmlGpmSample_st *nvmlGpmSample_t;
+typedef struct { unsigned gpu, memory; } nvmlUtilization_t;
+typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
+typedef struct { unsigned version; unsigned long long total, reserved, free, used; } nvmlMemory_v2_t;
+typedef struct {
+  char busIdLegacy[16];
+  unsigned domain, bus, device, pciDeviceId, pciSubSystemId;
+  char busId[32];
+} nvmlPciInfo_t;
+typedef union {
+  double dVal; int siVal; unsigned uiVal; unsigned long ulVal; unsigned long long ullVal;
+  signed long long sllVal; unsigned short usVal;
+} nvmlValue_t;
+typedef struct {
+  unsigned fieldId, scopeId; long long timestamp, latencyUsec;
+  int valueType; nvmlReturn_t nvmlReturn; nvmlValue_t value;
+} nvmlFieldValue_t;
+typedef struct { unsigned version; int sensorType, temperature; } nvmlTemperature_v1_t;
+typedef struct {
+  unsigned metricId; nvmlReturn_t nvmlReturn; double value;
+  struct { char *shortName, *longName, *unit; } metricInfo;
+} nvmlGpmMetric_t;
+typedef struct {
+  unsigned version, numMetrics; nvmlGpmSample_t sample1, sample2; nvmlGpmMetric_t metrics[];
+} nvmlGpmMetricsGet_t;
+typedef struct { unsigned version, isSupportedDevice; } nvmlGpmSupport_t;
+
+#define AT(type, member, bytes) \
+  _Static_assert(offsetof(type, member) == bytes, #type "." #member)
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == bytes, #type)
+SIZE(nvmlUtilization_t, 8); AT(nvmlUtilization_t, gpu, 0); AT(nvmlUtilization_t, memory, 4);
+SIZE(nvmlMemory_t, 24); AT(nvmlMemory_t, total, 0); AT(nvmlMemory_t, free, 8);
+AT(nvmlMemory_t, used, 16);
+SIZE(nvmlMemory_v2_t, 40); AT(nvmlMemory_v2_t, version, 0); AT(nvmlMemory_v2_t, total, 8);
+AT(nvmlMemory_v2_t, reserved, 16); AT(nvmlMemory_v2_t, free, 24); AT(nvmlMemory_v2_t, used, 32);
+SIZE(nvmlPciInfo_t, 68); AT(nvmlPciInfo_t, domain, 16); AT(nvmlPciInfo_t, bus, 20);
+AT(nvmlPciInfo_t, device, 24); AT(nvmlPciInfo_t, pciDeviceId, 28);
+AT(nvmlPciInfo_t, pciSubSystemId, 32); AT(nvmlPciInfo_t, busId, 36);
+SIZE(nvmlFieldValue_t, 40); AT(nvmlFieldValue_t, fieldId, 0); AT(nvmlFieldValue_t, scopeId, 4);
+AT(nvmlFieldValue_t, timestamp, 8); AT(nvmlFieldValue_t, latencyUsec, 16);
+AT(nvmlFieldValue_t, valueType, 24); AT(nvmlFieldValue_t, nvmlReturn, 28);
+AT(nvmlFieldValue_t, value, 32);
+SIZE(nvmlTemperature_v1_t, 12); AT(nvmlTemperature_v1_t, sensorType, 4);
+AT(nvmlTemperature_v1_t, temperature, 8);
+SIZE(nvmlGpmMetric_t, 40); AT(nvmlGpmMetric_t, nvmlReturn, 4); AT(nvmlGpmMetric_t, value, 8);
+AT(nvmlGpmMetric_t, metricInfo.shortName, 16); AT(nvmlGpmMetric_t, metricInfo.longName, 24);
+AT(nvmlGpmMetric_t, metricInfo.unit, 32);
+SIZE(nvmlGpmMetricsGet_t, 24); AT(nvmlGpmMetricsGet_t, numMetrics, 4);
+AT(nvmlGpmMetricsGet_t, sample1, 8); AT(nvmlGpmMetricsGet_t, sample2, 16);
+AT(nvmlGpmMetricsGet_t, metrics, 24);
+SIZE(nvmlGpmSupport_t, 8); AT(nvmlGpmSupport_t, isSupportedDevice, 4);
+
+#define GPUS_MAX 64
+#define RULES_MAX 1024
+#define IDS_MAX 400
+
+enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, SHORT = 7,
+       NOT_LOADED = 9, MISMATCH = 18, VERSION = 25 };
+
+enum { MINOR, MAJOR_CC, MINOR_CC, LISTED, STATE, UTIL, MEMORY_UTIL, TOTAL, RESERVED, FREE,
+       TEMPERATURE, POWER, LIMIT, SM_CLOCK, MEMORY_CLOCK, ENCODER, DECODER, REASONS, PSTATE,
+       ECC_MODE, ECC_CORRECTED, ECC_UNCORRECTED, MIG, GPM, PCIE_TX, PCIE_RX, NUMBERS };
+static const char *const numberNames[NUMBERS] = {
+  "minor", "major-cc", "minor-cc", "listed", "state", "util", "memory-util", "total", "reserved",
+  "free", "temperature", "power", "limit", "sm-clock", "memory-clock", "encoder", "decoder",
+  "reasons", "pstate", "ecc-mode", "ecc-corrected", "ecc-uncorrected", "mig", "gpm", "pcie-tx",
+  "pcie-rx" };
+
+struct gpu {
+  char uuid[128], name[128], bus[128];
+  unsigned long long number[NUMBERS];
+  double field[IDS_MAX], gpm[IDS_MAX];
+  int fieldRc[IDS_MAX], fieldType[IDS_MAX], gpmRc[IDS_MAX];
+};
+struct rule { char kind, symbol[64]; int gpu, value; };
+
+static struct gpu gpus[GPUS_MAX];
+static struct rule rules[RULES_MAX];
+static int gpuCount, ruleCount, reversed, initRc, allRc, driver;
+static char logPath[4096], controlPath[4096];
+static struct stat controlStat;
+static int isRead, references, wasUnloaded;
+static unsigned session;
+
+/* A handle names its session, so that one kept over a shutdown is refused as in the driver. */
+struct nvmlDevice_st { int gpu; unsigned session; };
+static struct nvmlDevice_st handles[16][GPUS_MAX];
+struct nvmlGpmSample_st { unsigned long long taken; int gpu; };
+
+static void defaults(void) {
+  gpuCount = 8; ruleCount = reversed = initRc = allRc = driver = 0; logPath[0] = 0;
+  memset(gpus, 0, sizeof gpus);
+  for (int n = 0; n < GPUS_MAX; n++) {
+    struct gpu *gpu = &gpus[n];
+    const unsigned long long gib = 1ull << 30;
+    snprintf(gpu->uuid, sizeof gpu->uuid, "GPU-%08x-0000-4000-8000-000000000000", n);
+    snprintf(gpu->name, sizeof gpu->name, "NVIDIA Stand-in");
+    snprintf(gpu->bus, sizeof gpu->bus, "00000000:%02X:00.0", n + 0x10);
+    const unsigned long long numbers[NUMBERS] = {
+      n, 9, 0, 1, 0, 10 + n, 5 + n, 80 * gib, gib, 59 * gib, 40 + n, 300000 + n, 700000, 1755,
+      2619, 3, 4, 4, 0, 1, 2, 1, 0, 1, 1000, 2000 };
+    memcpy(gpu->number, numbers, sizeof numbers);
+    for (int id = 0; id < IDS_MAX; id++) gpu->fieldType[id] = -1;
+    gpu->field[82] = 60 + n; gpu->field[83] = 5e6; gpu->field[185] = 310000 + n;
+    gpu->field[186] = 320000 + n; gpu->field[138] = 1e6; gpu->field[139] = 2e6;
+    gpu->gpm[2] = 50 + n; gpu->gpm[3] = 30; gpu->gpm[5] = 20; gpu->gpm[10] = 40;
+    gpu->gpm[20] = 100; gpu->gpm[21] = 200; gpu->gpm[60] = 3000; gpu->gpm[61] = 4000;
+  }
+}
+
+static void wrong(const char *line) {
+  fprintf(stderr, "nvml stand-in: cannot use \"%s\" in %s\n", line, controlPath);
+  abort();
+}
+
+static void rule(char kind, const char *symbol, int gpu, int value) {
+  if (ruleCount == RULES_MAX) wrong(symbol);
+  struct rule *made = &rules[ruleCount++];
+  made->kind = kind; made->gpu = gpu; made->value = value;
+  snprintf(made->symbol, sizeof made->symbol, "%s", symbol);
+}
+
+static int id(const char *text, const char *line) {
+  int number = atoi(text);
+  if (number < 0 || number >= IDS_MAX) wrong(line);
+  return number;
+}
+
+static void setGpu(int n, const char *key, const char *value, const char *line) {
+  struct gpu *gpu = &gpus[n];
+  const char *colon = strchr(key, ':');
+  if (colon != NULL) {
+    const char *rest = colon + 1;
+    const size_t length = colon - key;
+#define IS(name) (length == strlen(name) && strncmp(key, name, length) == 0)
+    if (IS("rc")) rule('r', rest, n, atoi(value));
+    else if (IS("field")) gpu->field[id(rest, line)] = strtod(value, NULL);
+    else if (IS("field-rc")) gpu->fieldRc[id(rest, line)] = atoi(value);
+    else if (IS("field-type")) gpu->fieldType[id(rest, line)] = atoi(value);
+    else if (IS("gpm")) gpu->gpm[id(rest, line)] = strtod(value, NULL);
+    else if (IS("gpm-rc")) gpu->gpmRc[id(rest, line)] = atoi(value);
+    else wrong(line);
+    return;
+  }
+  if (strcmp(key, "uuid") == 0) { snprintf(gpu->uuid, sizeof gpu->uuid, "%s", value); return; }
+  if (strcmp(key, "name") == 0) { snprintf(gpu->name, sizeof gpu->name, "%s", value); return; }
+  if (strcmp(key, "bus") == 0) { snprintf(gpu->bus, sizeof gpu->bus, "%s", value); return; }
+  for (int number = 0; number < NUMBERS; number++)
+    if (strcmp(key, numberNames[number]) == 0) {
+      gpu->number[number] = strtoull(value, NULL, 0);
+      return;
+    }
+  wrong(line);
+}
+
+static void setting(char *line) {
+  char word[64] = "", first[4096] = "", second[64] = "", value[128] = "";
+  const int words = sscanf(line, "%63s %4095s %63s %127[^\n]", word, first, second, value);
+  if (words < 1 || word[0] == '#') return;
+  if (words < 2) wrong(line);
+  if (strcmp(word, "gpus") == 0 && atoi(first) <= GPUS_MAX) gpuCount = atoi(first);
+  else if (strcmp(word, "order") == 0) reversed = strcmp(first, "reverse") == 0;
+  else if (strcmp(word, "driver") == 0)
+    driver = strcmp(first, "unloaded") == 0 ? NOT_LOADED
+             : strcmp(first, "upgraded") == 0 ? MISMATCH : OK;
+  else if (strcmp(word, "init") == 0) initRc = atoi(first);
+  else if (strcmp(word, "all") == 0) allRc = atoi(first);
+  else if (strcmp(word, "rc") == 0 && words == 3) rule('r', first, -1, atoi(second));
+  else if (strcmp(word, "sleep") == 0 && words == 3) rule('s', first, -1, atoi(second));
+  else if (strcmp(word, "hang") == 0) rule('h', first, -1, 0);
+  else if (strcmp(word, "log") == 0) snprintf(logPath, sizeof logPath, "%s", first);
+  else if (strcmp(word, "gpu") == 0 && words == 4) {
+    const int all = strcmp(first, "*") == 0, one = atoi(first);
+    if (!all && (one < 0 || one >= GPUS_MAX)) wrong(line);
+    for (int n = all ? 0 : one; n < (all ? GPUS_MAX : one + 1); n++)
+      setGpu(n, second, value, line);
+  } else wrong(line);
+}
+
+static void readControl(void) {
+  if (controlPath[0] == 0) {
+    const char *path = getenv("NVML_STANDIN_CONTROL");
+    if (path != NULL) snprintf(controlPath, sizeof controlPath, "%s", path);
+  }
+  struct stat now;
+  memset(&now, 0, sizeof now);
+  if (controlPath[0] != 0 && stat(controlPath, &now) != 0) wrong("no such file");
+  if (isRead && now.st_ino == controlStat.st_ino && now.st_size == controlStat.st_size &&
+      now.st_mtim.tv_sec == controlStat.st_mtim.tv_sec &&
+      now.st_mtim.tv_nsec == controlStat.st_mtim.tv_nsec)
+    return;
+  isRead = 1;
+  controlStat = now;
+  defaults();
+  if (controlPath[0] == 0) return;
+  FILE *file = fopen(controlPath, "r");
+  if (file == NULL) wrong("cannot open");
+  char line[4352];
+  while (fgets(line, sizeof line, file) != NULL) setting(line);
+  fclose(file);
+}
+
+static const struct rule *find(char kind, const char *symbol, int gpu) {
+  for (int n = ruleCount - 1; n >= 0; n--)
+    if (rules[n].kind == kind && (rules[n].gpu == -1 || rules[n].gpu == gpu) &&
+        strcmp(rules[n].symbol, symbol) == 0)
+      return &rules[n];
+  return NULL;
+}
+
+static void sleepMs(int ms) {
+  struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
+  nanosleep(&time, NULL);
+}
+
+static void record(const char *symbol) {
+  if (logPath[0] == 0) return;
+  char line[80];
+  const int length = snprintf(line, sizeof line, "%s\n", symbol);
+  const int file = open(logPath, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0 || write(file, line, length) != length) wrong("log");
+  close(file);
+}
+
+/* What every function does first; OK when it may go on. */
+static nvmlReturn_t begin(const char *symbol, int gpu, int isSessionCall) {
+  readControl();
+  record(symbol);
+  const struct rule *known = find('s', symbol, gpu);
+  if (known != NULL) sleepMs(known->value);
+  while (find('h', symbol, gpu) != NULL) { sleepMs(5); readControl(); }
+  if (driver == NOT_LOADED) wasUnloaded = 1;
+  if (isSessionCall) return OK;
+  if (driver != OK) return driver;
+  if (references == 0 || wasUnloaded) return UNINITIALIZED;
+  if (allRc != OK) return allRc;
+  known = find('r', symbol, gpu);
+  if (known != NULL && known->value != OK) return known->value;
+  return OK;
+}
+
+/* The same for a call on a device. */
+static nvmlReturn_t beginDevice(const char *symbol, nvmlDevice_t device, struct gpu **gpu) {
+  const nvmlReturn_t rc = begin(symbol, device == NULL ? -1 : device->gpu, 0);
+  if (rc != OK) return rc;
+  if (device == NULL || device->session != session) return INVALID;
+  *gpu = &gpus[device->gpu];
+  return (int)(*gpu)->number[STATE];
+}
+
+EXPORT void nvmlStandinControl(const char *path) {
+  snprintf(controlPath, sizeof controlPath, "%s", path);
+  isRead = 0;
+}
+
+static nvmlReturn_t init(const char *symbol) {
+  const nvmlReturn_t rc = begin(symbol, -1, 1);
+  if (rc != OK) return rc;
+  if (driver != OK) return driver;
+  if (initRc != OK) return initRc;
+  wasUnloaded = 0;
+  if (references++ == 0) session++;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned flags) {
+  return flags > 7 ? INVALID : init("nvmlInitWithFlags");
+}
+EXPORT nvmlReturn_t nvmlInit_v2(void) { return init("nvmlInit_v2"); }
+EXPORT nvmlReturn_t nvmlShutdown(void) {
+  begin("nvmlShutdown", -1, 1);
+  if (references > 0) references--;
+  return OK;
+}
+
+static nvmlReturn_t text(char *out, unsigned length, const char *value) {
+  if (length <= strlen(value)) return SHORT;
+  strcpy(out, value);
+  return OK;
+}
+#if BRANCH >= 570
+static const char driverVersion[] = "570.133.20", nvmlVersion[] = "12.570.133.20";
+static const unsigned lastField = 250;
+#elif BRANCH >= 535
+static const char driverVersion[] = "535.274.02", nvmlVersion[] = "12.535.274.02";
+static const unsigned lastField = 196;
+#else
+static const char driverVersion[] = "470.256.02", nvmlVersion[] = "11.470.256.02";
+static const unsigned lastField = 164;
+#endif
+
+#define TRY(rc) do { const nvmlReturn_t tried = (rc); if (tried != OK) return tried; } while (0)
+#define ON_DEVICE struct gpu *gpu; TRY(beginDevice(__func__, device, &gpu))
+
+EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *out, unsigned length) {
+  TRY(begin(__func__, -1, 0));
+  return text(out, length, driverVersion);
+}
+EXPORT nvmlReturn_t nvmlSystemGetNVMLVersion(char *out, unsigned length) {
+  begin(__func__, -1, 1);
+  return text(out, length, nvmlVersion);
+}
+
+/* The GPU at a place of the list, or -1. */
+static int listed(unsigned index) {
+  unsigned place = 0;
+  for (int n = 0; n < gpuCount; n++) {
+    const int gpu = reversed ? gpuCount - 1 - n : n;
+    if (gpus[gpu].number[LISTED] && place++ == index) return gpu;
+  }
+  return -1;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count) {
+  TRY(begin(__func__, -1, 0));
+  for (*count = 0; listed(*count) >= 0;) ++*count;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *device) {
+  readControl();
+  const int gpu = listed(index);
+  TRY(begin(__func__, gpu, 0));
+  if (gpu < 0) return INVALID;
+  if (gpus[gpu].number[STATE] == 15) return 15;
+  *device = &handles[session % 16][gpu];
+  (*device)->gpu = gpu;
+  (*device)->session = session;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *out, unsigned length) {
+  ON_DEVICE;
+  return text(out, length, gpu->uuid);
+}
+EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *out, unsigned length) {
+  ON_DEVICE;
+  return text(out, length, gpu->name);
+}
+EXPORT nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned *minor) {
+  ON_DEVICE;
+  *minor = gpu->number[MINOR];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
+  ON_DEVICE;
+  memset(pci, 0, sizeof *pci);
+  snprintf(pci->busId, sizeof pci->busId, "%s", gpu->bus);
+  memcpy(pci->busIdLegacy, gpu->bus + 4, 13);
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) {
+  ON_DEVICE;
+  *major = gpu->number[MAJOR_CC];
+  *minor = gpu->number[MINOR_CC];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *now, unsigned *pending) {
+  ON_DEVICE;
+  *now = *pending = gpu->number[MIG];
+  return OK;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *out) {
+  ON_DEVICE;
+  if (gpu->number[MIG]) return NOT_SUPPORTED;
+  out->gpu = gpu->number[UTIL];
+  out->memory = gpu->number[MEMORY_UTIL];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *out) {
+  ON_DEVICE;
+  out->total = gpu->number[TOTAL];
+  out->free = gpu->number[FREE];
+  out->used = out->total - out->free;
+  return OK;
+}
+#if BRANCH >= 510
+/* Its `used` counts the reserved bytes, as some branches do: whoever copies it is wrong by them. */
+EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *out) {
+  ON_DEVICE;
+  if (out->version != (sizeof *out | 2u << 24)) return VERSION;
+  out->total = gpu->number[TOTAL];
+  out->reserved = gpu->number[RESERVED];
+  out->free = gpu->number[FREE];
+  out->used = out->total - out->free;
+  return OK;
+}
+#endif
+EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor, unsigned *out) {
+  ON_DEVICE;
+  if (sensor != 0) return INVALID;
+  *out = gpu->number[TEMPERATURE];
+  return OK;
+}
+#if BRANCH >= 570
+EXPORT nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_v1_t *out) {
+  ON_DEVICE;
+  if (out->version != (sizeof *out | 1u << 24)) return VERSION;
+  if (out->sensorType != 0) return INVALID;
+  out->temperature = gpu->number[TEMPERATURE];
+  return OK;
+}
+#endif
+EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *out) {
+  ON_DEVICE;
+  *out = gpu->number[POWER];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned *out) {
+  ON_DEVICE;
+  *out = gpu->number[LIMIT];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, int type, unsigned *out) {
+  ON_DEVICE;
+  if (type != 1 && type != 2) return INVALID;
+  *out = gpu->number[type == 1 ? SM_CLOCK : MEMORY_CLOCK];
+  return OK;
+}
+static nvmlReturn_t engine(struct gpu *gpu, int which, unsigned *out, unsigned *periodUs) {
+  if (gpu->number[MIG]) return NOT_SUPPORTED;
+  *out = gpu->number[which];
+  *periodUs = 167000;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetEncoderUtilization(nvmlDevice_t device, unsigned *out, unsigned *us) {
+  ON_DEVICE;
+  return engine(gpu, ENCODER, out, us);
+}
+EXPORT nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t device, unsigned *out, unsigned *us) {
+  ON_DEVICE;
+  return engine(gpu, DECODER, out, us);
+}
+EXPORT nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device,
+                                                              unsigned long long *out) {
+  ON_DEVICE;
+  *out = gpu->number[REASONS];
+  return OK;
+}
+#if BRANCH >= 535
+EXPORT nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(nvmlDevice_t device,
+                                                           unsigned long long *out) {
+  ON_DEVICE;
+  *out = gpu->number[REASONS];
+  return OK;
+}
+#endif
+EXPORT nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, int *out) {
+  ON_DEVICE;
+  *out = gpu->number[PSTATE];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, int *now, int *pending) {
+  ON_DEVICE;
+  *now = *pending = gpu->number[ECC_MODE];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, int type, int counter,
+                                                unsigned long long *out) {
+  ON_DEVICE;
+  if (counter != 0) return INVALID;
+  if (!gpu->number[ECC_MODE]) return NOT_SUPPORTED;
+  *out = gpu->number[type == 0 ? ECC_CORRECTED : ECC_UNCORRECTED];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, int counter, unsigned *out) {
+  ON_DEVICE;
+  sleepMs(20); /* the interval over which the driver counts */
+  *out = gpu->number[counter == 0 ? PCIE_TX : PCIE_RX];
+  return OK;
+}
+
+static int fieldType(unsigned id) {
+  if (id == 83 || id == 138 || id == 139) return 3;
+  return 1;
+}
+static void setValue(nvmlValue_t *value, int type, double number) {
+  switch (type) {
+    case 1: value->uiVal = number; break;
+    case 3: value->ullVal = number; break;
+    default: abort();
+  }
+}
+EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *out) {
+  ON_DEVICE;
+  if (count <= 0 || out == NULL) return INVALID;
+  nvmlReturn_t worst = INVALID;
+  for (int n = 0; n < count; n++) {
+    const unsigned id = out[n].fieldId;
+    const int isKnown = id <= lastField && id < IDS_MAX;
+    const int isLink = id == 138 || id == 139;
+    if (!isKnown || (isLink && out[n].scopeId != 0xFFFFFFFF)) out[n].nvmlReturn = INVALID;
+    else out[n].nvmlReturn = gpu->fieldRc[id];
+    if (out[n].nvmlReturn != OK) continue;
+    worst = OK;
+    setValue(&out[n].value, fieldType(id), gpu->field[id]);
+    out[n].valueType = gpu->fieldType[id] < 0 ? fieldType(id) : gpu->fieldType[id];
+    out[n].timestamp = time(NULL) * 1000000LL;
+  }
+  return worst;
+}
+
+#if BRANCH >= 520
+static unsigned long long samplesTaken;
+EXPORT nvmlReturn_t nvmlGpmQueryDeviceSupport(nvmlDevice_t device, nvmlGpmSupport_t *out) {
+  ON_DEVICE;
+  if (out->version != 1) return VERSION;
+  out->isSupportedDevice = gpu->number[GPM];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlGpmSampleAlloc(nvmlGpmSample_t *sample) {
+  TRY(begin(__func__, -1, 0));
+  *sample = calloc(1, sizeof **sample);
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlGpmSampleFree(nvmlGpmSample_t sample) {
+  begin(__func__, -1, 1);
+  free(sample);
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlGpmSampleGet(nvmlDevice_t device, nvmlGpmSample_t sample) {
+  ON_DEVICE;
+  if (!gpu->number[GPM]) return NOT_SUPPORTED;
+  sample->taken = ++samplesTaken;
+  sample->gpu = (int)(gpu - gpus);
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *get) {
+  TRY(begin(__func__, -1, 0));
+  if (get->version != 1) return VERSION;
+  const nvmlGpmSample_t older = get->sample1, newer = get->sample2;
+  if (older == NULL || newer == NULL || older->taken == 0 || older->taken >= newer->taken ||
+      older->gpu != newer->gpu)
+    return INVALID;
+  for (unsigned n = 0; n < get->numMetrics; n++) {
+    const unsigned id = get->metrics[n].metricId;
+    if (id >= IDS_MAX) return INVALID;
+    get->metrics[n].nvmlReturn = gpus[newer->gpu].gpmRc[id];
+    get->metrics[n].value = gpus[newer->gpu].gpm[id];
+  }
+  return OK;
+}
+#endif
