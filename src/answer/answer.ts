@@ -28,18 +28,25 @@ export interface Explanation {
   readonly devices: readonly DeviceShare[];
 }
 
-/** The one number for a trigger now, and whether the workload is in use. */
-export interface Answer {
+/** The one number for a trigger now. */
+export interface Value {
   /** In the metric's unit: finite, never negative. */
   readonly value: number;
+  readonly explanation: Explanation;
+}
+
+/** Whether the workload is in use now. */
+export interface Activity {
   readonly active: boolean;
   readonly explanation: Explanation;
 }
 
-/** What `serve` asks. Both calls return at once: every value is in memory already. */
+/** What `serve` asks. Every call returns at once: what it needs is in memory already. */
 export interface Answerer {
   /** @throws {Fault} whenever the value cannot be known; never 0 instead. */
-  readonly now: (ref: WorkloadRef, trigger: Trigger) => Answer;
+  readonly value: (ref: WorkloadRef, trigger: Trigger) => Value;
+  /** @throws {Fault} whenever the activity cannot be known; never false instead. */
+  readonly activity: (ref: WorkloadRef, trigger: Trigger) => Activity;
   /** Runs `listener` whenever an answer may have changed; returns the way to stop it. */
   readonly subscribe: (listener: () => void) => () => void;
 }
