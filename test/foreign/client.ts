@@ -15,8 +15,10 @@ export interface Status {
   readonly code: string;
   readonly details: string;
 }
-export interface Result extends Partial<Status> {
+/** A call's end, and its answer when that was `OK`. */
+export interface Result {
   readonly code: string;
+  readonly details?: string;
   readonly answer?: Json;
 }
 
@@ -67,19 +69,35 @@ export interface ForeignClient extends AsyncDisposable {
   readonly connect: (address: string, options?: Json) => Promise<ForeignChannel>;
 }
 
-type Line = Json & { readonly id?: number; readonly stream?: number };
+/** A line of `client.mjs`: the result of a command, or an event of a stream. */
+interface Line extends Partial<Result> {
+  readonly id?: number;
+  readonly stream?: number;
+  readonly event?: "data" | "end";
+  readonly failed?: string;
+  readonly state?: string;
+  readonly codes?: Readonly<Record<string, number>>;
+}
+
+function resultOf({ code = "", details, answer }: Line): Result {
+  return {
+    code,
+    ...(details === undefined ? {} : { details }),
+    ...(answer === undefined ? {} : { answer }),
+  };
+}
 
 /** Starts the client's process; disposing ends it. */
 export function foreignClient(): ForeignClient {
   const program = fileURLToPath(new URL("./client.mjs", import.meta.url));
   const child = Bun.spawn(["node", program], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
-  const results = new Map<number, PromiseWithResolvers<Json>>();
+  const results = new Map<number, PromiseWithResolvers<Line>>();
   const streams = new Map<number, (event: Line) => void>();
   let lastId = 0;
 
-  const ask = async (command: string, details: Json): Promise<Json> => {
+  const ask = async (command: string, details: Json): Promise<Line> => {
     const id = ++lastId;
-    const result = Promise.withResolvers<Json>();
+    const result = Promise.withResolvers<Line>();
     results.set(id, result);
     child.stdin.write(`${JSON.stringify({ id, do: command, ...details })}\n`);
     await child.stdin.flush();
@@ -89,8 +107,8 @@ export function foreignClient(): ForeignClient {
     if (line.stream !== undefined) return streams.get(line.stream)?.(line);
     const result = results.get(line.id ?? 0);
     results.delete(line.id ?? 0);
-    if (line["failed"] === undefined) result?.resolve(line);
-    else result?.reject(new Error(`The foreign client failed: ${line["failed"]}`));
+    if (line.failed === undefined) result?.resolve(line);
+    else result?.reject(new Error(`The foreign client failed: ${line.failed}`));
   };
   const reading = readLines(child.stdout, (text) => take(JSON.parse(text) as Line)).finally(() => {
     for (const { reject } of results.values()) reject(new Error("The foreign client is gone"));
@@ -110,14 +128,14 @@ export function foreignClient(): ForeignClient {
       await ask("connect", { channel, address, options });
       return {
         unary: async (service, method, message = {}, options = {}) =>
-          (await ask("unary", { channel, service, method, message, ...options })) as Json & Result,
+          resultOf(await ask("unary", { channel, service, method, message, ...options })),
         burst: async (count, service, method, message = {}) => {
           const { codes } = await ask("burst", { channel, count, service, method, message });
-          return codes as Record<string, number>;
+          return codes ?? {};
         },
         stream: (service, method, message, options = {}) =>
           openStream({ channel, service, method, message, ...options }),
-        state: async () => String((await ask("state", { channel }))["state"]),
+        state: async () => (await ask("state", { channel })).state ?? "none",
         close: async () => void (await ask("close", { channel })),
       };
     },
@@ -129,7 +147,7 @@ export function foreignClient(): ForeignClient {
   };
 }
 
-function foreignStream(ask: (command: string, more?: Json) => Promise<Json>) {
+function foreignStream(ask: (command: string, more?: Json) => Promise<Line>) {
   const arrived: Json[] = [];
   const wanted: PromiseWithResolvers<Json>[] = [];
   const end = Promise.withResolvers<Status>();
@@ -139,8 +157,8 @@ function foreignStream(ask: (command: string, more?: Json) => Promise<Json>) {
     end.resolve(status);
   };
   const take = (line: Line) => {
-    if (line["event"] === "end") return ended(line as unknown as Status);
-    const answer = line["answer"] as Json;
+    const { answer = {}, code = "", details = "" } = line;
+    if (line.event === "end") return ended({ code, details });
     const waiting = wanted.shift();
     if (waiting === undefined) arrived.push(answer);
     else waiting.resolve(answer);
