@@ -1,0 +1,102 @@
+/**
+ * What each failure means to a gRPC caller, in one place.
+ *
+ * KEDA treats every error alike: it holds replicas or uses `fallback`. The codes are for people and
+ * for their alerts: INVALID_ARGUMENT and FAILED_PRECONDITION ask a person to change something,
+ * UNAVAILABLE and RESOURCE_EXHAUSTED pass by themselves.
+ *
+ * @module
+ */
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Fault, type FaultCode } from "#core/fault.ts";
+import { faultMessageCharsMax } from "#core/limits.ts";
+import type { Log } from "#core/log.ts";
+
+/** A new fault does not compile until it has a row. */
+export const grpcCodes = {
+  "trigger-invalid": Code.InvalidArgument,
+  "ref-missing": Code.InvalidArgument,
+  "metric-unknown": Code.InvalidArgument,
+  "scope-unavailable": Code.FailedPrecondition,
+  "metric-unsupported": Code.FailedPrecondition,
+  "device-unknown": Code.NotFound,
+  "data-missing": Code.Unavailable,
+  "data-stale": Code.Unavailable,
+  overloaded: Code.ResourceExhausted,
+  stopping: Code.Unavailable,
+  "library-missing": Code.FailedPrecondition,
+  "library-failed": Code.Unavailable,
+  // Both stop the process before it serves, so a caller who sees one sees a bug.
+  "file-invalid": Code.Internal,
+  "usage-invalid": Code.Internal,
+} as const satisfies Record<FaultCode, Code>;
+
+/** The specification's names by number: Prometheus labels and logs use them. */
+const codeNames = [
+  "OK",
+  "CANCELLED",
+  "UNKNOWN",
+  "INVALID_ARGUMENT",
+  "DEADLINE_EXCEEDED",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED",
+  "FAILED_PRECONDITION",
+  "ABORTED",
+  "OUT_OF_RANGE",
+  "UNIMPLEMENTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+  "UNAUTHENTICATED",
+] as const;
+
+/** Names a status as the specification does; UNKNOWN for what is none. */
+export function codeName(status: number): string {
+  return codeNames[status] ?? "UNKNOWN";
+}
+
+/** Puts a fault into the caller's terms. The fault stays as the cause, which is never sent. */
+export function faultError(fault: Fault): ConnectError {
+  const text =
+    fault.message.length > faultMessageCharsMax
+      ? `${fault.message.slice(0, faultMessageCharsMax)}…`
+      : fault.message;
+  return new ConnectError(text, grpcCodes[fault.code], undefined, undefined, fault);
+}
+
+/**
+ * Turns what a handler throws into a status. A fault is told to the caller. A `ConnectError` is
+ * already a status: a deadline, a cancelled call, a message that is no message. Anything else is a
+ * bug: the caller hears only that, the log gets the stack.
+ */
+export function faultsToCodes(log: Log): Interceptor {
+  return (next) => async (request) => {
+    const rethrow = (error: unknown): never => {
+      if (error instanceof ConnectError) throw error;
+      if (error instanceof Fault) throw faultError(error);
+      const method = `${request.service.typeName}/${request.method.name}`;
+      const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log("error", "call failed by a bug", { method, stack });
+      const text = `Cannot answer ${method}: a bug in the scaler; its log has the details`;
+      throw new ConnectError(text, Code.Internal, undefined, undefined, error);
+    };
+    const response = await next(request).catch(rethrow);
+    return response.stream
+      ? { ...response, message: guarded(response.message, rethrow) }
+      : response;
+  };
+}
+
+/** A stream fails while it is read, after the interceptor has returned, so it is wrapped too. */
+async function* guarded<T>(
+  messages: AsyncIterable<T>,
+  rethrow: (error: unknown) => never,
+): AsyncIterable<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    rethrow(error);
+  }
+}

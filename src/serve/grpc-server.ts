@@ -1,0 +1,153 @@
+/**
+ * The gRPC server that KEDA talks to: ExternalScaler, health and reflection on one port.
+ *
+ * @module
+ */
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { DescService } from "@bufbuild/protobuf";
+import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
+import { compressionGzip } from "@connectrpc/connect-node";
+import type { Answerer } from "#answer/answer.ts";
+import type { Clock } from "#core/clock.ts";
+import type { Log } from "#core/log.ts";
+import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
+import { Health } from "#gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { callHandler, refuseUnadmitted } from "./calls.ts";
+import { faultsToCodes } from "./codes.ts";
+import { clientConnections } from "./connections.ts";
+import { type ExternalScalerOptions, externalScaler } from "./external-scaler.ts";
+import { type HealthSource, healthService, stoppable } from "./health.ts";
+import { type GrpcLimits, grpcLimits } from "./limits.ts";
+import type { Meter } from "./meter.ts";
+import { reflectionService } from "./reflection.ts";
+
+export interface GrpcServerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly answerer: Answerer;
+  readonly parse: ExternalScalerOptions["parse"];
+  readonly health: HealthSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter: Meter;
+  readonly limits?: GrpcLimits;
+  /** A number from 0 to below 1: spreads the ages at which connections are drained. */
+  readonly random?: () => number;
+}
+
+export interface GrpcServer {
+  /** The port that it listens on. */
+  readonly port: number;
+  /**
+   * Ends without losing an answer: says NOT_SERVING, ends the streams with OK, says GOAWAY, lets calls
+   * at hand finish; after `shutdownMs` it cuts what is left. Resolves when nothing is open any more.
+   */
+  readonly stop: () => Promise<void>;
+}
+
+/**
+ * Starts to serve.
+ *
+ * @throws {Error} When the address cannot be listened on, with the system's own reason.
+ */
+export async function startGrpcServer({
+  host,
+  port,
+  answerer,
+  parse,
+  health,
+  clock,
+  log,
+  meter,
+  limits = grpcLimits,
+  random = Math.random,
+}: GrpcServerOptions): Promise<GrpcServer> {
+  const lasting = stoppable(health);
+  const router = createConnectRouter({
+    grpcWeb: false,
+    connect: false,
+    acceptCompression: [compressionGzip],
+    readMaxBytes: limits.messageBytesMax,
+    interceptors: [faultsToCodes(log)],
+    requestGate: refuseUnadmitted,
+  });
+  const { pushSpacingMs } = limits;
+  registerServices(router, [
+    service(ExternalScaler, externalScaler({ answerer, parse, pushSpacingMs, clock })),
+    service(Health, healthService(lasting)),
+  ]);
+  const connections = clientConnections({
+    limits,
+    clock,
+    log,
+    random,
+    count: meter.openConnections,
+  });
+  const { handlers } = router;
+  const stopping = lasting.stopped;
+  const handle = callHandler({ handlers, connections, limits, stopping, clock, log, meter });
+  const server = createHttp2Server(limits);
+  server.on("session", connections.accept);
+  server.on("request", handle);
+  await listen(server, host, port);
+
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    lasting.stop();
+    await connections.drainAll();
+    await closed;
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+interface Registration {
+  readonly descriptor: DescService;
+  readonly register: (router: ConnectRouter) => void;
+}
+
+function service<S extends DescService>(
+  descriptor: S,
+  implementation: ServiceImpl<S>,
+): Registration {
+  return { descriptor, register: (router) => router.service(descriptor, implementation) };
+}
+
+/** Registers `own` and a reflection that describes exactly what is registered. */
+function registerServices(router: ConnectRouter, own: readonly Registration[]): void {
+  const reflections = [ServerReflection, ServerReflectionAlpha] as const;
+  const reflection = reflectionService([
+    ...own.map(({ descriptor }) => descriptor),
+    ...reflections,
+  ]);
+  for (const { register } of own) register(router);
+  for (const descriptor of reflections) router.service(descriptor, reflection);
+}
+
+/** The one place where the transport is chosen. */
+function createHttp2Server({ streamsMax, unaryMax }: GrpcLimits): http2.Http2Server {
+  // KEDA's push streams and its unary calls share one connection: a lower limit would let the
+  // streams shut the calls out. Beyond it a client waits by itself.
+  const maxConcurrentStreams = streamsMax + Math.max(unaryMax, 1_000);
+  return http2.createServer({ settings: { maxConcurrentStreams } });
+}
+
+function listen(server: http2.Http2Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
