@@ -11,7 +11,9 @@ import { loadSync } from "@grpc/proto-loader";
 
 const [port, request] = process.argv.slice(2);
 const { callers, calls, metadata } = JSON.parse(request);
-const proto = fileURLToPath(new URL("../proto/externalscaler/externalscaler.proto", import.meta.url));
+const proto = fileURLToPath(
+  new URL("../proto/externalscaler/externalscaler.proto", import.meta.url),
+);
 const { externalscaler } = grpc.loadPackageDefinition(loadSync(proto, { keepCase: true }));
 const client = new externalscaler.ExternalScaler(
   `127.0.0.1:${port}`,

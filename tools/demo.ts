@@ -8,7 +8,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { ExternalScaler } from "../gen/externalscaler/externalscaler_pb.ts";
 
-const metadata = { targetGpuUtilization: "80", aggregation: "sum", activationThreshold: "15" };
+const metadata = { targetGpuUtilization: "80", aggregation: "sum", activationThreshold: "120" };
 const minReplicas = 0;
 const maxReplicas = 8;
 const hpaTolerance = 0.1;
@@ -31,6 +31,7 @@ process.on("SIGINT", () => server.kill());
 process.on("SIGTERM", () => server.kill());
 
 const { grpcPort, httpPort } = await ports(server.stderr);
+while (!(await fetch(`http://127.0.0.1:${httpPort}/readyz`)).ok) await Bun.sleep(50);
 const scaler = createClient(
   ExternalScaler,
   createGrpcTransport({ baseUrl: `http://127.0.0.1:${grpcPort}` }),

@@ -31,15 +31,15 @@ const bytesPerGib = 1024 ** 3;
 const columns: Readonly<Record<string, (device: DeviceSample) => string | number | undefined>> = {
   GPU: ({ index }) => index,
   NAME: ({ model }) => model,
-  "UTIL %": ({ readings }) => readings.utilizationPercent,
+  "UTIL %": ({ readings }) => readings.utilizationPercent?.toFixed(0),
   "MEM %": ({ readings }) => memoryPercent(readings)?.toFixed(1),
   "USED GiB": ({ readings }) => gib(readings.memoryUsedBytes),
   "TOTAL GiB": ({ readings }) => gib(readings.memoryTotalBytes),
-  "TEMP °C": ({ readings }) => readings.temperatureCelsius,
+  "TEMP °C": ({ readings }) => readings.temperatureCelsius?.toFixed(0),
   "POWER W": ({ readings }) =>
     watts(readings.powerAverageMilliwatts ?? readings.powerInstantMilliwatts),
   "LIMIT W": ({ readings }) => watts(readings.powerLimitMilliwatts),
-  "SM MHz": ({ readings }) => readings.smClockMegahertz,
+  "SM MHz": ({ readings }) => readings.smClockMegahertz?.toFixed(0),
   HEALTH: ({ health }) => health.state,
   UUID: ({ uuid }) => uuid,
 };

@@ -21,8 +21,10 @@ export async function snapshot(
   { clock, stdout, stderr, stopSignal }: World,
 ): Promise<number> {
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  let failed = false;
   const fail = (message: string) => {
-    stderr(`keda-gpu-scaler: ${message}\n`);
+    if (!failed) stderr(`keda-gpu-scaler: ${message}\n`);
+    failed = true;
     end(1);
   };
   let taken = 0;

@@ -30,6 +30,8 @@ export interface FaultFacts {
   };
   /** A file that the user named cannot be used. */
   "file-invalid": { readonly path: string; readonly problems: readonly string[] };
+  /** The system does not let the process listen there. */
+  "address-unusable": { readonly address: string; readonly port: number; readonly code: string };
   /** The command line breaks a rule. */
   "usage-invalid": { readonly problems: readonly string[] };
 }

@@ -2,6 +2,8 @@ import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
 import type { Collector, CollectorOptions } from "./collector.ts";
 import { mockCollector } from "./mock/collector.ts";
+import { nvmlCollector } from "./nvml/collector.ts";
+import { nvmlLibraryPaths } from "./nvml/library.ts";
 
 /** What a collector may use of the thread it runs on. */
 export interface CollectorTools {
@@ -13,5 +15,8 @@ export interface CollectorTools {
 
 /** The collector that the options ask for. `auto` never means the mock: it would make numbers up. */
 export function chooseCollector(options: CollectorOptions, tools: CollectorTools): Collector {
-  return mockCollector({ ...tools, file: options.mockFile });
+  const { collector, mockFile, nvmlLibrary } = options;
+  if (collector === "mock") return mockCollector({ ...tools, file: mockFile });
+  const libraryPaths = nvmlLibrary === undefined ? nvmlLibraryPaths : [nvmlLibrary];
+  return nvmlCollector({ ...tools, libraryPaths });
 }

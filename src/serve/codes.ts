@@ -24,10 +24,11 @@ export const grpcCodes = {
   "data-stale": Code.Unavailable,
   overloaded: Code.ResourceExhausted,
   stopping: Code.Unavailable,
-  "library-missing": Code.FailedPrecondition,
+  "library-missing": Code.Unavailable,
   "library-failed": Code.Unavailable,
+  "file-invalid": Code.FailedPrecondition,
   // Both stop the process before it serves, so a caller who sees one sees a bug.
-  "file-invalid": Code.Internal,
+  "address-unusable": Code.Internal,
   "usage-invalid": Code.Internal,
 } as const satisfies Record<FaultCode, Code>;
 
