@@ -11,6 +11,7 @@ import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import { reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, Answerer, DeviceShare, Explanation } from "./answer.ts";
@@ -23,6 +24,8 @@ export interface AnswererOptions {
   readonly clock: Clock;
   /** The node whose devices this process reads itself, if it does. */
   readonly localNode?: string;
+  /** Told which readings an answer looks for, so that costly ones are taken while somebody asks. */
+  readonly asked?: (readings: readonly ReadingName[]) => void;
 }
 
 /** Everything that value and activity have in common. */
@@ -34,11 +37,13 @@ interface Evidence {
   readonly nowMs: number;
 }
 
-export function answerer({ store, clock, localNode }: AnswererOptions): Answerer {
+export function answerer(options: AnswererOptions): Answerer {
+  const { store, clock, localNode, asked: tell } = options;
   const evidence = (trigger: Trigger, metric: MetricName): Evidence => {
     const nowMs = clock.monotonicMs();
     const asked = askedOf(trigger, metric);
     requireNodeScope(trigger, metric);
+    tell?.(asked.row.needs);
     const view = store.view();
     const { node, devices } = selectNode(trigger, metric, { view, nowMs, localNode });
     const where = trigger.gpuIndex === -1 ? `node ${node}` : `GPU ${trigger.gpuIndex} of ${node}`;

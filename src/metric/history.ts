@@ -37,6 +37,8 @@ export interface History {
    * @returns `undefined` when nothing is.
    */
   readonly mean: (windowMs: number) => number | undefined;
+  /** How much is kept: at most `historySlicesMax`. */
+  readonly sliceCount: () => number;
 }
 
 export function history(): History {
@@ -68,6 +70,7 @@ export function history(): History {
       // The first sample stands for no time yet, but it is all there is.
       return coveredMs > 0 ? integral / coveredMs : newest.value;
     },
+    sliceCount: () => slices.length,
   };
 }
 

@@ -1,5 +1,5 @@
-import { closest, distance } from "fastest-levenshtein";
 import * as v from "valibot";
+import { closest } from "#core/closest.ts";
 import { metadataKeysMax, metadataValueBytesMax } from "#core/limits.ts";
 import { type TriggerKeyName, type TriggerValues, triggerKeyNames, triggerKeys } from "./keys.ts";
 import { isWithinBytes, type Rule } from "./rules.ts";
@@ -74,22 +74,12 @@ function keep(
 }
 
 /** Text as a message may carry it: quoted, escaped and short. */
-export function shown(text: string): string {
+function shown(text: string): string {
   const cut = text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
   return JSON.stringify(cut);
 }
 
 function didYouMean(text: string, names: readonly string[]): string {
-  const [first] = names;
-  if (first === undefined || text.length > shownCharactersMax) return "";
-  const folded = new Map(names.map((name) => [name.toLowerCase(), name]));
-  const asked = text.trim().toLowerCase().replaceAll(/[- ]/g, "_");
-  const plain = text.trim().toLowerCase();
-  const candidates = [...folded.keys()];
-  const near = [asked, plain]
-    .map((spelling) => ({ spelling, found: closest(spelling, candidates) }))
-    .map(({ spelling, found }) => ({ found, edits: distance(spelling, found) }))
-    .toSorted((one, other) => one.edits - other.edits)[0];
-  if (near === undefined || near.edits > Math.max(2, near.found.length / 3)) return "";
-  return `; did you mean ${folded.get(near.found)}?`;
+  const near = text.length > shownCharactersMax ? undefined : closest(text, names);
+  return near === undefined ? "" : `; did you mean ${near}?`;
 }

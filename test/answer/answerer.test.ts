@@ -304,3 +304,16 @@ describe("activity() is", () => {
     expect(explanation.devices.map(({ value }) => value)).toEqual([5, 6]);
   });
 });
+
+test("tells which readings are looked for, before they are there", () => {
+  const told: unknown[] = [];
+  const store = storeOf([node(loads(1))]);
+  const answers = answerer({ store, clock, localNode: "a", asked: (needs) => told.push(needs) });
+  const trigger = parseTrigger({
+    metricType: "pcie_tx_kbps",
+    activationMetricType: "memory_used_percent",
+  });
+  expectFault(() => answers.value(ref, trigger), "data-missing");
+  expectFault(() => answers.activity(ref, trigger), "data-missing");
+  expect(told).toEqual([["pcieTxKilobytesPerSecond"], ["memoryUsedBytes", "memoryTotalBytes"]]);
+});

@@ -205,6 +205,18 @@ describe("average()", () => {
     expect(mean()).toBe(90);
   });
 
+  test("keeps a past that somebody asks for now and then", () => {
+    const { store, pass, device } = setUp();
+    const mean = () => store.view().average(device(), "gpu_utilization", 600_000);
+    store.put(load(10));
+    for (let second = 0; second < 1_200; second += 1) {
+      if (second % 300 === 0) mean();
+      pass(1_000);
+      store.put(load(second < 900 ? 20 : 60));
+    }
+    expect(mean()).toBeCloseTo(40, 0);
+  });
+
   test("starts anew when the device changes hands", () => {
     const { store, pass, device } = setUp();
     const mean = () => store.view().average(device(), "gpu_utilization", 60_000);

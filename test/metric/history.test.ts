@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type History, history } from "#metric/history.ts";
+import { type History, history, historySlicesMax } from "#metric/history.ts";
 
 const gapMs = 5_000;
 
@@ -125,4 +125,15 @@ test("a step up an hour later is seen in full, however long the past", () => {
   for (let second = 3_600; second < 4_200; second += 1) past.push(second * 1000, 90, gapMs);
   expect(past.mean(10_000)).toBe(90);
   expect(past.mean(500_000)).toBeCloseTo(90, 9);
+});
+
+test("what is kept has a bound, and nothing outlives the longest window", () => {
+  const past = history();
+  for (let second = 0; second < 600; second += 1) {
+    past.push(second * 1000, 10, gapMs);
+    expect(past.sliceCount()).toBe(Math.min(second, historySlicesMax));
+  }
+  past.push(1_300_000, 10, gapMs);
+  past.push(1_301_000, 10, gapMs);
+  expect(past.sliceCount()).toBe(1);
 });
