@@ -1,4 +1,5 @@
 import type { Clock } from "#core/clock.ts";
+import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import type { Collector, CollectorOptions } from "./collector.ts";
 import { mockCollector } from "./mock/collector.ts";
@@ -10,8 +11,22 @@ export interface CollectorTools {
   /** Blocks the thread, as a driver call does; `Infinity` blocks it for ever. */
   readonly sleep: (ms: number) => void;
 }
+type Make = (options: CollectorOptions, tools: CollectorTools) => Collector;
 
-/** The collector that the options ask for. `auto` never means the mock: it would make numbers up. */
+/** `auto` never means the mock: it would make numbers up. */
+const makers: { readonly [Name in CollectorOptions["collector"]]?: Make } = {
+  mock: ({ mockFile }, tools) => mockCollector({ ...tools, file: mockFile }),
+};
+
+/**
+ * The collector that the options ask for.
+ *
+ * @throws {Fault} `library-missing` when this build has no such collector.
+ */
 export function chooseCollector(options: CollectorOptions, tools: CollectorTools): Collector {
-  return mockCollector({ ...tools, file: options.mockFile });
+  const make = makers[options.collector];
+  if (make !== undefined) return make(options, tools);
+  const has = Object.keys(makers).join(", ");
+  const message = `Cannot collect with ${options.collector}: this build has ${has}; choose one of them`;
+  throw new Fault("library-missing", message, { paths: [] });
 }
