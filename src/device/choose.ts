@@ -1,8 +1,9 @@
 import type { Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import type { Collector, CollectorOptions } from "./collector.ts";
 import { mockCollector } from "./mock/collector.ts";
+import { nvmlCollector } from "./nvml/collector.ts";
+import { nvmlLibraryPaths } from "./nvml/library.ts";
 
 /** What a collector may use of the thread it runs on. */
 export interface CollectorTools {
@@ -13,20 +14,21 @@ export interface CollectorTools {
 }
 type Make = (options: CollectorOptions, tools: CollectorTools) => Collector;
 
+const nvml: Make = ({ nvmlLibrary }, { clock, log }) =>
+  nvmlCollector({
+    libraryPaths: nvmlLibrary === undefined ? nvmlLibraryPaths : [nvmlLibrary],
+    clock,
+    log,
+  });
+
 /** `auto` never means the mock: it would make numbers up. */
-const makers: { readonly [Name in CollectorOptions["collector"]]?: Make } = {
+const makers: { readonly [Name in CollectorOptions["collector"]]: Make } = {
+  auto: nvml,
+  nvml,
   mock: ({ mockFile }, tools) => mockCollector({ ...tools, file: mockFile }),
 };
 
-/**
- * The collector that the options ask for.
- *
- * @throws {Fault} `library-missing` when this build has no such collector.
- */
+/** The collector that the options ask for. It opens nothing before its first `collect`. */
 export function chooseCollector(options: CollectorOptions, tools: CollectorTools): Collector {
-  const make = makers[options.collector];
-  if (make !== undefined) return make(options, tools);
-  const has = Object.keys(makers).join(", ");
-  const message = `Cannot collect with ${options.collector}: this build has ${has}; choose one of them`;
-  throw new Fault("library-missing", message, { paths: [] });
+  return makers[options.collector](options, tools);
 }
