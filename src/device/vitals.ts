@@ -62,8 +62,10 @@ export interface Vitals {
 
 /** Starts watching now: the first report is awaited from here on. */
 export function watchVitals(settings: VitalsSettings): Vitals {
-  const { clock, log, sampleIntervalMs, watchdogMs, onChange, onDead } = settings;
+  const { clock, log, sampleIntervalMs, onChange, onDead } = settings;
   const staleMs = staleAfterMs(sampleIntervalMs);
+  // A slow interval may be longer than the watchdog; nobody is dead who is not late.
+  const watchdogMs = Math.max(settings.watchdogMs, staleMs);
   let state: SamplerState = { phase: "starting" };
 
   const over = () => state.phase === "dead" || state.phase === "stopped";

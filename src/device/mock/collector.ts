@@ -33,6 +33,13 @@ export function mockCollector({ file, clock, log, sleep }: MockSettings): Collec
   let startMs = 0;
   let played: Plan | undefined;
 
+  const block = ({ slow, hang }: MockFaults, seconds: number) => {
+    if (slow !== undefined && within(slow, seconds)) sleep(slow.milliseconds);
+    if (!within(hang, seconds)) return;
+    log("warn", "mock collector hangs, as its file says");
+    sleep(Number.POSITIVE_INFINITY);
+  };
+
   return {
     name: "mock",
     collect: (demand) => {
@@ -43,14 +50,14 @@ export function mockCollector({ file, clock, log, sleep }: MockSettings): Collec
         startMs = clock.monotonicMs();
       }
       const seconds = (clock.monotonicMs() - startMs) / 1000;
-      block(plan.faults, seconds, sleep);
+      block(plan.faults, seconds);
       const { driverVersion, libraryVersion } = plan;
       return {
         session,
         ...(driverVersion === undefined ? {} : { driverVersion }),
         ...(libraryVersion === undefined ? {} : { libraryVersion }),
         devices: plan.devices.map((device) => {
-          block(device.faults, seconds, sleep);
+          block(device.faults, seconds);
           return sampleOf(device, plan.faults, seconds, demand);
         }),
       };
@@ -67,11 +74,6 @@ function embeddedPlan(): () => Plan {
 
 const within = (span: Span | undefined, seconds: number) =>
   span !== undefined && seconds >= span.fromSeconds && seconds < span.toSeconds;
-
-function block({ slow, hang }: MockFaults, seconds: number, sleep: (ms: number) => void): void {
-  if (slow !== undefined && within(slow, seconds)) sleep(slow.milliseconds);
-  if (within(hang, seconds)) sleep(Number.POSITIVE_INFINITY);
-}
 
 function sampleOf(
   device: PlannedDevice,

@@ -1,5 +1,5 @@
 /**
- * The shape of a mock file. `docs` for people: every key below, and `default.yaml` as an example.
+ * The shape of a mock file; `default.yaml` is an example of one.
  *
  * @module
  */
@@ -15,15 +15,19 @@ import { type Signal, waveShapes } from "./signal.ts";
  */
 function exact<const Entries extends v.ObjectEntries>(entries: Entries) {
   const known = Object.keys(entries).join(" ");
-  const schema = v.objectWithRest(entries, v.never(known), say("must be a mapping of keys"));
+  const isMapping = (input: unknown) =>
+    typeof input === "object" && input !== null && !Array.isArray(input);
+  const schema = v.pipe(
+    v.custom<object>(isMapping, say("must be a mapping of keys")),
+    v.objectWithRest(entries, v.never(known)),
+  );
   // The rest never has a value, but in the type it would turn every known key into `never`.
   return schema as unknown as v.ObjectSchema<Entries, undefined>;
 }
 
-/** The rule and what stands there instead; a key that is not there is `required`. */
+/** The rule, and what stands there instead. */
 function say(rule: string) {
-  return ({ received }: { readonly received: string }) =>
-    received === "undefined" ? `required; ${rule}` : `${rule}, got ${received}`;
+  return ({ received }: { readonly received: string }) => `${rule}, got ${received}`;
 }
 
 const number = v.number(say("must be a number"));
@@ -35,17 +39,19 @@ const whole = (least: number, most: number) => {
   const rule = say(`must be a whole number from ${least} to ${most}`);
   return v.pipe(number, v.integer(rule), v.minValue(least, rule), v.maxValue(most, rule));
 };
-const positive = v.pipe(number, v.gtValue(0, say("must be above 0")), v.finite(say("must end")));
+const finite = v.pipe(number, v.finite(say("must be finite")));
+const aboveZero = v.pipe(number, v.gtValue(0, say("must be above 0")));
+const positive = v.pipe(aboveZero, v.finite(say("must be finite")));
 const choice = <const Names extends readonly string[]>(names: Names) =>
   v.picklist(names, say(`must be one of ${names.join(", ")}`));
 
 const wave = v.pipe(
   exact({
     wave: choice(waveShapes),
-    low: number,
-    high: number,
+    low: finite,
+    high: finite,
     periodSeconds: positive,
-    phaseSeconds: v.optional(number, 0),
+    phaseSeconds: v.optional(finite, 0),
   }),
   v.check(({ low, high }) => low <= high, "low must not be above high"),
 );
@@ -68,7 +74,7 @@ const readings = exact(
 
 const spanEntries = {
   fromSeconds: v.optional(v.pipe(number, v.minValue(0, say("must not be below 0"))), 0),
-  toSeconds: v.optional(positive, Number.POSITIVE_INFINITY),
+  toSeconds: v.optional(aboveZero, Number.POSITIVE_INFINITY),
 };
 export interface Span {
   readonly fromSeconds: number;
@@ -137,7 +143,7 @@ export const fileSchema = exact({
   count: v.optional(whole(0, mockDevicesMax)),
   device: v.optional(exact(template)),
   /** By how much each device's readings are ahead of those of the device before it. */
-  staggerSeconds: v.optional(number, 0),
+  staggerSeconds: v.optional(finite, 0),
   faults,
 });
 export type MockFile = v.InferOutput<typeof fileSchema>;
@@ -147,6 +153,7 @@ export type MockFaults = v.InferOutput<typeof faults>;
 /** `devices.0.modle: unknown key; did you mean model?` */
 export function problemOf(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? "the file";
+  if (issue.received === "undefined") return `${path}: required`;
   if (issue.type !== "never") return `${path}: ${issue.message}`;
   const known = issue.message.split(" ");
   const near = closest(path.slice(path.lastIndexOf(".") + 1), known);
