@@ -72,6 +72,8 @@ export function callHandler(options: CallsOptions) {
       const endless = handler.method.methodKind === "bidi_streaming";
       const timed = endless ? body : within(limits.handlerMs, body, clock);
       const answered = await handler({ ...asked, body: timed });
+      // A client that has not sent all by now is not listened to any more.
+      response.once("finish", () => request.stream.close());
       await universalResponseToNodeResponse(answered, response);
     } catch (error) {
       if (isGone(request)) return;
