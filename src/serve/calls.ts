@@ -72,6 +72,9 @@ export function callHandler(options: CallsOptions) {
       const endless = handler.method.methodKind === "bidi_streaming";
       const timed = endless ? body : within(limits.handlerMs, body, clock);
       const answered = await handler({ ...asked, body: timed });
+      // An answered client that has not sent all is not listened to any more. Node.js does this by
+      // itself; Bun would keep the stream for as long as the client likes.
+      request.stream.once("finish", () => request.stream.readableEnded || request.stream.close());
       await universalResponseToNodeResponse(answered, response);
     } catch (error) {
       if (isGone(request)) return;

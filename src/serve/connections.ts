@@ -22,7 +22,7 @@ export interface Connection extends Draining {
 }
 
 export interface Connections {
-  /** Takes a new connection in, or cuts it when there are too many. */
+  /** Takes a new connection in, or cuts it when there are too many or `drainAll` was called. */
   readonly accept: (session: ServerHttp2Session) => void;
   readonly of: (session: object | undefined) => Connection | undefined;
   /** Drains all; resolves when the last one is closed. */
@@ -54,8 +54,9 @@ export function clientConnections({
   const accept = (session: ServerHttp2Session) => {
     // A reset or a broken frame ends the connection; its calls see that, nobody else need.
     session.on("error", () => session.destroy());
-    if (open.size >= limits.connectionsMax) {
-      log("warn", "connection refused", { limit: limits.connectionsMax });
+    const crowded = open.size >= limits.connectionsMax;
+    if (crowded) log("warn", "connection refused", { limit: limits.connectionsMax });
+    if (crowded || emptied !== undefined) {
       session.destroy();
       return;
     }

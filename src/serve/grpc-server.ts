@@ -97,10 +97,11 @@ export async function startGrpcServer({
 
   let stopped: Promise<void> | undefined;
   const stop = async () => {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     lasting.stop();
+    // Listening ends last: closing the server says GOAWAY on every connection, and that must come
+    // after the streams. Until then a new connection is cut.
     await connections.drainAll();
-    await closed;
+    await new Promise<void>((resolve) => server.close(() => resolve()));
   };
   return {
     port: (server.address() as AddressInfo).port,

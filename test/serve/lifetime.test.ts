@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ForeignClient, foreignClient } from "../foreign/client.ts";
+import { rawClient } from "./raw-client.ts";
+import { heldServer, until } from "./stand-in.ts";
+
+const scaler = "externalscaler.ExternalScaler";
+let client: ForeignClient;
+beforeAll(() => {
+  client = foreignClient();
+});
+afterAll(() => client[Symbol.asyncDispose]());
+
+describe("an old connection", () => {
+  test("ends its streams with OK and loses no call, time after time", async () => {
+    await using held = await heldServer({ connectionAgeMs: 150 });
+    held.set({ active: () => true });
+    const channel = await client.connect(held.address);
+    const codes: Record<string, number> = {};
+    let endedOk = 0;
+    let loading = true;
+    const load = async () => {
+      while (loading) {
+        const round = await channel.burst(20, scaler, "IsActive");
+        for (const [code, count] of Object.entries(round)) codes[code] = (codes[code] ?? 0) + count;
+      }
+    };
+    const follow = async () => {
+      while (endedOk < 5) {
+        const stream = await channel.stream(scaler, "StreamIsActive");
+        const { code, details } = await stream.ended;
+        expect({ code, details, heard: stream.waiting()[0] }).toEqual({
+          code: "OK",
+          details: "",
+          heard: { result: true },
+        });
+        endedOk += 1;
+      }
+      loading = false;
+    };
+    await Promise.all([load(), load(), follow()]);
+    expect(Object.keys(codes)).toEqual(["OK"]);
+    await until(() => held.open.connections <= 1, "old connections are closed");
+    expect(held.open.streams).toBe(0);
+    expect(held.logged).toEqual([]);
+  });
+
+  test("is closed, and the next call opens a new one", async () => {
+    await using held = await heldServer({ connectionAgeMs: 100 });
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    await until(() => held.open.connections === 0, "the connection is closed");
+    await until(async () => (await channel.state()) === "IDLE", "the channel is idle");
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+  });
+
+  test("whose client does not read is cut", async () => {
+    await using held = await heldServer({ connectionAgeMs: 100, shutdownMs: 100 });
+    held.set({ active: () => true });
+    await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
+    raw.call(`/${scaler}/StreamIsActive`, new Uint8Array(5));
+    await until(() => held.open.streams === 1, "the stream is open");
+    await until(() => held.open.connections === 0, "the connection is cut");
+    expect(held.open.streams).toBe(0);
+  });
+});
+
+describe("stop()", () => {
+  test("ends open streams with OK, then refuses", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const streams = await Promise.all(
+      ["StreamIsActive", "StreamMetricSpec"].map((method) => channel.stream(scaler, method)),
+    );
+    for (const stream of streams) await stream.next();
+    const first = held.server.stop();
+    expect(held.server.stop()).toBe(first);
+    await first;
+    for (const stream of streams) expect((await stream.ended).code).toBe("OK");
+    expect(held.open).toEqual({ streams: 0, connections: 0 });
+    expect(held.listeners.size).toBe(0);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("UNAVAILABLE");
+    expect(held.logged).toEqual([]);
+  });
+
+  test("loses no call that is on its way", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    await channel.unary(scaler, "IsActive");
+    const burst = channel.burst(500, scaler, "IsActive");
+    await until(() => held.finished.length > 1, "the burst has begun");
+    const stopped = held.server.stop();
+    const { OK = 0, UNAVAILABLE = 0, ...others } = await burst;
+    await stopped;
+    expect(others).toEqual({});
+    expect(OK + UNAVAILABLE).toBe(500);
+    expect(OK).toBe(held.finished.filter(({ code }) => code === "OK").length - 1);
+  });
+
+  test("waits for a call at hand", async () => {
+    await using held = await heldServer();
+    await using raw = rawClient(held.server.port);
+    const call = raw.call(`/${scaler}/IsActive`);
+    await until(() => held.open.connections === 1, "the connection is open");
+    await Bun.sleep(20);
+    const stopped = held.server.stop();
+    call.send(new Uint8Array(5));
+    expect((await call.ended).status).toBe("0");
+    await stopped;
+  });
+
+  test("refuses a new stream on a connection that cannot close yet", async () => {
+    await using held = await heldServer({ shutdownMs: 300 });
+    held.set({ active: () => true });
+    await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
+    raw.call(`/${scaler}/StreamIsActive`, new Uint8Array(5));
+    await until(() => held.open.streams === 1, "a stream is open that the client does not read");
+    const stopped = held.server.stop();
+    const refused = await raw.call(`/${scaler}/StreamIsActive`, new Uint8Array(5)).ended;
+    expect(refused).toEqual({
+      status: "14",
+      message: "Cannot answer: the scaler is stopping; ask another replica",
+    });
+    await stopped;
+    expect(held.open).toEqual({ streams: 0, connections: 0 });
+  });
+
+  test("cuts a client that never goes", async () => {
+    await using held = await heldServer({ shutdownMs: 100, handlerMs: 60_000 });
+    await using raw = rawClient(held.server.port);
+    raw.call(`/${scaler}/IsActive`);
+    await until(() => held.open.connections === 1, "the connection is open");
+    await held.server.stop();
+    expect(held.open.connections).toBe(0);
+  });
+});

@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ForeignClient, foreignClient } from "../foreign/client.ts";
+import { rawClient } from "./raw-client.ts";
+import { heldServer, until } from "./stand-in.ts";
+
+const scaler = "externalscaler.ExternalScaler";
+const emptyMessage = new Uint8Array(5);
+let client: ForeignClient;
+beforeAll(() => {
+  client = foreignClient();
+});
+afterAll(() => client[Symbol.asyncDispose]());
+
+describe("messages", () => {
+  const sized = (bytes: number) => ({ scalerMetadata: { profile: "x".repeat(bytes) } });
+
+  test.each([
+    ["a message within the limit is read", 1_000, "INVALID_ARGUMENT"],
+    ["a message over it is RESOURCE_EXHAUSTED", 2_000, "RESOURCE_EXHAUSTED"],
+  ])("%s", async (_what, bytes, code) => {
+    await using held = await heldServer({ messageBytesMax: 1_500 });
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive", sized(bytes))).code).toBe(code);
+    const stream = await channel.stream(scaler, "StreamIsActive", sized(bytes));
+    expect((await stream.ended).code).toBe(code);
+    await until(() => held.finished.length === 2, "both calls are counted");
+    expect(held.finished.map((call) => call.code)).toEqual([code, code]);
+  });
+
+  test("the limit holds for what a compressed message unpacks to", async () => {
+    await using held = await heldServer({ messageBytesMax: 1_500 });
+    const channel = await client.connect(held.address, {
+      "grpc.default_compression_algorithm": 2,
+    });
+    const { code } = await channel.unary(scaler, "IsActive", sized(1_000_000));
+    expect(code).toBe("RESOURCE_EXHAUSTED");
+  });
+
+  test.each([
+    ["IsActive", undefined],
+    ["IsActive", new Uint8Array([0, 0, 0, 0, 9, 1])],
+    ["StreamIsActive", undefined],
+  ])("a message to %s that never ends is given up", async (method, part) => {
+    await using held = await heldServer({ handlerMs: 100 });
+    await using raw = rawClient(held.server.port);
+    const call = raw.call(`/${scaler}/${method}`);
+    if (part !== undefined) call.write(part);
+    expect(await call.ended).toEqual({
+      status: "4",
+      message: "Cannot read the request: it did not end within 100 ms; send it whole",
+    });
+    await call.closed;
+    await until(() => held.finished.length === 1, "the call is over");
+    expect(held.finished).toMatchObject([{ code: "DEADLINE_EXCEEDED" }]);
+    expect(held.logged).toEqual([]);
+  });
+});
+
+describe("streams", () => {
+  test("one too many is RESOURCE_EXHAUSTED; one that ends makes room; calls go on", async () => {
+    await using held = await heldServer({ streamsMax: 2 });
+    const [one, other] = await Promise.all([
+      client.connect(held.address),
+      client.connect(held.address),
+    ]);
+    const open = async (channel: typeof one) => channel.stream(scaler, "StreamIsActive");
+    const first = await open(one);
+    await first.next();
+    await using second = await open(other);
+    await second.next();
+    expect(await (await open(one)).ended).toEqual({
+      code: "RESOURCE_EXHAUSTED",
+      details:
+        "Cannot open another stream: at most 2 open streams; ask again later or add replicas",
+    });
+    expect((await one.unary(scaler, "IsActive")).code).toBe("OK");
+
+    await first.cancel();
+    await until(() => held.open.streams === 1, "the first stream is over");
+    await using third = await open(other);
+    expect(await third.next()).toEqual({ result: false });
+  });
+
+  test("one connection carries every stream that a process may have, and calls beside them", async () => {
+    await using held = await heldServer({ streamsMax: 300, unaryMax: 4 });
+    const channel = await client.connect(held.address);
+    const streams = await Promise.all(
+      Array.from({ length: 300 }, () => channel.stream(scaler, "StreamIsActive")),
+    );
+    for (const stream of streams) expect(await stream.next()).toEqual({ result: false });
+    expect(held.open).toEqual({ streams: 300, connections: 1 });
+    expect(await channel.burst(100, scaler, "IsActive")).toEqual({ OK: 100 });
+    held.set({ active: () => true });
+    for (const stream of streams) expect(await stream.next()).toEqual({ result: true });
+  });
+});
+
+describe("unary calls", () => {
+  test("a burst waits for its turn and is answered", async () => {
+    await using held = await heldServer({ unaryMax: 2 });
+    const channel = await client.connect(held.address);
+    expect(await channel.burst(500, scaler, "IsActive")).toEqual({ OK: 500 });
+  });
+
+  test("more than may wait is RESOURCE_EXHAUSTED, and what waits is answered", async () => {
+    await using held = await heldServer({ unaryMax: 1, unaryQueueMax: 1, handlerMs: 60_000 });
+    await using raw = rawClient(held.server.port);
+    const path = `/${scaler}/IsActive`;
+    const working = raw.call(path);
+    const waiting = raw.call(path, emptyMessage);
+    const refused = raw.call(path, emptyMessage);
+    expect(await refused.ended).toEqual({
+      status: "8",
+      message: "Cannot take another call: at most 1 waiting calls; ask again later or add replicas",
+    });
+    working.send(emptyMessage);
+    expect((await working.ended).status).toBe("0");
+    expect((await waiting.ended).status).toBe("0");
+  });
+
+  test("a call that gave up while it waited holds no place", async () => {
+    await using held = await heldServer({ unaryMax: 1, handlerMs: 60_000 });
+    await using raw = rawClient(held.server.port);
+    const working = raw.call(`/${scaler}/IsActive`);
+    await until(() => held.open.connections === 1, "the first call is there");
+    const channel = await client.connect(held.address);
+    const given = await channel.unary(scaler, "IsActive", {}, { deadlineMs: 100 });
+    expect(given.code).toBe("DEADLINE_EXCEEDED");
+    await until(() => held.finished.length === 1, "the server knows");
+    working.send(emptyMessage);
+    expect((await working.ended).status).toBe("0");
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+  });
+});
+
+describe("connections", () => {
+  test("one too many is cut; one that goes makes room", async () => {
+    await using held = await heldServer({ connectionsMax: 1 });
+    const first = await client.connect(held.address);
+    const second = await client.connect(held.address);
+    expect((await first.unary(scaler, "IsActive")).code).toBe("OK");
+    expect((await second.unary(scaler, "IsActive")).code).toBe("UNAVAILABLE");
+    expect((await first.unary(scaler, "IsActive")).code).toBe("OK");
+    expect(held.open.connections).toBe(1);
+    await first.close();
+    await until(
+      async () => (await second.unary(scaler, "IsActive")).code === "OK",
+      "the second client got in",
+    );
+  });
+});
+
+describe("what is no call", () => {
+  test.each(["/externalscaler.ExternalScaler/Nothing", "/nobody.Nothing/Ask", "/"])(
+    "%s is UNIMPLEMENTED",
+    async (path) => {
+      await using held = await heldServer();
+      await using raw = rawClient(held.server.port);
+      expect(await raw.call(path, emptyMessage).ended).toEqual({
+        status: "12",
+        message: `Cannot call ${path}: no such method; list them with server reflection`,
+      });
+      expect(held.finished).toMatchObject([{ method: "unknown", code: "UNIMPLEMENTED" }]);
+    },
+  );
+
+  test("bytes that are no HTTP/2 are cut off and nothing else suffers", async () => {
+    await using held = await heldServer();
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: held.server.port,
+      socket: { data: () => undefined },
+    });
+    socket.write("GET / HTTP/1.1\r\nHost: here\r\n\r\n");
+    await until(() => socket.readyState <= 0, "the server closed the socket");
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    await until(() => held.open.connections === 1, "only the good connection is counted");
+  });
+
+  test("a message that is no protobuf is INTERNAL, as gRPC says, and no bug of ours", async () => {
+    await using held = await heldServer();
+    await using raw = rawClient(held.server.port);
+    const garbage = new Uint8Array([0, 0, 0, 0, 2, 0xff, 0xff]);
+    expect((await raw.call(`/${scaler}/IsActive`, garbage).ended).status).toBe("13");
+    expect(held.logged).toEqual([]);
+  });
+});

@@ -1,0 +1,48 @@
+import http2 from "node:http2";
+
+/** How a raw call ended; without a status when the server gave none. */
+export interface RawEnd {
+  readonly status?: string;
+  readonly message?: string;
+}
+
+/** HTTP/2 without gRPC's manners: for what no gRPC client does. */
+export function rawClient(port: number, settings: http2.Settings = {}) {
+  const session = http2.connect(`http://127.0.0.1:${port}`, { settings });
+  session.on("error", () => undefined);
+  const closed = new Promise<void>((resolve) => session.once("close", resolve));
+  return {
+    closed,
+    /** Opens a call; its message, when given, is sent whole. */
+    call: (path: string, message?: Uint8Array) => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": path,
+        "content-type": "application/grpc",
+        te: "trailers",
+      });
+      const end = Promise.withResolvers<RawEnd>();
+      const take = (headers: http2.IncomingHttpHeaders) => {
+        const { "grpc-status": status, "grpc-message": text } = headers;
+        if (status !== undefined)
+          end.resolve({ status: String(status), message: decodeURIComponent(String(text ?? "")) });
+      };
+      stream.on("response", take);
+      stream.on("trailers", take);
+      stream.on("error", () => undefined);
+      stream.once("close", () => end.resolve({}));
+      stream.resume();
+      if (message !== undefined) stream.end(message);
+      return {
+        ended: end.promise,
+        closed: new Promise<void>((resolve) => stream.once("close", resolve)),
+        write: (part: Uint8Array) => void stream.write(part),
+        send: (last: Uint8Array) => void stream.end(last),
+      };
+    },
+    [Symbol.asyncDispose]: async () => {
+      session.destroy();
+      await closed;
+    },
+  };
+}
