@@ -15,7 +15,7 @@ import type { ReadingName } from "#metric/reading.ts";
 import { reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, Answerer, DeviceShare, Explanation } from "./answer.ts";
-import { enough, type Grouped, grouped, missing } from "./known.ts";
+import { enough, type Grouped, grouped } from "./known.ts";
 import { selectNode } from "./node-scope.ts";
 import { type Asked, type Part, type PartOf, partsOf } from "./part.ts";
 
@@ -96,17 +96,14 @@ function valueFrom(trigger: Trigger, evidence: Evidence): Answer {
 }
 
 function activityFrom(trigger: Trigger, evidence: Evidence): Activity {
-  const { asked, where, groups } = evidence;
+  const { asked, where, groups, nowMs } = evidence;
   const { activationThreshold } = trigger;
-  const { known, absent } = groups;
-  const [first, ...rest] = known;
+  const [first, ...rest] = groups.known;
   const reduced = first && reduce(trigger, [first, ...rest]);
   const active = reduced !== undefined && reduced > activationThreshold;
-  // At any age: a workload is never taken to zero because a device fell silent.
-  if (!active && absent.length > 0) {
-    const above = `what is known is not above the activation threshold ${activationThreshold}`;
-    throw missing({ known, absent }, asked, where, above);
-  }
+  // What is not known could be in use. What is left out of the value is left out here too: KEDA
+  // drops the value when the activity fails, and one broken device must not block it for ever.
+  if (!active) enough(groups, nowMs, asked, where);
   const compared = `${reduced}, ${active ? "above" : "not above"} the activation threshold`;
   const rule = `${compared} ${activationThreshold}`;
   return { active, explanation: explained(trigger, evidence, rule) };

@@ -66,12 +66,7 @@ export function enough(
   throw missing({ known, absent }, asked, where, rule);
 }
 
-export function missing(
-  { known, absent }: Grouped,
-  asked: Asked,
-  where: string,
-  rule: string,
-): Fault {
+function missing({ known, absent }: Grouped, asked: Asked, where: string, rule: string): Fault {
   const names = absent.map(({ device, reason }) => `${label(device)}: ${reason}`);
   return new Fault(
     "data-missing",

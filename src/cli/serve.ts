@@ -12,11 +12,11 @@ import type { CollectorOptions } from "#device/collector.ts";
 import { type Sampler, startSampler } from "#device/sampler.ts";
 import { spawnThread } from "#device/thread.ts";
 import { fleetStore } from "#fleet/store.ts";
-import { type MetricName, metricOf } from "#metric/catalogue.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import { startHttp } from "#observe/http.ts";
 import { processMetrics } from "#observe/metrics.ts";
 import { startGrpcServer } from "#serve/grpc-server.ts";
-import { parseTrigger, type Trigger } from "#trigger/trigger.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
 import type { ServeOptions } from "./commands.ts";
 import { listenFault } from "./listen-fault.ts";
 import type { World } from "./run.ts";
@@ -91,8 +91,12 @@ export async function serve(
     startGrpcServer({
       host: bind,
       port,
-      answerer: withFault(answerer({ store, clock, localNode }), sampler, changes.subscribe),
-      parse: demanding(sampler),
+      answerer: withFault(
+        answerer({ store, clock, localNode, asked: demandOf(sampler) }),
+        sampler,
+        changes.subscribe,
+      ),
+      parse: parseTrigger,
       health: { serving: fresh, subscribe: changes.subscribe },
       clock,
       log,
@@ -139,17 +143,10 @@ function withFault(inner: Answerer, sampler: Sampler, subscribe: Answerer["subsc
   };
 }
 
-/** Reads a trigger, and asks the sampler for what it needs and nobody reads unasked. */
-function demanding(sampler: Sampler): (metadata: Readonly<Record<string, string>>) => Trigger {
-  const needsPcie = (metric: MetricName) => {
-    const row = metricOf(metric);
-    return row.source === "device" && row.needs.some((need) => need.startsWith("pcie"));
-  };
-  return (metadata) => {
-    const trigger = parseTrigger(metadata);
-    if (needsPcie(trigger.metric) || needsPcie(trigger.activationMetric))
-      sampler.demand({ pcieThroughput: true });
-    return trigger;
+/** Passes on the need for readings that nobody takes unasked. */
+function demandOf(sampler: Sampler): (needs: readonly ReadingName[]) => void {
+  return (needs) => {
+    if (needs.some((need) => need.startsWith("pcie"))) sampler.demand({ pcieThroughput: true });
   };
 }
 
