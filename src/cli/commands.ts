@@ -4,7 +4,9 @@
  * @module
  */
 
+import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
+import { connectionAgeMs } from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import { address, choice, duration, optionalDuration, type Parsed, path, port } from "./flags.ts";
@@ -41,6 +43,10 @@ export const serveFlags = {
   "device-watchdog": duration(second, 60 * minute, {
     fallback: "60s",
     help: "Exit when the devices gave nothing for this long",
+  }),
+  "connection-age": duration(second, 24 * 60 * minute, {
+    fallback: formatDuration(connectionAgeMs),
+    help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
   }),
   "log-level": choice(logLevels, { fallback: "info", help: "The least level that is written" }),
   "log-format": choice(logFormats, { fallback: "json", help: "json: one object a line" }),

@@ -16,6 +16,7 @@ import type { ReadingName } from "#metric/reading.ts";
 import { startHttp } from "#observe/http.ts";
 import { processMetrics } from "#observe/metrics.ts";
 import { startGrpcServer } from "#serve/grpc-server.ts";
+import { grpcLimits } from "#serve/limits.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import type { ServeOptions } from "./commands.ts";
 import { listenFault } from "./listen-fault.ts";
@@ -100,6 +101,7 @@ export async function serve(
       health: { serving: fresh, subscribe: changes.subscribe },
       clock,
       log,
+      limits: { ...grpcLimits, connectionAgeMs: flags["connection-age"] },
       meter: {
         finished: metrics.rpc,
         openStreams: (streams) => Object.assign(open, { streams }),

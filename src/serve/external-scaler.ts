@@ -128,10 +128,11 @@ function presentRef(ref: ScaledObjectRef | undefined): ScaledObjectRef {
  * KEDA never asks for another one, but while a profile changes it may hold the older name, and the HPA
  * would divide the new metric by the old target: an error holds replicas until KEDA has caught up.
  * The HPA's prefix `s<trigger index>-` may be there and case does not count, as in KEDA. An empty name,
- * in a call by hand, means the trigger's own.
+ * in a call by hand, means the trigger's own, and so does the catalogue's (`gpu_utilization`).
  */
-function ownMetricName(asked: string, { metricName: known }: Trigger): string {
-  const same = (name: string) => name.toLowerCase() === known.toLowerCase();
+function ownMetricName(asked: string, { metricName: known, metric }: Trigger): string {
+  const same = (name: string) =>
+    [known, metric].some((own) => own.toLowerCase() === name.toLowerCase());
   if (asked === "") return known;
   if (same(asked) || same(asked.replace(/^s\d+-/i, ""))) return asked;
   throw new Fault(

@@ -290,12 +290,15 @@ describe("activity() is", () => {
     expect(ask(devices, metadata).activity().active).toBe(expected);
   });
 
-  test.each<[string, number]>([
-    ["lately", 0],
-    ["long ago", longAgo],
-  ])("never false when a device was lost %s", (_when, agoMs) => {
-    const { activity } = ask([...loads(0), lost(1, agoMs)]);
-    expectFault(activity, "data-missing", "not above the activation threshold 0");
+  test("never false when a device was lost lately", () => {
+    const { activity } = ask([...loads(0), lost(1, 0)]);
+    expectFault(activity, "data-missing", "a device that goes missing is waited for 300 s");
+  });
+
+  test("false without a device that was lost long ago, as the value is", () => {
+    const asked = ask([...loads(0), lost(1, longAgo)]);
+    expect(asked.activity().active).toBe(false);
+    expect(asked.value().value).toBe(0);
   });
 
   test("explained", () => {
