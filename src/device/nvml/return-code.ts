@@ -44,7 +44,11 @@ export const returnCodes: Readonly<Record<number, ReturnCode>> = {
   1: { name: "ERROR_UNINITIALIZED", verdict: "session", advice: "it is opened again" },
   2: { name: "ERROR_INVALID_ARGUMENT", verdict: "unsupported" },
   3: { name: "ERROR_NOT_SUPPORTED", verdict: "unsupported" },
-  4: { name: "ERROR_NO_PERMISSION", verdict: "not-permitted" },
+  4: {
+    name: "ERROR_NO_PERMISSION",
+    verdict: "not-permitted",
+    advice: "run the process with access to /dev/nvidiactl and /dev/nvidia*",
+  },
   5: { name: "ERROR_ALREADY_INITIALIZED", verdict: "failed" },
   6: { name: "ERROR_NOT_FOUND", verdict: "failed" },
   7: { name: "ERROR_INSUFFICIENT_SIZE", verdict: "failed" },
