@@ -261,6 +261,12 @@ describe("nvmlCollector() refuses", () => {
       "not-permitted",
     ],
     [
+      "fields that one may not see",
+      { returnCodes: { nvmlDeviceGetFieldValues: 4 } },
+      "energyMillijoules",
+      "not-permitted",
+    ],
+    [
       "a call that fails",
       { returnCodes: { nvmlDeviceGetUtilizationRates: 19 } },
       "utilizationPercent",
@@ -282,6 +288,52 @@ describe("nvmlCollector() refuses", () => {
     expect(absences[name]).toBe(absence);
     expect(health).toEqual({ state: "ok" });
     expect(sampleOf(devices, 0).absences).toEqual({});
+  });
+
+  test("what a call that succeeded did not write", async () => {
+    const { nvml, collectAfter } = await harness();
+    collectAfter(0);
+    const mute = [
+      "nvmlDeviceGetUtilizationRates",
+      "nvmlDeviceGetMemoryInfo_v2",
+      "nvmlDeviceGetTemperatureV",
+      "nvmlDeviceGetFieldValues",
+      "nvmlDeviceGetClockInfo",
+      "nvmlGpmMetricsGet",
+    ];
+    nvml.set({ gpus: 8, mute });
+    for (const { readings } of collectAfter(10_000))
+      expect(Object.keys(readings).toSorted()).toEqual([
+        "decoderPercent",
+        "eccCorrectedErrors",
+        "eccUncorrectedErrors",
+        "encoderPercent",
+        "performanceState",
+        "powerLimitMilliwatts",
+        "throttleReasonsMask",
+      ]);
+  });
+
+  test("to ask again for what a device has not, until the session changes", async () => {
+    const { nvml, collectAfter } = await harness();
+    const lacking = {
+      fieldReturnCodes: { 82: 3 },
+      returnCodes: { nvmlDeviceGetEncoderUtilization: 3 },
+    };
+    nvml.set({ gpus: 1, each: lacking });
+    collectAfter(0);
+    nvml.set({ gpus: 1 });
+    expect(collectAfter(20_000)[0]?.absences).toMatchObject({
+      memoryTemperatureCelsius: "unsupported",
+      encoderPercent: "unsupported",
+    });
+    nvml.set({ driver: "unloaded" });
+    expect(() => collectAfter(1000)).toThrow("DRIVER_NOT_LOADED");
+    nvml.set({ gpus: 1 });
+    expect(collectAfter(1000)[0]?.readings).toMatchObject({
+      memoryTemperatureCelsius: 60,
+      encoderPercent: 3,
+    });
   });
 
   test("a wrong type of a field, which would make 60 °C nearly 0", async () => {

@@ -132,6 +132,29 @@ describe("the list of devices", () => {
     expect(collectAfter(10_000)).toHaveLength(2);
   });
 
+  test("is read again at once when the handles it gave are void", async () => {
+    const { nvml, collectAfter } = await harness();
+    collectAfter(0);
+    nvml.set({ handles: 1 });
+    for (const { readings, absences } of collectAfter(1000)) {
+      expect(readings.utilizationPercent).toBeUndefined();
+      expect(absences.utilizationPercent).toBe("failed");
+    }
+    for (const [gpu, { readings }] of collectAfter(1000).entries())
+      expect(readings.utilizationPercent).toBe(10 + gpu);
+  });
+
+  test("is not blamed for long for a call that takes no argument any more", async () => {
+    const { nvml, collectAfter } = await harness();
+    collectAfter(0);
+    nvml.set({ gpus: 8, returnCodes: { nvmlDeviceGetEncoderUtilization: 2 } });
+    const absences = [1, 2].map(() => collectAfter(1000)[0]?.absences.encoderPercent);
+    expect(absences).toEqual(["failed", "unsupported"]);
+    nvml.forgetCalls();
+    collectAfter(1000);
+    expect(nvml.calls().get("nvmlDeviceGetHandleByIndex_v2")).toBeUndefined();
+  });
+
   test("is empty where there is no GPU", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: 0 });

@@ -14,7 +14,7 @@ import { layouts, readI32, readU32, readU64, structVersion } from "./layout.ts";
 import { unwrittenU32 } from "./memory.ts";
 
 /** A fixed number, or an address in the memory that the call fills: bytes from its start. */
-export type Arg = { readonly fixed: number } | { readonly outAt: number };
+type Arg = { readonly fixed: number } | { readonly outAt: number };
 
 export interface CallSymbol {
   readonly symbol: string;

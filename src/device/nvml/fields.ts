@@ -29,7 +29,7 @@ const allLinks = 0xffff_ffff;
 /** The counters are in KiB, the readings in MB. */
 const megabytesPerKib = 1024 / 1e6;
 
-export const fields: readonly Field[] = [
+const fields: readonly Field[] = [
   { id: 82, makes: "memoryTemperatureCelsius", isWide: false },
   { id: 83, makes: "energyMillijoules", isWide: true },
   { id: 185, makes: "powerAverageMilliwatts", isWide: false },

@@ -27,7 +27,7 @@ interface GpmMetric {
 const kilobytesPerMib = (1024 * 1024) / 1e3;
 const megabytesPerMib = (1024 * 1024) / 1e6;
 
-export const gpmMetrics: readonly GpmMetric[] = [
+const gpmMetrics: readonly GpmMetric[] = [
   { id: 2, makes: "smUtilizationPercent", scale: 1 },
   { id: 3, makes: "smOccupancyPercent", scale: 1 },
   { id: 5, makes: "tensorUtilizationPercent", scale: 1 },

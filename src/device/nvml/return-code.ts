@@ -39,7 +39,7 @@ interface ReturnCode {
 const restart = "restart the container, so that the runtime gives it the devices again";
 const reset = "drain the node and reset the GPU, or reboot";
 
-export const returnCodes: Readonly<Record<number, ReturnCode>> = {
+const returnCodes: Readonly<Record<number, ReturnCode>> = {
   0: { name: "SUCCESS", verdict: "ok" },
   1: { name: "ERROR_UNINITIALIZED", verdict: "session", advice: "it is opened again" },
   2: { name: "ERROR_INVALID_ARGUMENT", verdict: "unsupported" },
