@@ -66,6 +66,10 @@ export interface StandinState {
   readonly allReturnCode?: number;
   readonly returnCodes?: Readonly<Record<string, number>>;
   readonly sleepMs?: Readonly<Record<string, number>>;
+  /** Functions that answer 0 and write nothing. */
+  readonly mute?: readonly string[];
+  /** Another number voids all handles that were given out before (0). */
+  readonly handles?: number;
   /** Functions that do not return before a later `set` leaves them out. */
   readonly hang?: readonly string[];
 }
@@ -169,6 +173,8 @@ function controlFile(state: StandinState, log: string): string {
     lines.push(`rc ${symbol} ${code}`);
   for (const [symbol, ms] of Object.entries(state.sleepMs ?? {}))
     lines.push(`sleep ${symbol} ${ms}`);
+  if (state.handles !== undefined) lines.push(`handles ${state.handles}`);
+  for (const symbol of state.mute ?? []) lines.push(`mute ${symbol}`);
   for (const symbol of state.hang ?? []) lines.push(`hang ${symbol}`);
   return `${lines.join("\n")}\n`;
 }

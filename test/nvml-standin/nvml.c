@@ -21,6 +21,8 @@
  *   rc SYMBOL RC             what one function answers (0: its own answer)
  *   sleep SYMBOL MS          how long one function sleeps first
  *   hang SYMBOL              one function does not return while the file says so
+ *   mute SYMBOL              one function answers 0 and writes nothing
+ *   handles N                another number voids the handles given out before (0)
  *   log PATH                 the symbol of every call is appended to PATH, one a line
  *   gpu N|* KEY VALUE        one GPU or all, N from 0 as built in, whatever the order; KEY is
  *     uuid, name, bus        text: GPU-0000000N-…, NVIDIA Stand-in, 00000000:NN:00.0 (N + 0x10)
@@ -117,7 +119,8 @@ SIZE(nvmlGpmSupport_t, 8); AT(nvmlGpmSupport_t, isSupportedDevice, 4);
 #define IDS_MAX 400
 
 enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, SHORT = 7,
-       NOT_LOADED = 9, MISMATCH = 18, VERSION = 25 };
+       NOT_LOADED = 9, MISMATCH = 18, VERSION = 25,
+       MUTE = -1 /* ours: TRY makes it OK */ };
 
 enum { MINOR, MAJOR_CC, MINOR_CC, LISTED, STATE, UTIL, MEMORY_UTIL, TOTAL, RESERVED, FREE,
        TEMPERATURE, POWER, LIMIT, SM_CLOCK, MEMORY_CLOCK, ENCODER, DECODER, REASONS, PSTATE,
@@ -138,19 +141,19 @@ struct rule { char kind, symbol[64]; int gpu, value; };
 
 static struct gpu gpus[GPUS_MAX];
 static struct rule rules[RULES_MAX];
-static int gpuCount, ruleCount, reversed, initRc, allRc, driver;
+static int gpuCount, ruleCount, reversed, initRc, allRc, driver, handleEpoch;
 static char logPath[4096], controlPath[4096];
 static struct stat controlStat;
 static int isRead, references, wasUnloaded;
 static unsigned session;
 
-/* A handle names its session, so that one kept over a shutdown is refused as in the driver. */
-struct nvmlDevice_st { int gpu; unsigned session; };
-static struct nvmlDevice_st handles[16][GPUS_MAX];
+/* A handle names its session and epoch, so that one kept too long is refused, as in the driver. */
+struct nvmlDevice_st { int gpu, epoch; unsigned session; };
+static struct nvmlDevice_st handles[16][16][GPUS_MAX];
 struct nvmlGpmSample_st { unsigned long long taken; int gpu; };
 
 static void defaults(void) {
-  gpuCount = 8; ruleCount = reversed = initRc = allRc = driver = 0; logPath[0] = 0;
+  gpuCount = 8; ruleCount = reversed = initRc = allRc = driver = handleEpoch = 0; logPath[0] = 0;
   memset(gpus, 0, sizeof gpus);
   for (int n = 0; n < GPUS_MAX; n++) {
     struct gpu *gpu = &gpus[n];
@@ -230,6 +233,8 @@ static void setting(char *line) {
   else if (strcmp(word, "rc") == 0 && words == 3) rule('r', first, -1, atoi(second));
   else if (strcmp(word, "sleep") == 0 && words == 3) rule('s', first, -1, atoi(second));
   else if (strcmp(word, "hang") == 0) rule('h', first, -1, 0);
+  else if (strcmp(word, "mute") == 0) rule('m', first, -1, 0);
+  else if (strcmp(word, "handles") == 0) handleEpoch = atoi(first);
   else if (strcmp(word, "log") == 0) snprintf(logPath, sizeof logPath, "%s", first);
   else if (strcmp(word, "gpu") == 0 && words == 4) {
     const int all = strcmp(first, "*") == 0, one = atoi(first);
@@ -298,14 +303,14 @@ static nvmlReturn_t begin(const char *symbol, int gpu, int isSessionCall) {
   if (allRc != OK) return allRc;
   known = find('r', symbol, gpu);
   if (known != NULL && known->value != OK) return known->value;
-  return OK;
+  return find('m', symbol, gpu) != NULL ? MUTE : OK;
 }
 
 /* The same for a call on a device. */
 static nvmlReturn_t beginDevice(const char *symbol, nvmlDevice_t device, struct gpu **gpu) {
   const nvmlReturn_t rc = begin(symbol, device == NULL ? -1 : device->gpu, 0);
   if (rc != OK) return rc;
-  if (device == NULL || device->session != session) return INVALID;
+  if (device == NULL || device->session != session || device->epoch != handleEpoch) return INVALID;
   *gpu = &gpus[device->gpu];
   return (int)(*gpu)->number[STATE];
 }
@@ -350,7 +355,10 @@ static const char driverVersion[] = "470.256.02", nvmlVersion[] = "11.470.256.02
 static const unsigned lastField = 164;
 #endif
 
-#define TRY(rc) do { const nvmlReturn_t tried = (rc); if (tried != OK) return tried; } while (0)
+#define TRY(rc) do { \
+  const nvmlReturn_t tried = (rc); \
+  if (tried != OK) return tried == MUTE ? OK : tried; \
+} while (0)
 #define ON_DEVICE struct gpu *gpu; TRY(beginDevice(__func__, device, &gpu))
 
 EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *out, unsigned length) {
@@ -382,9 +390,10 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *
   TRY(begin(__func__, gpu, 0));
   if (gpu < 0) return INVALID;
   if (gpus[gpu].number[STATE] == 15) return 15;
-  *device = &handles[session % 16][gpu];
+  *device = &handles[session % 16][handleEpoch % 16][gpu];
   (*device)->gpu = gpu;
   (*device)->session = session;
+  (*device)->epoch = handleEpoch;
   return OK;
 }
 EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *out, unsigned length) {
@@ -403,7 +412,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned *mino
 EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
   ON_DEVICE;
   memset(pci, 0, sizeof *pci);
-  snprintf(pci->busId, sizeof pci->busId, "%s", gpu->bus);
+  memcpy(pci->busId, gpu->bus, sizeof pci->busId - 1);
   memcpy(pci->busIdLegacy, gpu->bus + 4, 13);
   return OK;
 }

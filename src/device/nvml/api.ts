@@ -22,7 +22,7 @@ import { readText, readU64 } from "./layout.ts";
 import type { ArgKind, Library, Native } from "./library.ts";
 import { type NativeMemory, nativeMemory } from "./memory.ts";
 
-export interface BoundSymbol {
+interface BoundSymbol {
   readonly symbol: string;
   /** @returns An `nvmlReturn_t`. */
   readonly invoke: (device: number) => number;

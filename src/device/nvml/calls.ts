@@ -11,9 +11,10 @@
 import type { ReadingName } from "#metric/reading.ts";
 import { admit, type Draft, refuse } from "./draft.ts";
 import { layouts, readI32, readU32, readU64, structVersion } from "./layout.ts";
+import { unwrittenU32 } from "./memory.ts";
 
 /** A fixed number, or an address in the memory that the call fills: bytes from its start. */
-export type Arg = { readonly fixed: number } | { readonly outAt: number };
+type Arg = { readonly fixed: number } | { readonly outAt: number };
 
 export interface CallSymbol {
   readonly symbol: string;
@@ -35,7 +36,11 @@ const twoOuts: readonly Arg[] = [{ outAt: 0 }, { outAt: 4 }];
 const { utilization, memoryV1, memoryV2, temperature } = layouts;
 
 function u32Call(makes: ReadingName, symbol: string, args: readonly Arg[] = out): Call {
-  const read = (memory: DataView, draft: Draft) => admit(draft, makes, readU32(memory, 0));
+  const read = (memory: DataView, draft: Draft) => {
+    const value = readU32(memory, 0);
+    if (value === unwrittenU32) refuse(draft, [makes], "implausible");
+    else admit(draft, makes, value);
+  };
   return { makes: [makes], symbols: [{ symbol, args, sizeBytes: 8, read }] };
 }
 

@@ -9,17 +9,17 @@ import type { ReadingName } from "#metric/reading.ts";
 import type { Api } from "./api.ts";
 import { type Counter, counter } from "./counter.ts";
 import { admit, type Draft, refuse } from "./draft.ts";
-import { layouts, readF64, readI32, readI64, readU32, readU64 } from "./layout.ts";
-import { nativeMemory } from "./memory.ts";
-import { heed, isGone, type Pass, type Patient, type TakeAt } from "./pass.ts";
+import { layouts, readI32, readU32, readU64 } from "./layout.ts";
+import { nativeMemory, unwrittenU32 } from "./memory.ts";
+import { heed, isGone, type Patient, type TakeAt } from "./pass.ts";
 import { absenceOf } from "./return-code.ts";
 
 interface Field {
   readonly id: number;
   readonly scope?: number;
   readonly makes: ReadingName;
-  /** Read so whatever the driver says: R545 calls the memory's temperature a double. */
-  readonly type?: number;
+  /** 64 bits and not 32. */
+  readonly isWide: boolean;
   /** The field counts this many units of the reading; the reading is its growth in a second. */
   readonly unitsPerCount?: number;
 }
@@ -29,20 +29,22 @@ const allLinks = 0xffff_ffff;
 /** The counters are in KiB, the readings in MB. */
 const megabytesPerKib = 1024 / 1e6;
 
-export const fields: readonly Field[] = [
-  { id: 82, makes: "memoryTemperatureCelsius", type: 1 },
-  { id: 83, makes: "energyMillijoules" },
-  { id: 185, makes: "powerAverageMilliwatts" },
-  { id: 186, makes: "powerInstantMilliwatts" },
+const fields: readonly Field[] = [
+  { id: 82, makes: "memoryTemperatureCelsius", isWide: false },
+  { id: 83, makes: "energyMillijoules", isWide: true },
+  { id: 185, makes: "powerAverageMilliwatts", isWide: false },
+  { id: 186, makes: "powerInstantMilliwatts", isWide: false },
   {
     id: 138,
     scope: allLinks,
+    isWide: true,
     makes: "nvlinkTxMegabytesPerSecond",
     unitsPerCount: megabytesPerKib,
   },
   {
     id: 139,
     scope: allLinks,
+    isWide: true,
     makes: "nvlinkRxMegabytesPerSecond",
     unitsPerCount: megabytesPerKib,
   },
@@ -53,25 +55,17 @@ const { at, sizeBytes } = layouts.fieldValue;
 const untouched = -1;
 const noData = 21;
 
-/** `nvmlValueType_t`; undefined for a type that is newer than this table. */
-export function fieldNumber(memory: DataView, valueAt: number, type: number): number | undefined {
-  switch (type) {
-    case 0:
-      return readF64(memory, valueAt);
-    case 1:
-      return readU32(memory, valueAt);
-    case 2:
-    case 3:
-      return readU64(memory, valueAt);
-    case 4:
-      return readI64(memory, valueAt);
-    case 5:
-      return readI32(memory, valueAt);
-    case 6:
-      return memory.getUint16(valueAt, true);
-    default:
-      return undefined;
-  }
+/** `nvmlValueType_t` of values of 32 bits and less. */
+const narrowTypes: readonly number[] = [1, 5, 6];
+
+/**
+ * Reads an element's value by what the field is known to be: R545 calls the memory's temperature a
+ * double, and the bits of a small integer are a double of nearly 0. A wide field may come narrow.
+ */
+function elementValue(memory: DataView, base: number, isWide: boolean): number {
+  return isWide && !narrowTypes.includes(readU32(memory, base + at.valueType))
+    ? readU64(memory, base + at.value)
+    : readU32(memory, base + at.value);
 }
 
 interface Entry {
@@ -111,6 +105,8 @@ export function deviceFields(api: Api): Fields {
       view.setUint32(base + at.fieldId, field.id, true);
       view.setUint32(base + at.scopeId, field.scope ?? 0, true);
       view.setInt32(base + at.nvmlReturn, untouched, true);
+      view.setUint32(base + at.value, unwrittenU32, true);
+      view.setUint32(base + at.value + 4, unwrittenU32, true);
       base += sizeBytes;
     }
   };
@@ -123,16 +119,14 @@ export function deviceFields(api: Api): Fields {
     atMs: number,
     draft: Draft,
     patient: Patient,
-    pass: Pass,
   ): boolean => {
     const { field } = entry;
     if (returnCode === 0) {
       entry.worked = true;
-      const type = field.type ?? readU32(view, base + at.valueType);
-      admitField(draft, entry, fieldNumber(view, base + at.value, type), atMs);
+      admitField(draft, entry, elementValue(view, base, field.isWide), atMs);
       return true;
     }
-    const verdict = heed(symbol, returnCode, entry.worked, patient, pass);
+    const verdict = heed(symbol, returnCode, entry.worked, patient);
     entry.supported = verdict !== "unsupported";
     refuse(draft, [field.makes], absenceOf(verdict));
     return !isGone(verdict);
@@ -148,7 +142,7 @@ export function deviceFields(api: Api): Fields {
       let base = 0;
       for (const entry of batch) {
         const returnCode = elementCode(readI32(view, base + at.nvmlReturn), batchCode);
-        if (!takeEntry(entry, base, returnCode, atMs, draft, patient, pass)) return false;
+        if (!takeEntry(entry, base, returnCode, atMs, draft, patient)) return false;
         base += sizeBytes;
       }
       if (batch.every(({ supported }) => supported)) return true;
@@ -172,9 +166,9 @@ function elementCode(own: number, batch: number): number {
   return batch === 0 ? noData : batch;
 }
 
-function admitField(draft: Draft, entry: Entry, value: number | undefined, atMs: number): void {
+function admitField(draft: Draft, entry: Entry, value: number, atMs: number): void {
   const { makes, unitsPerCount = 1 } = entry.field;
-  const isCount = value !== undefined && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+  const isCount = value <= Number.MAX_SAFE_INTEGER;
   if (entry.counter === undefined || !isCount) {
     entry.counter?.forget();
     admit(draft, makes, isCount ? value : Number.NaN);

@@ -11,7 +11,7 @@ import type { Api } from "./api.ts";
 import { admit, type Draft, refuse } from "./draft.ts";
 import { layouts, readF64, readI32, readU32, readU64, writeU64 } from "./layout.ts";
 import { type NativeMemory, nativeMemory } from "./memory.ts";
-import { heed, isGone, type Pass, type Patient, type TakeAt } from "./pass.ts";
+import { heed, isGone, type Patient, type Refusal, type TakeAt } from "./pass.ts";
 import { absenceOf } from "./return-code.ts";
 
 interface GpmMetric {
@@ -27,7 +27,7 @@ interface GpmMetric {
 const kilobytesPerMib = (1024 * 1024) / 1e3;
 const megabytesPerMib = (1024 * 1024) / 1e6;
 
-export const gpmMetrics: readonly GpmMetric[] = [
+const gpmMetrics: readonly GpmMetric[] = [
   { id: 2, makes: "smUtilizationPercent", scale: 1 },
   { id: 3, makes: "smOccupancyPercent", scale: 1 },
   { id: 5, makes: "tensorUtilizationPercent", scale: 1 },
@@ -126,7 +126,7 @@ export function deviceGpm(api: GpmApi): Gpm {
 
   const take: TakeAt = (device, atMs, draft, patient, pass) => {
     const refused = ({ symbol, returnCode }: Refusal, worked: boolean): boolean => {
-      const verdict = heed(symbol, returnCode, worked, patient, pass);
+      const verdict = heed(symbol, returnCode, worked, patient);
       if (verdict === "unsupported") {
         release();
         samples = "unsupported";
@@ -148,7 +148,7 @@ export function deviceGpm(api: GpmApi): Gpm {
     if (next === "too-soon" || next === "first") refuse(draft, ownReadings, "pending");
     else if (next !== "compared") return refused(next, true);
     if (next !== "too-soon") pass.answered += 1;
-    return next !== "compared" || takeMetrics(api.request.view, draft, patient, pass);
+    return next !== "compared" || takeMetrics(api.request.view, draft, patient);
   };
 
   return {
@@ -158,11 +158,6 @@ export function deviceGpm(api: GpmApi): Gpm {
     },
     close: release,
   };
-}
-
-interface Refusal {
-  readonly symbol: string;
-  readonly returnCode: number;
 }
 
 function open(api: GpmApi, device: number): Samples | Refusal {
@@ -209,7 +204,7 @@ function advance(
 }
 
 /** Exported for its property: no byte of the driver's gets past it that cannot be true. */
-export function takeMetrics(view: DataView, draft: Draft, patient: Patient, pass: Pass): boolean {
+export function takeMetrics(view: DataView, draft: Draft, patient: Patient): boolean {
   let base = gpmMetricsGet.sizeBytes;
   for (const { makes, scale, alsoElsewhere = false } of gpmMetrics) {
     const returnCode = readI32(view, base + gpmMetric.at.nvmlReturn);
@@ -220,7 +215,7 @@ export function takeMetrics(view: DataView, draft: Draft, patient: Patient, pass
       if (!alsoElsewhere || isPlausible(makes, value)) admit(draft, makes, value);
       continue;
     }
-    const verdict = heed(metricsSymbol, returnCode, false, patient, pass);
+    const verdict = heed(metricsSymbol, returnCode, false, patient);
     if (!alsoElsewhere) refuse(draft, [makes], absenceOf(verdict));
     if (isGone(verdict)) return false;
   }

@@ -14,7 +14,7 @@ export interface IdentityApi {
   readonly describe: (device: number) => Description;
 }
 
-export interface Description extends Omit<DeviceIdentity, "uuid" | "index"> {
+interface Description extends Omit<DeviceIdentity, "uuid" | "index"> {
   /**
    * Whether `nvmlDeviceGetPowerUsage` is an average over a second: from Ampere on, but for GA100
    * (compute capability 8.0), and instantaneous before.

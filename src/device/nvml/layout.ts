@@ -100,8 +100,6 @@ export const readI32 = (memory: DataView, at: number): number => memory.getInt32
 export const readF64 = (memory: DataView, at: number): number => memory.getFloat64(at, true);
 export const readU64 = (memory: DataView, at: number): number =>
   memory.getUint32(at + 4, true) * twoTo32 + memory.getUint32(at, true);
-export const readI64 = (memory: DataView, at: number): number =>
-  memory.getInt32(at + 4, true) * twoTo32 + memory.getUint32(at, true);
 
 /** Writes an address, or any whole number from 0 to 2^53. */
 export function writeU64(memory: DataView, at: number, value: number): void {

@@ -9,10 +9,12 @@ export interface NativeMemory {
 }
 
 /**
- * Read as any integer or as a double, this byte repeated is outside every bounded reading's range.
- * A driver that reports success and writes nothing must not hand on the reading before it, or 0.
+ * Fills memory before a call: a driver that reports success and writes nothing must not hand on the
+ * reading before it, or 0. Repeated over 64 bits it is outside every reading's range, as an integer
+ * and as a double; over 32 bits it is `unwrittenU32`.
  */
 const poison = 0x7f;
+export const unwrittenU32 = 0x7f7f_7f7f;
 
 export function nativeMemory(sizeBytes: number): NativeMemory {
   // An explicit buffer never moves; a small typed array may, once its `buffer` is looked at.

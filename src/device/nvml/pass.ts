@@ -8,12 +8,18 @@ import type { BoundCall } from "./api.ts";
 import { type Draft, refuse } from "./draft.ts";
 import { absenceOf, explain, judge, type Verdict } from "./return-code.ts";
 
+/** A call that the driver did not answer. */
+export interface Refusal {
+  readonly symbol: string;
+  readonly returnCode: number;
+}
+
 /** What one pass over all devices learned about the session. */
 export interface Pass {
   /** Calls on devices that succeeded. */
   answered: number;
   /** The first call that the driver refused without saying why. */
-  unknown: { readonly symbol: string; readonly returnCode: number } | undefined;
+  unknown: Refusal | undefined;
 }
 
 export const newPass = (): Pass => ({ answered: 0, unknown: undefined });
@@ -21,10 +27,12 @@ export const newPass = (): Pass => ({ answered: 0, unknown: undefined });
 /** What the driver says about one device, beyond its readings. */
 export interface Patient {
   health: DeviceHealth;
+  /** The handle was fetched in this pass, so it cannot be what is invalid. */
+  isFresh: boolean;
   /** A handle that worked is refused as invalid: the list of devices has changed. */
-  stale: boolean;
-  /** The handle was fetched in this pass, so it is not the handle that is invalid. */
-  fresh: boolean;
+  isStale: boolean;
+  /** The first call of this pass that the driver refused without saying why. */
+  unknown: Refusal | undefined;
 }
 
 /** How far one device has fallen through a call's symbols; `worked` once the present one did. */
@@ -71,7 +79,7 @@ export function take(
       row.read(draft);
       return true;
     }
-    const verdict = heed(row.symbol, returnCode, progress.worked, patient, pass);
+    const verdict = heed(row.symbol, returnCode, progress.worked, patient);
     if (verdict === "unsupported") {
       progress.symbol += 1;
       progress.worked = false;
@@ -93,14 +101,13 @@ export function heed(
   returnCode: number,
   worked: boolean,
   patient: Patient,
-  pass: Pass,
 ): Verdict {
-  if (returnCode === invalidArgument && worked && !patient.fresh) {
-    patient.stale = true;
+  if (returnCode === invalidArgument && worked && !patient.isFresh) {
+    patient.isStale = true;
     return "failed";
   }
   const verdict = judge(symbol, returnCode);
-  if (verdict === "unknown") pass.unknown ??= { symbol, returnCode };
+  if (verdict === "unknown") patient.unknown ??= { symbol, returnCode };
   if (verdict === "lost" || verdict === "reset-required" || verdict === "failing")
     patient.health = { state: verdict, reason: explain(symbol, returnCode) };
   return verdict;

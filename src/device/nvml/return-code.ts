@@ -39,12 +39,16 @@ interface ReturnCode {
 const restart = "restart the container, so that the runtime gives it the devices again";
 const reset = "drain the node and reset the GPU, or reboot";
 
-export const returnCodes: Readonly<Record<number, ReturnCode>> = {
+const returnCodes: Readonly<Record<number, ReturnCode>> = {
   0: { name: "SUCCESS", verdict: "ok" },
   1: { name: "ERROR_UNINITIALIZED", verdict: "session", advice: "it is opened again" },
   2: { name: "ERROR_INVALID_ARGUMENT", verdict: "unsupported" },
   3: { name: "ERROR_NOT_SUPPORTED", verdict: "unsupported" },
-  4: { name: "ERROR_NO_PERMISSION", verdict: "not-permitted" },
+  4: {
+    name: "ERROR_NO_PERMISSION",
+    verdict: "not-permitted",
+    advice: "run the process with access to /dev/nvidiactl and /dev/nvidia*",
+  },
   5: { name: "ERROR_ALREADY_INITIALIZED", verdict: "failed" },
   6: { name: "ERROR_NOT_FOUND", verdict: "failed" },
   7: { name: "ERROR_INSUFFICIENT_SIZE", verdict: "failed" },

@@ -9,7 +9,8 @@
 import type { Log } from "#core/log.ts";
 import type { Collection } from "#device/collector.ts";
 import type { Answer, Api } from "./api.ts";
-import { type Gpu, type GpuFactory, slowMs, type Wants } from "./gpu.ts";
+import type { Gpu, GpuFactory } from "./gpu.ts";
+import { slowMs, type Wants } from "./gpu-readings.ts";
 import type { IdentityApi } from "./identity.ts";
 import { newPass, type Pass } from "./pass.ts";
 import { explain, judge, libraryFailed } from "./return-code.ts";
@@ -53,14 +54,14 @@ export function openSession(nvml: Nvml, number: number, log: Log): Session {
   log("info", "nvml session opened", { session: number, ...versions });
 
   /** Finds the device at one place of the list; undefined when it cannot be opened. */
-  const find = (index: number, pass: Pass): Gpu | Answer<unknown> => {
+  const find = (index: number): Gpu | Answer<unknown> => {
     const opened = api.handle(index);
     if (opened.value === undefined) return opened;
     const named = identity.uuid(opened.value);
     if (named.value === undefined) return named;
     const gpu = known.get(named.value) ?? createGpu(named.value, opened.value, index);
     known.set(named.value, gpu);
-    gpu.present(opened.value, index, pass);
+    gpu.present(opened.value, index);
     return gpu;
   };
 
@@ -72,7 +73,7 @@ export function openSession(nvml: Nvml, number: number, log: Log): Session {
     const seen = new Set<Gpu>();
     const refusals = new Map<number, Answer<unknown>>();
     for (let index = 0; index < count.value; index += 1) {
-      const found = find(index, pass);
+      const found = find(index);
       if ("returnCode" in found) refusals.set(index, found);
       else seen.add(found);
     }
