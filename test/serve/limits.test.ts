@@ -82,7 +82,7 @@ describe("streams", () => {
   });
 
   test("one connection carries every stream that a process may have, and calls beside them", async () => {
-    await using held = await heldServer({ streamsMax: 300, unaryMax: 4 });
+    await using held = await heldServer({ streamsMax: 300, callsMax: 4 });
     const channel = await client.connect(held.address);
     const streams = await Promise.all(
       Array.from({ length: 300 }, () => channel.stream(scaler, "StreamIsActive")),
@@ -97,13 +97,13 @@ describe("streams", () => {
 
 describe("unary calls", () => {
   test("a burst waits for its turn and is answered", async () => {
-    await using held = await heldServer({ unaryMax: 2 });
+    await using held = await heldServer({ callsMax: 2 });
     const channel = await client.connect(held.address);
     expect(await channel.burst(500, scaler, "IsActive")).toEqual({ OK: 500 });
   });
 
   test("more than may wait is RESOURCE_EXHAUSTED, and what waits is answered", async () => {
-    await using held = await heldServer({ unaryMax: 1, unaryQueueMax: 1, handlerMs: 60_000 });
+    await using held = await heldServer({ callsMax: 1, callsWaitingMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
     const path = `/${scaler}/IsActive`;
     const working = raw.call(path);
@@ -119,7 +119,7 @@ describe("unary calls", () => {
   });
 
   test("a call that gave up while it waited holds no place", async () => {
-    await using held = await heldServer({ unaryMax: 1, handlerMs: 60_000 });
+    await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
     const working = raw.call(`/${scaler}/IsActive`);
     await until(() => held.open.connections === 1, "the first call is there");
