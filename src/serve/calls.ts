@@ -23,9 +23,9 @@ import { codeName, faultError } from "./codes.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { Meter } from "./meter.ts";
+import { requestBody } from "./request-body.ts";
 import { slots } from "./slots.ts";
 import { drainingKey } from "./wakeups.ts";
-import { within } from "./within.ts";
 
 export interface CallsOptions {
   readonly handlers: ConnectRouter["handlers"];
@@ -69,9 +69,10 @@ export function callHandler(options: CallsOptions) {
     const values = createContextValues().set(callKey, call).set(drainingKey, call.connection);
     try {
       const asked = universalRequestFromNodeRequest(request, response, undefined, values);
-      const body = asked.body as AsyncIterable<Uint8Array>;
-      const timed = isEndless(handler) ? body : within(limits.handlerMs, body, clock, heard);
-      const answered = await handler({ ...asked, body: timed });
+      const limitMs = isEndless(handler) ? undefined : limits.handlerMs;
+      const bytes = asked.body as AsyncIterable<Uint8Array>;
+      const body = requestBody(bytes, { limitMs, clock, heard });
+      const answered = await handler({ ...asked, body });
       // An answered client that has not sent all is not listened to any more. Node.js does this by
       // itself; Bun would keep the stream for as long as the client likes.
       request.stream.once("finish", () => request.stream.readableEnded || request.stream.close());

@@ -10,6 +10,7 @@ import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@conn
 import { compressionGzip } from "@connectrpc/connect-node";
 import type { Answerer } from "#answer/answer.ts";
 import type { Clock } from "#core/clock.ts";
+import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
@@ -52,7 +53,7 @@ export interface GrpcServer {
 /**
  * Starts to serve.
  *
- * @throws {Error} When the address cannot be listened on, with the system's own reason.
+ * @throws {Fault} `usage-invalid` when the address cannot be listened on, with the system's reason.
  */
 export async function startGrpcServer({
   host,
@@ -137,17 +138,22 @@ function registerServices(router: ConnectRouter, own: readonly Registration[]): 
 
 /** The one place where the transport is chosen. */
 function createHttp2Server({ streamsMax, callsMax }: GrpcLimits): http2.Http2Server {
-  // KEDA's push streams and its unary calls share one connection: a lower limit would let the
-  // streams shut the calls out. Beyond it a client waits by itself.
-  const maxConcurrentStreams = streamsMax + Math.max(callsMax, 1_000);
-  return http2.createServer({ settings: { maxConcurrentStreams } });
+  // KEDA's push streams and its unary calls share one connection: with room for all streams alone,
+  // they would shut the calls out. What is above this waits in the client.
+  return http2.createServer({ settings: { maxConcurrentStreams: streamsMax + callsMax } });
 }
 
 function listen(server: http2.Http2Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    const refuse = (cause: Error) => {
+      const problem = `cannot listen on ${host}:${port}: ${cause.message}`;
+      const advice = "free the port or choose another";
+      const text = `Cannot serve gRPC: ${problem}; ${advice}`;
+      reject(new Fault("usage-invalid", text, { problems: [problem] }, cause));
+    };
+    server.once("error", refuse);
     server.listen(port, host, () => {
-      server.off("error", reject);
+      server.off("error", refuse);
       resolve();
     });
   });

@@ -64,7 +64,29 @@ describe("an old connection", () => {
   });
 });
 
+test("a port that is taken is a fault that says so", async () => {
+  await using held = await heldServer();
+  const again = heldServer({}, held.server.port);
+  await expect(again).rejects.toMatchObject({ name: "Fault", code: "usage-invalid" });
+  await expect(again).rejects.toThrow(
+    `Cannot serve gRPC: cannot listen on 127.0.0.1:${held.server.port}: `,
+  );
+});
+
 describe("stop()", () => {
+  test("does not wait for a socket that says nothing", async () => {
+    await using held = await heldServer({ shutdownMs: 100 });
+    const closed = Promise.withResolvers<void>();
+    await Bun.connect({
+      hostname: "127.0.0.1",
+      port: held.server.port,
+      socket: { data: () => undefined, close: () => closed.resolve() },
+    });
+    await held.server.stop();
+    await closed.promise;
+    expect(held.open.connections).toBe(0);
+  });
+
   test("ends open streams with OK, then refuses", async () => {
     await using held = await heldServer();
     const channel = await client.connect(held.address);

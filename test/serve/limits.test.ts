@@ -56,6 +56,30 @@ describe("messages", () => {
   });
 });
 
+describe("a client that dies", () => {
+  test.each([
+    [`${scaler}/IsActive`, "before its message", undefined],
+    [`${scaler}/StreamIsActive`, "before its message", undefined],
+    [`${scaler}/StreamIsActive`, "after its message", emptyMessage],
+    ["grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "before its message", undefined],
+  ])("in %s, %s, leaves nothing behind", async (path, _when, message) => {
+    await using held = await heldServer({ callsMax: 8 });
+    const raw = rawClient(held.server.port);
+    for (let call = 0; call < 40; call++) raw.call(`/${path}`, message);
+    if (path.includes("Stream") || path.includes("Reflection"))
+      await until(() => held.open.streams === 40, "the streams are open");
+    else await until(() => held.open.connections === 1, "the connection is open");
+    await raw[Symbol.asyncDispose]();
+    await until(() => held.open.connections === 0, "the connection is gone");
+    expect(held.open.streams).toBe(0);
+    expect(held.listeners.size).toBe(0);
+    expect(held.finished.filter(({ code }) => code !== "CANCELLED")).toEqual([]);
+    expect(held.logged).toEqual([]);
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+  });
+});
+
 describe("streams", () => {
   test("one too many is RESOURCE_EXHAUSTED; one that ends makes room; calls go on", async () => {
     await using held = await heldServer({ streamsMax: 2 });

@@ -82,7 +82,7 @@ export interface HeldServer extends AsyncDisposable, ReturnType<typeof heldAnswe
   readonly open: { readonly streams: number; readonly connections: number };
 }
 
-export async function heldServer(limits: Partial<GrpcLimits> = {}): Promise<HeldServer> {
+export async function heldServer(limits: Partial<GrpcLimits> = {}, port = 0): Promise<HeldServer> {
   const held = heldAnswerer();
   const logged: LogLine[] = [];
   const finished: FinishedCall[] = [];
@@ -91,7 +91,7 @@ export async function heldServer(limits: Partial<GrpcLimits> = {}): Promise<Held
   let serving = true;
   const server = await startGrpcServer({
     host: "127.0.0.1",
-    port: 0,
+    port,
     answerer: held.answerer,
     parse,
     health: {
