@@ -13,7 +13,7 @@ import { faultMessageCharsMax } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 
 /** A new fault does not compile until it has a row. */
-const grpcCodes = {
+export const grpcCodes = {
   "trigger-invalid": Code.InvalidArgument,
   "ref-missing": Code.InvalidArgument,
   "metric-unknown": Code.InvalidArgument,

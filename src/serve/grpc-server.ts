@@ -10,7 +10,6 @@ import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@conn
 import { compressionGzip } from "@connectrpc/connect-node";
 import type { Answerer } from "#answer/answer.ts";
 import type { Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
@@ -53,7 +52,7 @@ export interface GrpcServer {
 /**
  * Starts to serve.
  *
- * @throws {Fault} `usage-invalid` when the address cannot be listened on, with the system's reason.
+ * @throws {Error} When the address cannot be listened on, with the system's own reason.
  */
 export async function startGrpcServer({
   host,
@@ -145,15 +144,9 @@ function createHttp2Server({ streamsMax, callsMax }: GrpcLimits): http2.Http2Ser
 
 function listen(server: http2.Http2Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refuse = (cause: Error) => {
-      const problem = `cannot listen on ${host}:${port}: ${cause.message}`;
-      const advice = "free the port or choose another";
-      const text = `Cannot serve gRPC: ${problem}; ${advice}`;
-      reject(new Fault("usage-invalid", text, { problems: [problem] }, cause));
-    };
-    server.once("error", refuse);
+    server.once("error", reject);
     server.listen(port, host, () => {
-      server.off("error", refuse);
+      server.off("error", reject);
       resolve();
     });
   });

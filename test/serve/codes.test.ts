@@ -14,9 +14,10 @@ const expected: Record<FaultCode, string> = {
   "data-stale": "UNAVAILABLE",
   overloaded: "RESOURCE_EXHAUSTED",
   stopping: "UNAVAILABLE",
-  "library-missing": "FAILED_PRECONDITION",
+  "library-missing": "UNAVAILABLE",
   "library-failed": "UNAVAILABLE",
-  "file-invalid": "INTERNAL",
+  "file-invalid": "FAILED_PRECONDITION",
+  "address-unusable": "INTERNAL",
   "usage-invalid": "INTERNAL",
 };
 
