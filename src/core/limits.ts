@@ -14,10 +14,10 @@ export const metadataValueBytesMax = 4 * 1024;
 
 /** KEDA holds one push stream a trigger, all on one connection; one costs about 50 kB here. */
 export const streamsMax = 5_000;
-/** Unary calls worked on at once: each lasts well below a millisecond, so more only costs memory. */
-export const unaryMax = 64;
-/** Unary calls that wait for their turn: KEDA may ask for every trigger in the same moment. */
-export const unaryQueueMax = 5_000;
+/** Calls worked on at once: each lasts well below a millisecond, so more only costs memory. */
+export const callsMax = 64;
+/** Calls that wait for their turn: KEDA may open every stream and ask every value in one moment. */
+export const callsWaitingMax = 10_000;
 /** Least time between two rounds over the push streams: a large fleet changes all the time. */
 export const pushSpacingMs = 200;
 /** The text of an error travels in a header, which clients limit to 8 KiB or more. */

@@ -23,14 +23,14 @@ import { codeName, faultError } from "./codes.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { Meter } from "./meter.ts";
+import { requestBody } from "./request-body.ts";
 import { slots } from "./slots.ts";
 import { drainingKey } from "./wakeups.ts";
-import { within } from "./within.ts";
 
 export interface CallsOptions {
   readonly handlers: ConnectRouter["handlers"];
   readonly connections: Connections;
-  readonly limits: Pick<GrpcLimits, "streamsMax" | "unaryMax" | "unaryQueueMax" | "handlerMs">;
+  readonly limits: Pick<GrpcLimits, "streamsMax" | "callsMax" | "callsWaitingMax" | "handlerMs">;
   readonly stopping: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -60,18 +60,19 @@ export function refuseUnadmitted({ values, responseTrailer }: HandlerContext): v
 export function callHandler(options: CallsOptions) {
   const { handlers, connections, limits, stopping, clock, log, meter } = options;
   const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
-  const unary = slots(limits.unaryMax, limits.unaryQueueMax);
+  const places = slots(limits.callsMax, limits.callsWaitingMax);
   let streams = 0;
 
-  const answer = async (call: Call): Promise<void> => {
+  /** Runs `call`; `heard` is told when its request has come whole. */
+  const answer = async (call: Call, heard: () => void): Promise<void> => {
     const { request, response, handler } = call;
     const values = createContextValues().set(callKey, call).set(drainingKey, call.connection);
     try {
       const asked = universalRequestFromNodeRequest(request, response, undefined, values);
-      const body = asked.body as AsyncIterable<Uint8Array>;
-      const endless = handler.method.methodKind === "bidi_streaming";
-      const timed = endless ? body : within(limits.handlerMs, body, clock);
-      const answered = await handler({ ...asked, body: timed });
+      const limitMs = isEndless(handler) ? undefined : limits.handlerMs;
+      const bytes = asked.body as AsyncIterable<Uint8Array>;
+      const body = requestBody(bytes, { limitMs, clock, heard });
+      const answered = await handler({ ...asked, body });
       // An answered client that has not sent all is not listened to any more. Node.js does this by
       // itself; Bun would keep the stream for as long as the client likes.
       request.stream.once("finish", () => request.stream.readableEnded || request.stream.close());
@@ -83,33 +84,41 @@ export function callHandler(options: CallsOptions) {
     }
   };
 
-  /** Begins a stream, or refuses it; returns what ends its count. */
-  const beginStream = (call: Call): Cancel => {
+  /**
+   * Gives a call its place, now or in turn. A stream needs it only until its request is read: 5,000
+   * streams that come together would otherwise all wait for each other, and none be read in time.
+   *
+   * @returns What frees the place; it may be called twice.
+   */
+  const begin = (call: Call): Cancel => {
+    let placed = false;
+    const leave = () => {
+      if (placed) places.leave();
+      placed = false;
+    };
+    const run = () => {
+      placed = true;
+      if (isGone(call.request)) leave();
+      else void answer(call, isUnary(call.handler) ? () => undefined : leave);
+    };
+    if (call.refusal === undefined && !isEndless(call.handler) && places.enter(run)) return leave;
+    if (!isEndless(call.handler))
+      call.refusal ??= overloaded("take another call", "waiting calls", limits.callsWaitingMax);
+    void answer(call, leave);
+    return leave;
+  };
+
+  /** Counts a stream, or refuses it; returns what ends its count. */
+  const openStream = (call: Call): Cancel => {
     if (stopping()) call.refusal = stoppingFault();
     else if (streams >= limits.streamsMax)
       call.refusal = overloaded("open another stream", "open streams", limits.streamsMax);
     const leave = call.connection.openStream();
     meter.openStreams(++streams);
-    void answer(call);
     return () => {
       meter.openStreams(--streams);
       leave();
     };
-  };
-
-  /** Begins a unary call, now or in turn, or refuses it; returns what frees its place. */
-  const beginUnary = (call: Call): Cancel => {
-    let begun = false;
-    const begin = () => {
-      if (isGone(call.request)) return unary.leave();
-      begun = true;
-      void answer(call);
-    };
-    if (!unary.enter(begin)) {
-      call.refusal = overloaded("take another call", "waiting calls", limits.unaryQueueMax);
-      void answer(call);
-    }
-    return () => begun && unary.leave();
   };
 
   return (request: Http2ServerRequest, response: Http2ServerResponse): void => {
@@ -123,10 +132,11 @@ export function callHandler(options: CallsOptions) {
       return;
     }
     const call: Call = { request, response, handler, connection };
-    const isUnary = handler.method.methodKind === "unary";
-    const end = isUnary ? beginUnary(call) : beginStream(call);
+    const closeStream = isUnary(handler) ? () => undefined : openStream(call);
+    const leave = begin(call);
     request.stream.once("close", () => {
-      end();
+      leave();
+      closeStream();
       const method = methodName(handler);
       meter.finished({ method, code: outcome(call), durationMs: clock.monotonicMs() - startMs });
     });
@@ -135,6 +145,15 @@ export function callHandler(options: CallsOptions) {
 
 function methodName({ service, method }: UniversalHandler): string {
   return `${service.typeName}/${method.name}`;
+}
+
+function isUnary({ method }: UniversalHandler): boolean {
+  return method.methodKind === "unary";
+}
+
+/** Its client may go on asking for as long as the stream is open. */
+function isEndless({ method }: UniversalHandler): boolean {
+  return method.methodKind === "bidi_streaming";
 }
 
 function isGone({ stream }: Http2ServerRequest): boolean {

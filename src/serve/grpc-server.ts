@@ -136,11 +136,10 @@ function registerServices(router: ConnectRouter, own: readonly Registration[]): 
 }
 
 /** The one place where the transport is chosen. */
-function createHttp2Server({ streamsMax, unaryMax }: GrpcLimits): http2.Http2Server {
-  // KEDA's push streams and its unary calls share one connection: a lower limit would let the
-  // streams shut the calls out. Beyond it a client waits by itself.
-  const maxConcurrentStreams = streamsMax + Math.max(unaryMax, 1_000);
-  return http2.createServer({ settings: { maxConcurrentStreams } });
+function createHttp2Server({ streamsMax, callsMax }: GrpcLimits): http2.Http2Server {
+  // KEDA's push streams and its unary calls share one connection: with room for all streams alone,
+  // they would shut the calls out. What is above this waits in the client.
+  return http2.createServer({ settings: { maxConcurrentStreams: streamsMax + callsMax } });
 }
 
 function listen(server: http2.Http2Server, host: string, port: number): Promise<void> {

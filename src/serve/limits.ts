@@ -1,4 +1,6 @@
 import {
+  callsMax,
+  callsWaitingMax,
   connectionAgeJitter,
   connectionAgeMs,
   connectionsMax,
@@ -7,16 +9,14 @@ import {
   pushSpacingMs,
   shutdownMs,
   streamsMax,
-  unaryMax,
-  unaryQueueMax,
 } from "#core/limits.ts";
 
 /** The limits that the server keeps; their reasons are in `core/limits.ts`. */
 export const grpcLimits = {
   messageBytesMax,
   streamsMax,
-  unaryMax,
-  unaryQueueMax,
+  callsMax,
+  callsWaitingMax,
   connectionsMax,
   handlerMs,
   connectionAgeMs,

@@ -64,7 +64,25 @@ describe("an old connection", () => {
   });
 });
 
+test("a port that is taken is the system's own error", async () => {
+  await using held = await heldServer();
+  await expect(heldServer({}, held.server.port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+});
+
 describe("stop()", () => {
+  test("does not wait for a socket that says nothing", async () => {
+    await using held = await heldServer({ shutdownMs: 100 });
+    const closed = Promise.withResolvers<void>();
+    await Bun.connect({
+      hostname: "127.0.0.1",
+      port: held.server.port,
+      socket: { data: () => undefined, close: () => closed.resolve() },
+    });
+    await held.server.stop();
+    await closed.promise;
+    expect(held.open.connections).toBe(0);
+  });
+
   test("ends open streams with OK, then refuses", async () => {
     await using held = await heldServer();
     const channel = await client.connect(held.address);
@@ -100,8 +118,7 @@ describe("stop()", () => {
     await using held = await heldServer();
     await using raw = rawClient(held.server.port);
     const call = raw.call(`/${scaler}/IsActive`);
-    await until(() => held.open.connections === 1, "the connection is open");
-    await Bun.sleep(20);
+    await raw.call(`/${scaler}/IsActive`, new Uint8Array(5)).ended; // So the first has come, too.
     const stopped = held.server.stop();
     call.send(new Uint8Array(5));
     expect((await call.ended).status).toBe("0");
@@ -128,7 +145,7 @@ describe("stop()", () => {
     await using held = await heldServer({ shutdownMs: 100, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
     raw.call(`/${scaler}/IsActive`);
-    await until(() => held.open.connections === 1, "the connection is open");
+    await raw.call(`/${scaler}/IsActive`, new Uint8Array(5)).ended; // So the first has come, too.
     await held.server.stop();
     expect(held.open.connections).toBe(0);
   });

@@ -56,6 +56,30 @@ describe("messages", () => {
   });
 });
 
+describe("a client that dies", () => {
+  test.each([
+    [`${scaler}/IsActive`, "before its message", undefined],
+    [`${scaler}/StreamIsActive`, "before its message", undefined],
+    [`${scaler}/StreamIsActive`, "after its message", emptyMessage],
+    ["grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "before its message", undefined],
+  ])("in %s, %s, leaves nothing behind", async (path, _when, message) => {
+    await using held = await heldServer({ callsMax: 8 });
+    const raw = rawClient(held.server.port);
+    for (let call = 0; call < 40; call++) raw.call(`/${path}`, message);
+    if (path.includes("Stream") || path.includes("Reflection"))
+      await until(() => held.open.streams === 40, "the streams are open");
+    else await until(() => held.open.connections === 1, "the connection is open");
+    await raw[Symbol.asyncDispose]();
+    await until(() => held.open.connections === 0, "the connection is gone");
+    expect(held.open.streams).toBe(0);
+    expect(held.listeners.size).toBe(0);
+    expect(held.finished.filter(({ code }) => code !== "CANCELLED")).toEqual([]);
+    expect(held.logged).toEqual([]);
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+  });
+});
+
 describe("streams", () => {
   test("one too many is RESOURCE_EXHAUSTED; one that ends makes room; calls go on", async () => {
     await using held = await heldServer({ streamsMax: 2 });
@@ -82,7 +106,7 @@ describe("streams", () => {
   });
 
   test("one connection carries every stream that a process may have, and calls beside them", async () => {
-    await using held = await heldServer({ streamsMax: 300, unaryMax: 4 });
+    await using held = await heldServer({ streamsMax: 300, callsMax: 4 });
     const channel = await client.connect(held.address);
     const streams = await Promise.all(
       Array.from({ length: 300 }, () => channel.stream(scaler, "StreamIsActive")),
@@ -97,13 +121,13 @@ describe("streams", () => {
 
 describe("unary calls", () => {
   test("a burst waits for its turn and is answered", async () => {
-    await using held = await heldServer({ unaryMax: 2 });
+    await using held = await heldServer({ callsMax: 2 });
     const channel = await client.connect(held.address);
     expect(await channel.burst(500, scaler, "IsActive")).toEqual({ OK: 500 });
   });
 
   test("more than may wait is RESOURCE_EXHAUSTED, and what waits is answered", async () => {
-    await using held = await heldServer({ unaryMax: 1, unaryQueueMax: 1, handlerMs: 60_000 });
+    await using held = await heldServer({ callsMax: 1, callsWaitingMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
     const path = `/${scaler}/IsActive`;
     const working = raw.call(path);
@@ -119,10 +143,12 @@ describe("unary calls", () => {
   });
 
   test("a call that gave up while it waited holds no place", async () => {
-    await using held = await heldServer({ unaryMax: 1, handlerMs: 60_000 });
+    await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
     const working = raw.call(`/${scaler}/IsActive`);
-    await until(() => held.open.connections === 1, "the first call is there");
+    // Reflection needs no place, and it comes after the call.
+    raw.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    await until(() => held.open.streams === 1, "the call has come");
     const channel = await client.connect(held.address);
     const given = await channel.unary(scaler, "IsActive", {}, { deadlineMs: 100 });
     expect(given.code).toBe("DEADLINE_EXCEEDED");

@@ -60,14 +60,14 @@ describe.each(["grpc.reflection.v1", "grpc.reflection.v1alpha"])("%s", (version)
   });
 
   test.each([
-    [{ fileContainingSymbol: "externalscaler.Nobody" }, 'symbol "externalscaler.Nobody"'],
-    [{ fileByFilename: "nobody.proto" }, 'file "nobody.proto"'],
-    [{ allExtensionNumbersOfType: "a.B" }, 'message "a.B"'],
+    ['symbol "externalscaler.Nobody"', { fileContainingSymbol: "externalscaler.Nobody" }],
+    ['file "nobody.proto"', { fileByFilename: "nobody.proto" }],
+    ['message "a.B"', { allExtensionNumbersOfType: "a.B" }],
     [
-      { fileContainingExtension: { containingType: "a.B", extensionNumber: 7 } },
       'extension 7 of "a.B"',
+      { fileContainingExtension: { containingType: "a.B", extensionNumber: 7 } },
     ],
-  ])("%p is not found, and the stream goes on", async (asked, what) => {
+  ])("%s is not found, and the stream goes on", async (what, asked) => {
     await using held = await heldServer();
     await using stream = await open(held.address);
     await stream.send(asked);

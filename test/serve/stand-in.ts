@@ -7,7 +7,7 @@ import { type GrpcLimits, grpcLimits } from "#serve/limits.ts";
 import type { FinishedCall } from "#serve/meter.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 
-export const trigger: Trigger = {
+const trigger: Trigger = {
   metric: "gpu_utilization",
   target: 80,
   activationMetric: "gpu_utilization",
@@ -23,7 +23,7 @@ export const trigger: Trigger = {
 const explanation = { metric: trigger.metric, scope: "node" as const, rule: "", devices: [] };
 
 /** An answerer whose answers the test sets; each `set` also says that something changed. */
-export function heldAnswerer() {
+function heldAnswerer() {
   const listeners = new Set<() => void>();
   const refs: WorkloadRef[] = [];
   let value = (): number => 0;
@@ -51,7 +51,7 @@ export function heldAnswerer() {
 }
 
 /** Metadata that this reads: `targetValue`, `pollIntervalSeconds`, `metricName`; else it refuses. */
-export function parse(metadata: Readonly<Record<string, string>>): Trigger {
+function parse(metadata: Readonly<Record<string, string>>): Trigger {
   const { targetValue = "80", pollIntervalSeconds = "3600", metricName, ...rest } = metadata;
   const problems = Object.keys(rest).map((key) => `${key}: unknown key`);
   if (problems.length > 0)
@@ -66,14 +66,14 @@ export function parse(metadata: Readonly<Record<string, string>>): Trigger {
   };
 }
 
-export interface LogLine {
+interface LogLine {
   readonly level: LogLevel;
   readonly event: string;
   readonly facts: Facts | undefined;
 }
 
 /** A server with everything around it held by the test. */
-export interface HeldServer extends AsyncDisposable, ReturnType<typeof heldAnswerer> {
+interface HeldServer extends AsyncDisposable, ReturnType<typeof heldAnswerer> {
   readonly server: GrpcServer;
   readonly address: string;
   readonly setServing: (serving: boolean) => void;
@@ -82,7 +82,7 @@ export interface HeldServer extends AsyncDisposable, ReturnType<typeof heldAnswe
   readonly open: { readonly streams: number; readonly connections: number };
 }
 
-export async function heldServer(limits: Partial<GrpcLimits> = {}): Promise<HeldServer> {
+export async function heldServer(limits: Partial<GrpcLimits> = {}, port = 0): Promise<HeldServer> {
   const held = heldAnswerer();
   const logged: LogLine[] = [];
   const finished: FinishedCall[] = [];
@@ -91,7 +91,7 @@ export async function heldServer(limits: Partial<GrpcLimits> = {}): Promise<Held
   let serving = true;
   const server = await startGrpcServer({
     host: "127.0.0.1",
-    port: 0,
+    port,
     answerer: held.answerer,
     parse,
     health: {
