@@ -34,10 +34,13 @@ const streams = new Map();
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const service = (name) => name.split(".").reduce((at, part) => at[part], packages);
 
-/** grpc-js leaves `%3A` and its like undecoded, which the specification has every client decode. */
+/**
+ * grpc-js leaves `%3A` and its like undecoded, which the specification has every client decode. Only
+ * these: a `%` that stands in the text has been decoded already.
+ */
 const ended = ({ code, details }) => ({
   code: grpc.status[code],
-  details: decodeURIComponent(details),
+  details: details.replace(/%(?:2[34679BCF]|3[ABDF]|40)/g, decodeURIComponent),
 });
 
 /** One client per service and channel; grpc-js shares the connection through the channel. */
