@@ -153,3 +153,23 @@ export async function until(condition: () => boolean): Promise<void> {
 export function ready({ workloads }: Cluster): Promise<void> {
   return until(() => workloads.waitingFor().length === 0);
 }
+
+/** Waits until the condition holds, while the clock runs a hundred times as fast. */
+export async function untilLater({ clock }: Cluster, condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    clock.advance(200);
+    await Bun.sleep(2);
+  }
+}
+
+/** Lists and watches of a path that began; `kind` tells them apart. */
+export function requestsOf(fake: FakeKubernetes, kind: "list" | "watch" | "scale", path = "") {
+  return fake.requests.filter((request) => {
+    const is = request.path.endsWith("/scale")
+      ? "scale"
+      : request.query.has("watch")
+        ? "watch"
+        : "list";
+    return is === kind && request.path.includes(path);
+  });
+}
