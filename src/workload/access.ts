@@ -66,8 +66,10 @@ export async function kubeconfigAccess(path: string): Promise<KubernetesAccess> 
   } catch (cause) {
     throw invalidFile(path, cause instanceof Error ? cause.message : String(cause), cause);
   }
-  const server = config.getCurrentCluster()?.server;
+  const { server, proxyUrl } = config.getCurrentCluster() ?? {};
   if (server === undefined) throw invalidFile(path, "its current context names no cluster");
+  if (proxyUrl !== undefined)
+    throw invalidFile(path, "proxy-url is not supported; reach the cluster without a proxy");
   return {
     server: server.replace(/\/+$/, ""),
     credentials: async () => {

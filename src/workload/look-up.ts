@@ -8,7 +8,7 @@ import { namespacesMax, workloadStaleMs } from "#core/limits.ts";
 import type { Followed } from "./follow.ts";
 import type { Pod } from "./pod.ts";
 import type { Scale } from "./scale.ts";
-import { type Scaled, scaledJobSelector, sentBy, triggerFor } from "./scaled.ts";
+import { type Scaled, sentBy, triggerFor } from "./scaled.ts";
 import { matchesTerms, parseSelector, type Term } from "./selector.ts";
 import type { Narrowing, Workload } from "./view.ts";
 
@@ -32,6 +32,7 @@ export interface Question {
 
 interface Owned {
   readonly generation: number;
+  readonly terms: readonly Term[];
   readonly pods: readonly Pod[];
 }
 
@@ -52,11 +53,11 @@ export function lookUps(known: Known): (question: Question) => Workload {
     generation: number,
   ) => {
     const earlier = owned.get(scaled);
-    if (earlier?.generation === generation) return earlier.pods;
+    if (earlier?.generation === generation && earlier.terms === terms) return earlier.pods;
     const pods = [...source.items.values()]
       .filter(({ labels }) => matchesTerms(terms, labels))
       .sort((one, other) => (one.name < other.name ? -1 : 1));
-    owned.set(scaled, { generation, pods });
+    owned.set(scaled, { generation, terms, pods });
     return pods;
   };
 
@@ -126,9 +127,9 @@ function podsOf({ pods }: Known, { namespace, name }: Question): Followed<Pod> {
 function scaleFor(
   { scaleOf }: Known,
   { namespace, name, narrowing }: Question,
-  { kind, target }: Scaled,
+  { target, terms }: Scaled,
 ): { readonly terms: readonly Term[]; readonly replicas: number } {
-  if (kind === "ScaledJob") return { terms: termsOf(scaledJobSelector(name)), replicas: 0 };
+  if (terms !== undefined) return { terms, replicas: 0 };
   const key = `${namespace}/${name}`;
   if (target === undefined) throw unusable(key, "its spec has no scaleTargetRef; add one");
   const scale = scaleOf(key);

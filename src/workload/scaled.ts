@@ -1,4 +1,4 @@
-import type { Labels } from "./selector.ts";
+import type { Labels, Term } from "./selector.ts";
 
 /** How the HPA divides: by replicas (`AverageValue`, KEDA's default) or not (`Value`). */
 export type MetricType = "AverageValue" | "Value";
@@ -28,6 +28,8 @@ export interface Scaled {
   readonly triggers: readonly ScaledTrigger[];
   /** Absent for a ScaledJob. */
   readonly target?: ScaleTarget;
+  /** What pods of a ScaledJob fulfil; absent for a ScaledObject, whose target says it. */
+  readonly terms?: readonly Term[];
   readonly minReplicas: number;
   readonly maxReplicas: number;
   readonly idleReplicas?: number;
@@ -35,10 +37,6 @@ export interface Scaled {
 
 /** KEDA puts it on the pods of a ScaledJob (its executor, `generateJobs`). */
 const scaledJobLabel = "scaledjob.keda.sh/name";
-
-export function scaledJobSelector(name: string): string {
-  return `${scaledJobLabel}=${name}`;
-}
 
 interface RawScaled {
   readonly metadata: { readonly name: string; readonly namespace: string };
@@ -90,7 +88,10 @@ export function scaledOf(kind: Scaled["kind"], object: unknown): Scaled | undefi
     minReplicas: spec.minReplicaCount ?? 0,
     maxReplicas: spec.maxReplicaCount ?? maxReplicasDefault,
     ...(spec.idleReplicaCount === undefined ? {} : { idleReplicas: spec.idleReplicaCount }),
-    ...(kind === "ScaledJob" || ref?.name === undefined
+    ...(kind === "ScaledJob"
+      ? { terms: [{ key: scaledJobLabel, operator: "in", values: [metadata.name] }] }
+      : {}),
+    ...(ref?.name === undefined
       ? {}
       : { target: targetOf({ ...ref, name: ref.name }, status.scaleTargetGVKR) }),
   };

@@ -8,7 +8,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { type TestCertificates, testCertificates } from "./certificate.ts";
 import { writeKubeconfig, writeServiceAccount } from "./credentials.ts";
 import { type Kind, type KubernetesObject, usualKinds } from "./kinds.ts";
@@ -56,6 +56,10 @@ export interface FakeKubernetes {
   readonly setToken: (token: string) => void;
   /** Every answer waits this long, until it is set again. */
   readonly setDelay: (delayMs: number) => void;
+  /** Ends watches after this time, whatever they asked for; `undefined` ends none early. */
+  readonly setWatchLimit: (limitMs: number | undefined) => void;
+  /** The most requests for paths with this ending that were in work together. */
+  readonly mostAtOnce: (ending: string) => number;
   /** Answers requests whose path matches with this status, until it is called with nothing. */
   readonly fail: (rule?: FailRule) => void;
   /** Closes the port and every connection. */
@@ -82,14 +86,20 @@ export async function startFakeKubernetes(
   const certificates = options.tls ? testCertificates() : undefined;
   const requests: RequestRecord[] = [];
   let { token } = options;
+  const inWork = countsByEnding();
   let delayMs = 0;
+  let watchLimitMs: number | undefined;
   let failRule: FailRule | undefined;
   let expired: "event" | "status" = "event";
   let server: Server | undefined;
+  const sockets = new Set<Socket>();
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
-    if (delayMs > 0) await Bun.sleep(delayMs);
     const url = new URL(request.url ?? "/", "http://fake");
+    const ending = url.pathname.split("/").at(-1) ?? "";
+    inWork.begin(ending);
+    response.on("close", () => inWork.end(ending));
+    if (delayMs > 0) await Bun.sleep(delayMs);
     const body = await bodyOf(request);
     const record = (status: number) =>
       requests.push({
@@ -116,7 +126,7 @@ export async function startFakeKubernetes(
     const answer = route(store, { method: request.method ?? "GET", url, body, expired });
     if (answer.type === "json") return send(answer.status, answer.content);
     record(200);
-    open.begin(response, answer.watch);
+    open.begin(response, answer.watch, watchLimitMs);
   };
 
   const listen = async (port: number) => {
@@ -124,6 +134,10 @@ export async function startFakeKubernetes(
       handle(request, response).catch((cause: unknown) => {
         response.destroy(cause instanceof Error ? cause : new Error(`${cause}`));
       });
+    });
+    started.on("connection", (socket: Socket) => {
+      sockets.add(socket);
+      socket.on("close", () => sockets.delete(socket));
     });
     await new Promise<void>((resolve, reject) => {
       started.once("error", reject);
@@ -139,7 +153,7 @@ export async function startFakeKubernetes(
     if (stopping === undefined) return;
     await new Promise<void>((resolve) => {
       stopping.close(() => resolve());
-      stopping.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
     });
   };
 
@@ -175,6 +189,10 @@ export async function startFakeKubernetes(
     setDelay: (next) => {
       delayMs = next;
     },
+    setWatchLimit: (limitMs) => {
+      watchLimitMs = limitMs;
+    },
+    mostAtOnce: inWork.most,
     fail: (rule) => {
       failRule = rule;
     },
@@ -185,6 +203,22 @@ export async function startFakeKubernetes(
     writeKubeconfig: (path) => writeKubeconfig(path, credentials()),
     writeServiceAccount: (directory) => writeServiceAccount(directory, credentials()),
     stop: goAway,
+  };
+}
+
+function countsByEnding() {
+  const now = new Map<string, number>();
+  const most = new Map<string, number>();
+  return {
+    begin: (ending: string) => {
+      const count = (now.get(ending) ?? 0) + 1;
+      now.set(ending, count);
+      most.set(ending, Math.max(most.get(ending) ?? 0, count));
+    },
+    end: (ending: string) => {
+      now.set(ending, (now.get(ending) ?? 0) - 1);
+    },
+    most: (ending: string) => most.get(ending) ?? 0,
   };
 }
 

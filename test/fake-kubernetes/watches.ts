@@ -19,7 +19,8 @@ export interface WatchRequest {
 }
 
 export interface Watches {
-  readonly begin: (response: ServerResponse, watch: WatchRequest) => void;
+  /** @param limitMs The watch ends no later than this. */
+  readonly begin: (response: ServerResponse, watch: WatchRequest, limitMs?: number) => void;
   readonly bookmark: () => void;
   readonly disconnect: () => void;
   readonly count: () => number;
@@ -32,7 +33,7 @@ export function watches(store: ObjectStore): Watches {
   const line = (response: ServerResponse, type: string, object: unknown) =>
     response.write(`${JSON.stringify({ type, object })}\n`);
 
-  const begin = (response: ServerResponse, watch: WatchRequest) => {
+  const begin: Watches["begin"] = (response, watch, limitMs = Number.POSITIVE_INFINITY) => {
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
     if (watch.expired) {
@@ -48,8 +49,10 @@ export function watches(store: ObjectStore): Watches {
     const unsubscribe = store.subscribe((event) => {
       if (event.kind === watch.kind) send(event.type, event.object);
     });
-    const timer =
-      watch.timeoutMs === undefined ? undefined : setTimeout(() => response.end(), watch.timeoutMs);
+    const endsInMs = Math.min(watch.timeoutMs ?? Number.POSITIVE_INFINITY, limitMs);
+    const timer = Number.isFinite(endsInMs)
+      ? setTimeout(() => response.end(), endsInMs)
+      : undefined;
     open.set(response, watch);
     response.on("close", () => {
       clearTimeout(timer);

@@ -219,6 +219,7 @@ describe("the scale target", () => {
     await ready(started);
     expect(() => started.look("llm")).toThrow("does not say which pods are its own; set podSelec");
     expect(names(started.look("llm", { podSelector: "app=llm" }).pods)).toEqual(["a"]);
+    expect(names(started.look("llm", { podSelector: "!app" }).pods)).toEqual(["other"]);
   });
 
   test("may change to another", async () => {
