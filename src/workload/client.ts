@@ -114,14 +114,22 @@ function silenceTimer(clock: Clock, outer: AbortSignal | undefined) {
 
 /** Cuts a stream of bytes at line ends; what follows the last one waits for the next part. */
 function lineSplitter(): (part: Buffer) => readonly string[] {
-  const decoder = new TextDecoder();
-  let rest = "";
+  const newline = 0x0a;
+  let held: Buffer[] = [];
+  let heldBytes = 0;
   return (part) => {
-    const lines = (rest + decoder.decode(part, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    if (rest.length > apiAnswerBytesMax)
-      throw new Error(`one event is longer than ${apiAnswerBytesMax} characters`);
-    return lines.filter((line) => line !== "");
+    if (heldBytes + part.length > apiAnswerBytesMax)
+      throw new Error(`one event is larger than ${apiAnswerBytesMax} bytes`);
+    const end = part.lastIndexOf(newline);
+    if (end === -1) {
+      held.push(part);
+      heldBytes += part.length;
+      return [];
+    }
+    const text = Buffer.concat([...held, part.subarray(0, end)]).toString();
+    held = [part.subarray(end + 1)];
+    heldBytes = part.length - end - 1;
+    return text.split("\n").filter((line) => line !== "");
   };
 }
 

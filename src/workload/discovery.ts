@@ -13,6 +13,12 @@ interface Cached {
   readonly readAtMs: number;
 }
 
+/** The API's path of a group and version. */
+export function groupPath({ group, version }: Pick<ScaleTarget, "group" | "version">): string {
+  const [inGroup, inVersion] = [group, version].map(encodeURIComponent);
+  return group === "" ? `/api/${inVersion}` : `/apis/${inGroup}/${inVersion}`;
+}
+
 /**
  * Finds the plural of a kind by discovery, one request a group and version.
  *
@@ -27,14 +33,13 @@ export function resourceNames(
 ): (target: ScaleTarget) => Promise<string> {
   const lists = new Map<string, Cached>();
 
-  const listOf = (groupVersion: string, anew: boolean): Promise<RawResourceList> => {
-    const cached = lists.get(groupVersion);
+  const listOf = (path: string, anew: boolean): Promise<RawResourceList> => {
+    const cached = lists.get(path);
     const ageMs = clock.monotonicMs() - (cached?.readAtMs ?? Number.NEGATIVE_INFINITY);
     if (cached !== undefined && !(anew && ageMs > scaleEveryMs)) return cached.list;
-    const root = groupVersion.includes("/") ? "/apis" : "/api";
-    const list = client.get(`${root}/${groupVersion}`) as Promise<RawResourceList>;
-    lists.set(groupVersion, { list, readAtMs: clock.monotonicMs() });
-    list.catch(() => lists.delete(groupVersion));
+    const list = client.get(path) as Promise<RawResourceList>;
+    lists.set(path, { list, readAtMs: clock.monotonicMs() });
+    list.catch(() => lists.delete(path));
     return list;
   };
   const pluralIn = ({ resources = [] }: RawResourceList, kind: string) =>
@@ -42,14 +47,13 @@ export function resourceNames(
 
   return async ({ group, version, kind, name, resource }) => {
     if (resource !== undefined) return resource;
-    const groupVersion = group === "" ? version : `${group}/${version}`;
+    const path = groupPath({ group, version });
     const plural =
-      pluralIn(await listOf(groupVersion, false), kind) ??
-      pluralIn(await listOf(groupVersion, true), kind);
+      pluralIn(await listOf(path, false), kind) ?? pluralIn(await listOf(path, true), kind);
     if (plural !== undefined) return plural;
     throw new Fault(
       "scale-target-unusable",
-      `Cannot scale ${kind} ${name}: ${groupVersion} has no such kind; install it, or correct the ` +
+      `Cannot scale ${kind} ${name}: ${path} has no such kind; install it, or correct the ` +
         "ScaledObject's scaleTargetRef",
       { target: `${kind} ${name}` },
     );

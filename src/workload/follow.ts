@@ -93,6 +93,8 @@ export function follow<Item>(options: FollowOptions<Item>): Followed<Item> {
     const item = trim(object);
     if (item === undefined) return drop(key);
     const before = items.get(key);
+    // Most events of a pod change nothing that is kept, and a list repeats what is known.
+    if (Bun.deepEquals(before, item)) return;
     items.set(key, item);
     changed({ key, item, ...(before === undefined ? {} : { before }) });
   };

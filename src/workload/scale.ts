@@ -14,7 +14,7 @@ import { scaleEveryMs, scaleReadsAtOnce, scaleSettleMs } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { type RetryDelays, retryDelays } from "./back-off.ts";
 import type { KubernetesClient } from "./client.ts";
-import { resourceNames } from "./discovery.ts";
+import { groupPath, resourceNames } from "./discovery.ts";
 import type { ScaleTarget } from "./scaled.ts";
 import { type Labels, matchesTerms, parseSelector, type Term } from "./selector.ts";
 
@@ -73,10 +73,8 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
   let reads = 0;
 
   const read = async ({ namespace, target }: Wanted): Promise<Scale> => {
-    const { group, version, name } = target;
-    const resource = await resourceOf(target);
-    const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
-    const path = `${root}/namespaces/${namespace}/${resource}/${name}/scale`;
+    const names = [namespace, await resourceOf(target), target.name].map(encodeURIComponent);
+    const path = `${groupPath(target)}/namespaces/${names.join("/")}/scale`;
     const { spec, status } = (await client.get(path, {}, stopped.signal)) as RawScale;
     const { selector = "" } = status ?? {};
     const parsed = parseSelector(selector);

@@ -13,7 +13,7 @@ import {
 import { kubeconfigAccess } from "#workload/access.ts";
 import { kubernetesClient } from "#workload/client.ts";
 import { watchWorkloads } from "#workload/workloads.ts";
-import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
+import { podObject, scalableObject, scaledJob, scaledObject } from "../fake-kubernetes/objects.ts";
 import type { FakeKubernetes } from "../fake-kubernetes/server.ts";
 import {
   inClusterClient,
@@ -109,10 +109,16 @@ describe("a watch", () => {
   test("that stays silent is opened again, and nothing is called old meanwhile", async () => {
     const started = await cluster();
     const { fake, clock, podNames } = started;
+    // An event through each of the three watches proves that they stand.
+    applyWorkload(fake, "second");
+    fake.apply(pod("b"), scaledJob({ name: "batch", triggers: [{ metadata: ours }] }));
+    await until(() => started.faultOf("second") === undefined);
+    await until(() => started.faultOf("batch") === undefined && podNames().join() === "a,b");
+
     const before = requestsOf(fake, "watch").length;
     clock.advance(apiSilentMs + 1);
     await untilLater(started, () => requestsOf(fake, "watch").length >= before + 3);
-    expect(podNames()).toEqual(["a"]);
+    expect(podNames()).toEqual(["a", "b"]);
     expect(started.log).toEqual([]);
     await until(() => started.look("llm").ageMs < 10_000);
   });

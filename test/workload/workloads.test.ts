@@ -203,7 +203,7 @@ describe("the scale target", () => {
     fake.apply(llm({ target: { apiVersion: "apps/v1", kind: "Cluster", name: "x" } }));
     const started = await startCluster(fake);
     await ready(started);
-    expect(() => started.look("llm")).toThrow("apps/v1 has no such kind");
+    expect(() => started.look("llm")).toThrow("/apis/apps/v1 has no such kind");
   });
 
   test("without a selector needs podSelector, and never takes the whole namespace", async () => {
