@@ -16,6 +16,26 @@ export interface FaultFacts {
   "data-missing": { readonly known: number; readonly missing: readonly string[] };
   /** Nothing was read lately enough to be served. */
   "data-stale": { readonly limitMs: number; readonly ageMs?: number };
+  /** The Kubernetes API refuses, or did not answer (status 0). */
+  "kubernetes-failed": {
+    readonly path: string;
+    readonly status: number;
+    readonly retryAfterMs?: number;
+  };
+  /** No ScaledObject or ScaledJob of that name has an external trigger. */
+  "workload-unknown": { readonly namespace: string; readonly name: string };
+  /** It is being read from the Kubernetes API for the first time. */
+  "workload-syncing": {
+    readonly namespace: string;
+    readonly name: string;
+    readonly waitingFor: string;
+  };
+  /** None of the object's triggers has the metadata that came, and they differ in metricType. */
+  "trigger-unmatched": { readonly namespace: string; readonly name: string };
+  /** The scale target does not exist, cannot be scaled, or does not say which pods are its own. */
+  "scale-target-unusable": { readonly target: string };
+  /** The target has pods, but `podSelector` or `container` leaves none of them. */
+  "selection-empty": { readonly asked: string; readonly pods: readonly string[] };
   /** A limit of `core/limits.ts` is reached. */
   overloaded: { readonly limit: number };
   /** The process is stopping. */

@@ -64,3 +64,32 @@ export const windowSecondsMax = 600;
 export function staleAfterMs(sampleIntervalMs: number): number {
   return Math.max(staleIntervals * sampleIntervalMs, staleLeastMs);
 }
+
+/** Kubernetes itself refuses objects above 1.5 MiB; a page of pods has a few of these. */
+export const apiAnswerBytesMax = 32 * 1024 * 1024;
+/** Pods of a page: some 3 MB of text, parsed in about 20 ms of the one thread that answers. */
+export const apiPageItems = 250;
+/** A page of a busy API server takes seconds. */
+export const apiAnswerMs = 15_000;
+/** The API server sends a bookmark each minute: after two and a half the connection is dead. */
+export const apiSilentMs = 150_000;
+/** As client-go: watches end after 5 to 10 minutes, so that load spreads over API servers. */
+export const apiWatchMs = 300_000;
+/** Waits between attempts at the API server double from the least to the most, with jitter. */
+export const apiRetryLeastMs = 1_000;
+export const apiRetryMostMs = 30_000;
+
+/** Pods last seen longer ago than this say nothing any more: the HPA then keeps what it has. */
+export const workloadStaleMs = 600_000;
+/** A ScaledObject that was asked for stays prepared for this long. */
+export const askedForMs = 600_000;
+/** ScaledObjects remembered because they were asked for; calls made by hand are few. */
+export const askedForMax = 2_000;
+/** Namespaces watched at once, one connection each. */
+export const namespacesMax = 500;
+/** A selector changes hardly ever; its pods, which are watched, say when replicas changed. */
+export const scaleEveryMs = 300_000;
+/** Wait after pods came or went, so that a roll-out costs one read and not one a pod. */
+export const scaleSettleMs = 10_000;
+/** Reads of `/scale` at once. */
+export const scaleReadsAtOnce = 4;

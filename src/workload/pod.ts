@@ -1,0 +1,114 @@
+/**
+ * A pod, cut down to what an answer needs: a namespace may hold thousands.
+ *
+ * Whether it counts follows the HPA: a pod that is pending, or not ready and never was, is ignored
+ * when replicas are added up; a pod that lost readiness counts, because an overloaded server fails
+ * its probe and its load must not vanish.
+ *
+ * Source: kubernetes, pkg/controller/podautoscaler/replica_calculator.go, `groupPods`.
+ *
+ * @module
+ */
+import type { Labels } from "./selector.ts";
+
+export interface PodContainer {
+  readonly name: string;
+  /** As its probe last said. */
+  readonly ready: boolean;
+  readonly ports: readonly { readonly name?: string; readonly port: number }[];
+}
+
+export interface Pod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Absent until it is scheduled. */
+  readonly node?: string;
+  /** Absent until it has one. */
+  readonly ip?: string;
+  readonly state: "counted" | "warming";
+  /** Sidecars included, other init containers not. */
+  readonly containers: readonly PodContainer[];
+  readonly labels: Labels;
+}
+
+/** The HPA's `horizontal-pod-autoscaler-initial-readiness-delay`. */
+const neverReadyMs = 30_000;
+
+interface RawContainer {
+  readonly name: string;
+  readonly restartPolicy?: string;
+  readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+}
+interface RawStatus {
+  readonly name: string;
+  readonly ready?: boolean;
+}
+interface RawPod {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly labels?: Labels;
+    readonly deletionTimestamp?: string;
+  };
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly containers?: readonly RawContainer[];
+    readonly initContainers?: readonly RawContainer[];
+  };
+  readonly status?: {
+    readonly phase?: string;
+    readonly podIP?: string;
+    readonly startTime?: string;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastTransitionTime?: string;
+    }[];
+    readonly containerStatuses?: readonly RawStatus[];
+    readonly initContainerStatuses?: readonly RawStatus[];
+  };
+}
+
+/** @returns `undefined` for a pod that is being deleted, has failed or has finished. */
+export function podOf(object: unknown): Pod | undefined {
+  const { metadata, spec = {}, status = {} } = object as RawPod;
+  if (metadata.deletionTimestamp !== undefined) return undefined;
+  if (status.phase === "Failed" || status.phase === "Succeeded") return undefined;
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    uid: metadata.uid,
+    state: isWarming(status) ? "warming" : "counted",
+    containers: containersOf(spec, status),
+    labels: metadata.labels ?? {},
+    ...(spec.nodeName ? { node: spec.nodeName } : {}),
+    ...(status.podIP ? { ip: status.podIP } : {}),
+  };
+}
+
+function isWarming({ phase, startTime, conditions = [] }: NonNullable<RawPod["status"]>): boolean {
+  if (phase === "Pending") return true;
+  const ready = conditions.find(({ type }) => type === "Ready");
+  if (ready === undefined || startTime === undefined) return true;
+  if (ready.status === "True") return false;
+  const changedAtMs = Date.parse(ready.lastTransitionTime ?? startTime);
+  return changedAtMs - Date.parse(startTime) < neverReadyMs;
+}
+
+function containersOf(
+  { containers = [], initContainers = [] }: NonNullable<RawPod["spec"]>,
+  { containerStatuses = [], initContainerStatuses = [] }: NonNullable<RawPod["status"]>,
+): readonly PodContainer[] {
+  const statuses = [...containerStatuses, ...initContainerStatuses];
+  const sidecars = initContainers.filter(({ restartPolicy }) => restartPolicy === "Always");
+  return [...containers, ...sidecars].map(({ name, ports = [] }) => ({
+    name,
+    ready: statuses.find((status) => status.name === name)?.ready === true,
+    ports: ports.map(({ name: portName, containerPort: port }) => ({
+      port,
+      ...(portName === undefined ? {} : { name: portName }),
+    })),
+  }));
+}
