@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "#core/clock.ts";
 import { type PodResources, podResources } from "#node/pod-resources.ts";
 import { type FakeKubelet, fakeKubelet, podWith } from "../fake-kubelet/fake-kubelet.ts";
-import { until } from "../fake-kubelet/until.ts";
+import { until } from "../support/until.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
