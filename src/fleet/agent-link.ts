@@ -67,6 +67,7 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
         return;
       }
       failures = 0;
+      reason = "connected, and nothing comes";
       heard = now;
       onHeard(now);
     };

@@ -133,4 +133,4 @@ export function systemResolve(
     }
   };
 }
-const noAddress = new Set(["ENOTFOUND", "ENODATA", "DNS_ENOTFOUND", "DNS_ENODATA"]);
+const noAddress = new Set(["ENOTFOUND", "ENODATA"]);

@@ -102,7 +102,7 @@ function decoded(message: string): string {
 }
 
 /** Cuts a stream of bytes into gRPC messages. */
-function frameReader(onMessage: (message: Uint8Array) => void): (chunk: Uint8Array) => void {
+export function frameReader(onMessage: (message: Uint8Array) => void): (chunk: Uint8Array) => void {
   let held: Uint8Array = new Uint8Array(0);
   return (chunk) => {
     held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);

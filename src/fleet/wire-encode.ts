@@ -2,7 +2,7 @@
  * Turns a node's reports into the messages of one NodeTelemetry stream.
  *
  * A stream starts with a whole snapshot; after that only readings that changed are sent: measured
- * with 1,000 nodes of 8 GPUs, that takes the receiver three fifths of the time that whole ones do.
+ * with 1,000 nodes of 8 GPUs, that takes the receiver 0.15 of a core, and whole ones take 0.23 (`bench/fleet.ts`).
  *
  * @module
  */

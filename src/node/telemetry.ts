@@ -7,7 +7,7 @@
  * @module
  */
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
-import type { Clock } from "#core/clock.ts";
+import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { telemetryWatchersMax } from "#core/limits.ts";
 import { snapshotEncoder } from "#fleet/wire-encode.ts";
@@ -69,19 +69,21 @@ export function nodeTelemetry({
       const encode = snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs });
       const wake = latch();
       const stopListening = source.subscribe(wake.set);
-      const stopRepeating = clock.every(aliveEveryMs, wake.set);
+      let cancelRepeat: Cancel = () => {};
       const ended = AbortSignal.any([draining, signal]);
       ended.addEventListener("abort", wake.set);
       try {
         while (!ended.aborted) {
           const report = source.latest();
           yield report === undefined ? {} : encode(report);
+          cancelRepeat = clock.after(aliveEveryMs, wake.set);
           await wake.wait();
+          cancelRepeat();
         }
       } finally {
         watchers -= 1;
         stopListening();
-        stopRepeating();
+        cancelRepeat();
         ended.removeEventListener("abort", wake.set);
       }
     },
