@@ -9,7 +9,7 @@ import type { WatchAgent } from "./watch.ts";
 import { type Heard, snapshotDecoder } from "./wire-decode.ts";
 
 /** An agent repeats itself every 5 s at least, so by now it missed two of its messages. */
-export const agentSilentMs = 10_000;
+const agentSilentMs = 10_000;
 const pauseLeastMs = 500;
 const pauseMostMs = 30_000;
 

@@ -19,7 +19,7 @@ import {
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { hostPort } from "./agents.ts";
 
-export interface WatchCall {
+interface WatchCall {
   readonly address: string;
   readonly port: number;
   /** Ends the call and its connection. */

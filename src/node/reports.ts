@@ -10,7 +10,7 @@ import type { Holder, NodeReport } from "#fleet/view.ts";
 import { type Attribution, attribute, type RankedClaim, rankClaims } from "./attribution.ts";
 import type { PodResources } from "./pod-resources.ts";
 
-export interface NodeReportFacts {
+interface NodeReportFacts {
   readonly name: string;
   readonly sampleIntervalMs: number;
   readonly collection: Collection;
@@ -21,7 +21,7 @@ export interface NodeReportFacts {
 }
 
 /** Puts holders to devices. */
-export function nodeReport({ collection, holders, ...facts }: NodeReportFacts): NodeReport {
+function nodeReport({ collection, holders, ...facts }: NodeReportFacts): NodeReport {
   const devices = collection.devices.map((device) => ({
     ...device,
     holders: holders.get(device.uuid) ?? [],

@@ -6,21 +6,27 @@
  *
  * @module
  */
-import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { telemetryWatchersMax } from "#core/limits.ts";
 import { snapshotEncoder } from "#fleet/wire-encode.ts";
-import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import type { ReportSource } from "./reports.ts";
+
+/** Of a connection that must end: known to whoever serves the service. */
+interface Draining {
+  readonly draining: () => boolean;
+  readonly onDrain: (listener: () => void) => Cancel;
+}
 
 export interface NodeTelemetryOptions {
   readonly source: ReportSource;
   readonly clock: Clock;
   /** When this process began, on the wall clock: of two agents of a node the later is believed. */
   readonly startedAtMs: number;
-  /** Once aborted, streams end cleanly and new ones are refused. */
-  readonly draining: AbortSignal;
+  /** Whether a call's connection is being emptied: its stream then ends without an error. */
+  readonly draining: (context: HandlerContext) => Draining;
   readonly watchersMax?: number;
   readonly wholeEveryMs?: number;
 }
@@ -30,17 +36,7 @@ const wholeEveryMsDefault = 30_000;
 /** Repeated although nothing new was read, so that a stuck driver is told from a dead agent. */
 const aliveEveryMs = 5_000;
 
-/** Mounts the service on a gRPC server. */
-export function nodeTelemetryRoutes(
-  options: NodeTelemetryOptions,
-): (router: ConnectRouter) => void {
-  const service = nodeTelemetry(options);
-  return (router) => {
-    router.service(NodeTelemetry, service);
-  };
-}
-
-/** @throws {Fault} from a call: `stopping` while draining, `overloaded` at `watchersMax`. */
+/** @throws {Fault} from a call: `overloaded` at `watchersMax`. */
 export function nodeTelemetry({
   source,
   clock,
@@ -51,29 +47,25 @@ export function nodeTelemetry({
 }: NodeTelemetryOptions): ServiceImpl<typeof NodeTelemetry> {
   let watchers = 0;
   return {
-    async *watch(_request, { signal }) {
-      if (draining.aborted)
-        throw new Fault(
-          "stopping",
-          "Cannot watch the node: its agent is stopping; connect again",
-          {},
-        );
+    async *watch(_request, context) {
       if (watchers >= watchersMax)
         throw new Fault(
           "overloaded",
           `Cannot watch the node: ${watchersMax} watchers are served already; run fewer replicas`,
           { limit: watchersMax },
         );
+      const connection = draining(context);
       watchers += 1;
       const { monotonicMs } = clock;
       const encode = snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs });
       const wake = latch();
       const stopListening = source.subscribe(wake.set);
       let cancelRepeat: Cancel = () => {};
-      const ended = AbortSignal.any([draining, signal]);
-      ended.addEventListener("abort", wake.set);
+      const stopDrain = connection.onDrain(wake.set);
+      const { signal } = context;
+      signal.addEventListener("abort", wake.set);
       try {
-        while (!ended.aborted) {
+        while (!connection.draining() && !signal.aborted) {
           const report = source.latest();
           yield report === undefined ? {} : encode(report);
           cancelRepeat = clock.after(aliveEveryMs, wake.set);
@@ -84,7 +76,8 @@ export function nodeTelemetry({
         watchers -= 1;
         stopListening();
         cancelRepeat();
-        ended.removeEventListener("abort", wake.set);
+        stopDrain();
+        signal.removeEventListener("abort", wake.set);
       }
     },
   };

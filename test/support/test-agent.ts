@@ -9,8 +9,10 @@ import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type Clock, systemClock } from "#core/clock.ts";
 import type { AgentEndpoint } from "#fleet/agents.ts";
+import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { PodResources } from "#node/pod-resources.ts";
 import { type NodeReports, nodeReports } from "#node/reports.ts";
-import { nodeTelemetryRoutes } from "#node/telemetry.ts";
+import { nodeTelemetry } from "#node/telemetry.ts";
 
 export interface TestAgentOptions {
   readonly name?: string;
@@ -18,6 +20,7 @@ export interface TestAgentOptions {
   readonly clock?: Clock;
   readonly startedAtMs?: number;
   readonly watchersMax?: number;
+  readonly podResources?: PodResources;
 }
 
 export interface TestAgent extends AgentEndpoint {
@@ -37,17 +40,32 @@ export async function testAgent({
   clock = systemClock(),
   startedAtMs = 1,
   watchersMax = 8,
+  podResources,
 }: TestAgentOptions = {}): Promise<TestAgent> {
-  const reports = nodeReports({ name, sampleIntervalMs: 1_000, clock, log: () => {} });
+  const reports = nodeReports({
+    name,
+    sampleIntervalMs: 1_000,
+    clock,
+    log: () => {},
+    ...(podResources === undefined ? {} : { podResources }),
+  });
   const stop = new AbortController();
-  const routes = nodeTelemetryRoutes({
+  const service = nodeTelemetry({
     source: reports,
     clock,
     startedAtMs,
     watchersMax,
-    draining: stop.signal,
+    draining: () => ({
+      draining: () => stop.signal.aborted,
+      onDrain: (listener) => {
+        stop.signal.addEventListener("abort", listener);
+        return () => stop.signal.removeEventListener("abort", listener);
+      },
+    }),
   });
-  const server = createServer(connectNodeAdapter({ routes }));
+  const server = createServer(
+    connectNodeAdapter({ routes: (router) => router.service(NodeTelemetry, service) }),
+  );
   const sessions = new Set<ServerHttp2Session>();
   let connections = 0;
   server.on("session", (session) => {
