@@ -35,6 +35,11 @@ export const connectionAgeJitter = 0.2;
 /** KEDA's default termination grace is 30 s; a stop that takes 5 s leaves room for the kubelet. */
 export const shutdownMs = 5_000;
 
+/** Agents that one process follows: one stream each, the same count as streams it may serve. */
+export const agentsMax = 5_000;
+/** Every scaler replica watches every agent; this many replicas nobody runs. */
+export const telemetryWatchersMax = 64;
+
 /** Below three intervals one slow driver call would already be an outage. */
 export const staleIntervals = 3;
 export const staleLeastMs = 5_000;

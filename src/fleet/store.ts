@@ -11,7 +11,15 @@ import { staleAfterMs, windowSecondsMax } from "#core/limits.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import { type History, history } from "#metric/history.ts";
 import type { Absences, ReadingName } from "#metric/reading.ts";
-import type { FleetDevice, FleetNode, FleetStore, FleetView, Holder, NodeReport } from "./view.ts";
+import type {
+  FleetDevice,
+  FleetNode,
+  FleetStore,
+  FleetView,
+  Holder,
+  NodeReport,
+  SilentAgent,
+} from "./view.ts";
 
 /** A past that nobody asked for in the time of the longest window is let go. */
 const unaskedMsMax = windowSecondsMax * 1000;
@@ -23,12 +31,16 @@ export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
   const nodes = new Map<string, FleetNode>();
   const pasts = new Map<string, Map<string, Past>>();
   const listeners = new Set<() => void>();
+  let silent: readonly SilentAgent[] = [];
   const changed = () => {
     for (const listener of listeners) listener();
   };
 
   const view: FleetView = {
     nodes,
+    get silent() {
+      return silent;
+    },
     average: (device, metric, windowMs) => {
       const node = nodes.get(device.node);
       if (node === undefined) return undefined;
@@ -59,6 +71,10 @@ export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
     remove: (nodeName) => {
       pasts.delete(nodeName);
       if (nodes.delete(nodeName)) changed();
+    },
+    silent: (agents) => {
+      silent = agents;
+      changed();
     },
     view: () => view,
     subscribe: (listener) => {
@@ -103,6 +119,7 @@ function nodeOf(
     sampleIntervalMs,
     sampledAtMs,
     devices,
+    ...(report.holdersAgeMs !== undefined && { holdersAtMs: nowMs - report.holdersAgeMs }),
     ...(driverVersion !== undefined && { driverVersion }),
     ...(libraryVersion !== undefined && { libraryVersion }),
   };

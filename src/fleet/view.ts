@@ -7,6 +7,8 @@ export interface Holder {
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
+  /** How many pods the device is divided among now; absent when it is this pod's own. */
+  readonly sharedBy?: number;
 }
 
 /** A device as the answer sees it. Times are the receiver's monotonic clock. */
@@ -24,14 +26,29 @@ export interface FleetNode {
   readonly name: string;
   readonly sampleIntervalMs: number;
   readonly sampledAtMs: number;
+  /** When the kubelet last told the holders; absent when it never did. */
+  readonly holdersAtMs?: number;
   readonly driverVersion?: string;
   readonly libraryVersion?: string;
   readonly devices: readonly FleetDevice[];
 }
 
+/** An agent that is listed and cannot be heard, so that its node's readings are missing. */
+export interface SilentAgent {
+  /** Its `host:port`. */
+  readonly address: string;
+  /** Its node, when the list or the agent itself has named it. */
+  readonly node?: string;
+  readonly sinceMs: number;
+  /** What was tried and how it failed; for people. */
+  readonly reason: string;
+}
+
 /** Everything known of all nodes now. */
 export interface FleetView {
+  /** A node whose agent is listed no more is not among them; one that fell silent still is. */
   readonly nodes: ReadonlyMap<string, FleetNode>;
+  readonly silent: readonly SilentAgent[];
   /**
    * Time-weighted mean of a device metric.
    *
@@ -50,6 +67,11 @@ export interface NodeReport {
   readonly sampleIntervalMs: number;
   /** How old the readings were when the report arrived, by the node's own clock. */
   readonly ageMs: number;
+  /**
+   * How old the kubelet's word on holders was. Absent while it has never answered: then `holders`
+   * are empty because nobody knows them.
+   */
+  readonly holdersAgeMs?: number;
   /** Of the node's driver session: another number means that indexes and counters began anew. */
   readonly session: number;
   readonly driverVersion?: string;
@@ -62,6 +84,8 @@ export interface FleetStore {
   /** Replaces what is known of a node. Devices that it no longer names are gone. */
   readonly put: (report: NodeReport) => void;
   readonly remove: (nodeName: string) => void;
+  /** Replaces the list of agents that are listed and not heard. */
+  readonly silent: (agents: readonly SilentAgent[]) => void;
   readonly view: () => FleetView;
   /** Runs `listener` after every change; returns the way to stop it. */
   readonly subscribe: (listener: () => void) => () => void;

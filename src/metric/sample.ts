@@ -14,6 +14,16 @@ export interface DeviceIdentity {
   readonly pciBusId?: string;
   /** The whole GPU that a slice (MIG) is part of. */
   readonly parentUuid?: string;
+  readonly slice?: MigSlice;
+}
+
+/** A MIG slice as the driver numbers it on its GPU: some device plugins name slices by these. */
+export interface MigSlice {
+  readonly gpuInstance: number;
+  readonly computeInstance: number;
+  /** The profile's number and the first memory slice it lies on; drivers before R470 say neither. */
+  readonly profile?: number;
+  readonly placementStart?: number;
 }
 
 /** `reason` is for people: what the driver said, and what to do. */

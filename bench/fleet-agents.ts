@@ -1,0 +1,110 @@
+/**
+ * Simulated agents for `bench/fleet.ts`: one port each, 8 GPUs each, the real encoder behind the
+ * least server there is, so that a thousand of them leave the machine to the follower.
+ *
+ * Arguments: how many agents, and every how many ms a whole snapshot is sent. Prints the ports as
+ * one line of JSON when all listen. `energyMillijoules` carries the time of the sample on the wall
+ * clock, which the processes of a machine share: from it the receiver learns the true age.
+ *
+ * @module
+ */
+import { createServer, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { systemClock } from "#core/clock.ts";
+import type { NodeReport } from "#fleet/view.ts";
+import { snapshotEncoder } from "#fleet/wire-encode.ts";
+import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { Readings } from "#metric/reading.ts";
+
+const gpusPerNode = 8;
+const sampleIntervalMs = 1_000;
+const clock = systemClock();
+
+/** A busy H100 with performance monitoring: what moves between two samples moves here. */
+function readings(sampledAtMs: number): Readings {
+  const wobble = (middle: number, by: number) => Math.round(middle + (Math.random() - 0.5) * by);
+  return {
+    utilizationPercent: wobble(90, 10),
+    memoryUtilizationPercent: wobble(50, 10),
+    memoryUsedBytes: 70e9,
+    memoryTotalBytes: 80e9,
+    temperatureCelsius: wobble(65, 3),
+    memoryTemperatureCelsius: wobble(75, 3),
+    powerInstantMilliwatts: wobble(600_000, 50_000),
+    powerAverageMilliwatts: wobble(600_000, 50_000),
+    powerLimitMilliwatts: 700_000,
+    energyMillijoules: sampledAtMs,
+    smClockMegahertz: wobble(1900, 60),
+    memoryClockMegahertz: 2619,
+    encoderPercent: 0,
+    decoderPercent: 0,
+    throttleReasonsMask: 0,
+    performanceState: 0,
+    eccCorrectedErrors: 0,
+    eccUncorrectedErrors: 0,
+    nvlinkTxMegabytesPerSecond: wobble(40_000, 9_000),
+    nvlinkRxMegabytesPerSecond: wobble(40_000, 9_000),
+    smUtilizationPercent: 90 + Math.random(),
+    smOccupancyPercent: 40 + Math.random(),
+    tensorUtilizationPercent: 30 + Math.random(),
+    dramBandwidthPercent: 55 + Math.random(),
+  };
+}
+
+function report(node: string): NodeReport {
+  const devices = Array.from({ length: gpusPerNode }, (_, index) => ({
+    uuid: `GPU-${node}-${index}`,
+    index,
+    minor: index,
+    vendor: "nvidia",
+    model: "NVIDIA H100 80GB HBM3",
+    health: { state: "ok" } as const,
+    holders: [{ namespace: "team", pod: `server-${index}`, container: "main" }],
+    readings: readings(clock.wallMs()),
+    absences: {
+      pcieTxKilobytesPerSecond: "pending",
+      pcieRxKilobytesPerSecond: "pending",
+    } as const,
+  }));
+  return {
+    name: node,
+    sampleIntervalMs,
+    ageMs: 0,
+    session: 1,
+    driverVersion: "570.86.10",
+    libraryVersion: "12.570.86.10",
+    devices,
+  };
+}
+
+async function agent(name: string, wholeEveryMs: number): Promise<number> {
+  const server = createServer();
+  const { monotonicMs } = clock;
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    stream.respond({ ":status": 200, "content-type": "application/grpc+proto" });
+    const encode = snapshotEncoder({ startedAtMs: 1, monotonicMs, wholeEveryMs });
+    const send = () => {
+      const message = create(NodeSnapshotSchema, encode(report(name)));
+      stream.write(frame(toBinary(NodeSnapshotSchema, message)));
+    };
+    let stop = clock.after(Math.random() * sampleIntervalMs, () => {
+      stop = clock.every(sampleIntervalMs, send);
+    });
+    stream.on("close", () => stop());
+    stream.on("error", () => stop());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+function frame(message: Uint8Array): Buffer {
+  const header = Buffer.alloc(5);
+  header.writeUInt32BE(message.length, 1);
+  return Buffer.concat([header, message]);
+}
+
+const [count = 10, wholeEveryMs = 30_000] = process.argv.slice(2).map(Number);
+const names = Array.from({ length: count }, (_, node) => `node-${process.pid}-${node}`);
+const ports = await Promise.all(names.map((name) => agent(name, wholeEveryMs)));
+process.stdout.write(`${JSON.stringify(ports)}\n`);

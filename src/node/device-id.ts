@@ -1,0 +1,96 @@
+/**
+ * The forms in which device plugins and the DRA driver name accelerators to the kubelet.
+ *
+ * A form is recognised by the id itself and not by the resource name, which administrators choose.
+ *
+ * @module
+ */
+
+/** Which device an id means. `part` is set when the device is divided and the id is one part. */
+export type DeviceRef =
+  | { readonly by: "uuid"; readonly uuid: string; readonly part?: string }
+  | {
+      readonly by: "instance";
+      readonly parentUuid: string;
+      readonly gpuInstance: number;
+      readonly computeInstance: number;
+      readonly part?: string;
+    }
+  | {
+      readonly by: "minor";
+      readonly minor: number;
+      readonly gpuInstance?: number;
+      readonly part?: string;
+    }
+  | {
+      readonly by: "placement";
+      readonly minor: number;
+      readonly profile: number;
+      readonly placementStart: number;
+      readonly part?: string;
+    }
+  | { readonly by: "all"; readonly part?: string };
+
+const uuidForm = /^(?:GPU|MIG)-[0-9A-Fa-f-]+$/;
+/** Drivers R450 and R460 had no UUID for a slice. */
+const oldSliceForm = /^MIG-(GPU-[0-9A-Fa-f-]+)\/(\d+)\/(\d+)$/;
+const gkeForm = /^nvidia(\d+)(?:\/gi(\d+))?(?:\/vgpu(\d+))?$/;
+const draGpuForm = /^gpu-(\d+)$/;
+/** `gpu-<minor>-mig-<profile name>-<profile number>-<placement start>`; the name has no hyphen. */
+const draSliceForm = /^gpu-(\d+)-mig-[^-]+-(\d+)-(\d+)$/;
+/** What the plugin calls the devices of Tegra and WSL, which it cannot tell apart. */
+const undividedNames = ["tegra", "all"];
+
+/**
+ * Reads an id as a device plugin gives it.
+ *
+ * @param resource The extended resource it was given under, such as `nvidia.com/gpu`.
+ * @returns `undefined` when it is no accelerator's id in any known form.
+ */
+export function pluginDeviceRef(resource: string, id: string): DeviceRef | undefined {
+  const [name = "", replica] = id.split("::", 2);
+  const part = replica === undefined ? {} : { part: replica };
+  if (uuidForm.test(name)) return { by: "uuid", uuid: name, ...part };
+
+  const [, parentUuid, gpuInstance, computeInstance] = oldSliceForm.exec(name) ?? [];
+  if (parentUuid !== undefined) {
+    const numbers = { gpuInstance: Number(gpuInstance), computeInstance: Number(computeInstance) };
+    return { by: "instance", parentUuid, ...numbers, ...part };
+  }
+  const [, minor, instance, vgpu] = gkeForm.exec(name) ?? [];
+  if (minor !== undefined)
+    return {
+      by: "minor",
+      minor: Number(minor),
+      ...(instance === undefined ? {} : { gpuInstance: Number(instance) }),
+      ...(vgpu === undefined ? part : { part: `vgpu${vgpu}` }),
+    };
+  if (resource.startsWith("nvidia.com/") && undividedNames.includes(name))
+    return { by: "all", ...part };
+  return undefined;
+}
+
+/**
+ * Reads a device name as a DRA driver gives it. Only NVIDIA's driver is known: other drivers use
+ * the same names for other things.
+ */
+export function draDeviceRef(
+  driver: string,
+  device: string,
+  shareId: string | undefined,
+): DeviceRef | undefined {
+  if (driver !== "gpu.nvidia.com") return undefined;
+  const [, minor] = draGpuForm.exec(device) ?? [];
+  const part = shareId === undefined ? {} : { part: shareId };
+  if (minor !== undefined) return { by: "minor", minor: Number(minor), ...part };
+
+  const [, ofMinor, profile, placementStart] = draSliceForm.exec(device) ?? [];
+  if (ofMinor === undefined) return undefined;
+  return {
+    by: "placement",
+    minor: Number(ofMinor),
+    profile: Number(profile),
+    placementStart: Number(placementStart),
+    ...part,
+  };
+}

@@ -1,0 +1,201 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { DeviceIdentity } from "#metric/sample.ts";
+import { attribute, rankClaims } from "#node/attribution.ts";
+import type { DeviceClaim } from "#node/pod-resources.ts";
+
+const uuid = (digit: number) => `GPU-${digit}0000000-0000-0000-0000-000000000000`;
+const gpu = (index: number, changes: Partial<DeviceIdentity> = {}): DeviceIdentity => ({
+  uuid: uuid(index),
+  index,
+  minor: index,
+  vendor: "nvidia",
+  model: "H100",
+  ...changes,
+});
+const slice = (gpuInstance: number, placementStart: number): DeviceIdentity =>
+  gpu(0, {
+    uuid: `MIG-${gpuInstance}0000000-0000-0000-0000-000000000000`,
+    parentUuid: uuid(0),
+    slice: { gpuInstance, computeInstance: 0, profile: 19, placementStart },
+  });
+/** GPU 0 is cut into two slices; GPU 1 has minor 3, as when a card was taken out. */
+const devices = [gpu(0), gpu(1, { minor: 3 }), slice(7, 0), slice(8, 1)];
+const [cut, whole, first, second] = devices.map((device) => device.uuid);
+
+const claim = (pod: string, id: string, changes: Partial<DeviceClaim> = {}): DeviceClaim => ({
+  namespace: "default",
+  pod,
+  container: "main",
+  resource: "nvidia.com/gpu",
+  id,
+  ...changes,
+});
+const dra = (pod: string, id: string, resourceClaim: string, shareId?: string): DeviceClaim =>
+  claim(pod, id, {
+    resource: "gpu.nvidia.com",
+    resourceClaim,
+    ...(shareId === undefined ? {} : { shareId }),
+  });
+
+/** Looks at the lists one after the other, as the agent does; tells of the last one. */
+function look(...lists: readonly (readonly DeviceClaim[])[]) {
+  const ranked = lists.reduce<ReturnType<typeof rankClaims>>(rankClaims, []);
+  const { holders, ...rest } = attribute(devices, ranked);
+  const pods = new Map(
+    [...holders].map(([device, held]) => [
+      device,
+      held.map(({ pod, sharedBy }) => (sharedBy === undefined ? pod : `${pod} of ${sharedBy}`)),
+    ]),
+  );
+  return { holders: Object.fromEntries(pods), full: holders, ...rest };
+}
+
+describe("attribute() finds the device of", () => {
+  test.each<[string, DeviceClaim, string | undefined]>([
+    ["a GPU's uuid", claim("p", uuid(1)), whole],
+    ["a slice's uuid", claim("p", first ?? ""), first],
+    ["an old slice's id", claim("p", `MIG-${uuid(0)}/8/0`), second],
+    ["GKE's minor, which is not the index", claim("p", "nvidia3"), whole],
+    ["GKE's slice", claim("p", "nvidia0/gi7"), first],
+    ["a DRA GPU", dra("p", "gpu-3", "default/c"), whole],
+    ["a DRA slice", dra("p", "gpu-0-mig-1g.10gb-19-1", "default/c"), second],
+  ])("%s", (_form, one, device) => {
+    const { holders, unmatchedIds } = look([one]);
+    expect(holders).toEqual({ [device ?? ""]: ["p"] });
+    expect(unmatchedIds).toEqual([]);
+  });
+
+  test("an old slice's id that the driver itself gives as the slice's uuid", () => {
+    const old = gpu(0, { uuid: `MIG-${uuid(0)}/3/0`, parentUuid: uuid(0) });
+    const { holders } = attribute([old], rankClaims([], [claim("p", old.uuid)]));
+    expect([...holders.keys()]).toEqual([old.uuid]);
+  });
+
+  test("Tegra's only name: every whole device", () => {
+    expect(look([claim("p", "tegra")]).holders).toEqual({
+      [cut ?? ""]: ["p"],
+      [whole ?? ""]: ["p"],
+    });
+  });
+});
+
+describe("attribute() names no holder", () => {
+  test("for an id that fits no device of the node, and says which", () => {
+    const gone = claim("p", uuid(9));
+    const { holders, unmatchedIds } = look([gone, claim("p", "nvidia0/gi1")]);
+    expect(holders).toEqual({});
+    expect(unmatchedIds).toEqual([uuid(9), "nvidia0/gi1"]);
+  });
+
+  test("for a slice on a driver that does not number its slices: the GPU is not the slice", () => {
+    const { slice: _numbers, ...unnumbered } = slice(7, 0);
+    const known = [gpu(0), unnumbered];
+    const { holders } = attribute(known, rankClaims([], [claim("p", "nvidia0/gi7")]));
+    expect(holders.size).toBe(0);
+  });
+
+  test("for other things that pods hold, and counts them", () => {
+    const others = [claim("p", "0000:3b:00.0"), dra("p", "channel-0", "default/c")];
+    expect(look(others)).toMatchObject({ holders: {}, unmatchedIds: [], foreignIds: 2 });
+  });
+});
+
+describe("a device reported for two pods", () => {
+  test("is held by the later in the list when both were there at the first look", () => {
+    const { holders, superseded } = look([claim("ended", uuid(1)), claim("running", uuid(1))]);
+    expect(holders).toEqual({ [whole ?? ""]: ["running"] });
+    expect(superseded).toEqual(["default/ended"]);
+  });
+
+  test("is held by the one seen later, wherever the list has it", () => {
+    const ended = claim("ended", uuid(1));
+    const running = claim("running", uuid(1));
+    expect(look([ended], [running, ended]).holders).toEqual({ [whole ?? ""]: ["running"] });
+    expect(look([ended], [running, ended], [ended, running]).holders).toEqual({
+      [whole ?? ""]: ["running"],
+    });
+    expect(look([ended], [running, ended], [ended]).holders).toEqual({ [whole ?? ""]: ["ended"] });
+  });
+
+  test("is held by all containers of one pod, without being shared", () => {
+    const { full } = look([
+      claim("p", uuid(1), { container: "sidecar" }),
+      claim("p", uuid(1), { container: "server" }),
+    ]);
+    expect(full.get(whole ?? "")).toEqual([
+      { namespace: "default", pod: "p", container: "sidecar" },
+      { namespace: "default", pod: "p", container: "server" },
+    ]);
+  });
+
+  test("is not confused by pods of one name in two namespaces", () => {
+    const other = claim("p", uuid(1), { namespace: "other" });
+    expect(look([claim("p", uuid(1)), other]).full.get(whole ?? "")).toEqual([
+      { namespace: "other", pod: "p", container: "main" },
+    ]);
+  });
+});
+
+describe("a shared device", () => {
+  test("has all pods that hold a part of it, each told how many they are", () => {
+    const { holders } = look([
+      claim("a", `${uuid(1)}::0`),
+      claim("b", `${uuid(1)}::1`),
+      claim("b", `${uuid(1)}::2`),
+    ]);
+    expect(holders).toEqual({ [whole ?? ""]: ["a of 2", "b of 2"] });
+  });
+
+  test("says so even while one pod is alone on it", () => {
+    expect(look([claim("a", "nvidia3/vgpu0")]).holders).toEqual({ [whole ?? ""]: ["a of 1"] });
+  });
+
+  test("is known by its resource too", () => {
+    const shared = { resource: "nvidia.com/gpu.shared" };
+    expect(look([claim("a", uuid(1), shared), claim("b", uuid(1), shared)]).holders).toEqual({
+      [whole ?? ""]: ["a of 2", "b of 2"],
+    });
+  });
+
+  test("gives each part to one pod: the one seen later", () => {
+    const { holders, superseded } = look(
+      [claim("ended", `${uuid(1)}::0`), claim("b", `${uuid(1)}::1`)],
+      [claim("a", `${uuid(1)}::0`), claim("ended", `${uuid(1)}::0`), claim("b", `${uuid(1)}::1`)],
+    );
+    expect(holders).toEqual({ [whole ?? ""]: ["a of 2", "b of 2"] });
+    expect(superseded).toEqual(["default/ended"]);
+  });
+
+  test("by one ResourceClaim has all its pods; two claims are two owners", () => {
+    const together = [dra("a", "gpu-3", "default/c"), dra("b", "gpu-3", "default/c")];
+    expect(look(together).holders).toEqual({ [whole ?? ""]: ["a of 2", "b of 2"] });
+    expect(look([...together, dra("d", "gpu-3", "default/d")]).holders).toEqual({
+      [whole ?? ""]: ["d"],
+    });
+    expect(
+      look([dra("a", "gpu-3", "default/c", "s1"), dra("b", "gpu-3", "default/d", "s2")]).holders,
+    ).toEqual({ [whole ?? ""]: ["a of 2", "b of 2"] });
+  });
+
+  test("that was a pod's own before is shared by those who came later, and the reverse", () => {
+    const own = claim("own", uuid(1));
+    const part = claim("part", `${uuid(1)}::0`);
+    expect(look([own], [own, part]).holders).toEqual({ [whole ?? ""]: ["part of 1"] });
+    expect(look([part], [part, own]).holders).toEqual({ [whole ?? ""]: ["own"] });
+  });
+});
+
+test("an unshared device has the containers of one pod at most, whatever the kubelet lists", () => {
+  const pods = fc.constantFrom("a", "b", "c", "d");
+  const ids = fc.constantFrom(uuid(1), "nvidia3", "nvidia0", first ?? "", "nvidia0/gi7");
+  const claims = fc.array(fc.tuple(pods, ids).map(([pod, id]) => claim(pod, id)));
+  fc.assert(
+    fc.property(fc.array(claims, { minLength: 1 }), (lists) => {
+      for (const held of look(...lists).full.values()) {
+        expect(new Set(held.map(({ pod }) => pod)).size).toBe(1);
+        expect(held.every(({ sharedBy }) => sharedBy === undefined)).toBe(true);
+      }
+    }),
+  );
+});

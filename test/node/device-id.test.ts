@@ -1,0 +1,90 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type DeviceRef, draDeviceRef, pluginDeviceRef } from "#node/device-id.ts";
+
+const gpu = "GPU-6d2f8a3c-8a5b-4f6e-9a51-0c1f2d3e4b5a";
+const mig = "MIG-0b1c2d3e-4f50-5a6b-8c7d-9e0f1a2b3c4d";
+
+describe("pluginDeviceRef() reads", () => {
+  test.each<[string, string, string, DeviceRef]>([
+    ["a whole GPU", "nvidia.com/gpu", gpu, { by: "uuid", uuid: gpu }],
+    ["a custom resource", "example.org/a100-large", gpu, { by: "uuid", uuid: gpu }],
+    ["a replica", "nvidia.com/gpu", `${gpu}::3`, { by: "uuid", uuid: gpu, part: "3" }],
+    ["a shared name", "nvidia.com/gpu.shared", `${gpu}::0`, { by: "uuid", uuid: gpu, part: "0" }],
+    ["a slice", "nvidia.com/mig-1g.10gb.me", mig, { by: "uuid", uuid: mig }],
+    ["a slice's replica", "nvidia.com/gpu", `${mig}::7`, { by: "uuid", uuid: mig, part: "7" }],
+    [
+      "a slice of R450",
+      "nvidia.com/mig-1g.5gb",
+      `MIG-${gpu}/3/0`,
+      { by: "instance", parentUuid: gpu, gpuInstance: 3, computeInstance: 0 },
+    ],
+    [
+      "a replica of one",
+      "nvidia.com/mig-1g.5gb.shared",
+      `MIG-${gpu}/11/1::2`,
+      { by: "instance", parentUuid: gpu, gpuInstance: 11, computeInstance: 1, part: "2" },
+    ],
+    ["GKE's GPU", "nvidia.com/gpu", "nvidia12", { by: "minor", minor: 12 }],
+    ["GKE's slice", "nvidia.com/gpu", "nvidia0/gi3", { by: "minor", minor: 0, gpuInstance: 3 }],
+    ["GKE's share", "nvidia.com/gpu", "nvidia0/vgpu1", { by: "minor", minor: 0, part: "vgpu1" }],
+    [
+      "GKE's share of a slice",
+      "nvidia.com/gpu",
+      "nvidia1/gi3/vgpu0",
+      { by: "minor", minor: 1, gpuInstance: 3, part: "vgpu0" },
+    ],
+    ["Tegra", "nvidia.com/gpu", "tegra", { by: "all" }],
+    ["WSL", "nvidia.com/gpu", "all", { by: "all" }],
+  ])("%s", (_form, resource, id, ref) => {
+    expect(pluginDeviceRef(resource, id)).toEqual(ref);
+  });
+
+  test.each([
+    ["a network card", "rdma/hca", "0000:3b:00.0"],
+    ["another vendor's all", "example.org/fuse", "all"],
+    ["a name that goes on", "nvidia.com/gpu", "nvidia0-extra"],
+    ["nothing", "nvidia.com/gpu", ""],
+    ["a bare prefix", "nvidia.com/gpu", "GPU-"],
+  ])("not %s", (_form, resource, id) => {
+    expect(pluginDeviceRef(resource, id)).toBeUndefined();
+  });
+
+  test("any text without throwing", () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (resource, id) => {
+        pluginDeviceRef(resource, id);
+      }),
+    );
+  });
+});
+
+describe("draDeviceRef() reads", () => {
+  const nvidia = "gpu.nvidia.com";
+  test.each<[string, string, string | undefined, DeviceRef]>([
+    ["a GPU", "gpu-3", undefined, { by: "minor", minor: 3 }],
+    ["a part of a GPU", "gpu-3", "5ad1", { by: "minor", minor: 3, part: "5ad1" }],
+    [
+      "a slice",
+      "gpu-0-mig-1g.10gb-19-4",
+      undefined,
+      { by: "placement", minor: 0, profile: 19, placementStart: 4 },
+    ],
+    [
+      "a slice of a profile with a plus",
+      "gpu-11-mig-1g.10gb+me-20-0",
+      undefined,
+      { by: "placement", minor: 11, profile: 20, placementStart: 0 },
+    ],
+  ])("%s", (_form, device, shareId, ref) => {
+    expect(draDeviceRef(nvidia, device, shareId)).toEqual(ref);
+  });
+
+  test.each([
+    ["another driver's device of the same name", "gpu.example.org", "gpu-0"],
+    ["NVIDIA's channels", "compute-domain.nvidia.com", "channel-0"],
+    ["a device in passthrough", nvidia, "gpu-vfio-0"],
+  ])("not %s", (_form, driver, device) => {
+    expect(draDeviceRef(driver, device, undefined)).toBeUndefined();
+  });
+});
