@@ -72,11 +72,11 @@ export function helm(binary: string, ...args: readonly string[]): string {
 /** @returns The text of `deploy/manifests.yaml` as the chart gives it now. */
 export async function renderManifests(binary: string): Promise<string> {
   const rendered = helm(binary, "template", "keda-gpu-scaler", chartPath, ...renderOptions);
-  // Helm did not install these objects, so they do not say that it manages them.
-  const documents = rendered.replaceAll(
-    /^ +(?:app\.kubernetes\.io\/managed-by|helm\.sh\/chart): .*\n/gm,
-    "",
-  );
+  // Helm did not install these objects, so they do not say that it manages them. The first document
+  // needs no mark, and after the header it would end a document of comments.
+  const documents = rendered
+    .replace(/^---\n/, "")
+    .replaceAll(/^ +(?:app\.kubernetes\.io\/managed-by|helm\.sh\/chart): .*\n/gm, "");
   return `# keda-gpu-scaler beside KEDA, in the namespace keda, which KEDA's own installation makes:
 #
 #   kubectl apply -f deploy/manifests.yaml
