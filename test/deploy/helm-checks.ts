@@ -6,6 +6,7 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   chartPath,
@@ -43,7 +44,7 @@ const blocks = [...readme.matchAll(/^```yaml\n# values: (\S+)\n([\s\S]*?)^```$/g
 function renderBlock(name: string, ...options: readonly string[]) {
   const values = blocks.find(([each]) => each === name)?.[1];
   if (values === undefined) throw new Error(`deploy/README.md has no values block ${name}`);
-  const path = join(process.env["TMPDIR"] ?? "/tmp", `values-${name}-${process.pid}.yaml`);
+  const path = join(tmpdir(), `values-${name}-${process.pid}.yaml`);
   return Bun.write(path, values)
     .then(() => render("--values", path, ...options))
     .finally(() => Bun.file(path).delete());
