@@ -1,0 +1,87 @@
+import { describe, expect, test } from "bun:test";
+import { basename, join } from "node:path";
+import { metricOf } from "#metric/catalogue.ts";
+import { profileNames, profileOf } from "#trigger/profiles.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
+import { type KedaTrigger, ofKind, only, parseObjects } from "./kinds.ts";
+
+const scalerAddress = "keda-gpu-scaler.keda.svc.cluster.local:6000";
+const directory = join(import.meta.dir, "..", "..", "deploy", "examples");
+const paths = [...new Bun.Glob("**/*.yaml").scanSync({ cwd: directory })].toSorted();
+const files = new Map(
+  await Promise.all(
+    paths.map(
+      async (path) => [path, parseObjects(await Bun.file(join(directory, path)).text())] as const,
+    ),
+  ),
+);
+const scaledObjects = [...files].flatMap(([path, objects]) =>
+  ofKind(objects, "ScaledObject").map((object) => [path, object.spec] as const),
+);
+const isOurs = ({ metadata }: KedaTrigger) => metadata["scalerAddress"] === scalerAddress;
+
+test("there is one example a profile, and no other", () => {
+  const named = paths.filter((path) => path.startsWith("profiles/"));
+  expect(named.map((path) => basename(path, ".yaml")).toSorted()).toEqual(profileNames.toSorted());
+});
+
+test.each(profileNames)("profiles/%s.yaml shows that profile, unchanged", (profile) => {
+  const { spec } = only(ofKind(files.get(`profiles/${profile}.yaml`) ?? [], "ScaledObject"));
+  const trigger = parseTrigger(only(spec.triggers.filter(isOurs)).metadata);
+  const { metric, target, activationThreshold } = profileOf(profile);
+  expect(trigger).toMatchObject({ profile, metric, target, activationThreshold });
+});
+
+describe.each(scaledObjects)("%s", (_path, spec) => {
+  const ours = spec.triggers.filter(isOurs);
+
+  test("the scaler takes each trigger's metadata", () => {
+    expect(ours.length).toBeGreaterThan(0);
+    for (const { metadata } of ours) expect(() => parseTrigger(metadata)).not.toThrow();
+  });
+
+  test("a latency is compared as it is, and everything else adds up over replicas", () => {
+    for (const { metadata, metricType } of ours) {
+      const { metric } = parseTrigger(metadata);
+      const isLatency = metricOf(metric).unit === "ms";
+      expect(metricType ?? "AverageValue").toBe(isLatency ? "Value" : "AverageValue");
+    }
+  });
+
+  test("a workload that is never removed keeps a replica", () => {
+    const neverRemoved = ours.some(({ metadata }) => parseTrigger(metadata).alwaysActive);
+    expect(spec.minReplicaCount).toBeGreaterThanOrEqual(neverRemoved ? 1 : 0);
+  });
+
+  test("it says how fast it scales, how long it waits, and what holds while it is blind", () => {
+    const { scaleUp, scaleDown } = spec.advanced?.horizontalPodAutoscalerConfig.behavior ?? {};
+    expect(scaleDown?.stabilizationWindowSeconds ?? 0).toBeGreaterThan(
+      scaleUp?.stabilizationWindowSeconds ?? Number.POSITIVE_INFINITY,
+    );
+    expect(spec.cooldownPeriod).toBeGreaterThan(0);
+    expect(spec.fallback?.behavior).toBe("currentReplicasIfHigher");
+    expect(spec.fallback?.replicas).toBeGreaterThanOrEqual(Math.max(1, spec.minReplicaCount));
+    expect(spec.fallback?.replicas).toBeLessThanOrEqual(spec.maxReplicaCount);
+  });
+});
+
+const toZero = scaledObjects.filter(([, { minReplicaCount }]) => minReplicaCount === 0);
+test.each(toZero)("%s goes to zero, and something can wake it", (_path, { triggers }) => {
+  // Its own pods cannot: at zero there are none. Another scaler can, or other pods.
+  const wakes = triggers.filter(
+    (trigger) => !isOurs(trigger) || trigger.metadata["podSelector"] !== undefined,
+  );
+  expect(wakes.length).toBeGreaterThan(0);
+});
+
+test("the production example's parts belong together", () => {
+  const objects = files.get("production/vllm.yaml") ?? [];
+  const deployment = only(ofKind(objects, "Deployment"));
+  const { labels } = deployment.spec.template.metadata;
+  expect(only(ofKind(objects, "Service")).spec.selector).toEqual(labels);
+  expect(only(ofKind(objects, "PodDisruptionBudget")).spec.selector.matchLabels).toEqual(labels);
+  const { scaleTargetRef } = only(ofKind(objects, "ScaledObject")).spec;
+  expect(scaleTargetRef.name).toBe(deployment.metadata.name);
+  // KEDA owns the number of replicas.
+  expect(deployment.spec.replicas).toBeUndefined();
+});

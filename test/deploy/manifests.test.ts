@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import {
+  chartDashboardPath,
+  dashboardPath,
+  documentsSha256,
+  inputsSha256,
+  manifestsPath,
+  parseManifests,
+} from "../../tools/render-manifests.ts";
+import {
+  containerOf,
+  expectConsistent,
+  expectLeastRights,
+  expectNamespace,
+  expectRestricted,
+  expectUnprivilegedRoot,
+} from "./invariants.ts";
+import { ofKind, only, parseObjects } from "./kinds.ts";
+
+const text = await Bun.file(manifestsPath).text();
+const objects = parseObjects(text);
+const daemonSet = only(ofKind(objects, "DaemonSet"));
+const deployment = only(ofKind(objects, "Deployment"));
+
+describe("deploy/manifests.yaml is current", () => {
+  test("it was rendered from the chart as it is now", async () => {
+    expect(parseManifests(text).inputsSha256).toBe(await inputsSha256());
+  });
+
+  test("nobody changed it by hand", () => {
+    const { documents, documentsSha256: recorded } = parseManifests(text);
+    expect(recorded).toBe(documentsSha256(documents));
+  });
+
+  test("a changed word, and a header without digests, are noticed", () => {
+    const changed = parseManifests(text.replace("replicas: 2", "replicas: 1"));
+    expect(changed.documentsSha256).not.toBe(documentsSha256(changed.documents));
+    expect(() => parseManifests("apiVersion: v1\n")).toThrow("its header has no digests");
+  });
+
+  test("the chart's dashboard is the one in deploy/grafana", async () => {
+    expect(await Bun.file(chartDashboardPath).text()).toBe(await Bun.file(dashboardPath).text());
+  });
+});
+
+describe("deploy/manifests.yaml", () => {
+  test("holds one installation in the namespace keda, and not the namespace", () => {
+    expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).toSorted()).toEqual([
+      "ClusterRole keda-gpu-scaler:keda",
+      "ClusterRoleBinding keda-gpu-scaler:keda",
+      "DaemonSet keda-gpu-scaler-agent",
+      "Deployment keda-gpu-scaler",
+      "PodDisruptionBudget keda-gpu-scaler",
+      "Service keda-gpu-scaler",
+      "Service keda-gpu-scaler-agent",
+      "ServiceAccount keda-gpu-scaler",
+      "ServiceAccount keda-gpu-scaler-agent",
+    ]);
+    expectNamespace(objects, "keda");
+  });
+
+  test("its names refer to each other", () => expectConsistent(objects));
+
+  test("the Service answers at the address that ScaledObjects name", () => {
+    const services = ofKind(objects, "Service");
+    const scaler = only(services.filter(({ metadata }) => metadata.name === "keda-gpu-scaler"));
+    expect(scaler.spec.ports.map(({ name, port }) => [name, port])).toEqual([
+      ["grpc", 6000],
+      ["http", 9090],
+    ]);
+    const agents = only(services.filter(({ spec }) => spec.clusterIP === "None"));
+    expect(agents.spec.ports.map(({ name }) => name)).toContain("grpc");
+    expect(containerOf(deployment).args).toContain(`--agent-service=${agents.metadata.name}`);
+  });
+
+  test("the scaler reads four kinds of object and changes none; the agent has no rights", () => {
+    expectLeastRights(objects);
+    expect(daemonSet.spec.template.spec.automountServiceAccountToken).toBe(false);
+    expect(deployment.spec.template.spec.automountServiceAccountToken).toBe(true);
+  });
+
+  test("the scaler is restricted, twice there, and spread over hosts", () => {
+    const { spec } = deployment.spec.template;
+    expectRestricted(spec);
+    expect(deployment.spec.replicas).toBe(2);
+    expect(spec.topologySpreadConstraints?.map(({ topologyKey }) => topologyKey)).toEqual([
+      "kubernetes.io/hostname",
+    ]);
+    expect(containerOf(deployment).env).toContainEqual({
+      name: "NODE_EXTRA_CA_CERTS",
+      value: "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+    });
+  });
+
+  test("the agent is root without a right, and sees all GPUs without requesting one", () => {
+    const { spec } = daemonSet.spec.template;
+    expectUnprivilegedRoot(spec);
+    expect(spec.nodeSelector).toEqual({ "nvidia.com/gpu.present": "true" });
+    const { env, resources } = containerOf(daemonSet);
+    expect(env).toContainEqual({ name: "NVIDIA_VISIBLE_DEVICES", value: "all" });
+    expect(env).toContainEqual({ name: "NVIDIA_DRIVER_CAPABILITIES", value: "utility" });
+    expect(env).toContainEqual({
+      name: "NODE_NAME",
+      valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } },
+    });
+    expect(Object.keys(resources?.limits ?? {})).toEqual(["memory"]);
+  });
+});
+
+test("a misspelt field is refused", () => {
+  const misspelt = text.replace("runtimeClassName:", "runtimeClasName:");
+  expect(() => parseObjects(misspelt)).toThrow("runtimeClasName");
+});
