@@ -24,7 +24,7 @@ const collectorFlags = {
 const second = 1_000;
 const minute = 60 * second;
 
-export const serveFlags = {
+const serveFlags = {
   role: choice(["all"], {
     fallback: "all",
     help: "all: read this machine's devices and serve KEDA",
@@ -52,7 +52,7 @@ export const serveFlags = {
   "log-format": choice(logFormats, { fallback: "json", help: "json: one object a line" }),
 } as const;
 
-export const snapshotFlags = {
+const snapshotFlags = {
   format: choice(snapshotFormats, { fallback: "table", help: "How the readings are written" }),
   interval: optionalDuration(100, 60 * minute, {
     help: "Repeat at this interval until stopped; without it, once",

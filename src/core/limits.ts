@@ -41,7 +41,7 @@ export const agentsMax = 5_000;
 export const telemetryWatchersMax = 64;
 
 /** Below three intervals one slow driver call would already be an outage. */
-export const staleIntervals = 3;
+const staleIntervals = 3;
 export const staleLeastMs = 5_000;
 
 /** A reading that costs is taken this long after somebody last asked: a trigger asks far more often. */

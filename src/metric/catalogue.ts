@@ -59,7 +59,7 @@ function share(
 const engine = (row: MetricBase): EngineMetric => ({ ...row, source: "engine" });
 const gpm = { unit: "%", kind: "intensity", instead: ["gpu_utilization"] } as const;
 
-export const metrics = {
+const metrics = {
   gpu_utilization: single("utilizationPercent", {
     unit: "%",
     kind: "intensity",

@@ -3,7 +3,7 @@
  * only what the base holds, as the image's user, with NVML mounted from outside.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { foreignClient } from "../foreign/client.ts";
@@ -21,6 +21,8 @@ let nvml: Standin;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "image-"));
   nvml = await nvmlStandin();
+  // The image's user is nobody of this machine, and the stand-in keeps its log there.
+  chmodSync(dirname(nvml.env.NVML_STANDIN_CONTROL), 0o777);
   nvml.set({ gpus: 2, each: { utilizationPercent: 64 } });
 });
 afterAll(() => {
@@ -63,6 +65,10 @@ test("serve answers KEDA, and stops when asked", async () => {
       ],
     [{ metricName: "gpu-gpu-utilization", metricValue: "64", metricValueFloat: 64 }],
   );
+  // The process that was started is `unshare`; the binary is its only child.
+  const { pid } = serving;
+  process.kill(Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")), "SIGTERM");
+  expect(await serving.exited).toBe(0);
 });
 
 test("the binary needs nothing but glibc", () => {
