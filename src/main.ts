@@ -17,6 +17,11 @@ process.exit(
     version: typeof BUILD_VERSION === "string" ? BUILD_VERSION : "development",
     revision: typeof BUILD_REVISION === "string" ? BUILD_REVISION : "unknown",
     hostname: hostname(),
+    environment: {
+      nodeName: process.env["NODE_NAME"],
+      kubernetesHost: process.env["KUBERNETES_SERVICE_HOST"],
+      kubernetesPort: process.env["KUBERNETES_SERVICE_PORT"],
+    },
     stdout: (text) => {
       process.stdout.write(text);
     },

@@ -9,7 +9,18 @@ import { Fault } from "#core/fault.ts";
 import { connectionAgeMs } from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
-import { address, choice, duration, optionalDuration, type Parsed, path, port } from "./flags.ts";
+import {
+  address,
+  addresses,
+  choice,
+  duration,
+  name,
+  namedBy,
+  optionalDuration,
+  type Parsed,
+  path,
+  port,
+} from "./flags.ts";
 import { snapshotFormats } from "./snapshot-format.ts";
 
 const collectorFlags = {
@@ -25,9 +36,9 @@ const second = 1_000;
 const minute = 60 * second;
 
 const serveFlags = {
-  role: choice(["all"], {
+  role: choice(["all", "agent", "scaler"], {
     fallback: "all",
-    help: "all: read this machine's devices and serve KEDA",
+    help: "agent reads a node's devices, scaler follows agents and answers KEDA, all does both",
   }),
   bind: address({ fallback: "0.0.0.0", help: "Address to listen on" }),
   port: port({ fallback: "6000", help: "gRPC port for KEDA; 0 picks a free one" }),
@@ -43,6 +54,23 @@ const serveFlags = {
   "device-watchdog": duration(second, 60 * minute, {
     fallback: "60s",
     help: "Exit when the devices gave nothing for this long",
+  }),
+  "node-name": name({
+    help: "The node whose devices this is; else $NODE_NAME, else the host's name",
+  }),
+  "pod-resources-socket": path({
+    help: "The kubelet's socket that tells which pod holds which device; in a cluster it has a default",
+  }),
+  agents: addresses({ help: "Agents to follow where there is no Kubernetes API to list them" }),
+  kubeconfig: path({ help: "Reach the Kubernetes API from outside a cluster" }),
+  namespace: name({ help: "Namespace of this scaler and its agents; in a pod its own" }),
+  "agent-service": namedBy({
+    fallback: "keda-gpu-scaler-agent",
+    help: "Headless Service of the agents",
+  }),
+  service: namedBy({
+    fallback: "keda-gpu-scaler",
+    help: "Service by which ScaledObjects name this scaler",
   }),
   "connection-age": duration(second, 24 * 60 * minute, {
     fallback: formatDuration(connectionAgeMs),

@@ -108,13 +108,37 @@ export function address({
 }
 
 export function path({ help }: Described): OptionalFlag<string> {
+  return { ...text("PATH", "must be the path of a file", /./, help), fallback: undefined };
+}
+
+/** A name that Kubernetes accepts for most things, or none. */
+export function name({ help }: Described): OptionalFlag<string> {
+  return { ...nameFlag(help), fallback: undefined };
+}
+
+export function namedBy({
+  fallback,
+  help,
+}: Described & { readonly fallback: string }): Flag<string> & { readonly fallback: string } {
+  return { ...nameFlag(help), fallback };
+}
+
+export function addresses({ help }: Described): OptionalFlag<string> {
+  const rule = "must be HOST:PORT, several with commas between, or dns:///NAME:PORT";
   return {
-    value: "PATH",
-    help,
-    rule: "must be the path of a file",
+    ...text("ADDRESSES", rule, /^(dns:\/\/\/)?[^,\s]+:\d+(,[^,\s]+:\d+)*$/, help),
     fallback: undefined,
-    parse: (text) => (text === "" ? undefined : text),
   };
+}
+
+function nameFlag(help: string) {
+  const rule = "must be a Kubernetes name: lower case, digits, - and ., at most 253 characters";
+  return text("NAME", rule, /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/, help);
+}
+
+function text(value: string, rule: string, shape: RegExp, help: string) {
+  const parse = (given: string) => (shape.test(given) ? given : undefined);
+  return { value, help, rule, parse };
 }
 
 /**

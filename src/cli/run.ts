@@ -17,6 +17,13 @@ export interface World {
   readonly version: string;
   readonly revision: string;
   readonly hostname: string;
+  readonly environment: {
+    /** `NODE_NAME`, which the chart fills in. */
+    readonly nodeName: string | undefined;
+    /** `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: every pod has them. */
+    readonly kubernetesHost: string | undefined;
+    readonly kubernetesPort: string | undefined;
+  };
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   /** Resolves with the first SIGTERM or SIGINT. */

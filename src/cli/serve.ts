@@ -3,39 +3,61 @@
  *
  * @module
  */
-
 import type { Answerer } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
-
-import { lineLog } from "#core/log.ts";
+import { type Log, lineLog } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
-import { type Sampler, startSampler } from "#device/sampler.ts";
-import { spawnThread } from "#device/thread.ts";
 import { fleetStore } from "#fleet/store.ts";
-import type { ReadingName } from "#metric/reading.ts";
+import type { FleetStore } from "#fleet/view.ts";
+import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
+import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { podResourcesSocket } from "#node/pod-resources.ts";
+import { nodeTelemetry } from "#node/telemetry.ts";
 import { startHttp } from "#observe/http.ts";
 import { processMetrics } from "#observe/metrics.ts";
-import { startGrpcServer } from "#serve/grpc-server.ts";
+import { externalScaler } from "#serve/external-scaler.ts";
+import { type Registration, registration, startGrpcServer } from "#serve/grpc-server.ts";
 import { grpcLimits } from "#serve/limits.ts";
+import { drainingKey } from "#serve/wakeups.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
+import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
 import type { ServeOptions } from "./commands.ts";
-import { listenFault } from "./listen-fault.ts";
+import { listening } from "./listening.ts";
+import { type LocalNode, localNode } from "./local-node.ts";
 import type { World } from "./run.ts";
-import { signal } from "./signal.ts";
+import { type Signal, signal } from "./signal.ts";
+
+/** What a role adds to the process. */
+interface Part {
+  readonly service: Registration;
+  /** Why it cannot answer now, for people; `undefined` when it can. */
+  readonly unready: () => string | undefined;
+  readonly stop: () => void | Promise<void>;
+}
+
+/** What all parts share. */
+interface Scene {
+  readonly flags: ServeOptions;
+  readonly world: World;
+  readonly log: Log;
+  /** Something changed that an answer or a health may depend on. */
+  readonly changes: Signal;
+  readonly store: FleetStore;
+}
 
 /**
  * Serves until it is stopped or only a new process can help.
  *
  * @returns The exit code: 0 when it was stopped, 1 when the devices are out of reach for good.
- * @throws {Fault} `address-unusable` when a port cannot be listened on.
+ * @throws {Fault} `address-unusable` when a port cannot be listened on; `usage-invalid` and
+ * `file-invalid` for what only shows once it is tried.
  */
 export async function serve(
   flags: ServeOptions,
-  options: CollectorOptions,
+  collector: CollectorOptions,
   world: World,
 ): Promise<number> {
-  const { clock, version, revision, hostname: localNode, stderr, stopSignal } = world;
-  const { bind, port, "http-port": httpPort, "sample-interval": sampleIntervalMs } = flags;
+  const { clock, version, revision, stderr, stopSignal } = world;
   const log = lineLog({
     level: flags["log-level"],
     format: flags["log-format"],
@@ -43,62 +65,42 @@ export async function serve(
     clock,
   });
   log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
-
-  const store = fleetStore({ clock });
   const changes = signal();
+  const store = fleetStore({ clock });
   store.subscribe(changes.emit);
-  const open = { streams: 0, connections: 0 };
+  const scene: Scene = { flags, world, log, changes, store };
   const dead = Promise.withResolvers<"dead">();
+  const open = { streams: 0, connections: 0 };
 
-  const sampler = startSampler({
-    options,
-    sampleIntervalMs,
-    watchdogMs: flags["device-watchdog"],
-    clock,
-    log,
-    spawn: spawnThread,
-    onCollection: ({ collection, takenAtMs, tookMs }) => {
-      metrics.collection(tookMs);
-      store.put({
-        ...collection,
-        name: localNode,
-        sampleIntervalMs,
-        ageMs: clock.monotonicMs() - takenAtMs,
-        devices: collection.devices.map((device) => ({ ...device, holders: [] })),
-      });
-    },
-    onChange: changes.emit,
-    onDead: () => dead.resolve("dead"),
-  });
-  const fresh = () => sampler.state().phase === "sampling";
+  const kubernetes = flags.role === "agent" ? undefined : await findKubernetes(flags, world);
+  const node =
+    flags.role === "scaler"
+      ? undefined
+      : startNode(scene, collector, kubernetes, {
+          onPass: (durationMs) => metrics.collection(durationMs),
+          onDead: () => dead.resolve("dead"),
+        });
+  const part =
+    flags.role === "agent" && node !== undefined
+      ? agentPart(scene, node)
+      : scalerPart(scene, kubernetes, node);
   const metrics = processMetrics({
     clock,
     version,
     revision,
-    devices: () => (fresh() ? (store.view().nodes.get(localNode)?.devices ?? []) : []),
-    fresh,
-    sampling: sampler.stats,
+    fresh: () => part.unready() === undefined,
+    ...(node === undefined ? {} : { node: { devices: node.devices, sampling: node.stats } }),
+    ...(flags.role === "scaler" ? { fleet: fleetFacts(store, world) } : {}),
     open: () => open,
   });
 
-  const listening = async <Server>(flag: string, portAsked: number, start: () => Server) => {
-    try {
-      return await start();
-    } catch (error) {
-      throw listenFault(flag, bind, portAsked, error);
-    }
-  };
-  const grpc = await listening("--port", port, () =>
+  const { bind, port, "http-port": httpPort } = flags;
+  const grpc = await listening({ flag: "--port", bind, port }, () =>
     startGrpcServer({
       host: bind,
       port,
-      answerer: withFault(
-        answerer({ store, clock, localNode, asked: demandOf(sampler) }),
-        sampler,
-        changes.subscribe,
-      ),
-      parse: parseTrigger,
-      health: { serving: fresh, subscribe: changes.subscribe },
+      services: [part.service],
+      health: { serving: () => part.unready() === undefined, subscribe: changes.subscribe },
       clock,
       log,
       limits: { ...grpcLimits, connectionAgeMs: flags["connection-age"] },
@@ -109,28 +111,113 @@ export async function serve(
       },
     }),
   );
-  const http = await listening("--http-port", httpPort, () =>
-    startHttp({ bind, port: httpPort, metrics, unready: () => unready(sampler) }),
+  const http = await listening({ flag: "--http-port", bind, port: httpPort }, () =>
+    startHttp({ bind, port: httpPort, metrics, unready: part.unready }),
   );
-  log("info", "serving", { bind, grpcPort: grpc.port, httpPort: http.port, node: localNode });
+  log("info", "serving", { bind, grpcPort: grpc.port, httpPort: http.port, node: nodeName(scene) });
 
   const cause = await Promise.race([stopSignal, dead.promise]);
   log("info", "stopping", { cause });
   await grpc.stop();
-  await Promise.all([http.stop(), sampler.stop()]);
+  await Promise.all([http.stop(), part.stop(), node?.stop()]);
   metrics.stop();
   log("info", "stopped");
   return cause === "dead" ? 1 : 0;
 }
 
-/**
- * While nothing is fresh, the collector's own words say more than the age of the last sample: a
- * missing library, a driver that reloads, a mock file with a mistake.
- */
-function withFault(inner: Answerer, sampler: Sampler, subscribe: Answerer["subscribe"]): Answerer {
+function nodeName({ flags, world }: Scene): string {
+  return flags["node-name"] ?? world.environment.nodeName ?? world.hostname;
+}
+
+function startNode(
+  scene: Scene,
+  collector: CollectorOptions,
+  kubernetes: Kubernetes | undefined,
+  events: { readonly onPass: (durationMs: number) => void; readonly onDead: () => void },
+): LocalNode {
+  const { flags, world, log, changes } = scene;
+  // On a laptop there is no kubelet to ask; in a cluster every node has one.
+  const inCluster = flags.role === "agent" || kubernetes !== undefined;
+  const node = localNode({
+    name: nodeName(scene),
+    collector,
+    sampleIntervalMs: flags["sample-interval"],
+    watchdogMs: flags["device-watchdog"],
+    podResourcesSocket:
+      flags["pod-resources-socket"] ?? (inCluster ? podResourcesSocket : undefined),
+    clock: world.clock,
+    log,
+    ...events,
+  });
+  node.onHealth(changes.emit);
+  return node;
+}
+
+/** Serves this node to scalers. */
+function agentPart({ world: { clock } }: Scene, node: LocalNode): Part {
+  const telemetry = nodeTelemetry({
+    source: node.reports,
+    clock,
+    startedAtMs: clock.wallMs(),
+    draining: ({ values }) => values.get(drainingKey),
+  });
+  return {
+    service: registration(NodeTelemetry, telemetry),
+    unready: () => node.fault()?.message,
+    stop: () => {},
+  };
+}
+
+/** Answers KEDA: from this machine's devices if there is a node, else from every agent's. */
+function scalerPart(
+  scene: Scene,
+  kubernetes: Kubernetes | undefined,
+  node: LocalNode | undefined,
+): Part {
+  const { flags, world, log, changes, store } = scene;
+  const { clock } = world;
+  const workloads = kubernetes && followWorkloads(kubernetes, flags, world, log);
+  workloads?.subscribe(changes.emit);
+  const agents =
+    node === undefined ? followAgents(store, kubernetes, flags, world, log) : undefined;
+  const copyReport = () => {
+    const report = node?.reports.latest();
+    if (report !== undefined) store.put(report);
+  };
+  const stopCopying = node?.reports.subscribe(copyReport);
+
+  const answers = answerer({
+    store: { view: store.view, subscribe: changes.subscribe },
+    clock,
+    ...(node === undefined ? {} : { localNode: nodeName(scene), asked: node.asked }),
+  });
+  return {
+    service: registration(
+      ExternalScaler,
+      externalScaler({
+        answerer: node === undefined ? answers : withFault(answers, node),
+        parse: parseTrigger,
+        pushSpacingMs: grpcLimits.pushSpacingMs,
+        clock,
+      }),
+    ),
+    unready: () =>
+      node?.fault()?.message ??
+      (agents?.synced() === false ? "the agents have not been heard yet" : undefined) ??
+      workloads?.waitingFor().at(0),
+    stop: () => {
+      stopCopying?.();
+      agents?.close();
+      workloads?.stop();
+    },
+  };
+}
+
+/** While nothing is fresh, the collector's own words say more than the age of the last sample. */
+function withFault(inner: Answerer, node: LocalNode): Answerer {
   const refuse = () => {
-    const { phase, fault } = sampler.state();
-    if (phase !== "sampling" && fault !== undefined) throw fault;
+    const fault = node.fault();
+    if (fault !== undefined) throw fault;
   };
   return {
     value: (ref, trigger) => {
@@ -141,18 +228,19 @@ function withFault(inner: Answerer, sampler: Sampler, subscribe: Answerer["subsc
       if (!trigger.alwaysActive) refuse();
       return inner.activity(ref, trigger);
     },
-    subscribe,
+    subscribe: inner.subscribe,
   };
 }
 
-/** Passes on the need for readings that nobody takes unasked. */
-function demandOf(sampler: Sampler): (needs: readonly ReadingName[]) => void {
-  return (needs) => {
-    if (needs.some((need) => need.startsWith("pcie"))) sampler.demand({ pcieThroughput: true });
+function fleetFacts(store: FleetStore, { clock }: World) {
+  const nodes = () => [...store.view().nodes.values()];
+  return {
+    nodes: () => store.view().nodes.size,
+    devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
+    silentAgents: () => store.view().silent.length,
+    oldestSampleAgeMs: () => {
+      const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));
+      return Number.isFinite(oldestMs) ? clock.monotonicMs() - oldestMs : undefined;
+    },
   };
-}
-
-function unready(sampler: Sampler): string | undefined {
-  const { phase, fault } = sampler.state();
-  return phase === "sampling" ? undefined : (fault?.message ?? `devices are ${phase}`);
 }

@@ -20,17 +20,35 @@ export interface MetricsOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly revision: string;
-  /** Devices of this node with a fresh sample; empty while there is none. */
-  readonly devices: () => readonly DeviceSample[];
-  /** Whether the newest sample is fresh enough to answer with. */
+  /** Whether the data is fresh enough to answer with. */
   readonly fresh: () => boolean;
+  /** Absent in a process that reads no devices itself. */
+  readonly node?: NodeFacts;
+  /** Absent in a process that follows no agents. */
+  readonly fleet?: FleetFacts;
+  readonly open: () => { readonly streams: number; readonly connections: number };
+}
+
+/** What this process reads of its own machine. */
+interface NodeFacts {
+  /** Those with a fresh sample; empty while there is none. */
+  readonly devices: () => readonly DeviceSample[];
   /** Passes of the sampler since the start. */
   readonly sampling: () => {
     readonly collections: number;
     readonly faults: number;
     readonly skipped: number;
   };
-  readonly open: () => { readonly streams: number; readonly connections: number };
+}
+
+/** What this process knows of all machines. */
+interface FleetFacts {
+  readonly nodes: () => number;
+  readonly devices: () => number;
+  /** Agents that are listed and cannot be heard. */
+  readonly silentAgents: () => number;
+  /** Milliseconds; absent while there is no node. */
+  readonly oldestSampleAgeMs: () => number | undefined;
 }
 
 export interface Metrics {
@@ -43,16 +61,10 @@ export interface Metrics {
 }
 
 export function processMetrics(options: MetricsOptions): Metrics {
-  const { clock, version, revision, devices, fresh, sampling, open } = options;
+  const { clock, version, revision, fresh, node, fleet, open } = options;
   const registry = new Registry();
   const registers = [registry];
 
-  const collectionSeconds = new Histogram({
-    name: `${prefix}collection_duration_seconds`,
-    help: "Time of one pass over the devices",
-    buckets: collectionBucketsSeconds,
-    registers,
-  });
   const requests = new Counter({
     name: `${prefix}scaler_requests_total`,
     help: "Calls answered, by method and gRPC code",
@@ -73,25 +85,8 @@ export function processMetrics(options: MetricsOptions): Metrics {
     registers,
   });
 
-  registerDeviceMetrics(registry, prefix, devices);
-  counter(
-    registry,
-    `${prefix}collections_total`,
-    "Passes over the devices that gave readings",
-    () => sampling().collections,
-  );
-  counter(
-    registry,
-    `${prefix}collection_errors_total`,
-    "Passes over the devices that failed as a whole",
-    () => sampling().faults,
-  );
-  counter(
-    registry,
-    `${prefix}collections_skipped_total`,
-    "Samples left out because a pass took longer than the interval",
-    () => sampling().skipped,
-  );
+  const collectionSeconds = node && registerNode(registry, node);
+  if (fleet !== undefined) registerFleet(registry, fleet);
   gauge(
     registry,
     `${prefix}data_fresh`,
@@ -116,7 +111,7 @@ export function processMetrics(options: MetricsOptions): Metrics {
     text: () => registry.metrics(),
     contentType: registry.contentType,
     collection: (durationMs) => {
-      collectionSeconds.observe(durationMs / 1000);
+      collectionSeconds?.observe(durationMs / 1000);
     },
     rpc: ({ method, code, durationMs }) => {
       requests.inc({ method, code });
@@ -125,6 +120,60 @@ export function processMetrics(options: MetricsOptions): Metrics {
     },
     stop: stopLag,
   };
+}
+
+function registerNode(registry: Registry, { devices, sampling }: NodeFacts): Histogram {
+  registerDeviceMetrics(registry, prefix, devices);
+  counter(
+    registry,
+    `${prefix}collections_total`,
+    "Passes over the devices that gave readings",
+    () => sampling().collections,
+  );
+  counter(
+    registry,
+    `${prefix}collection_errors_total`,
+    "Passes over the devices that failed as a whole",
+    () => sampling().faults,
+  );
+  counter(
+    registry,
+    `${prefix}collections_skipped_total`,
+    "Samples left out because a pass took longer than the interval",
+    () => sampling().skipped,
+  );
+  return new Histogram({
+    name: `${prefix}collection_duration_seconds`,
+    help: "Time of one pass over the devices",
+    buckets: collectionBucketsSeconds,
+    registers: [registry],
+  });
+}
+
+function registerFleet(registry: Registry, fleet: FleetFacts): void {
+  gauge(registry, `${prefix}fleet_nodes`, "Nodes whose agent has been heard", [], (set) =>
+    set({}, fleet.nodes()),
+  );
+  gauge(registry, `${prefix}fleet_devices`, "Devices of these nodes", [], (set) =>
+    set({}, fleet.devices()),
+  );
+  gauge(
+    registry,
+    `${prefix}fleet_silent_agents`,
+    "Agents that are listed and cannot be heard",
+    [],
+    (set) => set({}, fleet.silentAgents()),
+  );
+  gauge(
+    registry,
+    `${prefix}fleet_oldest_sample_age_seconds`,
+    "Age of the oldest newest sample of a node",
+    [],
+    (set) => {
+      const ageMs = fleet.oldestSampleAgeMs();
+      if (ageMs !== undefined) set({}, ageMs / 1000);
+    },
+  );
 }
 
 /** Memory, CPU and event-loop lag, under the names that every Prometheus client uses. */

@@ -1,5 +1,5 @@
 /**
- * The gRPC server that KEDA talks to: ExternalScaler, health and reflection on one port.
+ * The gRPC server: the services that it is given, their health and their reflection on one port.
  *
  * @module
  */
@@ -8,17 +8,14 @@ import type { AddressInfo } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
-import type { Answerer } from "#answer/answer.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
-import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { callHandler, refuseUnadmitted } from "./calls.ts";
 import { faultsToCodes } from "./codes.ts";
 import { clientConnections } from "./connections.ts";
-import { type ExternalScalerOptions, externalScaler } from "./external-scaler.ts";
 import { type HealthSource, healthService, stoppable } from "./health.ts";
 import { type GrpcLimits, grpcLimits } from "./limits.ts";
 import type { Meter } from "./meter.ts";
@@ -28,8 +25,9 @@ export interface GrpcServerOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
-  readonly answerer: Answerer;
-  readonly parse: ExternalScalerOptions["parse"];
+  /** What is served beside health and reflection. */
+  readonly services: readonly Registration[];
+  /** Of all of them alike. */
   readonly health: HealthSource;
   readonly clock: Clock;
   readonly log: Log;
@@ -57,8 +55,7 @@ export interface GrpcServer {
 export async function startGrpcServer({
   host,
   port,
-  answerer,
-  parse,
+  services,
   health,
   clock,
   log,
@@ -75,11 +72,8 @@ export async function startGrpcServer({
     interceptors: [faultsToCodes(log)],
     requestGate: refuseUnadmitted,
   });
-  const { pushSpacingMs } = limits;
-  registerServices(router, [
-    service(ExternalScaler, externalScaler({ answerer, parse, pushSpacingMs, clock })),
-    service(Health, healthService(lasting)),
-  ]);
+  const names = services.map(({ descriptor }) => descriptor.typeName);
+  registerServices(router, [...services, registration(Health, healthService(lasting, names))]);
   const connections = clientConnections({
     limits,
     clock,
@@ -112,12 +106,13 @@ export async function startGrpcServer({
   };
 }
 
-interface Registration {
+/** A service and what answers its calls. */
+export interface Registration {
   readonly descriptor: DescService;
   readonly register: (router: ConnectRouter) => void;
 }
 
-function service<S extends DescService>(
+export function registration<S extends DescService>(
   descriptor: S,
   implementation: ServiceImpl<S>,
 ): Registration {

@@ -1,6 +1,5 @@
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { Cancel } from "#core/clock.ts";
-import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import {
   type Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -14,11 +13,13 @@ export interface HealthSource {
   readonly subscribe: (listener: () => void) => Cancel;
 }
 
-/** The whole server, and the one service whose answers need data. */
-const services = ["", ExternalScaler.typeName];
-
 /** grpc.health.v1 as its specification says; any other service is unknown to it. */
-export function healthService({ serving, subscribe }: HealthSource): ServiceImpl<typeof Health> {
+export function healthService(
+  { serving, subscribe }: HealthSource,
+  names: readonly string[],
+): ServiceImpl<typeof Health> {
+  // The empty name is the server as a whole.
+  const services = ["", ...names];
   const status = () => (serving() ? Status.SERVING : Status.NOT_SERVING);
   return {
     check({ service }) {

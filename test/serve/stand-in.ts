@@ -2,7 +2,9 @@ import type { Activity, Answer, Answerer, WorkloadRef } from "#answer/answer.ts"
 import { systemClock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import type { Facts, LogLevel } from "#core/log.ts";
-import { type GrpcServer, startGrpcServer } from "#serve/grpc-server.ts";
+import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
+import { externalScaler } from "#serve/external-scaler.ts";
+import { type GrpcServer, registration, startGrpcServer } from "#serve/grpc-server.ts";
 import { type GrpcLimits, grpcLimits } from "#serve/limits.ts";
 import type { FinishedCall } from "#serve/meter.ts";
 import type { Trigger } from "#trigger/trigger.ts";
@@ -89,11 +91,17 @@ export async function heldServer(limits: Partial<GrpcLimits> = {}, port = 0): Pr
   const open = { streams: 0, connections: 0 };
   const healthListeners = new Set<() => void>();
   let serving = true;
+  const allLimits = { ...grpcLimits, shutdownMs: 1_000, ...limits };
+  const { pushSpacingMs } = allLimits;
   const server = await startGrpcServer({
     host: "127.0.0.1",
     port,
-    answerer: held.answerer,
-    parse,
+    services: [
+      registration(
+        ExternalScaler,
+        externalScaler({ answerer: held.answerer, parse, pushSpacingMs, clock: systemClock() }),
+      ),
+    ],
     health: {
       serving: () => serving,
       subscribe: (listener) => {
@@ -112,7 +120,7 @@ export async function heldServer(limits: Partial<GrpcLimits> = {}, port = 0): Pr
         open.connections = count;
       },
     },
-    limits: { ...grpcLimits, shutdownMs: 1_000, ...limits },
+    limits: allLimits,
     random: () => 0.5,
   });
   return {
