@@ -54,6 +54,8 @@ export interface FaultFacts {
   "address-unusable": { readonly address: string; readonly port: number; readonly code: string };
   /** The command line breaks a rule. */
   "usage-invalid": { readonly problems: readonly string[] };
+  /** What an engine answered is not the page its readers can use; `came` is what it was. */
+  "page-invalid": { readonly came: string };
 }
 export type FaultCode = keyof FaultFacts;
 

@@ -60,6 +60,13 @@ export const missingGraceMs = 300_000;
 /** The longest `windowSeconds` a trigger may ask for. */
 export const windowSecondsMax = 600;
 
+/** A page of 60 histograms for 8 engines is 1 MB; the limit holds after decompression too. */
+export const engineBodyBytesMax = 8 * 1024 * 1024;
+/** No engine prints a line near this; a page without newlines must not be gathered whole. */
+export const pageLineBytesMax = 64 * 1024;
+/** Series of the wanted names on one target: eight engines with all their buckets are about 4,000. */
+export const pageSeriesMax = 20_000;
+
 /**
  * Age from which a reading is not served any more.
  *
