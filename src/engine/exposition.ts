@@ -61,6 +61,7 @@ const hashSign = 0x23;
 const letterT = 0x54;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
+const nothing = Buffer.alloc(0);
 const headBytes = 160;
 /** Enough to know an engine by; a page of random names must not fill the memory. */
 const pageNamesMax = 5_000;
@@ -74,10 +75,9 @@ export function pageParser(options: PageParserOptions): PageParser {
   let values = new Float64Array(Math.max(64, table.size())).fill(Number.NaN);
   let taken = 0;
   let isPage = false;
-  let carry: Buffer = Buffer.alloc(0);
+  let carry: Buffer = nothing;
   let isSkipping = false;
   let head = "";
-  let hash = 0;
 
   const keep = (id: number, value: number): void => {
     if (id >= values.length) {
@@ -118,29 +118,19 @@ export function pageParser(options: PageParserOptions): PageParser {
 
   const line = (bytes: Buffer, lineStart: number, lineEnd: number): void => {
     const start = blanksEndAt(bytes, lineStart, lineEnd);
-    const end = bytes[lineEnd - 1] === carriageReturn ? lineEnd - 1 : lineEnd;
+    const end = textEndAt(bytes, lineEnd);
     if (start >= end) return;
     if (bytes[start] === hashSign) {
       // "# TYPE", told by its third byte: help texts are a third of a page.
       if (bytes[start + 2] === letterT) comment(bytes, start, end);
       return;
     }
-    const at = scanName(bytes, start, end);
+    let at = canonicalStart(bytes, start);
+    let hash = hashSeed;
+    for (; at < end && !endsName(bytes[at]); at += 1) hash = hashByte(hash, bytes[at] ?? 0);
     const name = wanted.find(bytes, start, at, hash);
     if (name === undefined) unwanted(bytes, start, at, end);
     else sample(bytes, name, start, at, end);
-  };
-
-  /** Leaves the name's hash in `hash` and returns where the name ends: two results, no object. */
-  const scanName = (bytes: Buffer, start: number, end: number): number => {
-    hash = hashSeed;
-    let at = canonicalStart(bytes, start);
-    for (; at < end; at += 1) {
-      const byte = bytes[at] ?? 0;
-      if (byte === openBrace || byte === space || byte === tab) break;
-      hash = hashByte(hash, byte);
-    }
-    return at;
   };
 
   const unwanted = (bytes: Buffer, start: number, nameEnd: number, end: number): void => {
@@ -154,18 +144,33 @@ export function pageParser(options: PageParserOptions): PageParser {
     if (collectNames) names.add(name);
   };
 
-  /** All whole lines of `bytes`; what is left behind the last newline is kept for the next chunk. */
+  /** Ends the line that the last chunk left open; returns where the next line starts. */
+  const closeLine = (bytes: Buffer): number => {
+    const end = bytes.indexOf(newline);
+    const stop = end < 0 ? bytes.length : end;
+    if (carry.length + stop > pageLineBytesMax) skipLine();
+    else if (!isSkipping && stop > 0) carry = Buffer.concat([carry, bytes.subarray(0, stop)]);
+    if (end < 0) return stop;
+    if (!isSkipping) line(carry, 0, carry.length);
+    isSkipping = false;
+    carry = nothing;
+    return end + 1;
+  };
+
+  const skipLine = (): void => {
+    if (!isSkipping) warnings.malformed += 1;
+    isSkipping = true;
+    carry = nothing;
+  };
+
   const lines = (bytes: Buffer): void => {
-    let start = 0;
-    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-      if (!isSkipping) line(bytes, start, end);
-      isSkipping = false;
+    let start = carry.length > 0 || isSkipping ? closeLine(bytes) : 0;
+    for (let end = bytes.indexOf(newline, start); end >= 0; end = bytes.indexOf(newline, start)) {
+      line(bytes, start, end);
       start = end + 1;
     }
-    if (isSkipping) return;
-    isSkipping = bytes.length - start > pageLineBytesMax;
-    if (isSkipping) warnings.malformed += 1;
-    carry = isSkipping ? Buffer.alloc(0) : Buffer.from(bytes.subarray(start));
+    if (bytes.length - start > pageLineBytesMax) skipLine();
+    else if (start < bytes.length) carry = Buffer.from(bytes.subarray(start));
   };
 
   return {
@@ -174,10 +179,10 @@ export function pageParser(options: PageParserOptions): PageParser {
       if (taken > bytesMax) throw tooLarge(bytesMax);
       const fresh = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       if (head.length < headBytes) head += fresh.toString("latin1", 0, headBytes - head.length);
-      lines(carry.length === 0 ? fresh : Buffer.concat([carry, fresh]));
+      lines(fresh);
     },
     end: () => {
-      if (!isSkipping && carry.length > 0) line(carry, 0, carry.length);
+      if (carry.length > 0) line(carry, 0, carry.length);
       if (!isPage) throw notAPage(head, taken);
       return { values: values.subarray(0, table.size()), warnings, types, names };
     },
@@ -195,10 +200,19 @@ function hashAll(bytes: Uint8Array): number {
   return hash;
 }
 
+function endsName(byte: number | undefined): boolean {
+  return byte === openBrace || byte === space || byte === tab;
+}
+
 function blanksEndAt(bytes: Buffer, start: number, end: number): number {
   let at = start;
   while (at < end && isBlank(bytes[at])) at += 1;
   return at;
+}
+
+/** A proxy may have made `\r\n` of the newlines. */
+function textEndAt(bytes: Buffer, lineEnd: number): number {
+  return bytes[lineEnd - 1] === carriageReturn ? lineEnd - 1 : lineEnd;
 }
 
 /** Behind the closing brace, or behind the name if there are no labels; -1 if no brace closes. */

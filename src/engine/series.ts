@@ -16,6 +16,9 @@ export interface Series {
   readonly group: string;
 }
 
+/** A page that spells its series anew each time costs parsing, not memory. */
+const spellingsMax = 2 * pageSeriesMax;
+
 /**
  * The series of one target, each known by its text on the page and by its labels.
  *
@@ -77,7 +80,7 @@ export function seriesTable(): SeriesTable {
       const labels = open < 0 ? {} : parseLabels(text, open);
       if (labels === undefined) return undefined;
       const series = internLabels(name, labels);
-      byText.set(text, series);
+      if (byText.size < spellingsMax) byText.set(text, series);
       return series;
     },
     internLabels,
