@@ -97,10 +97,18 @@ export function isPresent(eye: Eye, term: Term): boolean {
 /** Absent because nothing has happened yet. */
 export function isZero(eye: Eye, term: Term): boolean {
   if (term.kind === "plus") return term.parts.every((part) => isZero(eye, part));
-  if (typeof term.lazy !== "object") return term.lazy === true;
-  return !eye.history.table
-    .byName(term.lazy.until)
-    .some((series) => valueIn(eye.newest, series) !== undefined);
+  // A share of something that is not there is no share of 0.
+  if (term.kind === "ratio" && !isOnPage(eye, term.whole)) return false;
+  const { lazy } = term;
+  if (typeof lazy !== "object") return lazy === true;
+  return "given" in lazy
+    ? hasName(eye, lazy.given)
+    : !lazy.until.some((name) => hasName(eye, name));
+}
+
+/** Whether the page has the name at all, whatever labels were asked for. */
+function hasName({ history, newest }: Eye, name: string): boolean {
+  return history.table.byName(name).some((series) => valueIn(newest, series) !== undefined);
 }
 
 export function pairOf(

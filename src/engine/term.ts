@@ -7,16 +7,20 @@
 import type { SignalName } from "#metric/catalogue.ts";
 import type { Labels } from "./series.ts";
 
+/**
+ * The exporter makes the series at its first event, so on a page of this engine its absence means
+ * that nothing has happened yet:
+ * - with `until`, only as long as the page lacks those names too: after that it is not exported
+ * - with `given`, only if the page has that name: what is absent with it is another engine's
+ */
+type Lazy = true | { readonly until: readonly string[] } | { readonly given: string };
+
 interface Choice {
   /** Canonical names; the first that the newest page has is used. */
   readonly names: readonly string[];
   /** Only series whose labels pass are added up. */
   readonly where?: (labels: Labels) => boolean;
-  /**
-   * The exporter makes the series at its first event, so on a page of this engine its absence is
-   * a true 0; with `until`, only as long as the page lacks that name too.
-   */
-  readonly lazy?: true | { readonly until: string };
+  readonly lazy?: Lazy | undefined;
 }
 /** A value of now. */
 export interface Gauge extends Choice {
@@ -145,25 +149,39 @@ export function either(first: SignalTerms, second: SignalTerms): SignalTerms {
   return merged;
 }
 
+/** For pages where a signal's absence can also mean another engine. */
+export function eager(signals: SignalTerms): SignalTerms {
+  return Object.fromEntries(
+    Object.entries(signals).map(([signal, terms]) => [signal, terms.map(withoutLazy)]),
+  );
+}
+
+function withoutLazy<One extends Term>(term: One): One {
+  if (term.kind !== "plus") return { ...term, lazy: undefined };
+  return { ...term, parts: term.parts.map(withoutLazy), optional: term.optional.map(withoutLazy) };
+}
+
 /** Every sample name that a term reads. */
 export function namesOf(term: Term): readonly string[] {
   switch (term.kind) {
     case "gauge":
     case "rate":
-      return [...term.names, ...untilOf(term)];
+      return [...term.names, ...proofOf(term)];
     case "ratio":
-      return [...term.names, term.whole, ...untilOf(term)];
+      return [...term.names, term.whole, ...proofOf(term)];
     case "average":
-      return [...term.names, ...term.counts];
+      return [...term.names, ...term.counts, ...proofOf(term)];
     case "quantile":
-      return term.names.map((name) => `${name}_bucket`);
+      return [...term.names.map((name) => `${name}_bucket`), ...proofOf(term)];
     case "plus":
       return [...term.parts, ...term.optional].flatMap(namesOf);
   }
 }
 
-function untilOf({ lazy }: Choice): readonly string[] {
-  return typeof lazy === "object" ? [lazy.until] : [];
+/** The names that tell a lazy absence from a real one. */
+function proofOf({ lazy }: Choice): readonly string[] {
+  if (typeof lazy !== "object") return [];
+  return "given" in lazy ? [lazy.given] : lazy.until;
 }
 
 /** Waiting and running together, for engines that tell both apart. */

@@ -1,5 +1,5 @@
 import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { either, fraction, gauge, latencies, rate, type SignalTerms } from "#engine/term.ts";
+import { eager, either, fraction, gauge, latencies, rate, type SignalTerms } from "#engine/term.ts";
 import { firstRank, sglangSignals } from "./sglang.ts";
 import { trtllmSignals } from "./trtllm.ts";
 import { routerCopy, vllmSignals } from "./vllm.ts";
@@ -69,5 +69,5 @@ export const dynamoWorker: Adapter = {
   keep: firstRank,
   foreign: routerCopy,
   copyLabel: "pid",
-  signals: either(either(either(component, vllmSignals), sglangSignals), trtllmSignals),
+  signals: either(either(either(component, vllmSignals), sglangSignals), eager(trtllmSignals)),
 };

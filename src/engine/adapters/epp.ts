@@ -49,7 +49,7 @@ export const epp: Adapter = {
         e2e: names("request_duration_seconds"),
       },
       1000,
-      { lazy },
+      { lazy: { until: names("request_total") } },
     ),
     request_rate: [rate(names("request"), { lazy })],
     error_rate: [rate(names("request_error"), { lazy })],

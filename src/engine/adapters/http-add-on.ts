@@ -1,10 +1,15 @@
 import { type Adapter, type JsonSample, ownsPrefixes } from "#engine/adapter.ts";
 import { gauge, latencies, rate } from "#engine/term.ts";
 
-const lazy = true;
-const inFlight = gauge(["interceptor_request_concurrency", "interceptor_pending_requests"], {
-  lazy,
-});
+/** `/queue` lists every route, so one that is not on it does not exist; `/metrics` is lazy. */
+const queueName = "interceptor_queue_concurrency";
+const inFlight = [
+  gauge(queueName),
+  gauge(["interceptor_request_concurrency", "interceptor_pending_requests"], {
+    lazy: { until: [queueName] },
+  }),
+];
+const counted = ["interceptor_request_count", "interceptor_requests"];
 
 /** `{"namespace/name": {"Concurrency": n, "RequestCount": n}}`, one entry a route. */
 function fromQueue(page: unknown): readonly JsonSample[] | undefined {
@@ -17,7 +22,7 @@ function fromQueue(page: unknown): readonly JsonSample[] | undefined {
     if (namespace === undefined || name === undefined || typeof concurrency !== "number")
       return undefined;
     const labels = { route_namespace: namespace, route_name: name };
-    samples.push({ name: "interceptor_request_concurrency", labels, value: concurrency });
+    samples.push({ name: queueName, labels, value: concurrency });
   }
   return samples;
 }
@@ -35,8 +40,10 @@ export const httpAddOn: Adapter = {
   sharedBy: ["route_name", "route_namespace"],
   fromJson: fromQueue,
   signals: {
-    concurrency: [inFlight],
-    ...latencies({ e2e: "interceptor_request_duration_seconds" }, 1000, { lazy }),
-    request_rate: [rate(["interceptor_request_count", "interceptor_requests"], { lazy })],
+    concurrency: inFlight,
+    ...latencies({ e2e: "interceptor_request_duration_seconds" }, 1000, {
+      lazy: { until: counted.map((name) => `${name}_total`) },
+    }),
+    request_rate: [rate(counted, { lazy: { until: [queueName] } })],
   },
 };

@@ -23,7 +23,7 @@ export const litellm: Adapter = {
         e2e: "litellm_request_total_latency_metric",
       },
       1000,
-      { lazy },
+      { lazy: { until: ["litellm_proxy_total_requests_metric_total"] } },
     ),
     request_rate: [rate("litellm_proxy_total_requests_metric", { lazy })],
     error_rate: [rate("litellm_proxy_failed_requests_metric", { lazy })],

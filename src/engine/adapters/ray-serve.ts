@@ -2,6 +2,9 @@ import type { Adapter } from "#engine/adapter.ts";
 import { concurrencyOf, either, gauge, type SignalTerms } from "#engine/term.ts";
 import { vllmSignals } from "./vllm.ts";
 
+/** Gauges are always there, so they tell that this is an LLM deployment. */
+const lazy = { given: "vllm_num_requests_waiting" };
+
 const waiting = gauge("serve_deployment_queued_queries");
 const running = gauge([
   "serve_num_ongoing_requests_at_replicas",
@@ -33,7 +36,7 @@ function lazyRates(signals: SignalTerms): SignalTerms {
   return Object.fromEntries(
     Object.entries(signals).map(([signal, terms]) => [
       signal,
-      terms.map((term) => (term.kind === "rate" ? { ...term, lazy: true } : term)),
+      terms.map((term) => (term.kind === "rate" ? { ...term, lazy } : term)),
     ]),
   );
 }

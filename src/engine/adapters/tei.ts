@@ -16,7 +16,7 @@ export const tei: Adapter = {
   signals: {
     queue_depth: [gauge("te_queue_size", { lazy })],
     ...latencies({ e2e: "te_request_duration", queue: "te_request_queue_duration" }, 1000, {
-      lazy,
+      lazy: { until: ["te_request_success"] },
     }),
     request_rate: [rate("te_request_count", { lazy })],
     error_rate: [rate("te_request_failure", { lazy })],

@@ -19,7 +19,7 @@ export const tgi: Adapter = {
     queue_depth: [waiting],
     running_requests: [running],
     concurrency: [concurrencyOf(waiting, running)],
-    kv_cache_usage: [ratio("tgi_batch_current_max_tokens", "tgi_batch_max_total_tokens")],
+    kv_cache_usage: [ratio("tgi_batch_current_max_tokens", "tgi_batch_max_total_tokens", { lazy })],
     ...latencies(
       {
         interToken: "tgi_request_mean_time_per_token_duration",
@@ -27,7 +27,8 @@ export const tgi: Adapter = {
         queue: "tgi_request_queue_duration",
       },
       1000,
-      { lazy },
+      // A request that succeeded has left its times: what is absent then is not exported.
+      { lazy: { until: ["tgi_request_success"] } },
     ),
     request_rate: [rate("tgi_request_count", { lazy })],
     error_rate: [rate("tgi_request_failure", { lazy })],

@@ -5,7 +5,7 @@ import { concurrencyOf, fraction, gauge, latencies, rate, type SignalTerms } fro
  * Nothing is printed before the first request. Once one has succeeded, a missing gauge means that
  * the engine does not keep it.
  */
-const lazy = { until: "trtllm_request_success_total" };
+const lazy = { until: ["trtllm_request_success_total"] };
 const waiting = gauge("trtllm_num_requests_waiting", { lazy });
 const running = gauge("trtllm_num_requests_running", { lazy });
 
@@ -14,12 +14,16 @@ export const trtllmSignals: SignalTerms = {
   running_requests: [running],
   concurrency: [concurrencyOf(waiting, running)],
   kv_cache_usage: [fraction("trtllm_kv_cache_utilization", { lazy })],
-  ...latencies({
-    ttft: "trtllm_time_to_first_token_seconds",
-    interToken: "trtllm_time_per_output_token_seconds",
-    e2e: "trtllm_e2e_request_latency_seconds",
-    queue: "trtllm_request_queue_time_seconds",
-  }),
+  ...latencies(
+    {
+      ttft: "trtllm_time_to_first_token_seconds",
+      interToken: "trtllm_time_per_output_token_seconds",
+      e2e: "trtllm_e2e_request_latency_seconds",
+      queue: "trtllm_request_queue_time_seconds",
+    },
+    1000,
+    { lazy },
+  ),
   request_rate: [rate("trtllm_request_success", { lazy: true })],
   error_rate: [rate("trtllm_request_error", { lazy: true })],
   generation_tokens_per_second: [rate("trtllm_generation_tokens", { lazy })],

@@ -59,7 +59,10 @@ export const vllm: Adapter = {
     ...vllmSignals,
     // Children of this counter come with the first response of their status.
     error_rate: [
-      rate("http_requests", { where: ({ status }) => /^5/.test(status ?? ""), lazy: true }),
+      rate("http_requests", {
+        where: ({ status }) => /^5/.test(status ?? ""),
+        lazy: { given: "vllm_num_requests_waiting" },
+      }),
     ],
   },
 };
