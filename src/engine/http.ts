@@ -67,7 +67,7 @@ function getOnce<Result>(options: GetOptions<Result>, path: string): Promise<Ans
       },
     });
     const cancel = clock.after(timeoutMs, () =>
-      fail(unreachable(options, `it takes longer than ${timeoutMs} ms`)),
+      fail(unreachable(options, `it takes longer than ${Math.round(timeoutMs)} ms`)),
     );
     const fail = (reason: unknown): void => {
       cancel();
