@@ -56,8 +56,8 @@ export interface FaultFacts {
   "usage-invalid": { readonly problems: readonly string[] };
   /** An address that must not be asked; `rule` is the rule that it breaks. */
   "endpoint-refused": { readonly endpoint: string; readonly rule: string };
-  /** An engine does not answer, or not with its metrics. */
-  "engine-unreachable": { readonly target: string };
+  /** An engine does not answer, or with a status that is no success: then `status` is that. */
+  "engine-unreachable": { readonly target: string; readonly status?: number };
   /** An engine does not export what was asked, or not so that it can be used. */
   "signal-unavailable": {
     readonly engine: string;

@@ -105,7 +105,8 @@ export function follower(spec: TargetSpec, tools: FollowerTools): Follower {
 
   const read = async (candidate: Candidate, deadlineMs: number): Promise<EnginePage> => {
     const isToIdentify = state.adapter === undefined || state.tries % identifyEvery === 0;
-    const { adapter = named } = state;
+    // Without a name a page is anybody's, each time it is looked at.
+    const adapter = isToIdentify ? named : state.adapter;
     const token = spec.tokenFile === undefined ? undefined : await tokenIn(spec.tokenFile, tools);
     const address = await endpointOf(candidate);
     return get({
@@ -126,24 +127,28 @@ export function follower(spec: TargetSpec, tools: FollowerTools): Follower {
     });
   };
 
+  const order = (): readonly Candidate[] =>
+    found === undefined
+      ? [...candidates.slice(firstCandidate), ...candidates.slice(0, firstCandidate)]
+      : [found];
+
   /** The first candidate that is an engine's page; each try takes from one budget of time. */
   const readAny = async (): Promise<EnginePage> => {
     const deadlineMs = clock.monotonicMs() + timeoutMs;
-    const order =
-      found === undefined
-        ? [...candidates.slice(firstCandidate), ...candidates.slice(0, firstCandidate)]
-        : [found];
+    const closed = new Set<number | undefined>();
     let failure: unknown;
-    for (const candidate of order) {
+    for (const candidate of order()) {
+      if (closed.has(candidate.port)) continue;
+      if (clock.monotonicMs() >= deadlineMs) break;
       try {
         const page = await read(candidate, deadlineMs);
         found = candidate;
         return page;
       } catch (error) {
         failure = moreTelling(failure, error);
+        if (!hasAnswered(error)) closed.add(candidate.port);
         // A silent port must not take the whole budget from those behind it each time.
         firstCandidate = (candidates.indexOf(candidate) + 1) % candidates.length;
-        if (clock.monotonicMs() >= deadlineMs) break;
       }
     }
     throw failure;
@@ -151,7 +156,10 @@ export function follower(spec: TargetSpec, tools: FollowerTools): Follower {
 
   const accept = (page: EnginePage): void => {
     failedInRow = 0;
-    if (state.adapter !== page.adapter) wanted = undefined;
+    if (state.adapter !== page.adapter) {
+      wanted = undefined;
+      for (const known of asks.values()) known.memory = {};
+    }
     const atMs = clock.monotonicMs();
     const scrape = {
       atMs,
@@ -233,7 +241,14 @@ function tokenIn(path: string, { readFile }: FollowerTools): Promise<string> {
   );
 }
 
-/** A page that came says more than a port that is closed. */
+/** Whether another path of the same port is worth a try. */
+function hasAnswered(error: unknown): boolean {
+  return error instanceof Fault && (error.code === "page-invalid" || "status" in error.facts);
+}
+
+/** What came with an answer says more than a port that is closed, and a page more than a status. */
 function moreTelling(earlier: unknown, later: unknown): unknown {
-  return earlier instanceof Fault && earlier.code === "page-invalid" ? earlier : later;
+  if (!(earlier instanceof Fault) || !(later instanceof Fault)) return later;
+  if (earlier.code === "page-invalid") return earlier;
+  return later.code === "page-invalid" || !hasAnswered(earlier) ? later : earlier;
 }

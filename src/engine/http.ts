@@ -42,9 +42,10 @@ export async function get<Result>(options: GetOptions<Result>): Promise<Result> 
     throw unreachable(
       options,
       `it redirects to ${answer.location}, and only its own path with a slash is followed; give the final path`,
+      { status: 302 },
     );
   const second = await getOnce(options, again);
-  if ("location" in second) throw unreachable(options, "it redirects in a circle");
+  if ("location" in second) throw unreachable(options, "it redirects in a circle", { status: 302 });
   return second.result;
 }
 
@@ -75,7 +76,9 @@ function getOnce<Result>(options: GetOptions<Result>, path: string): Promise<Ans
       reject(
         reason instanceof Fault
           ? reason
-          : unreachable(options, reason instanceof Error ? reason.message : String(reason), reason),
+          : unreachable(options, reason instanceof Error ? reason.message : String(reason), {
+              cause: reason,
+            }),
       );
     };
     outgoing.on("error", fail);
@@ -98,7 +101,8 @@ async function answerOf<Result>(
     response.destroy();
     return { location: headers.location };
   }
-  if (statusCode !== 200) throw unreachable(options, statusText(statusCode));
+  if (statusCode !== 200)
+    throw unreachable(options, statusText(statusCode), { status: statusCode });
   const [contentType = ""] = (headers["content-type"] ?? "").toLowerCase().split(";", 1);
   const sink = options.open(contentType.trim());
   await drain(options, response, sink);
@@ -155,13 +159,13 @@ function ownSlash({ endpoint, path }: GetOptions<unknown>, location: string): st
 function unreachable(
   { endpoint, path }: GetOptions<unknown>,
   what: string,
-  cause?: unknown,
+  { status, cause }: { readonly status?: number; readonly cause?: unknown } = {},
 ): Fault {
   const target = `${endpoint.url}${path}`;
   return new Fault(
     "engine-unreachable",
     `Cannot read metrics of ${target}: ${what}`,
-    { target },
+    { target, ...(status !== undefined && { status }) },
     cause,
   );
 }

@@ -204,3 +204,18 @@ test("a gauge that left the page is not its last value", () => {
   ];
   expect(shown(readPages(pages, askFor("queue_depth")).outcome)).toBe("[not-exported]");
 });
+
+test("the mean wait of several targets is over all their requests", () => {
+  const wait = (us: number, requests: number) =>
+    readPages(
+      [0, 1].map((at) => ({
+        atMs: at * 5_000,
+        text: `nv_inference_queue_duration_us{model="m"} ${us * at}\nnv_inference_request_success{model="m"} ${requests * at}\n`,
+      })),
+      askFor("queue_wait_ms"),
+    ).outcome;
+  const [few, many] = [wait(100_000, 1), wait(900_000, 99)];
+  expect([shown(few), shown(many)]).toEqual([100, 9.09090909]);
+  expect(shown(fleetOutcome([few, many]) ?? few)).toBe(10);
+  expect(shown(fleetOutcome([wait(0, 0), wait(0, 0)]) ?? few)).toBe("[no-samples]");
+});

@@ -3,7 +3,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { type Clock, systemClock } from "#core/clock.ts";
 import type { Fault } from "#core/fault.ts";
-import { type EngineReading, type EngineScraper, engineScraper } from "#engine/scraper.ts";
+import type { EngineReading } from "#engine/reading.ts";
+import { type EngineScraper, engineScraper } from "#engine/scraper.ts";
 import { slots } from "#engine/slots.ts";
 import type { TargetSpec } from "#engine/target.ts";
 import { askFor, fixture } from "./pages.ts";
@@ -218,6 +219,31 @@ describe("a target", () => {
 });
 
 describe("an engine is found", () => {
+  test("again when another one answers at the same address", async () => {
+    const server = await upstream(ok(page(7)));
+    const { read } = setup(server);
+    await until(() => known(read()) === 7);
+    server.respond = ok("sglang:num_queue_reqs 4\nsglang:num_running_reqs 1\n");
+    await until(() => known(read()) === 4);
+    expect(read().engine).toBe("sglang");
+  });
+
+  test("no further than the answer that says most", async () => {
+    const server = await upstream((socket, path, head) =>
+      path === "/metrics"
+        ? ok("go_goroutines 7\n")(socket, path, head)
+        : status(404)(socket, path, head),
+    );
+    const failure = await failureOf(setup(server, { path: "" }));
+    expect(failure.message).toContain("go_goroutines");
+    expect(server.paths.slice(0, 4)).toEqual([
+      "/metrics",
+      "/prometheus/metrics",
+      "/v1/metrics",
+      "/api/ps",
+    ]);
+  });
+
   test("behind the path that trtllm-serve has, when the common one is JSON", async () => {
     const server = await upstream((socket, path, head) =>
       path === "/metrics"
