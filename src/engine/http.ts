@@ -35,7 +35,14 @@ const accept = "text/plain;version=0.0.4, application/json;q=0.5, */*;q=0.1";
  * @throws {Fault} `engine-unreachable` with what happened, or what the sink threw.
  */
 export async function get<Result>(options: GetOptions<Result>): Promise<Result> {
-  const answer = await getOnce(options, options.path);
+  const once = (path: string) =>
+    getOnce(options, path).catch((error: unknown) => {
+      // Also what the runtime throws at once, for a path with a newline in it or such a token.
+      throw error instanceof Fault
+        ? error
+        : unreachable(options, messageOf(error), { cause: error });
+    });
+  const answer = await once(options.path);
   if (!("location" in answer)) return answer.result;
   const again = ownSlash(options, answer.location);
   if (again === undefined)
@@ -44,9 +51,13 @@ export async function get<Result>(options: GetOptions<Result>): Promise<Result> 
       `it redirects to ${answer.location}, and only its own path with a slash is followed; give the final path`,
       { status: 302 },
     );
-  const second = await getOnce(options, again);
+  const second = await once(again);
   if ("location" in second) throw unreachable(options, "it redirects in a circle", { status: 302 });
   return second.result;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 type Answer<Result> = { readonly result: Result } | { readonly location: string };
@@ -73,13 +84,7 @@ function getOnce<Result>(options: GetOptions<Result>, path: string): Promise<Ans
     const fail = (reason: unknown): void => {
       cancel();
       outgoing.destroy();
-      reject(
-        reason instanceof Fault
-          ? reason
-          : unreachable(options, reason instanceof Error ? reason.message : String(reason), {
-              cause: reason,
-            }),
-      );
+      reject(reason);
     };
     outgoing.on("error", fail);
     outgoing.on("response", (response) => {

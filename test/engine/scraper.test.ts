@@ -344,6 +344,15 @@ describe("a server that", () => {
     expect(["engine-unreachable", "page-invalid"]).toContain(failure.code);
   });
 
+  test("is given a path with a newline is sent nothing", async () => {
+    const server = await upstream(ok(page(7)));
+    const given = setup(server, { path: "" });
+    const spec: TargetSpec = { ...given.spec, path: "/metrics\r\nX-Evil: 1" };
+    const read = () => given.scraper.read(spec, askFor("queue_depth"));
+    expect((await failureOf({ ...given, read })).code).toBe("engine-unreachable");
+    expect(server.paths).toEqual([]);
+  });
+
   test("is not there is a stated failure", async () => {
     const failure = await failureOf(setup({ port: 1 }, { timeoutMs: 500 }));
     expect(failure.message).toContain("ECONNREFUSED");
