@@ -54,6 +54,18 @@ export interface FaultFacts {
   "address-unusable": { readonly address: string; readonly port: number; readonly code: string };
   /** The command line breaks a rule. */
   "usage-invalid": { readonly problems: readonly string[] };
+  /** An address that must not be asked; `rule` is the rule that it breaks. */
+  "endpoint-refused": { readonly endpoint: string; readonly rule: string };
+  /** An engine does not answer, or with a status that is no success: then `status` is that. */
+  "engine-unreachable": { readonly target: string; readonly status?: number };
+  /** An engine does not export what was asked, or not so that it can be used. */
+  "signal-unavailable": {
+    readonly engine: string;
+    readonly signal: string;
+    readonly offered: readonly string[];
+  };
+  /** What an engine answered is not the page its readers can use; `came` is what it was. */
+  "page-invalid": { readonly came: string };
 }
 export type FaultCode = keyof FaultFacts;
 

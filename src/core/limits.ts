@@ -60,6 +60,27 @@ export const missingGraceMs = 300_000;
 /** The longest `windowSeconds` a trigger may ask for. */
 export const windowSecondsMax = 600;
 
+/** A page of 60 histograms for 8 engines is 1 MB; the limit holds after decompression too. */
+export const engineBodyBytesMax = 8 * 1024 * 1024;
+/** An engine that takes longer to print its metrics is not helped by being asked again. */
+export const engineScrapeMs = 2_000;
+/** Engines suffer from frequent scrapes: several stall their requests while they print. */
+export const engineIntervalMs = 5_000;
+/** A gateway behind an open push stream wakes a workload from zero, where seconds count. */
+export const gatewayIntervalMs = 1_000;
+export const engineScrapesMax = 64;
+/** One a pod with an engine; the same number as agents. */
+export const engineTargetsMax = 5_000;
+/** KEDA asks at least every few minutes for what it scales on. */
+export const engineForgetMs = 600_000;
+/** A missed scrape or two is not an outage. */
+export const engineStaleIntervals = 3;
+export const engineStaleLeastMs = 30_000;
+/** No engine prints a line near this; a page without newlines must not be gathered whole. */
+export const pageLineBytesMax = 64 * 1024;
+/** Series of the wanted names on one target: eight engines with all their buckets are about 4,000. */
+export const pageSeriesMax = 20_000;
+
 /**
  * Age from which a reading is not served any more.
  *

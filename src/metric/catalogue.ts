@@ -26,7 +26,30 @@ export interface DeviceMetric extends MetricBase {
 }
 export interface EngineMetric extends MetricBase {
   readonly source: "engine";
+  /** What the engine is asked for: several names may stand for one signal. */
+  readonly signal: SignalName;
 }
+
+/** What inference engines and the gateways in front of them tell, whichever they are. */
+export const signalNames = [
+  "queue_depth",
+  "running_requests",
+  "concurrency",
+  "kv_cache_usage",
+  "ttft_p50_ms",
+  "ttft_p95_ms",
+  "ttft_p99_ms",
+  "inter_token_p95_ms",
+  "e2e_p95_ms",
+  "queue_wait_ms",
+  "request_rate",
+  "error_rate",
+  "generation_tokens_per_second",
+  "prompt_tokens_per_second",
+  "preemptions_per_second",
+  "loaded_models",
+] as const;
+export type SignalName = (typeof signalNames)[number];
 
 const bytesPerMib = 1024 * 1024;
 const instantForAverage = { powerAverageMilliwatts: "powerInstantMilliwatts" } as const;
@@ -56,7 +79,9 @@ function share(
   return { ...base, source: "device", needs: [part, whole], of, instead };
 }
 
-const engine = (row: MetricBase): EngineMetric => ({ ...row, source: "engine" });
+function engine(signal: SignalName, unit: string, kind: MetricKind, help: string): EngineMetric {
+  return { unit, kind, help, source: "engine", signal };
+}
 const gpm = { unit: "%", kind: "intensity", instead: ["gpu_utilization"] } as const;
 
 const metrics = {
@@ -180,26 +205,101 @@ const metrics = {
     help: "Memory bandwidth in use, of what the device can do (Hopper and newer)",
     instead: ["memory_utilization"],
   }),
-  vllm_queue_depth: engine({
-    unit: "requests",
-    kind: "quantity",
-    help: "Requests that wait in vLLM for a place in the batch",
-  }),
-  vllm_kv_cache_usage: engine({
-    unit: "%",
-    kind: "intensity",
-    help: "Key-value cache in use in vLLM",
-  }),
-  triton_queue_wait_ms: engine({
-    unit: "ms",
-    kind: "intensity",
-    help: "Mean time a request waited in Triton's queue",
-  }),
-  triton_request_rate: engine({
-    unit: "requests/s",
-    kind: "quantity",
-    help: "Requests that Triton finished in a second",
-  }),
+  queue_depth: engine(
+    "queue_depth",
+    "requests",
+    "quantity",
+    "Requests that wait in the engine for a place in the batch",
+  ),
+  running_requests: engine(
+    "running_requests",
+    "requests",
+    "quantity",
+    "Requests that the engine works on",
+  ),
+  concurrency: engine(
+    "concurrency",
+    "requests",
+    "quantity",
+    "Requests in the engine: waiting and running",
+  ),
+  kv_cache_usage: engine(
+    "kv_cache_usage",
+    "%",
+    "intensity",
+    "Key-value cache in use, mean over the engine's ranks",
+  ),
+  ttft_p50_ms: engine("ttft_p50_ms", "ms", "intensity", "Median time to the first token"),
+  ttft_p95_ms: engine(
+    "ttft_p95_ms",
+    "ms",
+    "intensity",
+    "Time to the first token that 95 % of requests stay below",
+  ),
+  ttft_p99_ms: engine(
+    "ttft_p99_ms",
+    "ms",
+    "intensity",
+    "Time to the first token that 99 % of requests stay below",
+  ),
+  inter_token_p95_ms: engine(
+    "inter_token_p95_ms",
+    "ms",
+    "intensity",
+    "Time between output tokens that 95 % stay below",
+  ),
+  e2e_p95_ms: engine(
+    "e2e_p95_ms",
+    "ms",
+    "intensity",
+    "Time from arrival to the last token that 95 % of requests stay below",
+  ),
+  queue_wait_ms: engine(
+    "queue_wait_ms",
+    "ms",
+    "intensity",
+    "Mean time a request waited in the engine's queue",
+  ),
+  request_rate: engine(
+    "request_rate",
+    "requests/s",
+    "quantity",
+    "Requests in a second: finished ones at an engine, arrived ones at most gateways",
+  ),
+  error_rate: engine(
+    "error_rate",
+    "requests/s",
+    "quantity",
+    "Requests that failed or were refused in a second",
+  ),
+  generation_tokens_per_second: engine(
+    "generation_tokens_per_second",
+    "tokens/s",
+    "quantity",
+    "Tokens generated in a second",
+  ),
+  prompt_tokens_per_second: engine(
+    "prompt_tokens_per_second",
+    "tokens/s",
+    "quantity",
+    "Prompt tokens processed in a second",
+  ),
+  preemptions_per_second: engine(
+    "preemptions_per_second",
+    "requests/s",
+    "quantity",
+    "Requests put back for want of key-value cache in a second",
+  ),
+  loaded_models: engine("loaded_models", "models", "quantity", "Models held in device memory"),
+  vllm_queue_depth: engine("queue_depth", "requests", "quantity", "Another name of queue_depth"),
+  vllm_kv_cache_usage: engine("kv_cache_usage", "%", "intensity", "Another name of kv_cache_usage"),
+  triton_queue_wait_ms: engine("queue_wait_ms", "ms", "intensity", "Another name of queue_wait_ms"),
+  triton_request_rate: engine(
+    "request_rate",
+    "requests/s",
+    "quantity",
+    "Another name of request_rate",
+  ),
 } as const satisfies Record<string, DeviceMetric | EngineMetric>;
 
 export type MetricName = keyof typeof metrics;

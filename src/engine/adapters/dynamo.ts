@@ -1,0 +1,73 @@
+import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
+import { eager, either, fraction, gauge, latencies, rate, type SignalTerms } from "#engine/term.ts";
+import { firstRank, sglangSignals } from "./sglang.ts";
+import { trtllmSignals } from "./trtllm.ts";
+import { routerCopy, vllmSignals } from "./vllm.ts";
+
+/** The present prefix and the one before July 2025. */
+const names = (name: string): readonly string[] => [
+  `dynamo_frontend_${name}`,
+  `nv_llm_http_service_${name}`,
+];
+const inFlight = gauge([...names("active_requests"), ...names("inflight_requests")]);
+
+/** Counts requests from their arrival, so what runs and what waits are one number here. */
+export const dynamoFrontend: Adapter = {
+  engine: "dynamo-frontend",
+  title: "Dynamo frontend",
+  port: 8000,
+  path: "/metrics",
+  otherPaths: [],
+  enable: "Dynamo's frontend serves them on DYN_HTTP_PORT",
+  isFrontEnd: true,
+  owns: ownsPrefixes("dynamo_frontend_", "nv_llm_http_service_"),
+  signals: {
+    // `queued_requests` ends at the first token, not at the end of the queue: it is the last choice.
+    queue_depth: [
+      gauge(["dynamo_frontend_router_queue_pending_requests", ...names("queued_requests")]),
+    ],
+    running_requests: [inFlight],
+    concurrency: [inFlight],
+    ...latencies({
+      ttft: names("time_to_first_token_seconds"),
+      interToken: names("inter_token_latency_seconds"),
+      e2e: names("request_duration_seconds"),
+    }),
+    request_rate: [rate(names("requests"), { lazy: true })],
+    error_rate: [
+      rate(names("requests"), { where: ({ status }) => status === "error", lazy: true }),
+    ],
+    generation_tokens_per_second: [rate(names("output_tokens"), { lazy: true })],
+    prompt_tokens_per_second: [
+      rate(
+        names("input_sequence_tokens").map((name) => `${name}_sum`),
+        { lazy: true },
+      ),
+    ],
+  },
+};
+
+const component: SignalTerms = {
+  kv_cache_usage: [
+    fraction([
+      "dynamo_component_gpu_cache_usage_percent",
+      "dynamo_component_kvstats_gpu_cache_usage_percent",
+    ]),
+  ],
+};
+
+/** A worker repeats its engine's page, whichever engine that is. */
+export const dynamoWorker: Adapter = {
+  engine: "dynamo-worker",
+  title: "Dynamo worker",
+  port: 8081,
+  path: "/metrics",
+  otherPaths: [],
+  enable: "set DYN_SYSTEM_PORT",
+  isFrontEnd: false,
+  owns: ownsPrefixes("dynamo_component_"),
+  keep: firstRank,
+  foreign: routerCopy,
+  copyLabel: "pid",
+  signals: either(either(either(component, vllmSignals), sglangSignals), eager(trtllmSignals)),
+};

@@ -1,0 +1,33 @@
+import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
+import { gauge, latencies, rate } from "#engine/term.ts";
+
+/** In flight means waiting or running: the proxy cannot see which. */
+const inFlight = gauge("litellm_in_flight_requests");
+const lazy = true;
+
+export const litellm: Adapter = {
+  engine: "litellm",
+  title: "LiteLLM proxy",
+  port: 4000,
+  path: "/metrics/",
+  otherPaths: [],
+  enable: "add prometheus to litellm_settings.callbacks, and give the bearer token",
+  isFrontEnd: true,
+  owns: ownsPrefixes("litellm_"),
+  signals: {
+    running_requests: [inFlight],
+    concurrency: [inFlight],
+    ...latencies(
+      {
+        ttft: "litellm_llm_api_time_to_first_token_metric",
+        e2e: "litellm_request_total_latency_metric",
+      },
+      1000,
+      { lazy: { until: ["litellm_proxy_total_requests_metric_total"] } },
+    ),
+    request_rate: [rate("litellm_proxy_total_requests_metric", { lazy })],
+    error_rate: [rate("litellm_proxy_failed_requests_metric", { lazy })],
+    generation_tokens_per_second: [rate("litellm_output_tokens_metric", { lazy })],
+    prompt_tokens_per_second: [rate("litellm_input_tokens_metric", { lazy })],
+  },
+};

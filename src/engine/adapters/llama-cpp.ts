@@ -1,0 +1,25 @@
+import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
+import { concurrencyOf, fraction, gauge, rate } from "#engine/term.ts";
+
+const waiting = gauge("llamacpp_requests_deferred");
+const running = gauge("llamacpp_requests_processing");
+
+export const llamaCpp: Adapter = {
+  engine: "llama.cpp",
+  title: "llama.cpp server",
+  port: 8080,
+  path: "/metrics",
+  otherPaths: [],
+  enable: "start it with --metrics; in router mode the path needs ?model=<name>",
+  isFrontEnd: false,
+  owns: ownsPrefixes("llamacpp_"),
+  signals: {
+    queue_depth: [waiting],
+    running_requests: [running],
+    concurrency: [concurrencyOf(waiting, running)],
+    // Only servers before 2025 have it.
+    kv_cache_usage: [fraction("llamacpp_kv_cache_usage_ratio")],
+    generation_tokens_per_second: [rate("llamacpp_tokens_predicted")],
+    prompt_tokens_per_second: [rate("llamacpp_prompt_tokens")],
+  },
+};

@@ -1,0 +1,19 @@
+import type { Adapter } from "#engine/adapter.ts";
+import { gauge } from "#engine/term.ts";
+
+/** Ollama has no metrics; what it tells is which models it holds (`GET /api/ps`). */
+export const ollama: Adapter = {
+  engine: "ollama",
+  title: "Ollama",
+  port: 11_434,
+  path: "/api/ps",
+  otherPaths: [],
+  enable: "Ollama always serves /api/ps",
+  isFrontEnd: false,
+  owns: () => false,
+  signals: { loaded_models: [gauge("ollama_loaded_models")] },
+  fromJson: (page) =>
+    typeof page === "object" && page !== null && "models" in page && Array.isArray(page.models)
+      ? [{ name: "ollama_loaded_models", labels: {}, value: page.models.length }]
+      : undefined,
+};

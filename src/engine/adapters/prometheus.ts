@@ -1,0 +1,14 @@
+import type { Adapter } from "#engine/adapter.ts";
+
+/** Any metrics page, of which the trigger names the metric itself. */
+export const prometheus: Adapter = {
+  engine: "prometheus",
+  title: "a Prometheus page",
+  port: 80,
+  path: "/metrics",
+  otherPaths: [],
+  enable: "name the metric with engineMetric",
+  isFrontEnd: true,
+  owns: (names) => names.size > 0,
+  signals: {},
+};

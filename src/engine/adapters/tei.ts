@@ -1,0 +1,24 @@
+import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
+import { gauge, latencies, rate } from "#engine/term.ts";
+
+/** As in TGI, a series is there from its first use on. */
+const lazy = true;
+
+export const tei: Adapter = {
+  engine: "tei",
+  title: "Text Embeddings Inference",
+  port: 80,
+  path: "/metrics",
+  otherPaths: [],
+  enable: "the gRPC build serves them on --prometheus-port, 9000",
+  isFrontEnd: false,
+  owns: ownsPrefixes("te_"),
+  signals: {
+    queue_depth: [gauge("te_queue_size", { lazy })],
+    ...latencies({ e2e: "te_request_duration", queue: "te_request_queue_duration" }, 1000, {
+      lazy: { until: ["te_request_success"] },
+    }),
+    request_rate: [rate("te_request_count", { lazy })],
+    error_rate: [rate("te_request_failure", { lazy })],
+  },
+};

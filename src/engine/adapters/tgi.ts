@@ -1,0 +1,37 @@
+import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
+import { concurrencyOf, gauge, latencies, rate, ratio } from "#engine/term.ts";
+
+/** Its exporter makes a series at its first use: a fresh server has no queue line at all. */
+const lazy = true;
+const waiting = gauge("tgi_queue_size", { lazy });
+const running = gauge("tgi_batch_current_size", { lazy });
+
+export const tgi: Adapter = {
+  engine: "tgi",
+  title: "TGI",
+  port: 80,
+  path: "/metrics",
+  otherPaths: [],
+  enable: "use the API port: --prometheus-port serves nothing",
+  isFrontEnd: false,
+  owns: ownsPrefixes("tgi_"),
+  signals: {
+    queue_depth: [waiting],
+    running_requests: [running],
+    concurrency: [concurrencyOf(waiting, running)],
+    kv_cache_usage: [ratio("tgi_batch_current_max_tokens", "tgi_batch_max_total_tokens", { lazy })],
+    ...latencies(
+      {
+        interToken: "tgi_request_mean_time_per_token_duration",
+        e2e: "tgi_request_duration",
+        queue: "tgi_request_queue_duration",
+      },
+      1000,
+      // A request that succeeded has left its times: what is absent then is not exported.
+      { lazy: { until: ["tgi_request_success"] } },
+    ),
+    request_rate: [rate("tgi_request_count", { lazy })],
+    error_rate: [rate("tgi_request_failure", { lazy })],
+    generation_tokens_per_second: [rate("tgi_request_generated_tokens_sum", { lazy })],
+  },
+};

@@ -1,0 +1,68 @@
+import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
+import type { Labels } from "#engine/series.ts";
+import {
+  either,
+  fraction,
+  type Gauge,
+  gauge,
+  latencies,
+  plus,
+  rate,
+  type SignalTerms,
+} from "#engine/term.ts";
+import { vllmSignals } from "./vllm.ts";
+
+/** The TensorRT-LLM backend keeps all its gauges under one name and tells them apart by a label. */
+const requests = (type: string): Gauge =>
+  gauge("nv_trt_llm_request_metrics", {
+    where: ({ request_type }: Labels) => request_type === type,
+  });
+
+const pending = gauge("nv_inference_pending_request_count");
+const success = rate("nv_inference_request_success");
+const failure = rate("nv_inference_request_failure", { lazy: true });
+
+const backends: SignalTerms = {
+  queue_depth: [requests("waiting")],
+  running_requests: [requests("scheduled")],
+  concurrency: [plus([requests("waiting"), requests("scheduled")])],
+  kv_cache_usage: [
+    fraction("nv_trt_llm_kv_cache_block_metrics", {
+      where: ({ kv_cache_block_type }) => kv_cache_block_type === "fraction",
+    }),
+  ],
+};
+
+/** Durations are counters in microseconds over all requests, cached ones included. */
+const server: SignalTerms = {
+  queue_depth: [pending],
+  ...latencies({ ttft: "nv_inference_first_response_histogram_ms" }, 1),
+  queue_wait_ms: [
+    {
+      kind: "average",
+      names: ["nv_inference_queue_duration_us"],
+      counts: ["nv_inference_request_success"],
+      scale: 1 / 1000,
+    },
+  ],
+  request_rate: [plus([success], [failure])],
+  error_rate: [failure],
+};
+
+const {
+  request_rate: _offeredByServer,
+  queue_wait_ms: _countedByServer,
+  ...vllmBackend
+} = vllmSignals;
+
+export const triton: Adapter = {
+  engine: "triton",
+  title: "Triton",
+  port: 8002,
+  path: "/metrics",
+  otherPaths: [],
+  enable: "start it with --allow-metrics=true",
+  isFrontEnd: false,
+  owns: ownsPrefixes("nv_inference_", "nv_trt_llm_"),
+  signals: either(either(backends, vllmBackend), server),
+};

@@ -1,0 +1,44 @@
+import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
+import { concurrencyOf, fraction, gauge, latencies, rate, type SignalTerms } from "#engine/term.ts";
+
+/**
+ * Nothing is printed before the first request. Once one has succeeded, a missing gauge means that
+ * the engine does not keep it.
+ */
+const lazy = { until: ["trtllm_request_success_total"] };
+const waiting = gauge("trtllm_num_requests_waiting", { lazy });
+const running = gauge("trtllm_num_requests_running", { lazy });
+
+export const trtllmSignals: SignalTerms = {
+  queue_depth: [waiting],
+  running_requests: [running],
+  concurrency: [concurrencyOf(waiting, running)],
+  kv_cache_usage: [fraction("trtllm_kv_cache_utilization", { lazy })],
+  ...latencies(
+    {
+      ttft: "trtllm_time_to_first_token_seconds",
+      interToken: "trtllm_time_per_output_token_seconds",
+      e2e: "trtllm_e2e_request_latency_seconds",
+      queue: "trtllm_request_queue_time_seconds",
+    },
+    1000,
+    { lazy },
+  ),
+  request_rate: [rate("trtllm_request_success", { lazy: true })],
+  error_rate: [rate("trtllm_request_error", { lazy: true })],
+  generation_tokens_per_second: [rate("trtllm_generation_tokens", { lazy })],
+  prompt_tokens_per_second: [rate("trtllm_prompt_tokens", { lazy })],
+};
+
+/** `/metrics` of `trtllm-serve` is a JSON array, so the page to read has a path of its own. */
+export const trtllm: Adapter = {
+  engine: "trtllm",
+  title: "trtllm-serve",
+  port: 8000,
+  path: "/prometheus/metrics",
+  otherPaths: ["/metrics"],
+  enable: "set return_perf_metrics and enable_iter_perf_stats to true",
+  isFrontEnd: false,
+  owns: ownsPrefixes("trtllm_"),
+  signals: trtllmSignals,
+};

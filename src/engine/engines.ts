@@ -1,0 +1,65 @@
+/**
+ * The engines and gateways there are, and how to tell them apart by their page.
+ *
+ * @module
+ */
+import type { Adapter } from "./adapter.ts";
+import { dynamoFrontend, dynamoWorker } from "./adapters/dynamo.ts";
+import { epp } from "./adapters/epp.ts";
+import { httpAddOn } from "./adapters/http-add-on.ts";
+import { litellm } from "./adapters/litellm.ts";
+import { llamaCpp } from "./adapters/llama-cpp.ts";
+import { lmdeploy } from "./adapters/lmdeploy.ts";
+import { nim } from "./adapters/nim.ts";
+import { ollama } from "./adapters/ollama.ts";
+import { prometheus } from "./adapters/prometheus.ts";
+import { rayServe } from "./adapters/ray-serve.ts";
+import { sglang } from "./adapters/sglang.ts";
+import { tei } from "./adapters/tei.ts";
+import { tgi } from "./adapters/tgi.ts";
+import { triton } from "./adapters/triton.ts";
+import { trtllm } from "./adapters/trtllm.ts";
+import { vllm } from "./adapters/vllm.ts";
+import { vllmRouter } from "./adapters/vllm-router.ts";
+
+/** Those whose page has others' names too come before the others. */
+const detectable = [
+  triton,
+  dynamoWorker,
+  dynamoFrontend,
+  rayServe,
+  vllmRouter,
+  vllm,
+  sglang,
+  trtllm,
+  tgi,
+  tei,
+  lmdeploy,
+  llamaCpp,
+  litellm,
+  epp,
+  httpAddOn,
+  nim,
+  ollama,
+] as const satisfies readonly Adapter[];
+
+export const adapters: readonly Adapter[] = [...detectable, prometheus];
+export const engineNames: readonly string[] = adapters.map(({ engine }) => engine).sort();
+
+export function adapterOf(engine: string): Adapter | undefined {
+  return adapters.find((adapter) => adapter.engine === engine);
+}
+
+/**
+ * Whose page it is.
+ *
+ * @param names Metric names as the page spells them.
+ */
+export function detectEngine(names: ReadonlySet<string>): Adapter | undefined {
+  return detectable.find((adapter) => adapter.owns(names));
+}
+
+/** Whose JSON it is; Ollama's before the interceptor's, which any object of objects looks like. */
+export function detectJson(page: unknown): Adapter | undefined {
+  return [ollama, httpAddOn].find(({ fromJson }) => fromJson?.(page) !== undefined);
+}

@@ -1,0 +1,120 @@
+import { Fault } from "#core/fault.ts";
+import { pageSeriesMax } from "#core/limits.ts";
+import { parseNumber } from "./number-text.ts";
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** One time series of a target. `id` is its column in every scrape of that target. */
+export interface Series {
+  readonly id: number;
+  /** Canonical sample name. */
+  readonly name: string;
+  readonly labels: Labels;
+  /** The bucket's upper bound, read as a number because printers differ (`1`, `1.0`, `1e0`). */
+  readonly le?: number;
+  /** All labels but `le`: what the buckets of one histogram have in common. */
+  readonly group: string;
+}
+
+/** A page that spells its series anew each time costs parsing, not memory. */
+const spellingsMax = 2 * pageSeriesMax;
+
+/**
+ * The series of one target, each known by its text on the page and by its labels.
+ *
+ * A page repeats the same text at every scrape, so labels are parsed once in a target's life.
+ */
+export interface SeriesTable {
+  readonly size: () => number;
+  readonly byName: (name: string) => readonly Series[];
+  /**
+   * @param text The series as the page spells it, one character a byte.
+   * @returns `undefined` when the text is no series.
+   * @throws {Fault} `page-invalid` beyond `pageSeriesMax` series.
+   */
+  readonly intern: (name: string, text: string) => Series | undefined;
+  /** For pages that are not in the exposition format. */
+  readonly internLabels: (name: string, labels: Labels) => Series;
+  readonly names: () => Iterable<string>;
+}
+
+export function seriesTable(): SeriesTable {
+  const byText = new Map<string, Series | undefined>();
+  const byKey = new Map<string, Series>();
+  const byName = new Map<string, Series[]>();
+
+  const internLabels = (name: string, labels: Labels): Series => {
+    const { le: bound } = labels;
+    const le = bound === undefined ? undefined : parseNumber(bound);
+    const group = groupOf(labels);
+    const key = `${name} ${le ?? bound} ${group}`;
+    const earlier = byKey.get(key);
+    if (earlier !== undefined) return earlier;
+    if (byKey.size >= pageSeriesMax)
+      throw new Fault(
+        "page-invalid",
+        `Cannot read metrics: at most ${pageSeriesMax} series of the wanted names, got more; choose series by their labels at the engine`,
+        { came: `more than ${pageSeriesMax} series` },
+      );
+    const series: Series = {
+      id: byKey.size,
+      name,
+      labels,
+      group,
+      ...(le === undefined ? {} : { le }),
+    };
+    byKey.set(key, series);
+    const siblings = byName.get(name);
+    if (siblings === undefined) byName.set(name, [series]);
+    else siblings.push(series);
+    return series;
+  };
+
+  return {
+    size: () => byKey.size,
+    byName: (name) => byName.get(name) ?? [],
+    intern: (name, text) => {
+      const earlier = byText.get(text);
+      if (earlier !== undefined) return earlier;
+      const open = text.indexOf("{");
+      const labels = open < 0 ? {} : parseLabels(text, open);
+      if (labels === undefined) return undefined;
+      const series = internLabels(name, labels);
+      if (byText.size < spellingsMax) byText.set(text, series);
+      return series;
+    },
+    internLabels,
+    names: () => byName.keys(),
+  };
+}
+
+function groupOf(labels: Labels): string {
+  const rest = Object.entries(labels).filter(([label]) => label !== "le");
+  return JSON.stringify(rest.sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+const label = /[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*(,|(?=\}))/y;
+const escapes: Labels = { n: "\n", '"': '"', "\\": "\\" };
+
+/**
+ * @param text One character a byte, `{` at `open`, ending behind the `}` that closes it.
+ * @returns `undefined` when that is no label set.
+ */
+function parseLabels(text: string, open: number): Labels | undefined {
+  const labels: Record<string, string> = Object.create(null);
+  label.lastIndex = open + 1;
+  let end = open + 1;
+  for (let found = label.exec(text); found !== null; found = label.exec(text)) {
+    const [, name = "", value = ""] = found;
+    labels[name] = unescaped(Buffer.from(value, "latin1").toString("utf8"));
+    end = label.lastIndex;
+  }
+  return /^[ \t]*\}$/.test(text.slice(end)) ? labels : undefined;
+}
+
+/** `\\`, `\"` and `\n`; any other backslash stands for itself, as in Prometheus' own parser. */
+function unescaped(value: string): string {
+  return value.includes("\\")
+    ? value.replace(/\\(.)/gs, (pair, escaped: string) => escapes[escaped] ?? pair)
+    : value;
+}

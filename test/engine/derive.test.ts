@@ -1,0 +1,221 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { fleetOutcome } from "#engine/fleet-outcome.ts";
+import { askFor, readPages, shown, type TimedPage } from "./pages.ts";
+
+const idle = "vllm:num_requests_waiting 0\nvllm:num_requests_running 0\n";
+/** One page every 5 s. */
+const every5s = (texts: readonly string[], base = idle): readonly TimedPage[] =>
+  texts.map((text, at) => ({ atMs: at * 5_000, text: `${base}${text}\n` }));
+const requests = (value: number, label = "a") =>
+  `vllm:request_success_total{finished_reason="${label}"} ${value}`;
+const rateOf = (texts: readonly string[], more = {}) =>
+  shown(readPages(every5s(texts), askFor("request_rate", more)).outcome);
+
+describe("a rate", () => {
+  test("needs two scrapes", () => {
+    expect(rateOf([requests(10)])).toBe("[pending]");
+  });
+  test("is what was gained over the time between, not extrapolated", () => {
+    expect(rateOf([requests(10), requests(10), requests(25)])).toBe(1.5);
+  });
+  test("counts a reset from 0", () => {
+    expect(rateOf([requests(100), requests(110), requests(5)])).toBe(1.5);
+  });
+  test("sees a reset of one series that their sum would hide", () => {
+    const first = `${requests(1000, "a")}\n${requests(0, "b")}`;
+    const second = `${requests(10, "a")}\n${requests(2000, "b")}`;
+    expect(rateOf([first, second])).toBe(2010 / 5);
+  });
+  test("adds nothing for a series without a past", () => {
+    const second = `${requests(12, "a")}\n${requests(5000, "b")}`;
+    expect(rateOf([requests(2, "a"), second])).toBe(2);
+  });
+  test("counts a new series whole when the engine started inside the window", () => {
+    const pages = every5s([requests(2, "a"), `${requests(12, "a")}\n${requests(5, "b")}`]);
+    const young = readPages(pages, askFor("request_rate"), "vllm", -1_000);
+    // 2 of a before the first scrape, 10 of a after it and 5 of b, in six seconds.
+    expect(shown(young.outcome)).toBeCloseTo(17 / 6, 6);
+    // A restart between the scrapes: a fell and counts anew, b is new.
+    const restarted = readPages(
+      every5s([requests(20, "a"), `${requests(12, "a")}\n${requests(5, "b")}`]),
+      askFor("request_rate"),
+      "vllm",
+      1_000,
+    );
+    expect(shown(restarted.outcome)).toBe(17 / 5);
+  });
+  test("keeps what a series gained before it went", () => {
+    const both = (a: number, b: number) => `${requests(a, "a")}\n${requests(b, "b")}`;
+    expect(rateOf([both(0, 0), both(5, 10), requests(10, "a")])).toBe(2);
+  });
+  test("leaves out scrapes before the window", () => {
+    const texts = [requests(0), ...Array.from({ length: 20 }, () => requests(1000))];
+    expect(rateOf(texts, { windowMs: 30_000 })).toBe(0);
+  });
+  test("is 0 from the first event on where the exporter is lazy", () => {
+    const failures = (value: number) =>
+      `tgi_queue_size 0\ntgi_request_failure{err="overloaded"} ${value}`;
+    const pages = ["tgi_queue_size 0", "tgi_queue_size 0", failures(3)].map((text, at) => ({
+      atMs: at * 5_000,
+      text: `${text}\n`,
+    }));
+    const { outcomes } = readPages(pages, askFor("error_rate"));
+    expect(outcomes.map(shown)).toEqual(["[pending]", 0, 0.3]);
+  });
+
+  test("equals all that was ever added, wherever the counter resets", () => {
+    const gains = fc.array(fc.nat(50), { minLength: 2, maxLength: 10 });
+    fc.assert(
+      fc.property(gains, fc.nat(9), (each, resetAt) => {
+        let value = 100;
+        const texts = each.map((gain, at) => {
+          // A restart starts from 0 and counts what came since.
+          value = at === resetAt && at > 0 ? gain : value + gain;
+          return requests(value);
+        });
+        const hidden = resetAt > 0 && resetAt < each.length && (each[resetAt] ?? 0) > 100;
+        fc.pre(!hidden);
+        const gained = each.slice(1).reduce((sum, gain) => sum + gain, 0);
+        const perSecond = gained / ((each.length - 1) * 5);
+        expect(rateOf(texts)).toBeCloseTo(perSecond, 6);
+      }),
+    );
+  });
+});
+
+const bounds = [0.1, 0.5, 1] as const;
+function ttft(
+  counts: readonly number[],
+  le: readonly (number | string)[] = [...bounds, "+Inf"],
+  engine = "0",
+) {
+  return le
+    .map(
+      (bound, at) =>
+        `vllm:time_to_first_token_seconds_bucket{engine="${engine}",le="${bound}"} ${counts[at]}`,
+    )
+    .join("\n");
+}
+const p50 = (texts: readonly string[], base?: string) =>
+  readPages(every5s(texts, base), askFor("ttft_p50_ms"));
+
+describe("a quantile", () => {
+  test("is of the window, not of the engine's life", () => {
+    const { outcome } = p50([ttft([1000, 1000, 1000, 1000]), ttft([1000, 1000, 1010, 1010])]);
+    expect(shown(outcome)).toBe(750);
+  });
+  test("takes a reset of one bucket for a reset of all", () => {
+    const { outcome } = p50([ttft([5, 100, 100, 100]), ttft([6, 6, 16, 16])]);
+    expect(shown(outcome)).toBe(600);
+  });
+  test("is over the bounds that a mixed set of layouts has in common", () => {
+    const old = ttft([0, 0, 0, 0]);
+    const now = [
+      `${old}\n${ttft([0, 0], [0.5, "+Inf"], "1")}`,
+      `${ttft([4, 10, 10, 10])}\n${ttft([10, 10], [0.5, "+Inf"], "1")}`,
+    ];
+    expect(shown(p50(now).outcome)).toBe(250);
+  });
+  test("of too few observations is none while something runs", () => {
+    const busy = "vllm:num_requests_waiting 0\nvllm:num_requests_running 3\n";
+    expect(shown(p50([ttft([0, 0, 0, 0]), ttft([4, 4, 4, 4])], busy).outcome)).toBe("[no-samples]");
+  });
+  test("widens its window up to five minutes", () => {
+    const texts = [
+      ttft([0, 0, 0, 0]),
+      ttft([0, 5, 5, 5]),
+      ...Array.from({ length: 40 }, () => ttft([0, 5, 5, 5])),
+    ];
+    expect(shown(p50(texts).outcome)).toBe(300);
+  });
+  test("of an idle engine is 0", () => {
+    const { outcome } = p50([ttft([9, 9, 9, 9]), ttft([9, 9, 9, 9])]);
+    expect(outcome).toEqual({ value: 0, stand: "idle" });
+  });
+  test("of an engine that is stuck grows with the wait", () => {
+    const stuck = "vllm:num_requests_waiting 4\nvllm:num_requests_running 8\n";
+    const texts = Array.from({ length: 5 }, () => ttft([9, 9, 9, 9]));
+    const { outcomes } = p50(texts, stuck);
+    expect(outcomes.map(shown)).toEqual(["[pending]", 5000, 10000, 15000, 20000]);
+  });
+  test("is not 0 when it does not know whether anything waits", () => {
+    const pages = every5s(
+      [ttft([9, 9, 9, 9]), ttft([9, 9, 9, 9])],
+      "vllm:num_requests_running 0\n",
+    );
+    expect(shown(readPages(pages, askFor("ttft_p50_ms")).outcome)).toBe("[no-samples]");
+  });
+});
+
+describe("several targets", () => {
+  const target = (late: readonly number[], base?: string) =>
+    p50([ttft([0, 0, 0, 0]), ttft(late)], base).outcome;
+
+  test("have one quantile of all their observations, not a mean of theirs", () => {
+    const fast = target([90, 90, 90, 90]);
+    const slow = target([0, 0, 10, 10]);
+    expect(shown(fleetOutcome([fast, slow]) ?? fast)).toBeCloseTo(55.6, 1);
+  });
+  test("have enough observations together though each has too few", () => {
+    const busy = "vllm:num_requests_waiting 0\nvllm:num_requests_running 3\n";
+    const few = target([0, 3, 3, 3], busy);
+    expect(shown(few)).toBe("[no-samples]");
+    expect(shown(fleetOutcome([few, few]) ?? few)).toBe(300);
+  });
+  test("of which some are idle have the others' latency, or none", () => {
+    const rest = target([0, 0, 0, 0]);
+    expect(shown(rest)).toBe(0);
+    const busy = "vllm:num_requests_waiting 0\nvllm:num_requests_running 3\n";
+    const few = target([0, 3, 3, 3], busy);
+    expect(shown(fleetOutcome([rest, target([0, 10, 10, 10])]) ?? rest)).toBe(300);
+    expect(shown(fleetOutcome([rest, few]) ?? rest)).toBe("[no-samples]");
+    expect(shown(fleetOutcome([rest, rest]) ?? few)).toBe(0);
+  });
+  test("of which one is stuck are at least as slow as its wait", () => {
+    const stuck = target(
+      [0, 0, 0, 0],
+      "vllm:num_requests_waiting 4\nvllm:num_requests_running 8\n",
+    );
+    expect(fleetOutcome([stuck, target([90, 90, 90, 90])])).toEqual({
+      value: 5000,
+      stand: "stalled",
+    });
+  });
+  test("with gauges are left to the caller", () => {
+    expect(fleetOutcome([{ value: 3 }, { value: 4 }])).toBeUndefined();
+  });
+});
+
+test("a gauge over a window is its mean", () => {
+  const pages = [2, 4, 9].map((value, at) => ({
+    atMs: at * 5_000,
+    text: `vllm:num_requests_waiting ${value}\n`,
+  }));
+  expect(shown(readPages(pages, askFor("queue_depth", { windowMs: 10_000 })).outcome)).toBe(5);
+  expect(shown(readPages(pages, askFor("queue_depth", { windowMs: 5_000 })).outcome)).toBe(6.5);
+  expect(shown(readPages(pages, askFor("queue_depth")).outcome)).toBe(9);
+});
+
+test("a gauge that left the page is not its last value", () => {
+  const pages = [
+    { atMs: 0, text: "vllm:num_requests_waiting 3\n" },
+    { atMs: 5_000, text: "vllm:num_requests_running 3\n" },
+  ];
+  expect(shown(readPages(pages, askFor("queue_depth")).outcome)).toBe("[not-exported]");
+});
+
+test("the mean wait of several targets is over all their requests", () => {
+  const wait = (us: number, requests: number) =>
+    readPages(
+      [0, 1].map((at) => ({
+        atMs: at * 5_000,
+        text: `nv_inference_queue_duration_us{model="m"} ${us * at}\nnv_inference_request_success{model="m"} ${requests * at}\n`,
+      })),
+      askFor("queue_wait_ms"),
+    ).outcome;
+  const [few, many] = [wait(100_000, 1), wait(900_000, 99)];
+  expect([shown(few), shown(many)]).toEqual([100, 9.09090909]);
+  expect(shown(fleetOutcome([few, many]) ?? few)).toBe(10);
+  expect(shown(fleetOutcome([wait(0, 0), wait(0, 0)]) ?? few)).toBe("[no-samples]");
+});

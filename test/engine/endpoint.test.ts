@@ -1,0 +1,181 @@
+import { describe, expect, test } from "bun:test";
+import { isIPv4 } from "node:net";
+import fc from "fast-check";
+import { Fault } from "#core/fault.ts";
+import { addressKind } from "#engine/address.ts";
+import { allowedUrl, pinned, podEndpoint } from "#engine/endpoint.ts";
+
+const rules = { allow: [] as readonly string[], clusterDomain: "cluster.local" };
+const name = (url: string, allow: readonly string[] = []) =>
+  allowedUrl(url, "shop", { ...rules, allow }).name;
+
+describe("allowedUrl() resolves as a Service of the own namespace", () => {
+  test.each([
+    "http://vllm:8000/metrics",
+    "http://vllm.shop:8000",
+    "http://vllm.shop.svc",
+    "http://vllm.shop.svc.cluster.local:8000",
+    "http://vllm.shop.svc.cluster.local.:8000",
+    "http://VLLM.shop/metrics?x=1",
+  ])("%s", (url) => {
+    expect(name(url)).toBe("vllm.shop.svc.cluster.local.");
+  });
+
+  test("a bare name that is this machine's own elsewhere", () => {
+    expect(name("http://localhost:8000")).toBe("localhost.shop.svc.cluster.local.");
+  });
+});
+
+describe("allowedUrl() refuses", () => {
+  test.each([
+    ["another namespace", "http://vllm.bank:8000/metrics"],
+    ["another namespace in full", "http://vllm.bank.svc.cluster.local"],
+    ["a host outside", "http://example.org/metrics"],
+    ["a pod of a StatefulSet, which is no Service", "http://vllm-0.vllm.shop.svc.cluster.local"],
+    ["another cluster's domain", "http://vllm.shop.svc.example.org"],
+    ["an address", "http://10.0.0.1:8000"],
+    ["loopback", "http://127.0.0.1:8000"],
+    ["loopback over IPv6", "http://[::1]:8000"],
+    ["a short loopback", "http://127.1"],
+    ["metadata", "http://169.254.169.254/latest"],
+    ["metadata in decimal", "http://2852039166/"],
+    ["metadata in hexadecimal", "http://0xa9fea9fe/"],
+    ["metadata in octal", "http://0251.0376.0251.0376/"],
+    ["metadata in mixed spelling", "http://0xa9.254.0251.254/"],
+    ["metadata over IPv6", "http://[fd00:ec2::254]/"],
+    ["metadata mapped into IPv6", "http://[::ffff:169.254.169.254]/"],
+    ["metadata mapped in hexadecimal", "http://[::ffff:a9fe:a9fe]/"],
+    ["another scheme", "file:///etc/passwd"],
+    ["https", "https://vllm.shop"],
+    ["a user", "http://user@vllm.shop"],
+    ["no URL", "vllm.shop:8000"],
+    ["a name with an underscore", "http://vl_lm.shop"],
+  ])("%s", (_what, url) => {
+    expect(() => name(url)).toThrow(Fault);
+    expect(() => name(url)).toThrow("Cannot ask");
+  });
+
+  test.each([
+    "http://169.254.169.254/",
+    "http://2852039166/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[fd00:ec2::254]/",
+  ])("metadata whatever the operator allows: %s", (url) => {
+    const allow = ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:a9fe:a9fe]", "*"];
+    expect(() => name(url, allow)).toThrow("metadata address is never asked");
+  });
+});
+
+describe("--allow-endpoint", () => {
+  test.each([
+    ["localhost", "http://localhost:1", true],
+    ["localhost:8000", "http://localhost:8000", true],
+    ["localhost:8000", "http://localhost:8001", false],
+    ["localhost:*", "http://localhost:8001", true],
+    ["*.example.org", "http://a.b.example.org", true],
+    ["*.example.org", "http://example.org", false],
+    ["*.example.org", "http://badexample.org", false],
+    ["10.0.0.1", "http://10.0.0.1:8000", true],
+    ["10.0.0.1", "http://10.0.0.12:8000", false],
+    ["*.0.0.1", "http://10.0.0.1:8000", false],
+    ["[fd00::1]:8000", "http://[fd00::1]:8000", true],
+    ["vllm.bank.svc", "http://vllm.bank.svc:8000", true],
+  ])("%s and %s: %p", (pattern, url, isAllowed) => {
+    const ask = () => allowedUrl(url, "", { ...rules, allow: [pattern] });
+    if (isAllowed) expect(ask().url.href).toStartWith(url);
+    else expect(ask).toThrow("--allow-endpoint");
+  });
+});
+
+describe("pinned()", () => {
+  const pin = (addresses: readonly string[], allow: readonly string[] = []) => {
+    const url = allow.length > 0 ? "http://gate.example.org:9000/m" : "http://vllm:8000/metrics";
+    return pinned(allowedUrl(url, "shop", { ...rules, allow }), () => Promise.resolve(addresses));
+  };
+
+  test("connects to the address that was checked, under the name that was asked", async () => {
+    expect(await pin(["10.1.2.3", "10.1.2.4"])).toEqual({
+      url: "http://vllm:8000",
+      address: "10.1.2.3",
+      port: 8000,
+      host: "vllm:8000",
+    });
+  });
+
+  test.each([
+    ["metadata", "169.254.169.254", "metadata address"],
+    ["metadata mapped", "::ffff:169.254.169.254", "metadata address"],
+    ["loopback", "127.0.0.1", "own address"],
+    ["link-local", "fe80::1%eth0", "own address"],
+    ["nothing", "0.0.0.0", "own address"],
+    ["multicast", "224.0.0.1", "no single machine"],
+  ])("refuses a name for %s, also as one of several", async (_what, address, message) => {
+    await expect(pin([address])).rejects.toThrow(message);
+    await expect(pin(["10.1.2.3", address])).rejects.toThrow(message);
+  });
+
+  test("lets only an exact pattern lead to this machine", async () => {
+    await expect(pin(["127.0.0.1"], ["*.example.org"])).rejects.toThrow("own address");
+    expect((await pin(["127.0.0.1"], ["gate.example.org"])).address).toBe("127.0.0.1");
+    await expect(pin(["169.254.169.254"], ["gate.example.org"])).rejects.toThrow("metadata");
+  });
+
+  test("says that a name has no address", async () => {
+    await expect(pin([])).rejects.toThrow("has no address");
+    const failing = pinned(allowedUrl("http://vllm", "shop", rules), () =>
+      Promise.reject(new Error("ENOTFOUND")),
+    );
+    await expect(failing).rejects.toThrow("vllm.shop.svc.cluster.local. has no address");
+  });
+});
+
+describe("podEndpoint()", () => {
+  test("takes the address of the API as it is", () => {
+    expect(podEndpoint("10.0.0.7", 8000)).toMatchObject({ host: "10.0.0.7:8000", port: 8000 });
+    expect(podEndpoint("fd00::7", 8000).host).toBe("[fd00::7]:8000");
+  });
+  test.each([
+    ["a name", "vllm", 8000],
+    ["metadata", "169.254.169.254", 80],
+    ["loopback", "127.0.0.1", 8000],
+    ["a port of 0", "10.0.0.7", 0],
+    ["a port beyond the last", "10.0.0.7", 65_536],
+  ])("refuses %s", (_what, address, port) => {
+    expect(() => podEndpoint(address, port)).toThrow("Cannot ask");
+  });
+});
+
+describe("addressKind()", () => {
+  test.each([
+    ["10.0.0.1", "other"],
+    ["fd12:3456::1", "other"],
+    ["2001:db8::1", "other"],
+    ["127.255.0.1", "local"],
+    ["169.254.1.1", "local"],
+    ["::", "local"],
+    ["::1", "local"],
+    ["0:0:0:0:0:0:0:1", "local"],
+    ["febf::1", "local"],
+    ["ff02::1", "group"],
+    ["255.255.255.255", "group"],
+    ["169.254.170.23", "metadata"],
+    ["fd00:0ec2:0:0:0:0:0:254", "metadata"],
+    ["64:ff9b::a9fe:a9fe", "metadata"],
+    ["2002:a9fe:a9fe::", "metadata"],
+    ["::ffff:0:a9fe:a9fe", "metadata"],
+    ["::169.254.169.254", "metadata"],
+    ["::ffff:7f00:1", "local"],
+  ] as const)("%s is %s", (address, kind) => {
+    expect(addressKind(address)).toBe(kind);
+  });
+
+  test("an IPv4 address is the same inside IPv6", () => {
+    fc.assert(
+      fc.property(fc.ipV4(), (address) => {
+        fc.pre(isIPv4(address));
+        expect(addressKind(`::ffff:${address}`)).toBe(addressKind(address));
+        expect(addressKind(`64:ff9b::${address}`)).toBe(addressKind(address));
+      }),
+    );
+  });
+});

@@ -1,0 +1,324 @@
+import { describe, expect, test } from "bun:test";
+import type { Matcher } from "#engine/ask.ts";
+import { adapterOf } from "#engine/engines.ts";
+import { type SignalName, signalNames } from "#metric/catalogue.ts";
+import { askFor, fixture, pagesOf, readPages, shown, signalsOf } from "./pages.ts";
+
+type Expected = Partial<Record<SignalName, number | string>>;
+
+/** What most fixtures say: 7 wait, 11 run, 100 requests were observed in the minute. */
+const load: Expected = {
+  queue_depth: 7,
+  running_requests: 11,
+  concurrency: 18,
+  kv_cache_usage: 75,
+};
+const ttft: Expected = { ttft_p50_ms: 100, ttft_p95_ms: 375, ttft_p99_ms: 475 };
+const times: Expected = { ...ttft, inter_token_p95_ms: 37.5, e2e_p95_ms: 3750 };
+const queued: Expected = { queue_wait_ms: 200 };
+const requests: Expected = { request_rate: 2 };
+const errors: Expected = { error_rate: 0.2 };
+const tokens: Expected = { generation_tokens_per_second: 100, prompt_tokens_per_second: 200 };
+const preempted: Expected = { preemptions_per_second: 0.1 };
+const vllmAll: Expected = { ...load, ...times, ...queued, ...requests, ...tokens, ...preempted };
+
+const shop: readonly Matcher[] = [
+  { label: "route_name", op: "=", value: "chat" },
+  { label: "route_namespace", op: "=", value: "shop" },
+];
+
+const rows: readonly (readonly [
+  file: string,
+  engine: string,
+  Expected,
+  match?: readonly Matcher[],
+])[] = [
+  ["vllm-v1.prom", "vllm", { ...vllmAll, ...errors }],
+  ["vllm-v0.11.prom", "vllm", { ...vllmAll, error_rate: 0 }],
+  ["vllm-v0.prom", "vllm", { ...vllmAll, error_rate: 0 }],
+  // 9 more wait for what replicas do not bring; they are in the engine all the same.
+  ["vllm-waiting-by-reason.prom", "vllm", { ...vllmAll, concurrency: 27, error_rate: 0 }],
+  ["vllm-openmetrics.prom", "vllm", { ...load, ...requests, error_rate: 0 }],
+  ["sglang.prom", "sglang", { ...vllmAll, ...errors }],
+  [
+    "sglang-first-release.prom",
+    "sglang",
+    { ...load, inter_token_p95_ms: 37.5, generation_tokens_per_second: 86.5 },
+  ],
+  [
+    "triton.prom",
+    "triton",
+    { queue_depth: 7 - 4, queue_wait_ms: 200, request_rate: 2.2, ...errors },
+  ],
+  [
+    "triton-tensorrt-llm.prom",
+    "triton",
+    { ...load, queue_wait_ms: 200, request_rate: 2.2, ...errors },
+  ],
+  [
+    "triton-vllm.prom",
+    "triton",
+    { ...load, ...times, queue_wait_ms: 200, request_rate: 2.2, ...errors, ...tokens },
+  ],
+  ["trtllm.prom", "trtllm", { ...load, ...times, ...queued, ...requests, ...errors, ...tokens }],
+  [
+    "tgi.prom",
+    "tgi",
+    {
+      ...load,
+      inter_token_p95_ms: 37.5,
+      e2e_p95_ms: 3750,
+      ...queued,
+      ...requests,
+      ...errors,
+      generation_tokens_per_second: 100,
+    },
+  ],
+  ["tei.prom", "tei", { queue_depth: 7, e2e_p95_ms: 3750, ...queued, ...requests, ...errors }],
+  ["nim-1.prom", "nim", { ...load, ...times, ...requests, ...errors, ...tokens }],
+  ["lmdeploy.prom", "lmdeploy", { ...load, ...times, ...queued, ...requests, ...tokens }],
+  [
+    "llama-cpp.prom",
+    "llama.cpp",
+    { queue_depth: 7, running_requests: 11, concurrency: 18, ...tokens },
+  ],
+  ["llama-cpp-2024.prom", "llama.cpp", { ...load, ...tokens }],
+  [
+    "dynamo-frontend.prom",
+    "dynamo-frontend",
+    {
+      queue_depth: 7,
+      running_requests: 18,
+      concurrency: 18,
+      ...times,
+      ...requests,
+      ...errors,
+      generation_tokens_per_second: 100,
+      prompt_tokens_per_second: 0,
+    },
+  ],
+  [
+    "dynamo-frontend-before-july-2025.prom",
+    "dynamo-frontend",
+    {
+      running_requests: 18,
+      concurrency: 18,
+      ...times,
+      ...requests,
+      ...errors,
+      generation_tokens_per_second: 0,
+      prompt_tokens_per_second: 0,
+    },
+  ],
+  ["dynamo-worker.prom", "dynamo-worker", vllmAll],
+  [
+    "ray-serve.prom",
+    "ray-serve",
+    { ...load, ...times, ...queued, ...requests, ...tokens, preemptions_per_second: 0 },
+  ],
+  [
+    "vllm-router.prom",
+    "vllm-router",
+    {
+      queue_depth: 7,
+      running_requests: 11,
+      concurrency: 18,
+      e2e_p95_ms: 3750,
+      ...requests,
+      ...errors,
+      ...tokens,
+    },
+  ],
+  [
+    "litellm.prom",
+    "litellm",
+    {
+      running_requests: 18,
+      concurrency: 18,
+      ...ttft,
+      e2e_p95_ms: 3750,
+      ...requests,
+      ...errors,
+      ...tokens,
+    },
+  ],
+  ["epp-llm-d.prom", "epp", { ...load, e2e_p95_ms: 3750, ...requests, ...errors, ...tokens }],
+  ["epp-1.1.prom", "epp", { ...load, e2e_p95_ms: 3750, ...requests, ...errors, ...tokens }],
+  [
+    "epp-1.0.prom",
+    "epp",
+    {
+      queue_depth: 0,
+      running_requests: 11,
+      concurrency: 11,
+      kv_cache_usage: 75,
+      e2e_p95_ms: 3750,
+      ...requests,
+      ...errors,
+      ...tokens,
+    },
+  ],
+  ["http-add-on.prom", "http-add-on", { concurrency: 18, e2e_p95_ms: 3750, ...requests }, shop],
+  ["http-add-on-0.13.prom", "http-add-on", { concurrency: 18, ...requests }, shop],
+  ["http-add-on-queue.json", "http-add-on", { concurrency: 18 }, shop],
+  ["ollama-ps.json", "ollama", { loaded_models: 2 }],
+  // A page before any event: what its exporter makes late is a true 0, the rest is not known.
+  [
+    "tgi-fresh.prom",
+    "tgi",
+    {
+      queue_depth: 0,
+      running_requests: 0,
+      concurrency: 0,
+      kv_cache_usage: 0,
+      inter_token_p95_ms: 0,
+      e2e_p95_ms: 0,
+      queue_wait_ms: 0,
+      request_rate: 0,
+      error_rate: 0,
+      generation_tokens_per_second: 0,
+    },
+  ],
+  [
+    "trtllm-before-first-request.prom",
+    "trtllm",
+    {
+      queue_depth: 0,
+      running_requests: 0,
+      concurrency: 0,
+      kv_cache_usage: 0,
+      ttft_p50_ms: 0,
+      ttft_p95_ms: 0,
+      ttft_p99_ms: 0,
+      inter_token_p95_ms: 0,
+      e2e_p95_ms: 0,
+      queue_wait_ms: 0,
+      request_rate: 0,
+      error_rate: 0,
+      generation_tokens_per_second: 0,
+      prompt_tokens_per_second: 0,
+    },
+  ],
+  ["trtllm-without-iteration-stats.prom", "trtllm", { request_rate: 2, error_rate: 0 }],
+];
+
+describe("a page gives exactly these signals:", () => {
+  test.each(rows)("%s", (file, engine, expected, match = []) => {
+    const got = signalsOf(file, signalNames, { match });
+    const known = Object.entries(got).filter(([, value]) => typeof value === "number");
+    expect(Object.fromEntries(known)).toEqual(expected);
+    expect(readPages(pagesOf(file), askFor("concurrency", { match })).adapter.engine).toBe(engine);
+  });
+});
+
+describe("pages of several models", () => {
+  test("counts add up and fractions are averaged", () => {
+    const got = signalsOf("vllm-two-models.prom", [
+      "queue_depth",
+      "running_requests",
+      "kv_cache_usage",
+    ]);
+    expect(got).toEqual({ queue_depth: 4, running_requests: 6, kv_cache_usage: 60 });
+  });
+
+  test("a matcher keeps one model", () => {
+    const match = [{ label: "model_name", op: "=", value: "qwen" }] as const;
+    const got = signalsOf("vllm-two-models.prom", ["queue_depth", "kv_cache_usage"], { match });
+    expect(got).toEqual({ queue_depth: 1, kv_cache_usage: 40 });
+  });
+
+  test("a model that is not there is said, with those that are", () => {
+    const match = [{ label: "model_name", op: "=", value: "mistral" }] as const;
+    const { outcome } = readPages(
+      pagesOf("vllm-two-models.prom"),
+      askFor("queue_depth", { match }),
+    );
+    expect(outcome).toMatchObject({ reason: "not-exported" });
+    expect("why" in outcome && outcome.why).toContain(
+      'no series with model_name="mistral", there is llama, qwen',
+    );
+  });
+});
+
+describe("Triton's ensembles", () => {
+  const signals = ["queue_depth", "request_rate", "queue_wait_ms"] as const;
+
+  test("are not added to their parts unasked", () => {
+    const got = signalsOf("triton-ensemble.prom", signals);
+    expect(got).toEqual({ queue_depth: 7, request_rate: "[refused]", queue_wait_ms: "[refused]" });
+  });
+
+  test("are left out by name", () => {
+    const got = signalsOf("triton-ensemble.prom", signals, { ensembles: ["pipeline"] });
+    expect(got).toEqual({ queue_depth: 7, request_rate: 4.2, queue_wait_ms: 200 });
+  });
+
+  test("are left out by choosing a model", () => {
+    const match = [{ label: "model", op: "=", value: "resnet" }] as const;
+    const got = signalsOf("triton-ensemble.prom", signals, { match });
+    expect(got).toEqual({ queue_depth: 4, request_rate: 2, queue_wait_ms: 200 });
+  });
+});
+
+test("a router's copy is not taken for an engine", () => {
+  const router = `${fixture("vllm-router.prom").split("# 60 s later\n")[1]}`;
+  const { outcome } = readPages([{ atMs: 0, text: router }], askFor("queue_depth"), "vllm");
+  expect(outcome).toMatchObject({ reason: "refused" });
+  expect("why" in outcome && outcome.why).toContain("use engine vllm-router");
+});
+
+test("the interceptor's numbers are never those of all routes", () => {
+  for (const file of ["http-add-on.prom", "http-add-on-queue.json"])
+    expect(shown(readPages(pagesOf(file), askFor("concurrency")).outcome)).toBe("[refused]");
+  const match = shop.map((one) => ({ ...one, value: "typo" }));
+  const { outcome } = readPages(
+    pagesOf("http-add-on-queue.json"),
+    askFor("concurrency", { match }),
+  );
+  expect(shown(outcome)).toBe("[not-exported]");
+});
+
+describe("a metric by its name", () => {
+  const read = (metric: string, more = {}) =>
+    shown(readPages(pagesOf("triton.prom"), askFor({ metric, ...more }), "prometheus").outcome);
+
+  test("is a rate when its TYPE says counter, whatever its name", () => {
+    expect(read("nv_inference_count")).toBe(16);
+    expect(read("nv_inference_count", { as: "gauge" })).toBe(2248);
+  });
+  test("is a gauge otherwise, reduced as asked", () => {
+    expect(read("nv_gpu_utilization")).toBe(0.98);
+    expect(read("nv_gpu_utilization", { reduce: "max" })).toBe(0.98);
+  });
+  test("is not made up when the page lacks it", () => {
+    expect(read("nv_gpu_power_usage")).toBe("[not-exported]");
+  });
+});
+
+test("asking for what an engine does not export lists what it does", () => {
+  const { outcome } = readPages(pagesOf("tei.prom"), askFor("kv_cache_usage"));
+  expect("why" in outcome && outcome.why).toBe(
+    "Text Embeddings Inference does not export kv_cache_usage; it has e2e_p95_ms, error_rate, queue_depth, queue_wait_ms, request_rate",
+  );
+});
+
+test.each(["vllm-v1.prom", "sglang.prom"])("NIM 2 passes %s through", (file) => {
+  const got = signalsOf(file, ["queue_depth", "ttft_p95_ms", "request_rate"], {}, "nim");
+  expect(got).toEqual({ queue_depth: 7, ttft_p95_ms: 375, request_rate: 2 });
+});
+
+test("a page of another engine is refused, and told", () => {
+  const refused = () => readPages(pagesOf("sglang.prom"), askFor("queue_depth"), "vllm");
+  expect(refused).toThrow("set engine to sglang");
+  expect(() => readPages([{ atMs: 0, text: "go_info 1\n" }], askFor("queue_depth"))).toThrow(
+    "its page has no known names, got text/plain with go_info",
+  );
+});
+
+test("trtllm-serve's JSON is not its metrics page", () => {
+  const json = [{ atMs: 0, text: fixture("trtllm-metrics.json") }];
+  expect(() => readPages(json, askFor("queue_depth"), "trtllm")).toThrow(
+    "a page is Prometheus text",
+  );
+  expect(adapterOf("trtllm")?.path).toBe("/prometheus/metrics");
+});

@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test";
+import { candidatesOf, targetKey, targetStaleMs, targetText } from "#engine/target.ts";
+
+const pod = (ports: readonly number[]) => ({ podAddress: "10.0.0.7", ports });
+
+describe("candidatesOf() looks", () => {
+  test("where the engine has its metrics", () => {
+    expect(candidatesOf({ at: pod([]), engine: "triton" })).toEqual([
+      { port: 8002, path: "/metrics" },
+    ]);
+    expect(candidatesOf({ at: pod([]), engine: "trtllm" })).toEqual([
+      { port: 8000, path: "/prometheus/metrics" },
+      { port: 8000, path: "/metrics" },
+    ]);
+  });
+  test("only where it was told to", () => {
+    const at = pod([9000]);
+    expect(candidatesOf({ at, engine: "trtllm", path: "/m" })).toEqual([
+      { port: 9000, path: "/m" },
+    ]);
+    const url = { url: "http://vllm:8000/m?model=a", namespace: "shop" };
+    expect(candidatesOf({ at: url, path: "/other" })).toEqual([{ path: "/m?model=a" }]);
+  });
+  test("at the pod's ports for every engine when it has no name", () => {
+    const candidates = candidatesOf({ at: pod([8000, 9000]) });
+    expect(candidates.map(({ port }) => port)).toEqual([
+      8000, 8000, 8000, 8000, 9000, 9000, 9000, 9000,
+    ]);
+    expect(candidates[0]).toEqual({ port: 8000, path: "/metrics" });
+  });
+  test("at the engines' ports, never at gateways', when the pod declares none", () => {
+    const ports = new Set(candidatesOf({ at: pod([]) }).map(({ port }) => port));
+    expect(ports).toContain(30_000);
+    expect(ports).not.toContain(9090);
+  });
+});
+
+test("targets differ by all that is asked of them", () => {
+  const specs = [
+    { at: pod([8000]) },
+    { at: pod([8000]), engine: "vllm" },
+    { at: pod([8000]), path: "/m" },
+    { at: pod([8000]), tokenFile: "/token" },
+    { at: { url: "http://10.0.0.7:8000", namespace: "shop" } },
+    { at: { url: "http://10.0.0.7:8000", namespace: "bank" } },
+  ];
+  expect(new Set(specs.map(targetKey)).size).toBe(specs.length);
+  expect(targetText({ at: pod([8000, 9000]), path: "/m" })).toBe("http://10.0.0.7:8000|9000/m");
+});
+
+test("a target is stale after three intervals, and not before half a minute", () => {
+  expect(targetStaleMs(1_000)).toBe(30_000);
+  expect(targetStaleMs(20_000)).toBe(60_000);
+});
