@@ -6,7 +6,7 @@
  * `.bun/`. Plain JavaScript, for it runs before anything is installed.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -26,12 +26,19 @@ function versionOf(path) {
 function pinnedBun() {
   if (process.versions.bun === wanted) return process.execPath;
   const own = join(root, ".bun", "node_modules", ".bin", "bun");
-  const places = [join(root, "node_modules", ".bin", "bun"), own].filter(existsSync);
-  const found = [...places, "bun"].find((path) => versionOf(path) === wanted);
+  const found = [own, "bun"].find((path) => versionOf(path) === wanted);
   if (found !== undefined) return found;
 
   console.error(`Installing Bun ${wanted} from npm into .bun/ (once)`);
-  const npm = ["install", "--prefix", join(root, ".bun"), "--no-save", "--no-audit", "--no-fund"];
+  const npm = [
+    "install",
+    "--prefix",
+    join(root, ".bun"),
+    "--no-save",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+  ];
   run("npm", [...npm, "--loglevel=error", `bun@${wanted}`]);
   if (versionOf(own) === wanted) return own;
   console.error(`Cannot get Bun ${wanted}: npm did not bring it; see the lines above`);
