@@ -11,7 +11,7 @@ import { reducerNames } from "#metric/reduce.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { clock, gpu, node, nowMs, storeOf } from "./fleet.ts";
 
-const ref = { namespace: "", name: "" };
+const ref = { namespace: "", name: "", scalerMetadata: {} };
 const deviceMetrics = metricNames.filter((name) => metricOf(name).source === "device");
 const absences: Absence[] = ["unsupported", "not-permitted", "failed", "implausible", "pending"];
 const times = fc.integer({ min: nowMs - 2 * missingGraceMs, max: nowMs });

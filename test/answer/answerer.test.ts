@@ -7,7 +7,7 @@ import { parseTrigger } from "#trigger/trigger.ts";
 import { clock, gpu, loads, node, nowMs, storeOf } from "./fleet.ts";
 
 type Metadata = Readonly<Record<string, string>>;
-const ref = { namespace: "", name: "" };
+const ref = { namespace: "", name: "", scalerMetadata: {} };
 
 function ask(devices: readonly FleetDevice[], metadata: Metadata = {}, nodes?: FleetNode[]) {
   const store = storeOf(nodes ?? [node(devices)]);
