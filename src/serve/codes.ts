@@ -28,6 +28,8 @@ export const grpcCodes = {
   "trigger-unmatched": Code.FailedPrecondition,
   "scale-target-unusable": Code.FailedPrecondition,
   "selection-empty": Code.FailedPrecondition,
+  "devices-unheld": Code.FailedPrecondition,
+  "fleet-syncing": Code.Unavailable,
   overloaded: Code.ResourceExhausted,
   stopping: Code.Unavailable,
   "library-missing": Code.Unavailable,

@@ -18,6 +18,8 @@ const expected: Record<FaultCode, string> = {
   "trigger-unmatched": "FAILED_PRECONDITION",
   "scale-target-unusable": "FAILED_PRECONDITION",
   "selection-empty": "FAILED_PRECONDITION",
+  "devices-unheld": "FAILED_PRECONDITION",
+  "fleet-syncing": "UNAVAILABLE",
   overloaded: "RESOURCE_EXHAUSTED",
   stopping: "UNAVAILABLE",
   "library-missing": "UNAVAILABLE",
