@@ -6,7 +6,7 @@
  * `.bun/`. Plain JavaScript, for it runs before anything is installed.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -23,27 +23,37 @@ function versionOf(path) {
   return status === 0 ? stdout.toString().trim() : undefined;
 }
 
+/**
+ * The binaries that npm brought. `bun` itself is only a script that copies one of them; taking them
+ * where they lie needs no install script.
+ */
+function installed() {
+  const vendor = join(root, ".bun", "node_modules", "@oven");
+  if (!existsSync(vendor)) return [];
+  return readdirSync(vendor).map((name) => join(vendor, name, "bin", "bun"));
+}
+
 function pinnedBun() {
   if (process.versions.bun === wanted) return process.execPath;
-  const own = join(root, ".bun", "node_modules", ".bin", "bun");
-  const places = [join(root, "node_modules", ".bin", "bun"), own].filter(existsSync);
-  const found = [...places, "bun"].find((path) => versionOf(path) === wanted);
+  const isWanted = (path) => versionOf(path) === wanted;
+  const found = [...installed(), "bun"].find(isWanted);
   if (found !== undefined) return found;
 
   console.error(`Installing Bun ${wanted} from npm into .bun/ (once)`);
-  const npm = ["install", "--prefix", join(root, ".bun"), "--no-save", "--no-audit", "--no-fund"];
-  run("npm", [...npm, "--loglevel=error", `bun@${wanted}`]);
-  if (versionOf(own) === wanted) return own;
+  const npm = ["install", "--prefix", join(root, ".bun"), "--no-save", "--ignore-scripts"];
+  run("npm", [...npm, "--no-audit", "--no-fund", "--loglevel=error", `bun@${wanted}`]);
+  const brought = installed().find(isWanted);
+  if (brought !== undefined) return brought;
   console.error(`Cannot get Bun ${wanted}: npm did not bring it; see the lines above`);
   process.exit(1);
 }
 
 const bun = pinnedBun();
 // The output is wanted only when it fails: a demo should start with the demo.
-const installed = run(bun, ["install", "--frozen-lockfile"], { stdio: ["ignore", "pipe", "pipe"] });
-if (installed.status !== 0) {
-  process.stderr.write(installed.stdout);
-  process.stderr.write(installed.stderr);
+const packages = run(bun, ["install", "--frozen-lockfile"], { stdio: ["ignore", "pipe", "pipe"] });
+if (packages.status !== 0) {
+  process.stderr.write(packages.stdout);
+  process.stderr.write(packages.stderr);
   process.exit(1);
 }
 const { status, signal } = run(bun, process.argv.slice(2));

@@ -1,10 +1,13 @@
 import type { MetricName } from "#metric/catalogue.ts";
 import type { Scope, Trigger } from "#trigger/trigger.ts";
+import type { Workload } from "#workload/view.ts";
 
-/** Which ScaledObject asks. Both are empty in a call made by hand. */
+/** Which ScaledObject asks. The names are empty in a call made by hand. */
 export interface WorkloadRef {
   readonly namespace: string;
   readonly name: string;
+  /** As KEDA sent it: it tells which of the object's triggers asks. */
+  readonly scalerMetadata: Readonly<Record<string, string>>;
 }
 
 /** One device's part in an answer. */
@@ -13,19 +16,53 @@ export interface DeviceShare {
   readonly uuid: string;
   readonly index: number;
   readonly ageMs: number;
-  /** The metric's own unit; absent when the device did not count. */
+  /** The pod in whose value it counts; in scope `workload`. */
+  readonly pod?: string;
+  /** How many pods it is divided among; absent when it is not. */
+  readonly sharedBy?: number;
+  /** What it counts for, in the metric's own unit; absent when it does not count. */
   readonly value?: number;
-  /** Why it did not count. */
+  /** Why it does not count. */
   readonly reason?: string;
+}
+
+/** One pod's part in an answer. */
+export interface PodShare {
+  readonly name: string;
+  readonly node?: string;
+  /** `warming`: not ready yet, contributes nothing. `missing`: should have a value and has none. */
+  readonly state: "counted" | "warming" | "missing";
+  /** The metric's own unit. */
+  readonly value?: number;
+  /** Why it is missing. */
+  readonly reason?: string;
+  /** For how long it has been missing, as far as anybody asked. */
+  readonly missingMs?: number;
+}
+
+/** The workload as the answer saw it. */
+export interface WorkloadShare
+  extends Pick<
+    Workload,
+    "kind" | "metricType" | "replicas" | "minReplicas" | "maxReplicas" | "ageMs"
+  > {
+  readonly pods: readonly PodShare[];
+  /**
+   * What the HPA computes from the value, before `behavior`, minimum and maximum; absent in an
+   * activity, and for a ScaledJob, which has no HPA.
+   */
+  readonly desiredReplicas?: number;
 }
 
 /** How a value came about: enough to check it by hand. */
 export interface Explanation {
   readonly metric: MetricName;
   readonly scope: Scope;
-  /** One sentence: what was reduced, how, over which window. */
+  /** In words: what was reduced, how, over which window, and what was done about what is missing. */
   readonly rule: string;
   readonly devices: readonly DeviceShare[];
+  /** In scope `workload`. */
+  readonly workload?: WorkloadShare;
 }
 
 /** The one number for a trigger now. */

@@ -1,23 +1,25 @@
 /**
- * Answers from what the fleet's store holds: selects devices, takes each one's part, reduces them.
- *
- * A process without the Kubernetes API cannot know whose pods hold a device, so it answers for a
- * node alone.
+ * Answers from what is in memory: selects devices, takes each one's part, reduces them by replica
+ * and then over replicas, or all at once, and says how.
  *
  * @module
  */
-import { assert } from "#core/assert.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import type { ReadingName } from "#metric/reading.ts";
-import { reducers } from "#metric/reduce.ts";
-import type { Trigger } from "#trigger/trigger.ts";
-import type { Activity, Answer, Answerer, DeviceShare, Explanation } from "./answer.ts";
-import { enough, type Grouped, grouped } from "./known.ts";
+import type { Scope, Trigger } from "#trigger/trigger.ts";
+import type { Narrowing, WorkloadView } from "#workload/view.ts";
+import type { Activity, Answerer, WorkloadRef } from "./answer.ts";
+import { selectCluster } from "./cluster-scope.ts";
+import { type GroupQuestion, groupActivity, groupValue } from "./group-answer.ts";
+import { missingTracker } from "./missing.ts";
 import { selectNode } from "./node-scope.ts";
-import { type Asked, type Part, type PartOf, partsOf } from "./part.ts";
+import { type Asked, partsOf } from "./part.ts";
+import { deviceSignal } from "./replica.ts";
+import { replicasOf } from "./replicas.ts";
+import { type WorkloadQuestion, workloadActivity, workloadValue } from "./workload-answer.ts";
 
 export interface AnswererOptions {
   readonly store: Pick<FleetStore, "view" | "subscribe">;
@@ -26,36 +28,81 @@ export interface AnswererOptions {
   readonly localNode?: string;
   /** Told which readings an answer looks for, so that costly ones are taken while somebody asks. */
   readonly asked?: (readings: readonly ReadingName[]) => void;
-}
-
-/** Everything that value and activity have in common. */
-interface Evidence {
-  readonly asked: Asked;
-  readonly where: string;
-  readonly parts: readonly Part[];
-  readonly groups: Grouped;
-  readonly nowMs: number;
+  /** Where there is a Kubernetes API. */
+  readonly workloads?: WorkloadView;
+  /** Whether the store has its first full view of all agents; left out where there are none. */
+  readonly synced?: () => boolean;
 }
 
 export function answerer(options: AnswererOptions): Answerer {
-  const { store, clock, localNode, asked: tell } = options;
-  const evidence = (trigger: Trigger, metric: MetricName): Evidence => {
-    const nowMs = clock.monotonicMs();
+  const { store, clock, localNode, asked: tell, workloads, synced = () => true } = options;
+  const tracker = missingTracker(clock);
+  const scopeOf = ({ scope = workloads ? "workload" : "node" }: Trigger): Scope => scope;
+
+  /** What both questions begin with. */
+  const begin = (trigger: Trigger, metric: MetricName) => {
     const asked = askedOf(trigger, metric);
-    requireNodeScope(trigger, metric);
+    const scope = scopeOf(trigger);
+    if (scope === "workload" && workloads === undefined)
+      throw blind(metric, scope, "it needs the Kubernetes API to find the workload's pods");
+    if (scope === "cluster" && workloads === undefined && localNode !== undefined)
+      throw blind(
+        metric,
+        scope,
+        "it needs the devices of every node, which agents send to a scaler in the cluster",
+      );
     tell?.(asked.row.needs);
-    const view = store.view();
-    const { node, devices } = selectNode(trigger, metric, { view, nowMs, localNode });
-    const where = trigger.gpuIndex === -1 ? `node ${node}` : `GPU ${trigger.gpuIndex} of ${node}`;
-    const parts = partsOf(devices, asked, view);
-    return { asked, where, parts, groups: grouped(parts, asked, where), nowMs };
+    if (!synced()) throw syncing(metric);
+    return { asked, scope, view: store.view(), nowMs: clock.monotonicMs() };
   };
+  type Begun = ReturnType<typeof begin>;
+
+  const ofGroup = (trigger: Trigger, { asked, scope, view, nowMs }: Begun): GroupQuestion => {
+    if (scope === "cluster") {
+      const selection = selectCluster(trigger, asked, view, nowMs);
+      return { trigger, asked, scope, selection, nowMs };
+    }
+    const { node, devices } = selectNode(trigger, asked.metric, { view, nowMs, localNode });
+    const where = trigger.gpuIndex === -1 ? `node ${node}` : `GPU ${trigger.gpuIndex} of ${node}`;
+    const selection = { where, parts: partsOf(devices, asked, view), absent: [] };
+    return { trigger, asked, scope: "node", selection, nowMs };
+  };
+
+  const ofWorkload = (
+    ref: WorkloadRef,
+    trigger: Trigger,
+    { asked, view, nowMs }: Begun,
+    known: WorkloadView,
+  ): WorkloadQuestion => {
+    const { namespace, name, scalerMetadata } = ref;
+    const workload = known.of(namespace, name, scalerMetadata, narrowing(trigger));
+    const { gpuIndex, container = "" } = trigger;
+    const key = (uid: string) => [uid, asked.metric, gpuIndex, container].join(" ");
+    const where = `${workload.kind} ${namespace}/${name}`;
+    const replicas = replicasOf(workload.pods, {
+      metric: asked.metric,
+      where,
+      signal: deviceSignal(trigger, asked, view, nowMs),
+      present: ({ uid }) => tracker.present(key(uid)),
+      missing: ({ uid }) => tracker.missing(key(uid)),
+    });
+    return { trigger, asked, where, workload, replicas, nowMs };
+  };
+
   return {
-    value: (_ref, trigger) => valueFrom(trigger, evidence(trigger, trigger.metric)),
-    activity: (_ref, trigger) =>
-      trigger.alwaysActive
-        ? alwaysActive(trigger)
-        : activityFrom(trigger, evidence(trigger, trigger.activationMetric)),
+    value: (ref, trigger) => {
+      const begun = begin(trigger, trigger.metric);
+      return begun.scope === "workload" && workloads
+        ? workloadValue(ofWorkload(ref, trigger, begun, workloads))
+        : groupValue(ofGroup(trigger, begun));
+    },
+    activity: (ref, trigger) => {
+      if (trigger.alwaysActive) return alwaysActive(trigger, scopeOf(trigger));
+      const begun = begin(trigger, trigger.activationMetric);
+      return begun.scope === "workload" && workloads
+        ? workloadActivity(ofWorkload(ref, trigger, begun, workloads))
+        : groupActivity(ofGroup(trigger, begun));
+    },
     subscribe: store.subscribe,
   };
 }
@@ -66,18 +113,13 @@ function askedOf({ windowSeconds }: Trigger, metric: MetricName): Asked {
   throw new Fault(
     "scope-unavailable",
     `Cannot answer ${metric}: it is read from the engines in the workload's pods, and this ` +
-      "process has no Kubernetes API to find them; run it in the cluster, or use a device metric",
+      "process reads no engines; use a device metric",
     { scope: "workload" },
   );
 }
 
-function requireNodeScope({ scope = "node" }: Trigger, metric: MetricName): void {
-  if (scope === "node") return;
-  const need =
-    scope === "workload"
-      ? "it needs the Kubernetes API to find the workload's pods"
-      : "it needs the devices of every node, which agents send to a scaler in the cluster";
-  throw new Fault(
+function blind(metric: MetricName, scope: Scope, need: string): Fault {
+  return new Fault(
     "scope-unavailable",
     `Cannot answer ${metric} in scope ${scope}: ${need}, and this process has none; ` +
       "run it in the cluster, or set metadata scope to node",
@@ -85,70 +127,31 @@ function requireNodeScope({ scope = "node" }: Trigger, metric: MetricName): void
   );
 }
 
-function valueFrom(trigger: Trigger, evidence: Evidence): Answer {
-  const { asked, where, groups, nowMs } = evidence;
-  const parts = enough(groups, nowMs, asked, where);
-  const reduced = reduce(trigger, parts);
-  // KEDA carries nothing below 0. Only a temperature can be, and no target is, so 0 decides alike.
-  const value = Math.max(reduced, 0);
-  const sent = value === reduced ? "" : `, sent as 0, for KEDA carries no negative number`;
-  return { value, explanation: explained(trigger, evidence, `${reduced}${sent}`) };
+function syncing(metric: MetricName): Fault {
+  const waitingFor = "the first report of every agent";
+  return new Fault(
+    "fleet-syncing",
+    `Cannot answer ${metric}: this process has just started and waits for ${waitingFor}; ` +
+      "ask again in a few seconds, or look into its log for agents that cannot be reached",
+    { waitingFor },
+  );
 }
 
-function activityFrom(trigger: Trigger, evidence: Evidence): Activity {
-  const { asked, where, groups, nowMs } = evidence;
-  const { activationThreshold } = trigger;
-  const [first, ...rest] = groups.known;
-  const reduced = first && reduce(trigger, [first, ...rest]);
-  const active = reduced !== undefined && reduced > activationThreshold;
-  // What is not known could be in use. What is left out of the value is left out here too: KEDA
-  // drops the value when the activity fails, and one broken device must not block it for ever.
-  if (!active) enough(groups, nowMs, asked, where);
-  const compared = `${reduced}, ${active ? "above" : "not above"} the activation threshold`;
-  const rule = `${compared} ${activationThreshold}`;
-  return { active, explanation: explained(trigger, evidence, rule) };
+function narrowing({ podSelector, container }: Trigger): Narrowing {
+  return {
+    ...(podSelector === undefined ? {} : { podSelector }),
+    ...(container === undefined ? {} : { container }),
+  };
 }
 
-function alwaysActive(trigger: Trigger): Activity {
+function alwaysActive({ activationMetric, profile }: Trigger, scope: Scope): Activity {
   return {
     active: true,
     explanation: {
-      metric: trigger.activationMetric,
-      scope: trigger.scope ?? "node",
-      rule: `always active: profile ${trigger.profile} is never scaled to zero`,
+      metric: activationMetric,
+      scope,
+      rule: `always active: profile ${profile} is never scaled to zero`,
       devices: [],
     },
   };
-}
-
-function reduce({ aggregation }: Trigger, [first, ...rest]: Known): number {
-  const reduced = reducers[aggregation]([first.value, ...rest.map(({ value }) => value)]);
-  assert(Number.isFinite(reduced), `${aggregation} of plausible readings is finite`);
-  return reduced;
-}
-type Known = readonly [PartOf<"known">, ...PartOf<"known">[]];
-
-function explained(
-  { aggregation }: Trigger,
-  { asked: { metric, row, windowSeconds }, where, parts, groups, nowMs }: Evidence,
-  outcome: string,
-): Explanation {
-  const { known } = groups;
-  const window = windowSeconds > 0 ? `means over ${windowSeconds} s` : "newest readings";
-  return {
-    metric,
-    scope: "node",
-    rule:
-      `${aggregation} of ${metric} in ${row.unit} over ${known.length} of ${parts.length} devices ` +
-      `of ${where}, ${window}: ${outcome}`,
-    devices: parts.map((part) => share(part, nowMs)),
-  };
-}
-
-function share(part: Part, nowMs: number): DeviceShare {
-  const { node, uuid, index, sampledAtMs } = part.device;
-  const identity = { node, uuid, index, ageMs: nowMs - sampledAtMs };
-  return part.state === "known"
-    ? { ...identity, value: part.value }
-    : { ...identity, reason: part.reason };
 }

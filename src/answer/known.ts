@@ -3,25 +3,38 @@ import { missingGraceMs } from "#core/limits.ts";
 import { type Asked, insteadOf, type Part, type PartOf } from "./part.ts";
 import { label, listed } from "./words.ts";
 
-/** Parts in their groups; at least one device could have the metric. */
-export interface Grouped {
-  readonly known: readonly PartOf<"known">[];
-  /** Expected with the next sample, or gone. */
-  readonly absent: readonly (PartOf<"missing"> | PartOf<"pending">)[];
+/** Something that should count and cannot now. */
+export interface Absent {
+  /** A device or an agent, for people. */
+  readonly name: string;
+  readonly reason: string;
+  /** Left out where it comes with the next sample. */
+  readonly sinceMs?: number;
 }
 
-/** @throws {Fault} `metric-unsupported` where no device has the metric. */
-export function grouped(parts: readonly Part[], asked: Asked, where: string): Grouped {
+/** The parts of one set of devices, in their groups. */
+export interface Grouped {
+  readonly known: readonly PartOf<"known">[];
+  readonly absent: readonly Absent[];
+}
+
+export function grouped(parts: readonly Part[], others: readonly Absent[] = []): Grouped {
   const known: PartOf<"known">[] = [];
-  const absent: Grouped["absent"][number][] = [];
-  for (const part of parts)
-    if (part.state === "known") known.push(part);
-    else if (part.state === "missing" || part.state === "pending") absent.push(part);
-  if (known.length + absent.length === 0) throw unsupported(parts, asked, where);
+  const absent = [...others];
+  for (const part of parts) {
+    const { device, state } = part;
+    if (state === "known") known.push(part);
+    else if (state === "pending") absent.push({ name: label(device), reason: part.reason });
+    else if (state === "missing") {
+      const { reason, sinceMs } = part;
+      absent.push({ name: label(device), reason, sinceMs });
+    }
+  }
   return { known, absent };
 }
 
-function unsupported(parts: readonly Part[], asked: Asked, where: string): Fault {
+/** What devices without the metric are told, who could never have been waited for. */
+export function unsupported(parts: readonly Part[], asked: Asked, where: string): Fault {
   const devices = parts.map(({ device }) => device);
   const names = devices.map(label);
   const instead = insteadOf(asked, devices);
@@ -38,41 +51,23 @@ function unsupported(parts: readonly Part[], asked: Asked, where: string): Fault
 }
 
 /**
- * The parts that a value may be made of.
+ * The rule that keeps a set of devices from having a value; `undefined` when it has one.
  *
- * Nobody here knows how many replicas stand behind a node, so no floor can protect them: while a
- * part is missing and may come back there is no value, and KEDA holds the replicas. A part that has
- * been missing for longer than the grace is left out, so that one broken device cannot block
- * scaling in for ever, unless that leaves fewer than half.
- *
- * @throws {Fault} `data-missing`.
+ * While a part is missing and may come back there is no value. A part that has been missing for
+ * longer than the grace is left out, so that one broken device cannot block scaling in for ever,
+ * unless that leaves fewer than half.
  */
-export function enough(
-  { known, absent }: Grouped,
-  nowMs: number,
-  asked: Asked,
-  where: string,
-): readonly [PartOf<"known">, ...PartOf<"known">[]] {
-  const awaited = absent.filter(
-    (part) => part.state === "pending" || nowMs - part.sinceMs <= missingGraceMs,
-  );
-  const [first, ...rest] = known;
-  if (first !== undefined && awaited.length === 0 && known.length >= absent.length)
-    return [first, ...rest];
-  const rule =
-    awaited.length > 0
-      ? `a device that goes missing is waited for ${missingGraceMs / 1000} s`
-      : "at least half of the devices must be known";
-  throw missing({ known, absent }, asked, where, rule);
+export function obstacle({ known, absent }: Grouped, nowMs: number): string | undefined {
+  const isAwaited = ({ sinceMs }: Absent) =>
+    sinceMs === undefined || nowMs - sinceMs <= missingGraceMs;
+  if (absent.some(isAwaited))
+    return `a device that goes missing is waited for ${missingGraceMs / 1000} s`;
+  return known.length === 0 || known.length < absent.length
+    ? "at least half of the devices must be known"
+    : undefined;
 }
 
-function missing({ known, absent }: Grouped, asked: Asked, where: string, rule: string): Fault {
-  const names = absent.map(({ device, reason }) => `${label(device)}: ${reason}`);
-  return new Fault(
-    "data-missing",
-    `Cannot answer ${asked.metric} for ${where}: ${known.length} of ` +
-      `${known.length + absent.length} devices are known, and ${rule}; ` +
-      `look into ${listed(names)}`,
-    { known: known.length, missing: names },
-  );
+/** Which part is absent and why, for people. */
+export function absences({ absent }: Grouped): readonly string[] {
+  return absent.map(({ name, reason }) => `${name}: ${reason}`);
 }

@@ -1,9 +1,10 @@
 import { Fault } from "#core/fault.ts";
-import { staleAfterMs, staleLeastMs } from "#core/limits.ts";
+import { staleLeastMs } from "#core/limits.ts";
 import type { FleetDevice, FleetView } from "#fleet/view.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { Trigger } from "#trigger/trigger.ts";
-import { listed } from "./words.ts";
+import { lateness } from "./node-state.ts";
+import { listed, seconds } from "./words.ts";
 
 /** The devices that a trigger of scope `node` is about, read lately enough. */
 export interface NodeSelection {
@@ -52,14 +53,13 @@ export function selectNode(
         `${listed(known)}; correct metadata node`,
       { asked: `node ${name}`, known },
     );
-  const ageMs = nowMs - node.sampledAtMs;
-  const limitMs = staleAfterMs(node.sampleIntervalMs);
-  if (ageMs > limitMs)
+  const late = lateness(node, nowMs);
+  if (late !== undefined)
     throw new Fault(
       "data-stale",
-      `Cannot answer ${metric} for node ${name}: its devices were last read ${seconds(ageMs)} ago, ` +
-        `and the limit is ${seconds(limitMs)}; look into the log of the agent on ${name}`,
-      { limitMs, ageMs },
+      `Cannot answer ${metric} for node ${name}: its devices were last read ${seconds(late.ageMs)} ` +
+        `ago, and the limit is ${seconds(late.limitMs)}; look into the log of the agent on ${name}`,
+      { limitMs: late.limitMs, ageMs: late.ageMs },
     );
   return { node: name, devices: withIndex(node.devices, trigger.gpuIndex, metric, name) };
 }
@@ -87,8 +87,4 @@ function withIndex(
           `its indexes are ${listed(known)}; correct metadata gpuIndex`,
         { asked: `gpuIndex ${gpuIndex} of node ${node}`, known },
       );
-}
-
-function seconds(ms: number): string {
-  return `${Math.round(ms / 100) / 10} s`;
 }

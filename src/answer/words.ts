@@ -12,3 +12,7 @@ export function listed(names: readonly string[]): string {
 export function label({ index, uuid, model }: FleetDevice): string {
   return `GPU ${index} (${model}, ${uuid})`;
 }
+
+export function seconds(ms: number): string {
+  return `${Math.round(ms / 100) / 10} s`;
+}

@@ -190,6 +190,8 @@ function scalerPart(
     store: { view: store.view, subscribe: changes.subscribe },
     clock,
     ...(node === undefined ? {} : { localNode: nodeName(scene), asked: node.asked }),
+    ...(workloads === undefined ? {} : { workloads: workloads.view }),
+    ...(agents === undefined ? {} : { synced: agents.synced }),
   });
   return {
     service: registration(

@@ -36,6 +36,10 @@ export interface FaultFacts {
   "scale-target-unusable": { readonly target: string };
   /** The target has pods, but `podSelector` or `container` leaves none of them. */
   "selection-empty": { readonly asked: string; readonly pods: readonly string[] };
+  /** The workload's pods hold none of the devices that are asked about. */
+  "devices-unheld": { readonly pods: readonly string[] };
+  /** This process has just started and has not heard all agents yet. */
+  "fleet-syncing": { readonly waitingFor: string };
   /** A limit of `core/limits.ts` is reached. */
   overloaded: { readonly limit: number };
   /** The process is stopping. */

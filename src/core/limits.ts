@@ -56,6 +56,10 @@ export const mockDevicesMax = 256;
 
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
+/** Replicas remembered as missing, some 150 bytes each: more pods than a cluster can have. */
+export const missingTrackedMax = 200_000;
+/** The kubelet is asked every few seconds; after this a device may be another pod's by now. */
+export const holdersStaleMs = 60_000;
 
 /** The longest `windowSeconds` a trigger may ask for. */
 export const windowSecondsMax = 600;

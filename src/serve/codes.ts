@@ -32,6 +32,8 @@ export const grpcCodes = {
   "engine-unreachable": Code.Unavailable,
   "page-invalid": Code.Unavailable,
   "signal-unavailable": Code.FailedPrecondition,
+  "devices-unheld": Code.FailedPrecondition,
+  "fleet-syncing": Code.Unavailable,
   overloaded: Code.ResourceExhausted,
   stopping: Code.Unavailable,
   "library-missing": Code.Unavailable,

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { answerer } from "#answer/answerer.ts";
-import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { FleetDevice } from "#fleet/view.ts";
@@ -9,9 +8,10 @@ import { type MetricName, metricNames, metricOf } from "#metric/catalogue.ts";
 import { type Absence, type ReadingName, readingNames, readingRanges } from "#metric/reading.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
+import { orFault } from "./faults.ts";
 import { clock, gpu, node, nowMs, storeOf } from "./fleet.ts";
 
-const ref = { namespace: "", name: "" };
+const ref = { namespace: "", name: "", scalerMetadata: {} };
 const deviceMetrics = metricNames.filter((name) => metricOf(name).source === "device");
 const absences: Absence[] = ["unsupported", "not-permitted", "failed", "implausible", "pending"];
 const times = fc.integer({ min: nowMs - 2 * missingGraceMs, max: nowMs });
@@ -76,16 +76,6 @@ const triggers = fc
     gpuIndex: fc.constantFrom("-1", "-1", "0", "3"),
   })
   .map((metadata) => parseTrigger(metadata));
-
-/** @returns `undefined` where a Fault came; anything else that is thrown fails the test. */
-function orFault<Result>(ask: () => Result): Result | undefined {
-  try {
-    return ask();
-  } catch (error) {
-    if (error instanceof Fault) return undefined;
-    throw error;
-  }
-}
 
 test("whatever the fleet, a value is finite and not negative, and all else is a fault", () => {
   let values = 0;

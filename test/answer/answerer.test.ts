@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { answerer } from "#answer/answerer.ts";
-import { Fault, type FaultCode } from "#core/fault.ts";
+import type { FaultCode } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import type { FleetDevice, FleetNode } from "#fleet/view.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
+import { expectFault } from "./faults.ts";
 import { clock, gpu, loads, node, nowMs, storeOf } from "./fleet.ts";
 
 type Metadata = Readonly<Record<string, string>>;
-const ref = { namespace: "", name: "" };
+const ref = { namespace: "", name: "", scalerMetadata: {} };
 
 function ask(devices: readonly FleetDevice[], metadata: Metadata = {}, nodes?: FleetNode[]) {
   const store = storeOf(nodes ?? [node(devices)]);
@@ -17,23 +18,6 @@ function ask(devices: readonly FleetDevice[], metadata: Metadata = {}, nodes?: F
     value: () => answers.value(ref, trigger),
     activity: () => answers.activity(ref, trigger),
   };
-}
-
-function faultOf(call: () => unknown): Fault {
-  try {
-    call();
-  } catch (error) {
-    if (error instanceof Fault) return error;
-    throw error;
-  }
-  throw new Error("It answered");
-}
-
-function expectFault(call: () => unknown, code: FaultCode, ...parts: readonly string[]): void {
-  const fault = faultOf(call);
-  expect(fault.code).toBe(code);
-  expect(fault.message).toMatch(/^Cannot .+: .+; .+$/);
-  for (const part of parts) expect(fault.message).toContain(part);
 }
 
 const unsupported = (index: number, changes: Partial<FleetDevice> = {}) =>

@@ -145,6 +145,7 @@ function targetOf(kinds: readonly Kind[], path: string): Target | undefined {
   };
 }
 
+/** One version a group is all that these clusters have. */
 function discovery(kinds: readonly Kind[], path: string): unknown {
   if (path === "/api") return { kind: "APIVersions", versions: ["v1"] };
   if (path === "/apis") {
@@ -155,10 +156,13 @@ function discovery(kinds: readonly Kind[], path: string): unknown {
     return {
       kind: "APIGroupList",
       apiVersion: "v1",
-      groups: [...groups].map(([name, members]) => ({
-        name,
-        versions: [...new Set(members.map(apiVersionOf))].map((groupVersion) => ({ groupVersion })),
-      })),
+      groups: [...groups].map(([name, [first]]) => {
+        const preferredVersion = {
+          groupVersion: first === undefined ? "" : apiVersionOf(first),
+          version: first?.version,
+        };
+        return { name, versions: [preferredVersion], preferredVersion };
+      }),
     };
   }
   const groupVersion = path.replace(/^\/apis?\//, "");

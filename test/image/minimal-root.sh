@@ -7,6 +7,8 @@
 # ROOT is an empty directory that the script fills. Each -v mounts a file or directory of the host
 # into the root, as a container runtime mounts the driver. Needs root, or user namespaces.
 set -eu
+# chroot and unshare are system commands, which an ordinary PATH may leave out.
+PATH=$PATH:/usr/sbin:/sbin
 
 die() { echo "minimal-root: $*" >&2; exit 1; }
 [ $# -ge 2 ] || die "usage: minimal-root.sh ROOT BINARY [-v HOST_PATH:PATH]... -- ARGUMENTS"

@@ -22,6 +22,8 @@ const expected: Record<FaultCode, string> = {
   "engine-unreachable": "UNAVAILABLE",
   "page-invalid": "UNAVAILABLE",
   "signal-unavailable": "FAILED_PRECONDITION",
+  "devices-unheld": "FAILED_PRECONDITION",
+  "fleet-syncing": "UNAVAILABLE",
   overloaded: "RESOURCE_EXHAUSTED",
   stopping: "UNAVAILABLE",
   "library-missing": "UNAVAILABLE",

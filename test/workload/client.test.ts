@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { apiAnswerBytesMax, apiAnswerMs, apiPageItems } from "#core/limits.ts";
 import { follow } from "#workload/follow.ts";
 import { podOf } from "#workload/pod.ts";
@@ -8,9 +8,12 @@ import {
   requestsOf,
   shiftedClock,
   startFake,
+  stopAll,
   until,
   whenOver,
 } from "./harness.ts";
+
+afterEach(stopAll);
 
 const secure = { tls: true, token: "first" };
 const pods = "/api/v1/namespaces/default/pods";
@@ -41,7 +44,7 @@ test("an event above the limit ends the watch", async () => {
     return count;
   };
   await expect(drain()).rejects.toThrow(`one event is larger than ${apiAnswerBytesMax} bytes`);
-});
+}, 30_000);
 
 test("an answer that does not come is given up", async () => {
   const fake = await startFake(secure);

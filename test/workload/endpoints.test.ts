@@ -1,7 +1,9 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { watchEndpointSlices } from "#workload/endpoints.ts";
 import { endpointSlice } from "../fake-kubernetes/objects.ts";
-import { inClusterClient, shiftedClock, startFake, until, whenOver } from "./harness.ts";
+import { inClusterClient, shiftedClock, startFake, stopAll, until, whenOver } from "./harness.ts";
+
+afterEach(stopAll);
 
 const ports = [
   { name: "http", port: 9090 },

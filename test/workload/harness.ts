@@ -1,5 +1,4 @@
-import { afterEach } from "bun:test";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#core/clock.ts";
@@ -85,9 +84,14 @@ export interface LookOptions {
 export const ours = { scalerAddress: "keda-gpu-scaler.keda.svc.cluster.local:6000" };
 
 const stops: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
+
+/**
+ * Stops what a test started. Each test file hands it to `afterEach` itself: called here, a hook would
+ * hold for the first file that imports this one, and for no other.
+ */
+export async function stopAll(): Promise<void> {
   for (const stop of stops.splice(0).toReversed()) await stop();
-});
+}
 
 /** Runs `stop` when the test is over. */
 export function whenOver(stop: () => void | Promise<void>) {
@@ -95,7 +99,9 @@ export function whenOver(stop: () => void | Promise<void>) {
 }
 
 export async function temporaryDirectory(): Promise<string> {
-  return mkdtemp(join(tmpdir(), "workload-"));
+  const directory = await mkdtemp(join(tmpdir(), "workload-"));
+  whenOver(() => rm(directory, { recursive: true }));
+  return directory;
 }
 
 export async function startFake(options: FakeKubernetesOptions = {}): Promise<FakeKubernetes> {

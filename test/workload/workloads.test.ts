@@ -1,12 +1,22 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import {
   type PodOptions,
   podObject,
   scalableObject,
-  scaledJob,
   scaledObject,
 } from "../fake-kubernetes/objects.ts";
-import { ours, ready, requestsOf, startCluster, startFake, until, untilLater } from "./harness.ts";
+import {
+  ours,
+  ready,
+  requestsOf,
+  startCluster,
+  startFake,
+  stopAll,
+  until,
+  untilLater,
+} from "./harness.ts";
+
+afterEach(stopAll);
 
 const secure = { tls: true, token: "first" };
 const labels = { app: "llm" };
@@ -148,191 +158,5 @@ describe("a Deployment's ScaledObject", () => {
     const { fake, faultOf } = await cluster(pod());
     fake.remove({ kind: "ScaledObject", namespace: "default", name: "llm" });
     await until(() => faultOf("llm") === "workload-unknown");
-  });
-});
-
-describe("the scale target", () => {
-  test.each([
-    ["argoproj.io/v1alpha1", "Rollout", { selector: "app=llm" }],
-    ["leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", { hpaPodSelector: "app=llm" }],
-    ["apps/v1", "StatefulSet", {}],
-  ])("may be %s %s, found by discovery", async (apiVersion, kind, status) => {
-    const fake = await startFake(secure);
-    fake.apply(
-      llm({ target: { apiVersion, kind, name: "target" } }),
-      scalableObject({ apiVersion, kind, name: "target", matchLabels: labels, status }),
-      pod(),
-    );
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(names(started.look("llm").pods)).toEqual(["a"]);
-    expect(fake.requests.filter(({ path }) => path === `/apis/${apiVersion}`)).toHaveLength(1);
-  });
-
-  test("needs no discovery when KEDA has resolved it", async () => {
-    const fake = await startFake(secure);
-    const resolved = {
-      group: "apps",
-      version: "v1",
-      kind: "Deployment",
-      resource: "deployments",
-    };
-    fake.apply(llm({ resolved }), deployment(), pod());
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(names(started.look("llm").pods)).toEqual(["a"]);
-    expect(fake.requests.filter(({ path }) => path === "/apis/apps/v1")).toEqual([]);
-  });
-
-  test("that does not exist is an error until it does", async () => {
-    const fake = await startFake(secure);
-    fake.apply(llm(), pod());
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(() => started.look("llm")).toThrow(
-      "Cannot find the pods of Deployment default/llm: it does not exist or has no /scale; correct",
-    );
-    expect(started.faultOf("llm")).toBe("scale-target-unusable");
-    fake.apply(deployment());
-    await untilLater(started, () => started.faultOf("llm") === undefined);
-    expect(names(started.look("llm").pods)).toEqual(["a"]);
-  });
-
-  test("of a kind that the cluster has not is an error that names it", async () => {
-    const fake = await startFake(secure);
-    fake.apply(llm({ target: { apiVersion: "apps/v1", kind: "Cluster", name: "x" } }));
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(() => started.look("llm")).toThrow("/apis/apps/v1 has no such kind");
-  });
-
-  test("without a selector needs podSelector, and never takes the whole namespace", async () => {
-    const fake = await startFake(secure);
-    const rollout = { apiVersion: "argoproj.io/v1alpha1", kind: "Rollout", name: "llm" };
-    fake.apply(
-      llm({ target: rollout }),
-      scalableObject({ ...rollout, matchLabels: labels }),
-      pod(),
-      podObject({ name: "other" }),
-    );
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(() => started.look("llm")).toThrow("does not say which pods are its own; set podSelec");
-    expect(names(started.look("llm", { podSelector: "app=llm" }).pods)).toEqual(["a"]);
-    expect(names(started.look("llm", { podSelector: "!app" }).pods)).toEqual(["other"]);
-  });
-
-  test("may change to another", async () => {
-    const { fake, look } = await cluster(pod(), podObject({ name: "b", labels: { app: "b" } }));
-    fake.apply(
-      scalableObject({ name: "second", matchLabels: { app: "b" } }),
-      llm({ target: { name: "second" } }),
-    );
-    await until(() => {
-      try {
-        return names(look("llm").pods).join() === "b";
-      } catch {
-        return false;
-      }
-    });
-  });
-});
-
-describe("a ScaledJob", () => {
-  test("leads to the pods that KEDA labelled", async () => {
-    const fake = await startFake(secure);
-    const jobLabels = { "scaledjob.keda.sh/name": "batch" };
-    fake.apply(
-      scaledJob({ name: "batch", triggers: [{ metadata: ours }], maxReplicaCount: 7 }),
-      podObject({ name: "batch-1", labels: jobLabels }),
-      podObject({ name: "batch-2", labels: jobLabels, phase: "Succeeded" }),
-      pod(),
-    );
-    const started = await startCluster(fake);
-    await ready(started);
-    const found = started.look("batch");
-    expect(found).toMatchObject({ kind: "ScaledJob", replicas: 1, minReplicas: 0, maxReplicas: 7 });
-    expect(names(found.pods)).toEqual(["batch-1"]);
-    expect(requestsOf(fake, "scale")).toEqual([]);
-  });
-
-  test("of a ScaledObject's name is told apart by its metadata", async () => {
-    const fake = await startFake(secure);
-    const metadata = { ...ours, metricType: "power_draw" };
-    fake.apply(llm(), deployment(), scaledJob({ name: "llm", triggers: [{ metadata }] }));
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(started.look("llm").kind).toBe("ScaledObject");
-    expect(started.look("llm", { metadata }).kind).toBe("ScaledJob");
-  });
-});
-
-describe("the trigger that asks", () => {
-  const power = { ...ours, metricType: "power_draw", targetValueFromEnv: "TARGET" };
-  const usage = { ...ours, metricType: "gpu_utilization" };
-  const triggers = [
-    { type: "cpu", metricType: "Utilization", metadata: { value: "50" } },
-    { metadata: usage },
-    { type: "external-push", metricType: "Value", metadata: power },
-  ];
-
-  test.each([
-    ["equal metadata", usage, "AverageValue"],
-    ["a value resolved from the environment", { ...power, targetValueFromEnv: "300" }, "Value"],
-    ["no value in the environment", { ...ours, metricType: "power_draw" }, "Value"],
-  ])("is found by %s", async (_how, metadata, metricType) => {
-    const fake = await startFake(secure);
-    fake.apply(llm({ triggers }), deployment());
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(started.look("llm", { metadata }).metricType).toBe(metricType as "Value");
-  });
-
-  test("is an error when none fits and they differ", async () => {
-    const fake = await startFake(secure);
-    fake.apply(llm({ triggers }), deployment());
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(started.faultOf("llm", { metadata: {} })).toBe("trigger-unmatched");
-    expect(started.faultOf("llm", { metadata: { ...usage, more: "1" } })).toBe("trigger-unmatched");
-  });
-
-  test("may be any when all agree", async () => {
-    const fake = await startFake(secure);
-    const all = [usage, power].map((metadata) => ({ metadata, metricType: "Value" }));
-    fake.apply(llm({ triggers: all }), deployment());
-    const started = await startCluster(fake);
-    await ready(started);
-    expect(started.look("llm", { metadata: {} }).metricType).toBe("Value");
-  });
-});
-
-describe("podSelector and container", () => {
-  const containers = [{ name: "server", ports: [{ port: 8000 }] }, { name: "proxy" }];
-  const objects = [
-    pod({ name: "leader", labels: { ...labels, role: "leader" }, containers }),
-    pod({ name: "worker", labels: { ...labels, role: "worker" } }),
-  ];
-
-  test("narrow what belongs to the target", async () => {
-    const { look } = await cluster(...objects);
-    expect(names(look("llm", { podSelector: "role in (leader, x)" }).pods)).toEqual(["leader"]);
-    const { pods, replicas } = look("llm", { container: "server" });
-    expect(pods.map(({ containers: kept }) => names(kept))).toEqual([["server"]]);
-    expect(replicas).toBe(2);
-  });
-
-  test.each([
-    ["a selector that fits no pod", { podSelector: "role=leadr" }, "selection-empty"],
-    ["a container that no pod has", { container: "servr" }, "selection-empty"],
-    ["text that is no selector", { podSelector: "role in leader" }, "trigger-invalid"],
-  ] as const)("are an error, never no pods: %s", async (_why, narrowing, code) => {
-    const { faultOf } = await cluster(...objects);
-    expect(faultOf("llm", narrowing)).toBe(code);
-  });
-
-  test("leave no pods of a target that has none", async () => {
-    const { look } = await cluster();
-    expect(look("llm", { podSelector: "role=leader" }).pods).toEqual([]);
   });
 });

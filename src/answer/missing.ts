@@ -1,0 +1,44 @@
+import type { Clock } from "#core/clock.ts";
+import { missingGraceMs, missingTrackedMax } from "#core/limits.ts";
+
+/** Remembers since when replicas are missing. */
+export interface MissingTracker {
+  /**
+   * Takes in that a replica is missing now.
+   *
+   * @param key Names the replica and what is asked of it.
+   * @returns Since when it is, on the monotonic clock.
+   */
+  readonly missing: (key: string) => number;
+  /** Takes in that it is there. */
+  readonly present: (key: string) => void;
+}
+
+/**
+ * Begins a replica's time when somebody first finds it missing, and anew whenever it was there in
+ * between or nobody asked for a whole grace. How long its device or its node has been silent does
+ * not count: a pod that moves to a broken node, or a scaler that has just started, has the whole
+ * grace before it. An error here can only make the grace longer, and so keep replicas.
+ */
+export function missingTracker(clock: Pick<Clock, "monotonicMs">): MissingTracker {
+  /** In the order in which they were last asked for. */
+  const entries = new Map<string, { readonly sinceMs: number; readonly askedAtMs: number }>();
+
+  const forgetOld = (nowMs: number) => {
+    for (const [key, { askedAtMs }] of entries) {
+      if (nowMs - askedAtMs <= missingGraceMs && entries.size <= missingTrackedMax) return;
+      entries.delete(key);
+    }
+  };
+  return {
+    missing: (key) => {
+      const nowMs = clock.monotonicMs();
+      forgetOld(nowMs);
+      const sinceMs = entries.get(key)?.sinceMs ?? nowMs;
+      entries.delete(key);
+      entries.set(key, { sinceMs, askedAtMs: nowMs });
+      return sinceMs;
+    },
+    present: (key) => void entries.delete(key),
+  };
+}

@@ -1,0 +1,104 @@
+import { describe, expect, test } from "bun:test";
+import { missingGraceMs } from "#core/limits.ts";
+import { held, host, inCluster, pod, type Scene } from "./cluster.ts";
+import { expectFault } from "./faults.ts";
+
+type Metadata = Readonly<Record<string, string>>;
+const ask = (scene: Scene, metadata: Metadata) => inCluster(scene).activity(metadata);
+
+const loaded = (...percents: readonly number[]): Scene => ({
+  nodes: [
+    host(
+      "a",
+      percents.map((percent, index) => held(`p${index}`, percent)),
+    ),
+  ],
+  pods: percents.map((_, index) => pod(`p${index}`)),
+});
+const drawing = (...watts: readonly number[]): Scene => {
+  const { pods = [] } = loaded(...watts);
+  const devices = watts.map((each, index) =>
+    held(`p${index}`, 0, {
+      readings: { utilizationPercent: 0, powerAverageMilliwatts: each * 1000 },
+    }),
+  );
+  return { nodes: [host("a", devices)], pods };
+};
+const withLost = ({ pods = [], ...rest }: Scene): Scene => ({
+  ...rest,
+  pods: [...pods, pod("lost", { node: "far" })],
+});
+const watts = { metricType: "power_draw", targetValue: "300" };
+
+describe("a workload is", () => {
+  test.each<[string, Scene, Metadata, boolean]>([
+    ["active above 0", loaded(0, 1), {}, true],
+    ["inactive at 0", loaded(0, 0), {}, false],
+    [
+      "inactive at the threshold, by its busiest replica",
+      loaded(5, 5, 5),
+      { activationThreshold: "5" },
+      false,
+    ],
+    [
+      "active above it, by its busiest replica",
+      loaded(0, 0, 6),
+      { activationThreshold: "5" },
+      true,
+    ],
+    [
+      "active by the total of a quantity",
+      drawing(40, 70),
+      { ...watts, activationThreshold: "100" },
+      true,
+    ],
+    ["inactive at that total", drawing(40, 60), { ...watts, activationThreshold: "100" }, false],
+    [
+      "active by another metric",
+      drawing(40, 70),
+      { activationMetricType: "power_draw", activationThreshold: "100" },
+      true,
+    ],
+    ["active by what is known, though a replica is missing", withLost(loaded(1)), {}, true],
+    ["active though most replicas are missing", withLost(withLost(loaded(1))), {}, true],
+    ["inactive without pods", {}, {}, false],
+    ["active while all of it is starting", { pods: [pod("x", { state: "warming" })] }, {}, true],
+    [
+      "inactive when one replica is idle and others are starting",
+      { ...loaded(0), pods: [pod("p0"), pod("x", { state: "warming" })] },
+      {},
+      false,
+    ],
+    [
+      "active whatever its load, with a profile that says so",
+      loaded(0),
+      { profile: "training" },
+      true,
+    ],
+    [
+      "active whatever is missing, with such a profile",
+      withLost({}),
+      { profile: "training" },
+      true,
+    ],
+  ])("%s", (_what, scene, metadata, expected) => {
+    expect(ask(scene, metadata).active).toBe(expected);
+  });
+
+  test("never inactive while a replica is missing, however long", () => {
+    const cluster = inCluster(withLost(loaded(0, 0)));
+    const parts = ["could be in use", "pod lost: no agent speaks for node far"];
+    expectFault(cluster.activity, "data-missing", ...parts);
+    cluster.pass(missingGraceMs + 1);
+    expectFault(cluster.activity, "data-missing", ...parts);
+  });
+
+  test("explained", () => {
+    const { explanation } = ask(loaded(5, 6), { activationThreshold: "5.5" });
+    expect(explanation.rule).toBe(
+      "max over 2 of 2 replicas of the max of gpu_utilization in % over a pod's devices, newest " +
+        "readings: 6, above the activation threshold 5.5",
+    );
+    expect(explanation.workload?.pods.map(({ value }) => value)).toEqual([5, 6]);
+  });
+});

@@ -1,0 +1,337 @@
+import { describe, expect, test } from "bun:test";
+import type { FaultCode } from "#core/fault.ts";
+import { holdersStaleMs } from "#core/limits.ts";
+import type { FleetNode } from "#fleet/view.ts";
+import type { Pod } from "#workload/pod.ts";
+import { held, holder, host, inCluster, llm, pod, type Scene } from "./cluster.ts";
+import { expectFault } from "./faults.ts";
+import { gpu, nowMs } from "./fleet.ts";
+
+type Metadata = Readonly<Record<string, string>>;
+const ask = (scene: Scene, metadata: Metadata = {}) => inCluster(scene).value(metadata);
+const pods = (...names: readonly string[]) => names.map((name) => pod(name));
+const warm = (name: string) =>
+  pod(name, { state: "warming", containers: [{ name: "server", ready: false, ports: [] }] });
+const unready: Partial<Pod> = { containers: [{ name: "server", ready: false, ports: [] }] };
+const three = (...loads: readonly [number, number, number]): FleetNode[] => [
+  host("a", [held("x", loads[0]), held("y", loads[1]), held("z", loads[2])]),
+];
+const byValue = { metricType: "Value" as const };
+
+describe("three replicas at 92 %", () => {
+  const scene = { nodes: three(92, 92, 92), pods: pods("x", "y", "z") };
+
+  test("add up to 276, and the HPA asks for four", () => {
+    const { value, explanation } = ask(scene);
+    expect(value).toBe(276);
+    expect(explanation.workload?.desiredReplicas).toBe(4);
+  });
+  test("stay 276 while the fourth loads", () => {
+    const { value, explanation } = ask({ ...scene, pods: [...scene.pods, warm("w")] });
+    expect(value).toBe(276);
+    expect(explanation.workload?.desiredReplicas).toBe(4);
+  });
+  test("are 92 under Value, and the HPA asks for four", () => {
+    const { value, explanation } = ask({ ...scene, workload: byValue });
+    expect(value).toBe(92);
+    expect(explanation.workload?.desiredReplicas).toBe(4);
+  });
+});
+
+describe("value() is", () => {
+  const several = [
+    host("a", [
+      held("x", 10, { index: 0, uuid: "GPU-0" }),
+      held("x", 60, { index: 1, uuid: "GPU-1" }),
+    ]),
+    host("b", [held("y", 30)]),
+  ];
+  const spread = pods("x");
+  const two = [...spread, pod("y", { node: "b" })];
+  test.each<[string, Scene, Metadata, number]>([
+    ["the maximum inside a replica, then the sum", { nodes: several, pods: two }, {}, 90],
+    ["another reduction inside", { nodes: several, pods: two }, { aggregation: "min" }, 40],
+    [
+      "another reduction over replicas",
+      { nodes: several, pods: two },
+      { replicaAggregation: "max" },
+      60,
+    ],
+    [
+      "the mean under Value",
+      { nodes: several, pods: two, workload: byValue },
+      { aggregation: "sum" },
+      50,
+    ],
+    ["of one index", { nodes: several, pods: spread }, { gpuIndex: "0" }, 10],
+    ["a true 0 of idle replicas", { nodes: three(0, 0, 0), pods: pods("x", "y") }, {}, 0],
+    ["0 without pods", { nodes: several }, {}, 0],
+    ["of its own pods alone", { nodes: three(10, 99, 99), pods: pods("x") }, {}, 10],
+    [
+      "not of a pod of that name in another namespace",
+      {
+        nodes: [
+          host("a", [
+            held("x", 10),
+            gpu({
+              index: 1,
+              readings: { utilizationPercent: 99 },
+              holders: [holder("x", { namespace: "other" })],
+            }),
+          ]),
+        ],
+        pods: pods("x"),
+      },
+      {},
+      10,
+    ],
+    [
+      "of its new node when a pod of the same name has moved",
+      {
+        nodes: [host("a", [held("x", 99)]), host("b", [held("x", 20)])],
+        pods: [pod("x", { node: "b" })],
+      },
+      {},
+      20,
+    ],
+    [
+      "of the container that the metadata names",
+      {
+        nodes: [
+          host("a", [
+            held("x", 20),
+            held("x", 90, { uuid: "GPU-2", holders: [holder("x", { container: "other" })] }),
+          ]),
+        ],
+        pods: pods("x"),
+      },
+      { container: "server" },
+      20,
+    ],
+    [
+      "with a replica that lost readiness, for it is overloaded",
+      { nodes: three(100, 100, 100), pods: [...pods("x", "y"), pod("z", unready)] },
+      {},
+      300,
+    ],
+    [
+      "0 below freezing",
+      {
+        nodes: [host("a", [held("x", 0, { readings: { temperatureCelsius: -5 } })])],
+        pods: pods("x"),
+      },
+      { metricType: "temperature" },
+      0,
+    ],
+  ])("%s", (_what, scene, metadata, expected) => {
+    expect(ask(scene, metadata).value).toBe(expected);
+  });
+
+  test("over a window the mean of each device", () => {
+    const scene = { nodes: three(90, 90, 90), pods: pods("x", "y"), average: () => 30 };
+    expect(ask(scene, { windowSeconds: "60" }).value).toBe(60);
+  });
+
+  test("of a shared device: an intensity whole for each holder, a quantity in equal parts", () => {
+    const readings = { utilizationPercent: 80, powerAverageMilliwatts: 300_000 };
+    const holders = ["x", "y", "stranger"].map((name) => holder(name, { sharedBy: 3 }));
+    const scene = {
+      nodes: [host("a", [gpu({ readings, holders })])],
+      pods: pods("x", "y"),
+    };
+    expect(ask(scene).value).toBe(160);
+    expect(ask(scene).explanation.rule).toContain("a shared one counting whole for each holder");
+    const power = ask(scene, { metricType: "power_draw" });
+    expect(power.value).toBe(200);
+    expect(power.explanation.rule).toContain("its equal part");
+    expect(power.explanation.devices).toMatchObject([
+      { pod: "x", value: 100, sharedBy: 3 },
+      { pod: "y", value: 100, sharedBy: 3 },
+    ]);
+  });
+
+  test("asked of the workload's view with the metadata that came and the narrowing", () => {
+    const cluster = inCluster({ nodes: three(1, 1, 1), pods: pods("x") });
+    cluster.value({ podSelector: "app=llm", container: "server" });
+    const narrowing = { podSelector: "app=llm", container: "server" };
+    expect(cluster.lookUps).toEqual([["ml", "llm", llm.scalerMetadata, narrowing]]);
+  });
+});
+
+describe("nothing is taken away for want of knowledge:", () => {
+  test.each<[string, Scene, number, number]>([
+    ["all of four replicas are starting", { pods: ["x", "y", "z", "w"].map(warm) }, 320, 4],
+    ["the one replica from zero is starting", { pods: [warm("x")] }, 80, 1],
+    [
+      "the only ready one of four is above target",
+      { nodes: three(100, 0, 0), pods: [...pods("x"), warm("w1"), warm("w2"), warm("w3")] },
+      320,
+      4,
+    ],
+    [
+      "under Value, those above target have half lost readiness",
+      {
+        nodes: three(100, 100, 100),
+        pods: [pod("x"), pod("y", unready), pod("z", unready)],
+        workload: byValue,
+      },
+      80,
+      3,
+    ],
+  ])("%s", (_what, scene, value, desired) => {
+    const answer = ask(scene);
+    expect(answer.value).toBe(value);
+    expect(answer.explanation.workload?.desiredReplicas).toBe(desired);
+    expect(answer.explanation.rule).toContain(`at which the HPA keeps ${desired}`);
+  });
+
+  test("but idle replicas beside starting ones are known, and may go", () => {
+    const { value, explanation } = ask({ nodes: three(5, 0, 0), pods: [pod("x"), warm("w")] });
+    expect(value).toBe(5);
+    expect(explanation.workload?.desiredReplicas).toBe(1);
+  });
+});
+
+describe("value() and activity() fail", () => {
+  const { holdersAtMs: _never, ...mute } = host("a", [held("x", 0)]);
+  const one = pods("x");
+  const mig = held("x", 0, {
+    readings: { memoryUsedBytes: 1, memoryTotalBytes: 2 },
+    absences: { utilizationPercent: "unsupported" },
+  });
+  const silence = { address: "10.0.0.7:6001", node: "far", sinceMs: 0, reason: "refused" };
+  test.each<[string, FaultCode, Scene, Metadata, string[]]>([
+    [
+      "when no pod holds a device, though all is seen",
+      "devices-unheld",
+      { nodes: [host("a", [held("stranger", 50)])], pods: one },
+      {},
+      ["ScaledObject ml/llm", "x: it holds no device on node a", "request a GPU"],
+    ],
+    [
+      "when no pod holds a device with that index",
+      "devices-unheld",
+      { nodes: three(1, 1, 1), pods: one },
+      { gpuIndex: "5" },
+      ["no device with index 5", "gpuIndex"],
+    ],
+    [
+      "when another container holds them",
+      "devices-unheld",
+      { nodes: three(1, 1, 1), pods: one },
+      { container: "sidecar" },
+      ["its container sidecar holds no device"],
+    ],
+    [
+      "on a node without an agent, and name it",
+      "data-missing",
+      { pods: [pod("x", { node: "far" })] },
+      {},
+      ["0 of 1 replicas", "pod x: no agent speaks for node far"],
+    ],
+    [
+      "on a silent node, and say what was tried",
+      "data-missing",
+      { pods: [pod("x", { node: "far" })], silent: [silence] },
+      {},
+      ["node far: agent 10.0.0.7:6001 refused"],
+    ],
+    [
+      "on stale readings",
+      "data-missing",
+      { nodes: [host("a", [held("x", 0)], { sampledAtMs: nowMs - 5_001 })], pods: one },
+      {},
+      ["node a was last read 5 s ago"],
+    ],
+    ["before the kubelet told", "data-missing", { nodes: [mute], pods: one }, {}, ["never told"]],
+    [
+      "when the kubelet told long ago",
+      "data-missing",
+      {
+        nodes: [host("a", [held("x", 0)], { holdersAtMs: nowMs - holdersStaleMs - 1 })],
+        pods: one,
+      },
+      {},
+      ["last told who holds what 60 s ago"],
+    ],
+    [
+      "of a pod with a lost device",
+      "data-missing",
+      {
+        nodes: [
+          host("a", [
+            held("x", 0, { health: { state: "lost", reason: "gone" }, unwellSinceMs: nowMs - 1 }),
+          ]),
+        ],
+        pods: one,
+      },
+      {},
+      ["pod x: GPU 0 (H200, GPU-x): lost: gone"],
+    ],
+    [
+      "when one of the pods can never have the metric",
+      "metric-unsupported",
+      { nodes: [host("a", [mig, held("y", 0)])], pods: pods("x", "y") },
+      {},
+      ["pod x", "memory_used_percent"],
+    ],
+    ["before the first full view", "fleet-syncing", { synced: false }, {}, ["waits for"]],
+    ["of engine metrics", "scope-unavailable", {}, { profile: "vllm-queue-depth" }, ["engines"]],
+  ])("%s", (_what, code, scene, metadata, parts) => {
+    const cluster = inCluster(scene);
+    expectFault(() => cluster.value(metadata), code, ...parts);
+    expectFault(() => cluster.activity(metadata), code, ...parts);
+  });
+});
+
+test("an answer explains itself: workload, pods, devices, rule, and what the HPA makes of it", () => {
+  const cluster = inCluster({
+    nodes: [host("a", [held("x", 50), held("y", 70)])],
+    pods: [pod("x"), pod("y"), pod("gone", { node: "far" }), warm("w")],
+  });
+  cluster.value();
+  cluster.pass(60_000);
+  const identity = { node: "a", index: 0, ageMs: 400 };
+  expect(cluster.value().explanation).toEqual({
+    metric: "gpu_utilization",
+    scope: "workload",
+    rule:
+      "sum over 2 of 3 replicas (1 warming) of the max of gpu_utilization in % over a pod's " +
+      "devices, newest readings: 320; 120 while some are missing, sent as 320, at which the HPA " +
+      "keeps 4",
+    devices: [
+      { ...identity, uuid: "GPU-x", pod: "x", value: 50 },
+      { ...identity, uuid: "GPU-y", pod: "y", value: 70 },
+    ],
+    workload: {
+      kind: "ScaledObject",
+      metricType: "AverageValue",
+      replicas: 4,
+      minReplicas: 1,
+      maxReplicas: 100,
+      ageMs: 1_000,
+      pods: [
+        { name: "x", node: "a", state: "counted", value: 50 },
+        { name: "y", node: "a", state: "counted", value: 70 },
+        {
+          name: "gone",
+          node: "far",
+          state: "missing",
+          reason: "no agent speaks for node far",
+          missingMs: 60_000,
+        },
+        { name: "w", node: "a", state: "warming" },
+      ],
+      desiredReplicas: 4,
+    },
+  });
+});
+
+test("a ScaledJob has no HPA to foretell", () => {
+  const scene = {
+    nodes: three(1, 1, 1),
+    pods: pods("x"),
+    workload: { kind: "ScaledJob" as const },
+  };
+  expect(ask(scene).explanation.workload).not.toHaveProperty("desiredReplicas");
+});

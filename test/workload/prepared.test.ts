@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { askedForMax, askedForMs, namespacesMax, scaleReadsAtOnce } from "#core/limits.ts";
+import { kubeconfigAccess } from "#workload/access.ts";
+import { kubernetesClient } from "#workload/client.ts";
+import { watchWorkloads } from "#workload/workloads.ts";
+import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
+import type { FakeKubernetes } from "../fake-kubernetes/server.ts";
+import {
+  ours,
+  ready,
+  requestsOf,
+  shiftedClock,
+  startCluster,
+  startFake,
+  stopAll,
+  temporaryDirectory,
+  until,
+  untilLater,
+  whenOver,
+} from "./harness.ts";
+
+afterEach(stopAll);
+
+const secure = { tls: true, token: "first" };
+const labels = { app: "llm" };
+const pod = (name: string) => podObject({ name, labels });
+
+function applyWorkload(fake: FakeKubernetes, name: string, namespace = "default") {
+  fake.apply(
+    scaledObject({ namespace, name, triggers: [{ metadata: ours }] }),
+    scalableObject({ namespace, name, matchLabels: { app: name } }),
+  );
+}
+
+describe("what is prepared", () => {
+  test.each([
+    "keda-gpu-scaler.keda:6000",
+    "keda-gpu-scaler.keda.svc:6000",
+    "keda-gpu-scaler.keda.svc.example.org.:6000",
+    "dns:///keda-gpu-scaler.keda.svc",
+    "keda-gpu-scaler:6000",
+  ])("are ScaledObjects that call %s", async (scalerAddress) => {
+    const fake = await startFake(secure);
+    fake.apply(scaledObject({ name: "llm", triggers: [{ metadata: { scalerAddress } }] }));
+    await startCluster(fake);
+    await until(() => requestsOf(fake, "watch", "/pods").length === 1);
+  });
+
+  test.each(["keda-gpu-scaler.other.svc:6000", "keda-gpu-scaler.keda-2:6000", ""])(
+    "are not those that call %p, until they ask, for ten minutes",
+    async (scalerAddress) => {
+      const fake = await startFake(secure);
+      const metadata = { scalerAddress };
+      fake.apply(
+        scaledObject({ name: "llm", triggers: [{ metadata }] }),
+        scalableObject({ name: "llm", matchLabels: labels }),
+        pod("a"),
+      );
+      const started = await startCluster(fake);
+      await ready(started);
+      expect(requestsOf(fake, "list", "/pods")).toEqual([]);
+
+      expect(started.faultOf("llm", { metadata })).toBe("workload-syncing");
+      await until(() => started.faultOf("llm", { metadata }) === undefined);
+      expect(started.look("llm", { metadata }).pods).toHaveLength(1);
+
+      started.clock.advance(askedForMs + 1);
+      await untilLater(started, () => fake.openWatches() === 2);
+      expect(started.faultOf("llm", { metadata })).toBe("workload-syncing");
+    },
+  );
+
+  test("stays bounded when thousands of names are asked for", async () => {
+    const fake = await startFake(secure);
+    const metadata = { scalerAddress: "elsewhere:1" };
+    fake.apply(scaledObject({ name: "first", triggers: [{ metadata }] }));
+    const started = await startCluster(fake);
+    await ready(started);
+    expect(started.faultOf("first", { metadata })).toBe("workload-syncing");
+    await until(() => requestsOf(fake, "watch", "/pods").length === 1);
+    for (let index = 0; index < askedForMax; index += 1)
+      expect(started.faultOf(`name-${index}`)).toBe("workload-unknown");
+    // `first` was asked for before all of them, so it is forgotten at the next tidying.
+    await untilLater(started, () => fake.openWatches() === 2);
+  });
+
+  test("stays bounded in namespaces", async () => {
+    const fake = await startFake();
+    for (let index = 0; index <= namespacesMax; index += 1)
+      fake.apply(
+        scaledObject({ namespace: `n-${index}`, name: "x", triggers: [{ metadata: ours }] }),
+      );
+    const clock = shiftedClock();
+    const path = join(await temporaryDirectory(), "kubeconfig");
+    await fake.writeKubeconfig(path);
+    const client = kubernetesClient(await kubeconfigAccess(path), clock);
+    const options = {
+      client,
+      clock,
+      random: Math.random,
+      log: () => {},
+      services: ["keda-gpu-scaler.keda"],
+    };
+    const workloads = watchWorkloads(options);
+    whenOver(workloads.stop);
+    await until(() => fake.openWatches() === namespacesMax + 2);
+    const refused = Array.from({ length: namespacesMax + 1 }, (_, index) => {
+      try {
+        workloads.view.of(`n-${index}`, "x", ours);
+        return "";
+      } catch (fault) {
+        return String(fault);
+      }
+    }).filter((message) => message.includes(`pods of ${namespacesMax} namespaces are watched`));
+    expect(refused).toHaveLength(1);
+  }, 30_000);
+
+  test("costs the API server 100 requests a minute for 500 ScaledObjects at rest", async () => {
+    const fake = await startFake();
+    for (let index = 0; index < 500; index += 1) {
+      const namespace = `team-${index % 20}`;
+      applyWorkload(fake, `llm-${index}`, namespace);
+      fake.apply(podObject({ namespace, name: `llm-${index}-a`, labels: { app: `llm-${index}` } }));
+    }
+    const clock = shiftedClock();
+    const path = join(await temporaryDirectory(), "kubeconfig");
+    await fake.writeKubeconfig(path);
+    const client = kubernetesClient(await kubeconfigAccess(path), clock);
+    const options = {
+      client,
+      clock,
+      random: Math.random,
+      log: () => {},
+      services: ["keda-gpu-scaler.keda"],
+    };
+    const workloads = watchWorkloads(options);
+    whenOver(workloads.stop);
+    fake.setDelay(2);
+    await until(() => workloads.waitingFor().length === 0);
+    fake.setDelay(0);
+    expect(workloads.view.of("team-19", "llm-499", ours).pods).toHaveLength(1);
+    // 3 + 20 lists (ScaledObjects take two pages), 22 watches, one discovery, 500 scales.
+    expect(fake.requests.length).toBeLessThanOrEqual(23 + 22 + 1 + 500 + 1);
+    expect(fake.mostAtOnce("scale")).toBeLessThanOrEqual(scaleReadsAtOnce);
+
+    const before = fake.requests.length;
+    for (let step = 0; step < 600; step += 1) {
+      clock.advance(1_000);
+      if (step % 60 === 0) fake.bookmark();
+      await Bun.sleep(1);
+    }
+    const perMinute = (fake.requests.length - before) / 10;
+    expect(perMinute).toBeGreaterThan(60);
+    expect(perMinute).toBeLessThan(130);
+  }, 30_000);
+});

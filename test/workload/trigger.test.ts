@@ -1,0 +1,97 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import {
+  type PodOptions,
+  podObject,
+  scalableObject,
+  scaledObject,
+} from "../fake-kubernetes/objects.ts";
+import { ours, ready, startCluster, startFake, stopAll } from "./harness.ts";
+
+afterEach(stopAll);
+
+const secure = { tls: true, token: "first" };
+const labels = { app: "llm" };
+const names = (pods: readonly { readonly name: string }[]) => pods.map(({ name }) => name);
+const llm = (options: Partial<Parameters<typeof scaledObject>[0]> = {}) =>
+  scaledObject({ name: "llm", triggers: [{ metadata: ours }], ...options });
+const deployment = (replicas = 1) => scalableObject({ name: "llm", replicas, matchLabels: labels });
+const pod = (options: Partial<PodOptions> = {}) => podObject({ name: "a", labels, ...options });
+
+/** A cluster with the ScaledObject `llm` and these objects, all read. */
+async function cluster(...objects: ReturnType<typeof podObject>[]) {
+  const fake = await startFake(secure);
+  fake.apply(llm(), deployment(), ...objects);
+  const started = await startCluster(fake);
+  await ready(started);
+  return started;
+}
+
+describe("the trigger that asks", () => {
+  const power = { ...ours, metricType: "power_draw", targetValueFromEnv: "TARGET" };
+  const usage = { ...ours, metricType: "gpu_utilization" };
+  const triggers = [
+    { type: "cpu", metricType: "Utilization", metadata: { value: "50" } },
+    { metadata: usage },
+    { type: "external-push", metricType: "Value", metadata: power },
+  ];
+
+  test.each([
+    ["equal metadata", usage, "AverageValue"],
+    ["a value resolved from the environment", { ...power, targetValueFromEnv: "300" }, "Value"],
+    ["no value in the environment", { ...ours, metricType: "power_draw" }, "Value"],
+  ])("is found by %s", async (_how, metadata, metricType) => {
+    const fake = await startFake(secure);
+    fake.apply(llm({ triggers }), deployment());
+    const started = await startCluster(fake);
+    await ready(started);
+    expect(started.look("llm", { metadata }).metricType).toBe(metricType as "Value");
+  });
+
+  test("is an error when none fits and they differ", async () => {
+    const fake = await startFake(secure);
+    fake.apply(llm({ triggers }), deployment());
+    const started = await startCluster(fake);
+    await ready(started);
+    expect(started.faultOf("llm", { metadata: {} })).toBe("trigger-unmatched");
+    expect(started.faultOf("llm", { metadata: { ...usage, more: "1" } })).toBe("trigger-unmatched");
+  });
+
+  test("may be any when all agree", async () => {
+    const fake = await startFake(secure);
+    const all = [usage, power].map((metadata) => ({ metadata, metricType: "Value" }));
+    fake.apply(llm({ triggers: all }), deployment());
+    const started = await startCluster(fake);
+    await ready(started);
+    expect(started.look("llm", { metadata: {} }).metricType).toBe("Value");
+  });
+});
+
+describe("podSelector and container", () => {
+  const containers = [{ name: "server", ports: [{ port: 8000 }] }, { name: "proxy" }];
+  const objects = [
+    pod({ name: "leader", labels: { ...labels, role: "leader" }, containers }),
+    pod({ name: "worker", labels: { ...labels, role: "worker" } }),
+  ];
+
+  test("narrow what belongs to the target", async () => {
+    const { look } = await cluster(...objects);
+    expect(names(look("llm", { podSelector: "role in (leader, x)" }).pods)).toEqual(["leader"]);
+    const { pods, replicas } = look("llm", { container: "server" });
+    expect(pods.map(({ containers: kept }) => names(kept))).toEqual([["server"]]);
+    expect(replicas).toBe(2);
+  });
+
+  test.each([
+    ["a selector that fits no pod", { podSelector: "role=leadr" }, "selection-empty"],
+    ["a container that no pod has", { container: "servr" }, "selection-empty"],
+    ["text that is no selector", { podSelector: "role in leader" }, "trigger-invalid"],
+  ] as const)("are an error, never no pods: %s", async (_why, narrowing, code) => {
+    const { faultOf } = await cluster(...objects);
+    expect(faultOf("llm", narrowing)).toBe(code);
+  });
+
+  test("leave no pods of a target that has none", async () => {
+    const { look } = await cluster();
+    expect(look("llm", { podSelector: "role=leader" }).pods).toEqual([]);
+  });
+});
