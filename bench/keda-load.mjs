@@ -45,7 +45,7 @@ function round(ref) {
     ({ metricValues: [{ metricValueFloat }] }) => {
       latenciesMs.push(performance.now() - sentMs);
       call("IsActive", ref, () => {});
-      if (ref.scalerMetadata.metricType !== "power_draw" || metricValueFloat === 0) return;
+      if (ref.scalerMetadata.metricType !== "power_draw" || !(metricValueFloat > 0)) return;
       const ageMs = (Date.now() % powerCycleMs) - metricValueFloat * 1000;
       agesMs.push(ageMs < 0 ? ageMs + powerCycleMs : ageMs);
     },
