@@ -2,7 +2,7 @@
  * Draws how the scaler's figures grow with the fleet: `bun bench/plot.ts < figures > scaler.svg`,
  * where the figures are what `bench/scaler.ts` printed, one JSON object a line.
  */
-interface Figure {
+export interface Figure {
   readonly nodes: number;
   readonly [name: string]: unknown;
 }
