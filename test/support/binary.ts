@@ -75,6 +75,10 @@ export interface Serving {
 export interface ServeOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Default 127.0.0.1. */
+  readonly bind?: string;
+  /** gRPC port; default 0, a free one. */
+  readonly port?: number;
   /** Another way to start the binary, with its arguments behind it. */
   readonly command?: readonly string[];
 }
@@ -83,9 +87,11 @@ export interface ServeOptions {
 export async function serveBinary({
   args = [],
   env = {},
+  bind = "127.0.0.1",
+  port = 0,
   command,
 }: ServeOptions): Promise<Serving> {
-  const serve = ["serve", "--bind", "127.0.0.1", "--port", "0", "--http-port", "0", ...args];
+  const serve = ["serve", "--bind", bind, "--port", `${port}`, "--http-port", "0", ...args];
   const child = Bun.spawn([...(command ?? [binary()]), ...serve], {
     stdin: "ignore",
     stdout: "ignore",
