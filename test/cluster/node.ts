@@ -34,7 +34,17 @@ export interface GpuNode extends AsyncDisposable {
   readonly restart: () => Promise<void>;
 }
 
-export async function gpuNode(name: string, number: number, folder: string): Promise<GpuNode> {
+export interface GpuNodeOptions {
+  readonly name: string;
+  /** From 1: its address and its GPUs' uuids are made of it. */
+  readonly number: number;
+  /** For its mock file and its kubelet's socket. */
+  readonly folder: string;
+  /** What its process is. */
+  readonly role: readonly string[];
+}
+
+export async function gpuNode({ name, number, folder, role }: GpuNodeOptions): Promise<GpuNode> {
   const mockFile = join(folder, `${name}.yaml`);
   const kubelet = await fakeKubelet(join(folder, `${name}.sock`));
   const address = `127.0.0.${number + 1}`;
@@ -64,7 +74,8 @@ export async function gpuNode(name: string, number: number, folder: string): Pro
       bind: address,
       port,
       args: [
-        ...["--role", "agent", "--node-name", name, "--collector", "mock", "--mock", mockFile],
+        ...role,
+        ...["--node-name", name, "--collector", "mock", "--mock", mockFile],
         ...["--pod-resources-socket", kubelet.socketPath, "--sample-interval", "200ms"],
       ],
     });

@@ -1,4 +1,5 @@
-import type { ForeignChannel, ForeignStream, Json } from "../foreign/client.ts";
+import { expect } from "bun:test";
+import type { ForeignClient, ForeignStream, Json } from "../foreign/client.ts";
 import type { Serving } from "../support/binary.ts";
 
 /** What KEDA says of the ScaledObject that it asks for. */
@@ -8,14 +9,14 @@ export interface Ref extends Json {
   readonly scalerMetadata: Readonly<Record<string, string>>;
 }
 
-/** One scaler replica, as KEDA and the kubelet see it. */
+/** One process that answers KEDA, as KEDA and the kubelet see it. */
 export interface Scaler {
   readonly serving: Serving;
   /** The number, or the name of the gRPC code. */
   readonly value: (ref: Ref) => Promise<number | string>;
   /** Whether it is active, or the name of the gRPC code. */
   readonly active: (ref: Ref) => Promise<boolean | string>;
-  /** What an error of `value` says; empty when there is none. */
+  /** What the error of `value` says; empty when there is none. */
   readonly refusal: (ref: Ref) => Promise<string>;
   /** The target that GetMetricSpec gives. */
   readonly target: (ref: Ref) => Promise<unknown>;
@@ -28,11 +29,12 @@ export interface Scaler {
 
 const service = "externalscaler.ExternalScaler";
 
-export function scaler(serving: Serving, channel: ForeignChannel): Scaler {
+export async function connectScaler(serving: Serving, keda: ForeignClient): Promise<Scaler> {
+  const channel = await keda.connect(`${serving.bind}:${serving.grpcPort}`);
   const getMetrics = (ref: Ref) =>
     channel.unary(service, "GetMetrics", { scaledObjectRef: ref, metricName: "" });
   const page = async (path: string) => {
-    const response = await fetch(`http://127.0.0.1:${serving.httpPort}${path}`);
+    const response = await fetch(`http://${serving.bind}:${serving.httpPort}${path}`);
     return { status: response.status, text: (await response.text()).trim() };
   };
 
@@ -56,7 +58,9 @@ export function scaler(serving: Serving, channel: ForeignChannel): Scaler {
     push: (ref) => channel.stream(service, "StreamIsActive", ref),
     ready: async () => {
       const { status, text } = await page("/readyz");
-      return (status === 200) === (text === "ok") ? text : `${status} ${text}`;
+      // The kubelet looks at the status alone.
+      expect(status).toBe(text === "ok" ? 200 : 503);
+      return text;
     },
     gauge: async (series) => {
       const { text } = await page("/metrics");

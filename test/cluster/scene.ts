@@ -18,7 +18,7 @@ import type { ForeignClient } from "../foreign/client.ts";
 import { serveBinary } from "../support/binary.ts";
 import { eventually } from "../support/eventually.ts";
 import { type GpuNode, gpuNode } from "./node.ts";
-import { type Ref, type Scaler, scaler } from "./scaler.ts";
+import { connectScaler, type Ref, type Scaler } from "./scaler.ts";
 
 export interface SceneOptions {
   /** Speaks to the scalers as KEDA does. */
@@ -27,6 +27,8 @@ export interface SceneOptions {
   readonly nodes?: readonly string[];
   /** Started and ready; default 1. */
   readonly scalers?: number;
+  /** Runs each node's process in role `all`, so that it answers KEDA by itself. */
+  readonly daemonSet?: boolean;
 }
 
 export interface WorkloadOptions {
@@ -44,7 +46,10 @@ export interface ClusterScene extends AsyncDisposable {
   readonly kubernetes: FakeKubernetes;
   /** Node by name. */
   readonly node: (name: string) => GpuNode;
-  readonly scalers: readonly Scaler[];
+  /** Scaler by the order of their start; default the first. */
+  readonly scaler: (place?: number) => Scaler;
+  /** What a node's own process answers, where it runs in role `all`. */
+  readonly daemon: (node: string) => Promise<Scaler>;
   /** Starts one more; it serves, and is perhaps not ready yet. */
   readonly startScaler: () => Promise<Scaler>;
   /** Applies a ScaledObject, its Deployment and exactly these pods; gives what KEDA asks with. */
@@ -67,11 +72,12 @@ const scalerAddress = "keda-gpu-scaler.keda.svc.cluster.local:6000";
 export async function clusterScene({
   keda,
   nodes: names = ["node-a", "node-b", "node-c"],
-  scalers: scalerCount = 1,
+  daemonSet = false,
+  scalers: scalerCount = daemonSet ? 0 : 1,
 }: SceneOptions): Promise<ClusterScene> {
   const folder = mkdtempSync(join(tmpdir(), "cluster-"));
   const kubeconfig = join(folder, "kubeconfig");
-  const open = new AsyncDisposableStack();
+  await using open = new AsyncDisposableStack();
   open.defer(() => rmSync(folder, { recursive: true }));
 
   const kubernetes = await startFakeKubernetes({ tls: true, token: crypto.randomUUID() });
@@ -87,9 +93,10 @@ export async function clusterScene({
         endpoints: [{ address, node }],
       }),
     );
-  const nodes = await Promise.all(
-    names.map((name, index) => gpuNode(name, index + 1, folder)),
-  );
+  const reachApi = ["--kubeconfig", kubeconfig, "--namespace", "keda"];
+  const role = daemonSet ? reachApi : ["--role", "agent"];
+  const starting = names.map((name, index) => gpuNode({ name, number: index + 1, folder, role }));
+  const nodes = await Promise.all(starting);
   for (const node of nodes) {
     open.use(node);
     const { name, address, agent } = node;
@@ -97,10 +104,10 @@ export async function clusterScene({
   }
 
   const scalers: Scaler[] = [];
+  const processes = open.use(new AsyncDisposableStack());
   const startScaler = async () => {
-    const role = ["--role", "scaler", "--kubeconfig", kubeconfig, "--namespace", "keda"];
-    const serving = open.use(await serveBinary({ args: role }));
-    const started = scaler(serving, await keda.connect(`127.0.0.1:${serving.grpcPort}`));
+    const serving = processes.use(await serveBinary({ args: ["--role", "scaler", ...reachApi] }));
+    const started = await connectScaler(serving, keda);
     scalers.push(started);
     return started;
   };
@@ -109,22 +116,30 @@ export async function clusterScene({
     await eventually(ready, "ok");
   }
 
+  const node = (name: string) =>
+    present(
+      nodes.find((each) => each.name === name),
+      `node ${name}`,
+    );
+  const owned = open.move();
   return {
     kubernetes,
-    node: (name) => {
-      const node = nodes.find((each) => each.name === name);
-      if (node === undefined) throw new Error(`This scene has no node ${name}`);
-      return node;
-    },
-    scalers,
+    node,
+    scaler: (place = 0) => present(scalers[place], `scaler ${place}`),
+    daemon: (name) => connectScaler(node(name).agent(), keda),
     startScaler,
     workload: workloads(kubernetes),
     listAgent,
     unlistAgent: (node) => {
       kubernetes.remove({ kind: "EndpointSlice", namespace: agentService.namespace, name: node });
     },
-    [Symbol.asyncDispose]: () => open.disposeAsync(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function present<Thing>(thing: Thing | undefined, name: string): Thing {
+  if (thing === undefined) throw new Error(`This scene has no ${name}`);
+  return thing;
 }
 
 function workloads(kubernetes: FakeKubernetes): ClusterScene["workload"] {

@@ -61,6 +61,8 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly event: stri
 
 export interface Serving {
   readonly pid: number;
+  /** The address that it listens on. */
+  readonly bind: string;
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly log: readonly LogLine[];
@@ -129,6 +131,7 @@ export async function serveBinary({
   const { grpcPort, httpPort } = await logged("serving");
   return {
     pid: child.pid,
+    bind,
     grpcPort: Number(grpcPort),
     httpPort: Number(httpPort),
     log,
