@@ -17,13 +17,14 @@ const numbers = (answers: readonly (number | string)[]) =>
 test.concurrent("an agent that freezes with its connection open is missing, and comes back", async () => {
   await using scene = await clusterScene({ keda });
   const llm = threeReplicas(scene);
-  const { value } = scene.scaler();
+  const { value, gauge } = scene.scaler();
   await eventually(() => value(llm), 276);
   const answers = await answersWhile(
     () => value(llm),
     async () => {
       scene.node("node-c").agent().kill("SIGSTOP");
       await eventually(() => value(llm), floor);
+      await eventually(() => gauge("keda_gpu_scaler_fleet_silent_agents"), 1);
       scene.node("node-c").agent().kill("SIGCONT");
       await eventually(() => value(llm), 276);
     },

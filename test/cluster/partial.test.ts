@@ -2,7 +2,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { foreignClient } from "../foreign/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { clusterScene } from "./scene.ts";
-import { threeReplicas } from "./three-replicas.ts";
+import { threePods, threeReplicas } from "./three-replicas.ts";
 import { answersWhile } from "./watching.ts";
 
 setDefaultTimeout(60_000);
@@ -27,11 +27,11 @@ test.concurrent("of three agents one dies: nothing below the target is sent; two
   );
   expect(withoutOne).toEqual([276, 240]);
 
-  // What is known may ask for more than the floor.
-  scene.node("node-a").readings([{ percent: 40 }, { percent: 100 }]);
-  second?.readings([{ percent: 40 }, { percent: 100 }]);
-  await eventually(() => active(llm), true);
-  expect(await value(llm)).toBe(240);
+  // What is known may ask for more than the floor, which is 180 for this target.
+  const eager = scene.workload({ name: "llm", pods: threePods, metadata: { targetValue: "60" } });
+  await eventually(() => value(eager), 184);
+  scene.workload({ name: "llm", pods: threePods });
+  await eventually(() => value(llm), 240);
 
   const withoutTwo = await answersWhile(
     () => value(llm),
@@ -46,7 +46,7 @@ test.concurrent("of three agents one dies: nothing below the target is sent; two
   expect(await active(llm)).toBe(true);
 
   await Promise.all([second?.restart(), third?.restart()]);
-  await eventually(() => value(llm), 292);
+  await eventually(() => value(llm), 276);
   expect(stream.waiting().every(({ result }) => result === true)).toBe(true);
 });
 

@@ -11,8 +11,9 @@ afterAll(() => keda[Symbol.asyncDispose]());
 
 describe("a replica that has just started", () => {
   test.concurrent("says UNAVAILABLE and is not ready until it has seen the API server", async () => {
-    await using scene = await clusterScene({ keda, scalers: 0 });
+    await using scene = await clusterScene({ keda });
     const llm = threeReplicas(scene);
+    await eventually(() => scene.scaler().value(llm), 276);
     await scene.kubernetes.goAway();
     const { value, active, target, ready, serving } = await scene.startScaler();
     await serving.logged("kubernetes failed");
@@ -33,8 +34,9 @@ describe("a replica that has just started", () => {
   });
 
   test.concurrent("says UNAVAILABLE and is not ready until it has heard every agent", async () => {
-    await using scene = await clusterScene({ keda, scalers: 0 });
+    await using scene = await clusterScene({ keda });
     const llm = threeReplicas(scene);
+    await eventually(() => scene.scaler().value(llm), 276);
     scene.node("node-c").agent().kill("SIGSTOP");
     const { value, active, refusal, ready } = await scene.startScaler();
     await eventually(ready, "not ready: the agents have not been heard yet");
@@ -49,7 +51,10 @@ describe("a replica that has just started", () => {
         await eventually(() => value(llm), 276);
       },
     );
-    expect(answers).toEqual(["UNAVAILABLE", 276]);
+    // The first that the agent says may be as old as its sleep was long: then the floor holds.
+    const [first, ...rest] = answers;
+    expect(first).toBe("UNAVAILABLE");
+    for (const answer of rest) expect<unknown[]>([240, 276]).toContain(answer);
   });
 });
 

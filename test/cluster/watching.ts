@@ -1,7 +1,7 @@
 /**
- * Asks before something happens and again and again while it does; gives every different answer.
+ * Asks before something happens, again and again while it does, and once after it.
  *
- * @param happens Ends the asking when it is done.
+ * @returns Every different answer, in the order in which it came first.
  */
 export async function answersWhile<Answer>(
   ask: () => Promise<Answer>,
@@ -21,5 +21,6 @@ export async function answersWhile<Answer>(
     over = true;
     await asking;
   }
+  answers.add(await ask());
   return [...answers];
 }
