@@ -64,7 +64,6 @@ export async function serve(
     write: stderr,
     clock,
   });
-  log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
   const changes = signal();
   const store = fleetStore({ clock });
   store.subscribe(changes.emit);
@@ -84,6 +83,8 @@ export async function serve(
     flags.role === "agent" && node !== undefined
       ? agentPart(scene, node)
       : scalerPart(scene, kubernetes, node);
+  // Flags that cannot be served have thrown by now, and so are told in one line.
+  log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
   const metrics = processMetrics({
     clock,
     version,
