@@ -4,7 +4,8 @@
  *
  *   bun bench/get-metrics.ts [--calls 100000] [--soak 1000000] [--idle-seconds 30] [--starts 10]
  *
- * Prints one JSON object a figure.
+ * Prints one JSON object a figure. Each load runs in rounds that alternate with the same load on a bare
+ * HTTP/2 server, because on a machine that others use only the ratio of the two says much.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -24,6 +25,8 @@ const { values } = parseArgs({
   },
 });
 const metadata = { targetGpuUtilization: "80" };
+const rounds = 3;
+const soakStep = 100_000;
 const nvml = await nvmlStandin();
 nvml.set({ gpus: 8, each: { utilizationPercent: 73 } });
 const args = ["--collector", "nvml", "--nvml-library", nvml.libraryPath];
@@ -59,31 +62,47 @@ report("idle, sampling 8 GPUs at 1 Hz", {
   rssMebibytes: rss(serving.pid),
 });
 
+const bare = await bareServer();
+const ours = { figure: "GetMetrics", pid: serving.pid, port: serving.grpcPort };
 const calls = Number(values.calls);
-load({ callers: 1, calls: Math.ceil(calls / 5) });
-load({ callers: 32, calls });
+for (const callers of [1, 32])
+  for (let round = 0; round < rounds; round += 1)
+    for (const server of [bare, ours]) {
+      const share = callers === 1 ? calls / 5 : calls;
+      load(server, { callers, calls: Math.ceil(share / rounds) });
+    }
 report("after the calls", { rssMebibytes: rss(serving.pid) });
-for (let done = 0; done < Number(values.soak); done += 250_000) {
-  load({ callers: 32, calls: 250_000 });
-  report("soak", { calls: done + 250_000, rssMebibytes: rss(serving.pid) });
+for (let done = 0; done < Number(values.soak); done += soakStep) {
+  load(ours, { callers: 32, calls: soakStep });
+  report("soak", { calls: done + soakStep, rssMebibytes: rss(serving.pid) });
 }
+bare.stop();
 await serving[Symbol.asyncDispose]();
 nvml.remove();
 
-function load(request: { callers: number; calls: number }): void {
-  const cpuFrom = cpuSeconds(serving.pid);
+interface Server {
+  readonly figure: string;
+  readonly pid: number;
+  readonly port: number;
+}
+
+async function bareServer(): Promise<Server & { readonly stop: () => void }> {
+  const program = join(import.meta.dir, "floor.ts");
+  const child = Bun.spawn([process.execPath, program], { stdout: "pipe", stderr: "inherit" });
+  const { value } = await child.stdout.getReader().read();
+  const port = Number(new TextDecoder().decode(value));
+  return { figure: "bare HTTP/2", pid: child.pid, port, stop: () => child.kill() };
+}
+
+function load({ figure, pid, port }: Server, request: { callers: number; calls: number }): void {
+  const cpuFrom = cpuSeconds(pid);
   const program = join(import.meta.dir, "load.mjs");
-  const node = [
-    "node",
-    program,
-    String(serving.grpcPort),
-    JSON.stringify({ ...request, metadata }),
-  ];
+  const node = ["node", program, String(port), JSON.stringify({ ...request, metadata })];
   const { stdout, stderr, exitCode } = Bun.spawnSync(node);
   if (exitCode !== 0) throw new Error(`the load failed: ${stderr}`);
-  const serverMs = (cpuSeconds(serving.pid) - cpuFrom) * 1_000;
+  const serverMs = (cpuSeconds(pid) - cpuFrom) * 1_000;
   const perCall = { serverCpuMsPerCall: Number((serverMs / request.calls).toFixed(3)) };
-  report("GetMetrics", { ...JSON.parse(stdout.toString()), ...perCall });
+  report(figure, { ...JSON.parse(stdout.toString()), ...perCall });
 }
 
 async function firstAnswer({ grpcPort }: Serving): Promise<void> {

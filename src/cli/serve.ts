@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Answerer } from "#answer/answer.ts";
+import type { Answerer, Explanation, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import { type Log, lineLog } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
@@ -64,7 +64,6 @@ export async function serve(
     write: stderr,
     clock,
   });
-  log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
   const changes = signal();
   const store = fleetStore({ clock });
   store.subscribe(changes.emit);
@@ -84,6 +83,8 @@ export async function serve(
     flags.role === "agent" && node !== undefined
       ? agentPart(scene, node)
       : scalerPart(scene, kubernetes, node);
+  // Flags that cannot be served have thrown by now, and so are told in one line.
+  log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
   const metrics = processMetrics({
     clock,
     version,
@@ -197,7 +198,7 @@ function scalerPart(
     service: registration(
       ExternalScaler,
       externalScaler({
-        answerer: node === undefined ? answers : withFault(answers, node),
+        answerer: told(node === undefined ? answers : withFault(answers, node), log),
         parse: parseTrigger,
         pushSpacingMs: grpcLimits.pushSpacingMs,
         clock,
@@ -229,6 +230,25 @@ function withFault(inner: Answerer, node: LocalNode): Answerer {
     activity: (ref, trigger) => {
       if (!trigger.alwaysActive) refuse();
       return inner.activity(ref, trigger);
+    },
+    subscribe: inner.subscribe,
+  };
+}
+
+/** Writes down how each answer came about, for whoever looks with `--log-level debug`. */
+function told(inner: Answerer, log: Log): Answerer {
+  const tell = (what: string, { namespace, name }: WorkloadRef, { metric, rule }: Explanation) =>
+    log("debug", what, { namespace, name, metric, rule });
+  return {
+    value: (ref, trigger) => {
+      const answer = inner.value(ref, trigger);
+      tell("value answered", ref, answer.explanation);
+      return answer;
+    },
+    activity: (ref, trigger) => {
+      const answer = inner.activity(ref, trigger);
+      tell("activity answered", ref, answer.explanation);
+      return answer;
     },
     subscribe: inner.subscribe,
   };

@@ -17,7 +17,7 @@ export interface Clock {
 export function systemClock(): Clock {
   return {
     wallMs: Date.now,
-    monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
+    monotonicMs: () => performance.now(),
     after: (delayMs, run) => {
       const timer = setTimeout(run, delayMs);
       return () => clearTimeout(timer);

@@ -1,15 +1,14 @@
 /**
- * One call from its headers to its end: admitted or refused, answered by Connect, counted.
+ * One call from its headers to its end: admitted or refused, answered, counted.
  *
  * @module
  */
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import {
   Code,
+  type ConnectError,
   type ConnectRouter,
-  createContextKey,
   createContextValues,
-  type HandlerContext,
 } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import {
@@ -19,23 +18,32 @@ import {
 import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
-import { codeName, faultError } from "./codes.ts";
+import { codeName, faultError, statusOf } from "./codes.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { GrpcLimits } from "./limits.ts";
 import type { Meter } from "./meter.ts";
-import { requestBody } from "./request-body.ts";
+import { endlessBody, wholeBody } from "./request-body.ts";
 import { slots } from "./slots.ts";
+import { frameHeaderBytes, isPlain, type UnaryAnswer } from "./unary.ts";
 import { drainingKey } from "./wakeups.ts";
 
 export interface CallsOptions {
+  /** Connect's, for every method. */
   readonly handlers: ConnectRouter["handlers"];
+  /** By path, what answers a plain call without Connect. */
+  readonly unary: ReadonlyMap<string, UnaryAnswer>;
   readonly connections: Connections;
-  readonly limits: Pick<GrpcLimits, "streamsMax" | "callsMax" | "callsWaitingMax" | "handlerMs">;
+  readonly limits: Pick<
+    GrpcLimits,
+    "messageBytesMax" | "streamsMax" | "callsMax" | "callsWaitingMax" | "handlerMs"
+  >;
   readonly stopping: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
 }
+
+const responseHeaders = { "content-type": "application/grpc+proto" };
 
 /** A call at hand. */
 interface Call {
@@ -43,45 +51,56 @@ interface Call {
   readonly response: Http2ServerResponse;
   readonly handler: UniversalHandler;
   readonly connection: Connection;
-  refusal?: Fault;
-  /** The status to be sent; Connect writes it while the call runs. */
-  status?: Headers;
+  /** The status sent, or Connect's trailers, which have it when the call is over. */
+  status?: Code | typeof ok | Headers;
 }
-const callKey = createContextKey<Partial<Pick<Call, "refusal" | "status">>>({});
-
-/** Runs before a call's body is read: refuses what `callHandler` did not admit. */
-export function refuseUnadmitted({ values, responseTrailer }: HandlerContext): void {
-  const call = values.get(callKey);
-  call.status = responseTrailer;
-  if (call.refusal !== undefined) throw faultError(call.refusal);
-}
+/** gRPC's code for no error; Connect's enumeration holds errors alone. */
+const ok = 0;
 
 /** Serves `handlers` to each call that the limits admit. */
 export function callHandler(options: CallsOptions) {
-  const { handlers, connections, limits, stopping, clock, log, meter } = options;
+  const { handlers, unary, connections, limits, stopping, clock, log, meter } = options;
   const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
   const places = slots(limits.callsMax, limits.callsWaitingMax);
+  const bytesMax = frameHeaderBytes + limits.messageBytesMax;
   let streams = 0;
 
   /** Runs `call`; `heard` is told when its request has come whole. */
   const answer = async (call: Call, heard: () => void): Promise<void> => {
-    const { request, response, handler } = call;
-    const values = createContextValues().set(callKey, call).set(drainingKey, call.connection);
+    const { request, handler } = call;
+    const { stream, headers } = request;
     try {
-      const asked = universalRequestFromNodeRequest(request, response, undefined, values);
-      const limitMs = isEndless(handler) ? undefined : limits.handlerMs;
-      const bytes = asked.body as AsyncIterable<Uint8Array>;
-      const body = requestBody(bytes, { limitMs, clock, heard });
+      if (isEndless(handler)) return await passOn(call, endlessBody(request));
+      const body = await wholeBody(stream, { bytesMax, limitMs: limits.handlerMs, clock });
+      heard();
+      const plain = body.length <= bytesMax && isPlain(headers);
+      const message = plain ? unary.get(handler.requestPath)?.(body) : undefined;
+      if (message === undefined) await passOn(call, once(body));
+      else sendMessage(call, message);
+    } catch (error) {
+      if (!isGone(request)) sendStatus(call, statusOf(error, methodName(handler), log));
+    }
+  };
+
+  /** Lets Connect answer. */
+  const passOn = async (call: Call, body: AsyncIterable<Uint8Array>): Promise<void> => {
+    const { request, response, handler, connection } = call;
+    const values = createContextValues().set(drainingKey, connection);
+    const asked = universalRequestFromNodeRequest(request, response, undefined, values);
+    try {
       const answered = await handler({ ...asked, body });
-      // An answered client that has not sent all is not listened to any more. Node.js does this by
-      // itself; Bun would keep the stream for as long as the client likes.
-      request.stream.once("finish", () => request.stream.readableEnded || request.stream.close());
+      if (answered.trailer !== undefined) call.status = answered.trailer;
+      hangUp(request);
       await universalResponseToNodeResponse(answered, response);
     } catch (error) {
-      if (isGone(request)) return;
-      log("warn", "response not sent", { method: methodName(handler), error: String(error) });
-      request.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      giveUp(call, error);
     }
+  };
+
+  const giveUp = ({ request, handler }: Call, error: unknown): void => {
+    if (isGone(request)) return;
+    log("warn", "response not sent", { method: methodName(handler), error: String(error) });
+    request.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   };
 
   /**
@@ -90,30 +109,43 @@ export function callHandler(options: CallsOptions) {
    *
    * @returns What frees the place; it may be called twice.
    */
-  const begin = (call: Call): Cancel => {
+  const begin = (call: Call, refusal: Fault | undefined): Cancel => {
     let placed = false;
     const leave = () => {
       if (placed) places.leave();
       placed = false;
     };
+    const start = (heard: () => void) => {
+      answer(call, heard).catch((error: unknown) => giveUp(call, error));
+    };
     const run = () => {
       placed = true;
       if (isGone(call.request)) leave();
-      else void answer(call, isUnary(call.handler) ? () => undefined : leave);
+      else start(isUnary(call.handler) ? () => undefined : leave);
     };
-    if (call.refusal === undefined && !isEndless(call.handler) && places.enter(run)) return leave;
-    if (!isEndless(call.handler))
-      call.refusal ??= overloaded("take another call", "waiting calls", limits.callsWaitingMax);
-    void answer(call, leave);
+    if (refusal !== undefined) sendStatus(call, faultError(refusal));
+    else if (isEndless(call.handler)) start(leave);
+    else if (!places.enter(run)) {
+      const fault = overloaded("take another call", "waiting calls", limits.callsWaitingMax);
+      sendStatus(call, faultError(fault));
+    }
     return leave;
   };
 
-  /** Counts a stream, or refuses it; returns what ends its count. */
-  const openStream = (call: Call): Cancel => {
-    if (stopping()) call.refusal = stoppingFault();
-    else if (streams >= limits.streamsMax)
-      call.refusal = overloaded("open another stream", "open streams", limits.streamsMax);
-    const leave = call.connection.openStream();
+  const streamRefusal = (): Fault | undefined => {
+    if (stopping())
+      return new Fault(
+        "stopping",
+        "Cannot answer: the scaler is stopping; ask another replica",
+        {},
+      );
+    if (streams < limits.streamsMax) return undefined;
+    return overloaded("open another stream", "open streams", limits.streamsMax);
+  };
+
+  /** Counts a stream; returns what ends its count. */
+  const openStream = ({ connection }: Call): Cancel => {
+    const leave = connection.openStream();
     meter.openStreams(++streams);
     return () => {
       meter.openStreams(--streams);
@@ -132,8 +164,9 @@ export function callHandler(options: CallsOptions) {
       return;
     }
     const call: Call = { request, response, handler, connection };
+    const refusal = isUnary(handler) ? undefined : streamRefusal();
     const closeStream = isUnary(handler) ? () => undefined : openStream(call);
-    const leave = begin(call);
+    const leave = begin(call, refusal);
     request.stream.once("close", () => {
       leave();
       closeStream();
@@ -161,13 +194,9 @@ function isGone({ stream }: Http2ServerRequest): boolean {
 }
 
 /** Without its last frame sent, a call ended because the client went away. */
-function outcome({ response, status }: Call): string {
+function outcome({ response, status = Code.Unknown }: Call): string {
   if (!response.writableEnded) return codeName(Code.Canceled);
-  return codeName(Number(status?.get("grpc-status") ?? Code.Unknown));
-}
-
-function stoppingFault(): Fault {
-  return new Fault("stopping", "Cannot answer: the scaler is stopping; ask another replica", {});
+  return codeName(Number(status instanceof Headers ? status.get("grpc-status") : status));
 }
 
 function overloaded(asked: string, what: string, limit: number): Fault {
@@ -175,13 +204,40 @@ function overloaded(asked: string, what: string, limit: number): Fault {
   return new Fault("overloaded", `Cannot ${asked}: ${rule}`, { limit });
 }
 
+function sendMessage(call: Call, body: Uint8Array): void {
+  call.status = ok;
+  call.response.writeHead(200, responseHeaders);
+  call.response.addTrailers({ "grpc-status": "0" });
+  call.response.end(body);
+}
+
+function sendStatus(call: Call, { code, rawMessage }: ConnectError): void {
+  call.status = code;
+  hangUp(call.request);
+  endWithStatus(call.response, code, rawMessage);
+}
+
 /** A path that no service has, in gRPC's own terms; KEDA stops asking for such a method. */
 function refuseUnknown(response: Http2ServerResponse, path: string): void {
   const text = `Cannot call ${path.slice(0, 200)}: no such method; list them with server reflection`;
-  response.writeHead(200, {
-    "content-type": "application/grpc",
-    "grpc-status": String(Code.Unimplemented),
-    "grpc-message": encodeURIComponent(text),
-  });
+  endWithStatus(response, Code.Unimplemented, text);
+}
+
+/** In trailers always: a client takes a status in the headers only if they end the stream. */
+function endWithStatus(response: Http2ServerResponse, code: Code, text: string): void {
+  response.writeHead(200, responseHeaders);
+  response.addTrailers({ "grpc-status": String(code), "grpc-message": encodeURIComponent(text) });
   response.end();
+}
+
+/**
+ * An answered client that has not sent all is not listened to any more. Node.js does this by itself;
+ * Bun would keep the stream for as long as the client likes.
+ */
+function hangUp({ stream }: Http2ServerRequest): void {
+  stream.once("finish", () => stream.readableEnded || stream.close());
+}
+
+async function* once<T>(value: T): AsyncGenerator<T> {
+  yield value;
 }

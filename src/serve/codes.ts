@@ -74,7 +74,7 @@ export function codeName(status: number): string {
 export function faultError(fault: Fault): ConnectError {
   const text =
     fault.message.length > faultMessageCharsMax
-      ? `${fault.message.slice(0, faultMessageCharsMax)}…`
+      ? `${fault.message.slice(0, faultMessageCharsMax).toWellFormed()}…`
       : fault.message;
   return new ConnectError(text, grpcCodes[fault.code], undefined, undefined, fault);
 }
@@ -84,16 +84,21 @@ export function faultError(fault: Fault): ConnectError {
  * already a status: a deadline, a cancelled call, a message that is no message. Anything else is a
  * bug: the caller hears only that, the log gets the stack.
  */
+export function statusOf(error: unknown, method: string, log: Log): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof Fault) return faultError(error);
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  log("error", "call failed by a bug", { method, stack });
+  const text = `Cannot answer ${method}: a bug in the scaler; its log has the details`;
+  return new ConnectError(text, Code.Internal, undefined, undefined, error);
+}
+
+/** `statusOf` for the calls that Connect answers. */
 export function faultsToCodes(log: Log): Interceptor {
   return (next) => async (request) => {
+    const method = `${request.service.typeName}/${request.method.name}`;
     const rethrow = (error: unknown): never => {
-      if (error instanceof ConnectError) throw error;
-      if (error instanceof Fault) throw faultError(error);
-      const method = `${request.service.typeName}/${request.method.name}`;
-      const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      log("error", "call failed by a bug", { method, stack });
-      const text = `Cannot answer ${method}: a bug in the scaler; its log has the details`;
-      throw new ConnectError(text, Code.Internal, undefined, undefined, error);
+      throw statusOf(error, method, log);
     };
     const response = await next(request).catch(rethrow);
     return response.stream

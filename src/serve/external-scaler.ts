@@ -8,7 +8,6 @@
  *
  * @module
  */
-import type { ServiceImpl } from "@connectrpc/connect";
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import { assert } from "#core/assert.ts";
 import type { Clock } from "#core/clock.ts";
@@ -16,6 +15,7 @@ import { Fault, type FaultCode } from "#core/fault.ts";
 import type { ExternalScaler, ScaledObjectRef } from "#gen/externalscaler/externalscaler_pb.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import { spaced } from "./changes.ts";
+import type { Implementation } from "./unary.ts";
 import { wakeups } from "./wakeups.ts";
 
 export interface ExternalScalerOptions {
@@ -38,7 +38,7 @@ export function externalScaler({
   parse,
   pushSpacingMs,
   clock,
-}: ExternalScalerOptions): ServiceImpl<typeof ExternalScaler> {
+}: ExternalScalerOptions): Implementation<typeof ExternalScaler> {
   const changes = spaced(answerer.subscribe, pushSpacingMs, clock);
 
   /** Undefined while the answer cannot be known but may come. */

@@ -13,13 +13,14 @@ import type { Log } from "#core/log.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { callHandler, refuseUnadmitted } from "./calls.ts";
+import { callHandler } from "./calls.ts";
 import { faultsToCodes } from "./codes.ts";
 import { clientConnections } from "./connections.ts";
 import { type HealthSource, healthService, stoppable } from "./health.ts";
 import { type GrpcLimits, grpcLimits } from "./limits.ts";
 import type { Meter } from "./meter.ts";
 import { reflectionService } from "./reflection.ts";
+import { type Implementation, type UnaryAnswer, unaryAnswers } from "./unary.ts";
 
 export interface GrpcServerOptions {
   readonly host: string;
@@ -70,10 +71,10 @@ export async function startGrpcServer({
     acceptCompression: [compressionGzip],
     readMaxBytes: limits.messageBytesMax,
     interceptors: [faultsToCodes(log)],
-    requestGate: refuseUnadmitted,
   });
   const names = services.map(({ descriptor }) => descriptor.typeName);
-  registerServices(router, [...services, registration(Health, healthService(lasting, names))]);
+  const registered = [...services, registration(Health, healthService(lasting, names))];
+  registerServices(router, registered);
   const connections = clientConnections({
     limits,
     clock,
@@ -82,8 +83,9 @@ export async function startGrpcServer({
     count: meter.openConnections,
   });
   const { handlers } = router;
+  const unary = new Map(registered.flatMap((service) => service.unary));
   const stopping = lasting.stopped;
-  const handle = callHandler({ handlers, connections, limits, stopping, clock, log, meter });
+  const handle = callHandler({ handlers, unary, connections, limits, stopping, clock, log, meter });
   const server = createHttp2Server(limits);
   server.on("session", connections.accept);
   server.on("request", handle);
@@ -110,13 +112,20 @@ export async function startGrpcServer({
 export interface Registration {
   readonly descriptor: DescService;
   readonly register: (router: ConnectRouter) => void;
+  readonly unary: readonly (readonly [path: string, UnaryAnswer])[];
 }
 
 export function registration<S extends DescService>(
   descriptor: S,
-  implementation: ServiceImpl<S>,
+  implementation: Implementation<S>,
 ): Registration {
-  return { descriptor, register: (router) => router.service(descriptor, implementation) };
+  return {
+    descriptor,
+    // A function that does without the context is one of Connect's, but for a generic service the
+    // compiler does not follow.
+    register: (router) => router.service(descriptor, implementation as ServiceImpl<S>),
+    unary: unaryAnswers(descriptor, implementation),
+  };
 }
 
 /** Registers `own` and a reflection that describes exactly what is registered. */

@@ -1,9 +1,10 @@
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Cancel } from "#core/clock.ts";
 import {
   type Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "#gen/grpc/health/v1/health_pb.ts";
+import type { Implementation } from "./unary.ts";
 import { wakeups } from "./wakeups.ts";
 
 /** Whether the data is fresh enough to answer with. */
@@ -17,7 +18,7 @@ export interface HealthSource {
 export function healthService(
   { serving, subscribe }: HealthSource,
   names: readonly string[],
-): ServiceImpl<typeof Health> {
+): Implementation<typeof Health> {
   // The empty name is the server as a whole.
   const services = ["", ...names];
   const status = () => (serving() ? Status.SERVING : Status.NOT_SERVING);

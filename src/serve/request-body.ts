@@ -1,16 +1,17 @@
+import type { Http2ServerRequest, ServerHttp2Stream } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Cancel, Clock } from "#core/clock.ts";
+import type { Clock } from "#core/clock.ts";
 
-export interface RequestBodyOptions {
-  /** Time for the body to end; absent when it may go on as long as the call. */
-  readonly limitMs: number | undefined;
+export interface BodyLimits {
+  /** What is longer is cut: whoever reads the part that came sees that it is too long. */
+  readonly bytesMax: number;
+  /** Time for the body to end. */
+  readonly limitMs: number;
   readonly clock: Clock;
-  /** Told once, when the body has ended or failed. */
-  readonly heard: () => void;
 }
 
 /**
- * Passes a request's body on, and fails when its end has not come in time: answers come from memory, so
+ * Collects a request's body, and fails when its end has not come in time: answers come from memory, so
  * a call that lasts is a client that stopped sending, and it would hold its place for ever.
  *
  * The time is counted in two halves: when this process itself stands still, the first half ends late,
@@ -18,32 +19,48 @@ export interface RequestBodyOptions {
  *
  * @throws {ConnectError} DEADLINE_EXCEEDED when it is late, CANCELED when the client went away.
  */
-export async function* requestBody<T>(
-  body: AsyncIterable<T>,
-  { limitMs, clock, heard }: RequestBodyOptions,
-): AsyncGenerator<T> {
-  const iterator = body[Symbol.asyncIterator]();
-  let fail: (error: ConnectError) => void = () => undefined;
-  const read = () =>
-    new Promise<IteratorResult<T>>((resolve, reject) => {
-      fail = reject;
-      iterator.next().then(resolve, (cause: unknown) => reject(goneAway(cause)));
+export function wholeBody(
+  stream: ServerHttp2Stream,
+  { bytesMax, limitMs, clock }: BodyLimits,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    let ended = false;
+    let cancel = clock.after(limitMs / 2, () => {
+      cancel = clock.after(limitMs / 2, () => reject(tooLate(limitMs)));
     });
-  const cancel =
-    limitMs === undefined ? undefined : inHalves(limitMs, clock, () => fail(tooLate(limitMs)));
-  try {
-    for (let part = await read(); part.done !== true; part = await read()) yield part.value;
-  } finally {
-    cancel?.();
-    heard();
-  }
+    const end = () => {
+      ended = true;
+      cancel();
+      const [first, ...more] = parts;
+      resolve(first !== undefined && more.length === 0 ? first : Buffer.concat(parts));
+    };
+    stream.on("data", (part: Buffer) => {
+      if (ended) return;
+      parts.push(part);
+      bytes += part.length;
+      if (bytes > bytesMax) end();
+    });
+    stream.once("end", end);
+    stream.once("close", () => {
+      cancel();
+      if (!ended) reject(goneAway());
+    });
+  });
 }
 
-function inHalves(delayMs: number, clock: Clock, run: () => void): Cancel {
-  let cancel = clock.after(delayMs / 2, () => {
-    cancel = clock.after(delayMs / 2, run);
-  });
-  return () => cancel();
+/**
+ * Passes on a body that may go on for as long as its call.
+ *
+ * @throws {ConnectError} CANCELED when the client went away.
+ */
+export async function* endlessBody(request: Http2ServerRequest): AsyncGenerator<Uint8Array> {
+  try {
+    yield* request as AsyncIterable<Uint8Array>;
+  } catch (cause) {
+    throw goneAway(cause);
+  }
 }
 
 function tooLate(limitMs: number): ConnectError {
@@ -51,7 +68,7 @@ function tooLate(limitMs: number): ConnectError {
   return new ConnectError(text, Code.DeadlineExceeded);
 }
 
-function goneAway(cause: unknown): ConnectError {
+function goneAway(cause?: unknown): ConnectError {
   const text = "Cannot read the request: the client went away";
   return new ConnectError(text, Code.Canceled, undefined, undefined, cause);
 }

@@ -157,14 +157,20 @@ describe("unary calls", () => {
     ]);
   });
 
-  test("a fault's text is cut to what fits in a header", async () => {
+  test.each([
+    ["", "ü"],
+    // One of the two is cut in the middle of a character.
+    ["", "😀"],
+    ["x", "😀"],
+  ])("a fault's text is cut to what fits in a header (%p and %p)", async (first, character) => {
     await using held = await heldServer();
     const channel = await client.connect(held.address);
     const { code, details } = await channel.unary(scaler, "IsActive", {
-      scalerMetadata: { ["ü".repeat(50_000)]: "" },
+      scalerMetadata: { [first + character.repeat(50_000)]: "" },
     });
     expect(code).toBe("INVALID_ARGUMENT");
     expect(details).toHaveLength(2_049);
+    expect(held.logged).toEqual([]);
   });
 });
 

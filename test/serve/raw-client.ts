@@ -14,27 +14,34 @@ export function rawClient(port: number, settings: http2.Settings = {}) {
   return {
     closed,
     /** Opens a call; its message, when given, is sent whole. */
-    call: (path: string, message?: Uint8Array) => {
+    call: (path: string, message?: Uint8Array, headers: http2.OutgoingHttpHeaders = {}) => {
       const stream = session.request({
         ":method": "POST",
         ":path": path,
         "content-type": "application/grpc",
         te: "trailers",
+        ...headers,
       });
+      const parts: Buffer[] = [];
       const end = Promise.withResolvers<RawEnd>();
       const take = (headers: http2.IncomingHttpHeaders) => {
         const { "grpc-status": status, "grpc-message": text } = headers;
         if (status !== undefined)
           end.resolve({ status: String(status), message: decodeURIComponent(String(text ?? "")) });
       };
-      stream.on("response", take);
+      stream.on("response", (headers, flags) => {
+        // A status in headers that do not end the stream is none to a gRPC client.
+        if (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) take(headers);
+      });
       stream.on("trailers", take);
       stream.on("error", () => undefined);
       stream.once("close", () => end.resolve({}));
-      stream.resume();
+      stream.on("data", (part: Buffer) => parts.push(part));
       if (message !== undefined) stream.end(message);
       return {
         ended: end.promise,
+        /** What came back, frame headers and all. */
+        body: () => Buffer.concat(parts),
         closed: new Promise<void>((resolve) => stream.once("close", resolve)),
         write: (part: Uint8Array) => void stream.write(part),
         send: (last: Uint8Array) => void stream.end(last),

@@ -33,6 +33,22 @@ function applyWorkload(fake: FakeKubernetes, name: string, namespace = "default"
   );
 }
 
+/** Follows the fake's workloads over plain HTTP, with pauses that differ as they do in life. */
+async function startPlain(fake: FakeKubernetes) {
+  const clock = shiftedClock();
+  const path = join(await temporaryDirectory(), "kubeconfig");
+  await fake.writeKubeconfig(path);
+  const workloads = watchWorkloads({
+    client: kubernetesClient(await kubeconfigAccess(path), clock),
+    clock,
+    random: Math.random,
+    log: () => {},
+    services: ["keda-gpu-scaler.keda"],
+  });
+  whenOver(workloads.stop);
+  return { clock, workloads };
+}
+
 describe("what is prepared", () => {
   test.each([
     "keda-gpu-scaler.keda:6000",
@@ -91,19 +107,7 @@ describe("what is prepared", () => {
       fake.apply(
         scaledObject({ namespace: `n-${index}`, name: "x", triggers: [{ metadata: ours }] }),
       );
-    const clock = shiftedClock();
-    const path = join(await temporaryDirectory(), "kubeconfig");
-    await fake.writeKubeconfig(path);
-    const client = kubernetesClient(await kubeconfigAccess(path), clock);
-    const options = {
-      client,
-      clock,
-      random: Math.random,
-      log: () => {},
-      services: ["keda-gpu-scaler.keda"],
-    };
-    const workloads = watchWorkloads(options);
-    whenOver(workloads.stop);
+    const { workloads } = await startPlain(fake);
     await until(() => fake.openWatches() === namespacesMax + 2);
     const refused = Array.from({ length: namespacesMax + 1 }, (_, index) => {
       try {
@@ -123,19 +127,7 @@ describe("what is prepared", () => {
       applyWorkload(fake, `llm-${index}`, namespace);
       fake.apply(podObject({ namespace, name: `llm-${index}-a`, labels: { app: `llm-${index}` } }));
     }
-    const clock = shiftedClock();
-    const path = join(await temporaryDirectory(), "kubeconfig");
-    await fake.writeKubeconfig(path);
-    const client = kubernetesClient(await kubeconfigAccess(path), clock);
-    const options = {
-      client,
-      clock,
-      random: Math.random,
-      log: () => {},
-      services: ["keda-gpu-scaler.keda"],
-    };
-    const workloads = watchWorkloads(options);
-    whenOver(workloads.stop);
+    const { clock, workloads } = await startPlain(fake);
     fake.setDelay(2);
     await until(() => workloads.waitingFor().length === 0);
     fake.setDelay(0);

@@ -1,30 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import {
-  type PodOptions,
-  podObject,
-  scalableObject,
-  scaledObject,
-} from "../fake-kubernetes/objects.ts";
 import { ours, ready, startCluster, startFake, stopAll } from "./harness.ts";
 
+import { cluster, deployment, labels, llm, names, pod, secure } from "./llm.ts";
+
 afterEach(stopAll);
-
-const secure = { tls: true, token: "first" };
-const labels = { app: "llm" };
-const names = (pods: readonly { readonly name: string }[]) => pods.map(({ name }) => name);
-const llm = (options: Partial<Parameters<typeof scaledObject>[0]> = {}) =>
-  scaledObject({ name: "llm", triggers: [{ metadata: ours }], ...options });
-const deployment = (replicas = 1) => scalableObject({ name: "llm", replicas, matchLabels: labels });
-const pod = (options: Partial<PodOptions> = {}) => podObject({ name: "a", labels, ...options });
-
-/** A cluster with the ScaledObject `llm` and these objects, all read. */
-async function cluster(...objects: ReturnType<typeof podObject>[]) {
-  const fake = await startFake(secure);
-  fake.apply(llm(), deployment(), ...objects);
-  const started = await startCluster(fake);
-  await ready(started);
-  return started;
-}
 
 describe("the trigger that asks", () => {
   const power = { ...ours, metricType: "power_draw", targetValueFromEnv: "TARGET" };

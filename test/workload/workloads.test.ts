@@ -1,10 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import {
-  type PodOptions,
-  podObject,
-  scalableObject,
-  scaledObject,
-} from "../fake-kubernetes/objects.ts";
+import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
 import {
   ours,
   ready,
@@ -16,24 +11,9 @@ import {
   untilLater,
 } from "./harness.ts";
 
+import { cluster, deployment, labels, llm, names, pod, secure } from "./llm.ts";
+
 afterEach(stopAll);
-
-const secure = { tls: true, token: "first" };
-const labels = { app: "llm" };
-const names = (pods: readonly { readonly name: string }[]) => pods.map(({ name }) => name);
-const llm = (options: Partial<Parameters<typeof scaledObject>[0]> = {}) =>
-  scaledObject({ name: "llm", triggers: [{ metadata: ours }], ...options });
-const deployment = (replicas = 1) => scalableObject({ name: "llm", replicas, matchLabels: labels });
-const pod = (options: Partial<PodOptions> = {}) => podObject({ name: "a", labels, ...options });
-
-/** A cluster with the ScaledObject `llm` and these objects, all read. */
-async function cluster(...objects: ReturnType<typeof podObject>[]) {
-  const fake = await startFake(secure);
-  fake.apply(llm(), deployment(), ...objects);
-  const started = await startCluster(fake);
-  await ready(started);
-  return started;
-}
 
 describe("a Deployment's ScaledObject", () => {
   test("leads to its pods, trimmed, through its scale", async () => {
