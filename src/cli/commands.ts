@@ -14,6 +14,7 @@ import {
   addresses,
   choice,
   duration,
+  hostPatterns,
   name,
   namedBy,
   optionalDuration,
@@ -71,6 +72,9 @@ const serveFlags = {
   service: namedBy({
     fallback: "keda-gpu-scaler",
     help: "Service by which ScaledObjects name this scaler",
+  }),
+  "allow-endpoint": hostPatterns({
+    help: "Hosts that a trigger's endpoint may name beside the Services of its own namespace",
   }),
   "connection-age": duration(second, 24 * 60 * minute, {
     fallback: formatDuration(connectionAgeMs),

@@ -131,6 +131,24 @@ export function addresses({ help }: Described): OptionalFlag<string> {
   };
 }
 
+/** Hosts, each perhaps with a port; a star stands for any number of labels. */
+export function hostPatterns({ help }: Described): Flag<readonly string[]> & {
+  readonly fallback: string;
+} {
+  const pattern =
+    /^(\[[0-9a-fA-F:.]+\]|(\*\.)?[a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9])?)(:(\d{1,5}|\*))?$/;
+  return {
+    value: "HOSTS",
+    help,
+    rule: "must be HOST, HOST:PORT, *.DOMAIN or an IP address, several with commas between",
+    fallback: "",
+    parse: (text) => {
+      const hosts = text === "" ? [] : text.split(",");
+      return hosts.every((host) => pattern.test(host)) ? hosts : undefined;
+    },
+  };
+}
+
 function nameFlag(help: string) {
   const rule = "must be a Kubernetes name: lower case, digits, - and ., at most 253 characters";
   return text("NAME", rule, /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/, help);

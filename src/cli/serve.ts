@@ -11,6 +11,7 @@ import { fleetStore } from "#fleet/store.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import { nodeTelemetry } from "#node/telemetry.ts";
 import { startHttp } from "#observe/http.ts";
@@ -22,6 +23,7 @@ import { drainingKey } from "#serve/wakeups.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
 import type { ServeOptions } from "./commands.ts";
+import { type Engines, startEngines } from "./engines.ts";
 import { listening } from "./listening.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { World } from "./run.ts";
@@ -30,6 +32,8 @@ import { type Signal, signal } from "./signal.ts";
 /** What a role adds to the process. */
 interface Part {
   readonly service: Registration;
+  /** Absent in a process that reads none. */
+  readonly engines?: Engines;
   /** Why it cannot answer now, for people; `undefined` when it can. */
   readonly unready: () => string | undefined;
   readonly stop: () => void | Promise<void>;
@@ -91,6 +95,7 @@ export async function serve(
     fresh: () => part.unready() === undefined,
     ...(node === undefined ? {} : { node: { devices: node.devices, sampling: node.stats } }),
     ...(flags.role === "scaler" ? { fleet: fleetFacts(store, world) } : {}),
+    ...(part.engines === undefined ? {} : { engines: engineFacts(part.engines, world) }),
     open: () => open,
   });
 
@@ -186,7 +191,18 @@ function scalerPart(
   };
   const stopCopying = node?.reports.subscribe(copyReport);
 
+  const engines = startEngines({
+    world,
+    log,
+    kubernetes,
+    workloads,
+    allow: allowedEndpoints(flags, kubernetes),
+    parse: parseTrigger,
+    changed: changes.emit,
+  });
+
   const answers = answerer({
+    engines: engines.source,
     store: { view: store.view, subscribe: changes.subscribe },
     clock,
     ...(node === undefined ? {} : { localNode: nodeName(scene), asked: node.asked }),
@@ -197,7 +213,7 @@ function scalerPart(
     service: registration(
       ExternalScaler,
       externalScaler({
-        answerer: node === undefined ? answers : withFault(answers, node),
+        answerer: engines.remembering(node === undefined ? answers : withFault(answers, node)),
         parse: parseTrigger,
         pushSpacingMs: grpcLimits.pushSpacingMs,
         clock,
@@ -206,8 +222,11 @@ function scalerPart(
     unready: () =>
       node?.fault()?.message ??
       (agents?.synced() === false ? "the agents have not been heard yet" : undefined) ??
-      workloads?.waitingFor().at(0),
+      workloads?.waitingFor().at(0) ??
+      engines.waitingFor(),
+    engines,
     stop: () => {
+      engines.stop();
       stopCopying?.();
       agents?.close();
       workloads?.stop();
@@ -217,20 +236,43 @@ function scalerPart(
 
 /** While nothing is fresh, the collector's own words say more than the age of the last sample. */
 function withFault(inner: Answerer, node: LocalNode): Answerer {
-  const refuse = () => {
-    const fault = node.fault();
+  const refuse = (metric: MetricName) => {
+    const fault = metricOf(metric).source === "device" ? node.fault() : undefined;
     if (fault !== undefined) throw fault;
   };
   return {
+    ...inner,
     value: (ref, trigger) => {
-      refuse();
+      refuse(trigger.metric);
       return inner.value(ref, trigger);
     },
     activity: (ref, trigger) => {
-      if (!trigger.alwaysActive) refuse();
+      if (!trigger.alwaysActive) refuse(trigger.activationMetric);
       return inner.activity(ref, trigger);
     },
-    subscribe: inner.subscribe,
+  };
+}
+
+/** On a laptop an engine is on the same machine; in a cluster only the operator may say so. */
+function allowedEndpoints(
+  { role, "allow-endpoint": allow }: ServeOptions,
+  kubernetes: Kubernetes | undefined,
+): readonly string[] {
+  const isAlone = role === "all" && kubernetes === undefined;
+  return isAlone ? [...allow, "localhost", "127.0.0.1", "[::1]"] : allow;
+}
+
+function engineFacts({ scraper }: Engines, { clock }: World) {
+  return {
+    targets: () => {
+      const nowMs = clock.monotonicMs();
+      return scraper.targets().map(({ adapter, goodAtMs, failure }) => ({
+        engine: adapter?.engine ?? "unknown",
+        isFailing: failure !== undefined,
+        ...(goodAtMs === undefined ? {} : { ageMs: nowMs - goodAtMs }),
+      }));
+    },
+    scrapes: scraper.scrapes,
   };
 }
 

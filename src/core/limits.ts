@@ -77,6 +77,17 @@ export const engineScrapesMax = 64;
 export const engineTargetsMax = 5_000;
 /** KEDA asks at least every few minutes for what it scales on. */
 export const engineForgetMs = 600_000;
+/**
+ * A target that nobody reads for this long is let go. Short, because a pod's address is soon another
+ * tenant's; every trigger that somebody may ask for is read again at each interval.
+ */
+export const engineHoldMs = 20_000;
+/** After its start a scaler waits this long for engines before it says that it is ready. */
+export const enginesFirstMs = 10_000;
+/** Triggers remembered because they were asked for; those that name this service are no part of it. */
+export const engineTriggersMax = 2_000;
+/** Services that endpoints name, one watch each. */
+export const servicesMax = 500;
 /** A missed scrape or two is not an outage. */
 export const engineStaleIntervals = 3;
 export const engineStaleLeastMs = 30_000;

@@ -98,7 +98,7 @@ export function follower(spec: TargetSpec, tools: FollowerTools): Follower {
   };
 
   const endpointOf = async ({ port = 0 }: Candidate): Promise<Endpoint> => {
-    if ("podAddress" in spec.at) return podEndpoint(spec.at.podAddress, port);
+    if ("podAddress" in spec.at) return podEndpoint(spec.at.podAddress, port, rules);
     endpoint ??= await pinned(allowedUrl(spec.at.url, spec.at.namespace, rules), rules.resolve);
     return endpoint;
   };

@@ -7,6 +7,7 @@ import { Counter, Histogram, Registry } from "prom-client";
 import type { Clock } from "#core/clock.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import { registerDeviceMetrics } from "./device-metrics.ts";
+import { type EngineFacts, registerEngines } from "./engine-metrics.ts";
 import { counter, gauge } from "./read-metric.ts";
 
 const prefix = "keda_gpu_scaler_";
@@ -26,6 +27,8 @@ export interface MetricsOptions {
   readonly node?: NodeFacts;
   /** Absent in a process that follows no agents. */
   readonly fleet?: FleetFacts;
+  /** Absent in a process that reads no engines. */
+  readonly engines?: EngineFacts;
   readonly open: () => { readonly streams: number; readonly connections: number };
 }
 
@@ -61,7 +64,7 @@ export interface Metrics {
 }
 
 export function processMetrics(options: MetricsOptions): Metrics {
-  const { clock, version, revision, fresh, node, fleet, open } = options;
+  const { clock, version, revision, fresh, node, fleet, engines, open } = options;
   const registry = new Registry();
   const registers = [registry];
 
@@ -87,6 +90,7 @@ export function processMetrics(options: MetricsOptions): Metrics {
 
   const collectionSeconds = node && registerNode(registry, node);
   if (fleet !== undefined) registerFleet(registry, fleet);
+  if (engines !== undefined) registerEngines(registry, prefix, engines);
   gauge(
     registry,
     `${prefix}data_fresh`,

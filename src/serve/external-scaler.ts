@@ -71,7 +71,8 @@ export function externalScaler({
           sent = undefined;
           ring();
         });
-      for await (const _ of wakeups(context, changes, repeat)) {
+      const attend = (ring: () => void) => answerer.attend(ref, trigger, ring);
+      for await (const _ of wakeups(context, changes, repeat, attend)) {
         const active = activity(ref, trigger);
         const news = active !== sent;
         sent = active;

@@ -156,12 +156,15 @@ function cameFrom(
  * and a port, or stop after the service.
  */
 export function callsUs({ triggers }: Scaled, services: readonly string[]): boolean {
-  return triggers.some(({ metadata }) => {
-    const { scalerAddress: address = "" } = metadata;
-    const host = address.replace(/^[a-z]+:\/*/, "").replace(/\.?(:\d+)?$/, "");
-    return services.some((service) => {
-      const [name] = service.split(".");
-      return host === service || host === name || host.startsWith(`${service}.svc`);
-    });
+  return triggers.some((trigger) => triggerCallsUs(trigger, services));
+}
+
+/** As `callsUs`, of one trigger. */
+export function triggerCallsUs({ metadata }: ScaledTrigger, services: readonly string[]): boolean {
+  const { scalerAddress: address = "" } = metadata;
+  const host = address.replace(/^[a-z]+:\/*/, "").replace(/\.?(:\d+)?$/, "");
+  return services.some((service) => {
+    const [name] = service.split(".");
+    return host === service || host === name || host.startsWith(`${service}.svc`);
   });
 }
