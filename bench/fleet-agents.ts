@@ -4,7 +4,8 @@
  *
  * Arguments: how many agents, and every how many ms a whole snapshot is sent. Prints the ports as
  * one line of JSON when all listen. `energyMillijoules` carries the time of the sample on the wall
- * clock, which the processes of a machine share: from it the receiver learns the true age.
+ * clock, which the processes of a machine share: from it the receiver learns the true age. So does
+ * `powerAverageMilliwatts`, as far as its range allows: from it a caller of GetMetrics learns it.
  *
  * @module
  */
@@ -16,8 +17,8 @@ import type { NodeReport } from "#fleet/view.ts";
 import { snapshotEncoder } from "#fleet/wire-encode.ts";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import type { Readings } from "#metric/reading.ts";
+import { gpusPerNode, holderOf, nodeName, powerCycleMs } from "./fleet-plan.ts";
 
-const gpusPerNode = 8;
 const sampleIntervalMs = 1_000;
 const clock = systemClock();
 
@@ -32,7 +33,7 @@ function readings(sampledAtMs: number): Readings {
     temperatureCelsius: wobble(65, 3),
     memoryTemperatureCelsius: wobble(75, 3),
     powerInstantMilliwatts: wobble(600_000, 50_000),
-    powerAverageMilliwatts: wobble(600_000, 50_000),
+    powerAverageMilliwatts: sampledAtMs % powerCycleMs,
     powerLimitMilliwatts: 700_000,
     energyMillijoules: sampledAtMs,
     smClockMegahertz: wobble(1900, 60),
@@ -52,7 +53,7 @@ function readings(sampledAtMs: number): Readings {
   };
 }
 
-function report(node: string): NodeReport {
+function report(node: string, first: number): NodeReport {
   const devices = Array.from({ length: gpusPerNode }, (_, index) => ({
     uuid: `GPU-${node}-${index}`,
     index,
@@ -60,7 +61,7 @@ function report(node: string): NodeReport {
     vendor: "nvidia",
     model: "NVIDIA H100 80GB HBM3",
     health: { state: "ok" } as const,
-    holders: [{ namespace: "team", pod: `server-${index}`, container: "main" }],
+    holders: [holderOf(first + index)],
     readings: readings(clock.wallMs()),
     absences: {
       pcieTxKilobytesPerSecond: "pending",
@@ -71,6 +72,7 @@ function report(node: string): NodeReport {
     name: node,
     sampleIntervalMs,
     ageMs: 0,
+    holdersAgeMs: 0,
     session: 1,
     driverVersion: "570.86.10",
     libraryVersion: "12.570.86.10",
@@ -78,14 +80,14 @@ function report(node: string): NodeReport {
   };
 }
 
-async function agent(name: string, wholeEveryMs: number): Promise<number> {
+async function agent(name: string, first: number, wholeEveryMs: number): Promise<number> {
   const server = createServer();
   const { monotonicMs } = clock;
   server.on("stream", (stream: ServerHttp2Stream) => {
     stream.respond({ ":status": 200, "content-type": "application/grpc+proto" });
     const encode = snapshotEncoder({ startedAtMs: 1, monotonicMs, wholeEveryMs });
     const send = () => {
-      const message = create(NodeSnapshotSchema, encode(report(name)));
+      const message = create(NodeSnapshotSchema, encode(report(name, first)));
       stream.write(frame(toBinary(NodeSnapshotSchema, message)));
     };
     let stop = clock.after(Math.random() * sampleIntervalMs, () => {
@@ -105,6 +107,9 @@ function frame(message: Uint8Array): Buffer {
 }
 
 const [count = 10, wholeEveryMs = 30_000] = process.argv.slice(2).map(Number);
-const names = Array.from({ length: count }, (_, node) => `node-${process.pid}-${node}`);
-const ports = await Promise.all(names.map((name) => agent(name, wholeEveryMs)));
+const ports = await Promise.all(
+  Array.from({ length: count }, (_, node) =>
+    agent(nodeName(node), node * gpusPerNode, wholeEveryMs),
+  ),
+);
 process.stdout.write(`${JSON.stringify(ports)}\n`);

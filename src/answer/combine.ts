@@ -45,13 +45,13 @@ export function combine(
   const reduced = reducers[reducer]([first, ...rest]);
   assert(Number.isFinite(reduced), `${reducer} of finite values is finite`);
   // KEDA carries nothing below 0. Only a temperature can be, and no target is, so 0 decides alike.
-  const floor = awaited > 0 ? keeping : 0;
-  const value = Math.max(reduced, floor);
+  const value = Math.max(reduced, awaited > 0 ? keeping : 0);
   const isBusy = reduced > keepingValue(counted.length, hpa);
-  if ((awaited > 0 || isBusy) && desiredReplicas(value, hpa) < hpa.replicas) {
-    const why = awaited > 0 ? "some are missing" : "those that serve are above target";
-    return { value: keeping, notes: [...notes, `${reduced} while ${why}, ${kept}`] };
-  }
+  if (isBusy && desiredReplicas(value, hpa) < hpa.replicas)
+    return {
+      value: keeping,
+      notes: [...notes, `${reduced} while those that serve are above target, ${kept}`],
+    };
   if (value === reduced) return { value, notes };
   const raised =
     awaited > 0

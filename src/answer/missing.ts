@@ -26,7 +26,7 @@ export function missingTracker(clock: Pick<Clock, "monotonicMs">): MissingTracke
 
   const forgetOld = (nowMs: number) => {
     for (const [key, { askedAtMs }] of entries) {
-      if (nowMs - askedAtMs <= missingGraceMs && entries.size <= missingTrackedMax) return;
+      if (nowMs - askedAtMs <= missingGraceMs) return;
       entries.delete(key);
     }
   };
@@ -37,6 +37,8 @@ export function missingTracker(clock: Pick<Clock, "monotonicMs">): MissingTracke
       const sinceMs = entries.get(key)?.sinceMs ?? nowMs;
       entries.delete(key);
       entries.set(key, { sinceMs, askedAtMs: nowMs });
+      const [oldest] = entries.keys();
+      if (entries.size > missingTrackedMax && oldest !== undefined) entries.delete(oldest);
       return sinceMs;
     },
     present: (key) => void entries.delete(key),

@@ -52,17 +52,17 @@ export function partsOf(devices: readonly FleetDevice[], asked: Asked, view: Fle
 
 function partOf(device: FleetDevice, { metric, row, windowSeconds }: Asked, view: FleetView): Part {
   const { health } = device;
+  const newest = row.of(device.readings);
+  if (newest !== undefined && health.state === "ok") {
+    const mean = windowSeconds > 0 ? view.average(device, metric, windowSeconds * 1000) : undefined;
+    return { device, state: "known", value: mean ?? newest };
+  }
   const gone = absenceOf(device, row);
   if (gone?.absence === "unsupported")
     return { device, state: "unsupported", reason: `has no ${metric}` };
   if (health.state !== "ok") {
     const sinceMs = device.unwellSinceMs ?? device.sampledAtMs;
     return { device, state: "missing", sinceMs, reason: `${health.state}: ${health.reason}` };
-  }
-  const newest = row.of(device.readings);
-  if (newest !== undefined) {
-    const mean = windowSeconds > 0 ? view.average(device, metric, windowSeconds * 1000) : undefined;
-    return { device, state: "known", value: mean ?? newest };
   }
   const { absence, reading, sinceMs } = gone ?? {
     absence: "failed",

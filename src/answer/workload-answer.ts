@@ -45,6 +45,8 @@ export function workloadValue(question: WorkloadQuestion): Answer {
  *
  * A workload of which no replica is ready yet is active. It is started because somebody wants it,
  * and taken to zero now it would never serve: a model may load for longer than the cooldown lasts.
+ *
+ * What is missing is never taken for idle: at first it is an error, later it counts as in use.
  */
 export function workloadActivity(question: WorkloadQuestion): Activity {
   const { asked, trigger, replicas } = question;
@@ -62,8 +64,12 @@ export function workloadActivity(question: WorkloadQuestion): Activity {
   const running = replicas.reduce((sum, { engine }) => sum + (engine?.running ?? 0), 0);
   const isAbove = known.length > 0 && partial > trigger.activationThreshold;
   const active = isAbove || running > 0;
-  if (!active && missing.length > 0)
+  if (!active && missing.some(({ sinceMs }) => question.nowMs - sinceMs <= missingGraceMs))
     throw tooFew(question, "what is missing could be in use, and what is known is not");
+  // As in the value, where such a replica counts as the target. An error would be told to KEDA for as
+  // long as the replica is missing, and KEDA drops the value with it: nothing could scale in.
+  if (!active && missing.length > 0)
+    return answer(true, `active: ${missing.length} replicas missing for long count as in use`);
   const what = `${isQuantity ? "sum" : "max"} over ${inWords(replicas)} of ${perReplica(question)}`;
   const reduced = known.length > 0 ? partial : "unknown";
   return answer(active, `${what}: ${reduced}, ${comparison(trigger, isAbove, running)}`);

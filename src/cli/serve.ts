@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Answerer } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import { type Log, lineLog } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
@@ -11,7 +10,6 @@ import { fleetStore } from "#fleet/store.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
-import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import { nodeTelemetry } from "#node/telemetry.ts";
 import { startHttp } from "#observe/http.ts";
@@ -21,9 +19,11 @@ import { type Registration, registration, startGrpcServer } from "#serve/grpc-se
 import { grpcLimits } from "#serve/limits.ts";
 import { drainingKey } from "#serve/wakeups.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
+import { told, withFault } from "./answers.ts";
 import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
 import type { ServeOptions } from "./commands.ts";
 import { type Engines, startEngines } from "./engines.ts";
+import { engineFacts, fleetFacts } from "./facts.ts";
 import { listening } from "./listening.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { World } from "./run.ts";
@@ -68,7 +68,6 @@ export async function serve(
     write: stderr,
     clock,
   });
-  log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
   const changes = signal();
   const store = fleetStore({ clock });
   store.subscribe(changes.emit);
@@ -88,6 +87,8 @@ export async function serve(
     flags.role === "agent" && node !== undefined
       ? agentPart(scene, node)
       : scalerPart(scene, kubernetes, node);
+  // Flags that cannot be served have thrown by now, and so are told in one line.
+  log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
   const metrics = processMetrics({
     clock,
     version,
@@ -213,7 +214,9 @@ function scalerPart(
     service: registration(
       ExternalScaler,
       externalScaler({
-        answerer: engines.remembering(node === undefined ? answers : withFault(answers, node)),
+        answerer: engines.remembering(
+          told(node === undefined ? answers : withFault(answers, node), log),
+        ),
         parse: parseTrigger,
         pushSpacingMs: grpcLimits.pushSpacingMs,
         clock,
@@ -234,25 +237,6 @@ function scalerPart(
   };
 }
 
-/** While nothing is fresh, the collector's own words say more than the age of the last sample. */
-function withFault(inner: Answerer, node: LocalNode): Answerer {
-  const refuse = (metric: MetricName) => {
-    const fault = metricOf(metric).source === "device" ? node.fault() : undefined;
-    if (fault !== undefined) throw fault;
-  };
-  return {
-    ...inner,
-    value: (ref, trigger) => {
-      refuse(trigger.metric);
-      return inner.value(ref, trigger);
-    },
-    activity: (ref, trigger) => {
-      if (!trigger.alwaysActive) refuse(trigger.activationMetric);
-      return inner.activity(ref, trigger);
-    },
-  };
-}
-
 /** On a laptop an engine is on the same machine; in a cluster only the operator may say so. */
 function allowedEndpoints(
   { role, "allow-endpoint": allow }: ServeOptions,
@@ -260,31 +244,4 @@ function allowedEndpoints(
 ): readonly string[] {
   const isAlone = role === "all" && kubernetes === undefined;
   return isAlone ? [...allow, "localhost", "127.0.0.1", "[::1]"] : allow;
-}
-
-function engineFacts({ scraper }: Engines, { clock }: World) {
-  return {
-    targets: () => {
-      const nowMs = clock.monotonicMs();
-      return scraper.targets().map(({ adapter, goodAtMs, failure }) => ({
-        engine: adapter?.engine ?? "unknown",
-        isFailing: failure !== undefined,
-        ...(goodAtMs === undefined ? {} : { ageMs: nowMs - goodAtMs }),
-      }));
-    },
-    scrapes: scraper.scrapes,
-  };
-}
-
-function fleetFacts(store: FleetStore, { clock }: World) {
-  const nodes = () => [...store.view().nodes.values()];
-  return {
-    nodes: () => store.view().nodes.size,
-    devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
-    silentAgents: () => store.view().silent.length,
-    oldestSampleAgeMs: () => {
-      const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));
-      return Number.isFinite(oldestMs) ? clock.monotonicMs() - oldestMs : undefined;
-    },
-  };
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Clock } from "#core/clock.ts";
+import type { Cancel, Clock } from "#core/clock.ts";
 import { agentsMax as agentsMaxDefault } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { type AgentLink, agentLink, type Silence } from "./agent-link.ts";
@@ -51,6 +51,7 @@ export function followFleet(options: FollowOptions): FleetFollower {
   let refused: ReadonlyMap<string, SilentAgent> = new Map();
   const claims = nodeClaims({ clock, log, onFreed: store.remove });
   let toldSilent: readonly SilentAgent[] = [];
+  let cancelTelling: Cancel | undefined;
   let synced = false;
 
   const open = (endpoint: AgentEndpoint, spreadMs: number) => {
@@ -62,6 +63,7 @@ export function followFleet(options: FollowOptions): FleetFollower {
       firstPauseMs: random() * spreadMs,
       onHeard: (heard) => {
         if (claims.hear(link, heard)) store.put(heard.report);
+        if (toldSilent.some(({ address }) => address === hostPort(endpoint))) tellSilentSoon();
       },
     });
     return link;
@@ -75,6 +77,13 @@ export function followFleet(options: FollowOptions): FleetFollower {
     if (Bun.deepEquals(all, toldSilent)) return;
     toldSilent = all;
     store.silent(all);
+  };
+  /** Whoever speaks is silent no more; a thousand that begin to speak together are told of once. */
+  const tellSilentSoon = () => {
+    cancelTelling ??= clock.after(0, () => {
+      cancelTelling = undefined;
+      tellSilent();
+    });
   };
   const refuse = (rest: readonly (readonly [string, AgentEndpoint])[]) => {
     const reason = `not followed: ${agentsMax} agents are already`;
@@ -125,6 +134,7 @@ export function followFleet(options: FollowOptions): FleetFollower {
     },
     close: () => {
       stopChecking();
+      cancelTelling?.();
       stopListening();
       for (const link of links.values()) link.close();
       links.clear();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { missingTracker } from "#answer/missing.ts";
-import { missingGraceMs } from "#core/limits.ts";
+import { missingGraceMs, missingTrackedMax } from "#core/limits.ts";
 import { held, host, inCluster, pod, type Scene } from "./cluster.ts";
 import { expectFault } from "./faults.ts";
 
@@ -147,5 +147,15 @@ describe("missingTracker()", () => {
     pass(1);
     expect(missing("x")).toBe(missingGraceMs + 1_001);
     expect(missing("y")).toBe(1_000);
+  });
+  test("forgets the longest unasked when there are too many", () => {
+    const { missing, pass } = tracked();
+    for (let index = 0; index < missingTrackedMax; index += 1) missing(`pod ${index}`);
+    pass(1);
+    missing("pod 0");
+    missing("one more");
+    expect(missing("pod 0")).toBe(1_000);
+    expect(missing("pod 2")).toBe(1_000);
+    expect(missing("pod 1")).toBe(1_001);
   });
 });

@@ -16,12 +16,18 @@ describe("candidatesOf() looks", () => {
     ]);
   });
   test("only where it was told to", () => {
-    const at = pod([9000]);
-    expect(candidatesOf({ at, engine: "trtllm", path: "/m" })).toEqual([
+    const at = pod([8080]);
+    expect(candidatesOf({ at, port: 9000, engine: "trtllm", path: "/m" })).toEqual([
       { port: 9000, path: "/m" },
     ]);
     const url = { url: "http://vllm:8000/m?model=a", namespace: "shop" };
     expect(candidatesOf({ at: url, path: "/other" })).toEqual([{ path: "/m?model=a" }]);
+  });
+  test("at a named engine's own port first where the pod declares it, and last where not", () => {
+    const ports = (...declared: number[]) =>
+      candidatesOf({ at: pod(declared), engine: "triton", path: "/m" }).map(({ port }) => port);
+    expect(ports(8000, 8001, 8002)).toEqual([8002, 8000, 8001]);
+    expect(ports(9000)).toEqual([9000, 8002]);
   });
   test("at the pod's ports for every engine when it has no name", () => {
     const candidates = candidatesOf({ at: pod([8000, 9000]) });

@@ -61,6 +61,8 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly event: stri
 
 export interface Serving {
   readonly pid: number;
+  /** The address that it listens on. */
+  readonly bind: string;
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly log: readonly LogLine[];
@@ -75,6 +77,10 @@ export interface Serving {
 export interface ServeOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Default 127.0.0.1. */
+  readonly bind?: string;
+  /** gRPC port; default 0, a free one. */
+  readonly port?: number;
   /** Another way to start the binary, with its arguments behind it. */
   readonly command?: readonly string[];
 }
@@ -83,9 +89,11 @@ export interface ServeOptions {
 export async function serveBinary({
   args = [],
   env = {},
+  bind = "127.0.0.1",
+  port = 0,
   command,
 }: ServeOptions): Promise<Serving> {
-  const serve = ["serve", "--bind", "127.0.0.1", "--port", "0", "--http-port", "0", ...args];
+  const serve = ["serve", "--bind", bind, "--port", `${port}`, "--http-port", "0", ...args];
   const child = Bun.spawn([...(command ?? [binary()]), ...serve], {
     stdin: "ignore",
     stdout: "ignore",
@@ -123,6 +131,7 @@ export async function serveBinary({
   const { grpcPort, httpPort } = await logged("serving");
   return {
     pid: child.pid,
+    bind,
     grpcPort: Number(grpcPort),
     httpPort: Number(httpPort),
     log,

@@ -16,6 +16,8 @@ import { nodeTelemetry } from "#node/telemetry.ts";
 
 export interface TestAgentOptions {
   readonly name?: string;
+  /** Where it listens; default 127.0.0.1. */
+  readonly address?: string;
   readonly port?: number;
   readonly clock?: Clock;
   readonly startedAtMs?: number;
@@ -36,6 +38,7 @@ export interface TestAgent extends AgentEndpoint {
 
 export async function testAgent({
   name = "node-a",
+  address = "127.0.0.1",
   port = 0,
   clock = systemClock(),
   startedAtMs = 1,
@@ -73,10 +76,10 @@ export async function testAgent({
     sessions.add(session);
     session.on("close", () => sessions.delete(session));
   });
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, address, resolve));
 
   return {
-    address: "127.0.0.1",
+    address,
     port: (server.address() as AddressInfo).port,
     ready: true,
     reports,

@@ -1,0 +1,82 @@
+/**
+ * KEDA's load: every ScaledObject is asked 18 times a minute, 6 times for each of GetMetricSpec,
+ * GetMetrics and IsActive, evenly spread, over one connection. `@grpc/grpc-js` on Node.js.
+ *
+ *   node bench/keda-load.mjs PORT SECONDS REFS.json
+ *
+ * REFS.json: a list of { name, namespace, scalerMetadata }. Prints one JSON object; an age is that of
+ * the sample behind an answer, which `power_draw` carries (see fleet-plan.ts).
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import grpc from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+
+const [port, seconds, path] = process.argv.slice(2);
+const refs = JSON.parse(readFileSync(path, "utf8"));
+const proto = fileURLToPath(
+  new URL("../proto/externalscaler/externalscaler.proto", import.meta.url),
+);
+const { externalscaler } = grpc.loadPackageDefinition(loadSync(proto, { keepCase: true }));
+const client = new externalscaler.ExternalScaler(
+  `127.0.0.1:${port}`,
+  grpc.credentials.createInsecure(),
+);
+const powerCycleMs = 100_000_000;
+const latenciesMs = [];
+const agesMs = [];
+const failures = new Map();
+let calls = 0;
+
+function call(method, request, done) {
+  calls += 1;
+  client[method](request, (error, answer) => {
+    if (error === null) done(answer);
+    else failures.set(error.details, (failures.get(error.details) ?? 0) + 1);
+  });
+}
+
+function round(ref) {
+  call("GetMetricSpec", ref, () => {});
+  const sentMs = performance.now();
+  call(
+    "GetMetrics",
+    { scaledObjectRef: ref, metricName: "" },
+    ({ metricValues: [{ metricValueFloat }] }) => {
+      latenciesMs.push(performance.now() - sentMs);
+      call("IsActive", ref, () => {});
+      if (ref.scalerMetadata.metricType !== "power_draw" || !(metricValueFloat > 0)) return;
+      const ageMs = (Date.now() % powerCycleMs) - metricValueFloat * 1000;
+      agesMs.push(ageMs < 0 ? ageMs + powerCycleMs : ageMs);
+    },
+  );
+}
+
+const intervalMs = 60_000 / 6;
+const endMs = performance.now() + Number(seconds) * 1000;
+await Promise.all(
+  refs.map(async (ref, at) => {
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    await pause((at / refs.length) * intervalMs);
+    while (performance.now() < endMs) {
+      round(ref);
+      await pause(intervalMs);
+    }
+  }),
+);
+const quantile = (values, share) => {
+  const ascending = values.toSorted((low, high) => low - high);
+  const value = ascending[Math.ceil(share * ascending.length) - 1];
+  return value === undefined ? null : Number(value.toFixed(1));
+};
+console.log(
+  JSON.stringify({
+    calls,
+    failures: Object.fromEntries(failures),
+    getMetricsMsP50: quantile(latenciesMs, 0.5),
+    getMetricsMsP99: quantile(latenciesMs, 0.99),
+    ageMsP50: quantile(agesMs, 0.5),
+    ageMsP99: quantile(agesMs, 0.99),
+  }),
+);
+client.close();
