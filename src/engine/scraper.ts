@@ -16,6 +16,7 @@ import {
   gatewayIntervalMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
+import { engineFacts } from "#metric/engines.ts";
 import type { Ask } from "./ask.ts";
 import { type Follower, type FollowerState, type FollowerTools, follower } from "./follower.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
@@ -75,8 +76,11 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const slot = slots(engineScrapesMax);
   let isStopped = false;
 
-  const pace = ({ follower, listeners }: Held): number =>
-    listeners.size > 0 && follower.state().adapter?.isFrontEnd === true ? gatewayMs : intervalMs;
+  const pace = ({ follower, listeners }: Held): number => {
+    const { adapter } = follower.state();
+    const isFrontEnd = adapter !== undefined && engineFacts(adapter.engine).isFrontEnd;
+    return listeners.size > 0 && isFrontEnd ? gatewayMs : intervalMs;
+  };
 
   const turn = async (key: string, one: Held): Promise<void> => {
     const startedAtMs = clock.monotonicMs();

@@ -1,8 +1,9 @@
 import { Fault } from "#core/fault.ts";
 import { engineStaleIntervals, engineStaleLeastMs } from "#core/limits.ts";
+import { engineFacts, engineNames } from "#metric/engines.ts";
 import type { Adapter } from "./adapter.ts";
 import type { Ask } from "./ask.ts";
-import { adapterOf, adapters, engineNames } from "./engines.ts";
+import { adapterOf, adapters } from "./engines.ts";
 
 /** Where an engine is, and what is known of it beforehand. */
 export interface TargetSpec {
@@ -49,7 +50,9 @@ export function namedAdapter({ engine }: TargetSpec): Adapter | undefined {
 /** Where engines have their metrics when nobody said which engine it is. */
 const commonPaths = ["/metrics", "/prometheus/metrics", "/v1/metrics", "/api/ps"] as const;
 const commonPorts: readonly number[] = [
-  ...new Set(adapters.filter(({ isFrontEnd }) => !isFrontEnd).map(({ port }) => port)),
+  ...new Set(
+    adapters.filter(({ engine }) => !engineFacts(engine).isFrontEnd).map(({ port }) => port),
+  ),
 ];
 
 /** Every place to look, the likeliest first. */

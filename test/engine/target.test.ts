@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { adapterOf, adapters } from "#engine/engines.ts";
 import { candidatesOf, targetKey, targetStaleMs, targetText } from "#engine/target.ts";
+import { engineNames } from "#metric/engines.ts";
 
 const pod = (ports: readonly number[]) => ({ podAddress: "10.0.0.7", ports });
 
@@ -51,4 +53,9 @@ test("targets differ by all that is asked of them", () => {
 test("a target is stale after three intervals, and not before half a minute", () => {
   expect(targetStaleMs(1_000)).toBe(30_000);
   expect(targetStaleMs(20_000)).toBe(60_000);
+});
+
+test.each(engineNames)("engine %s has an adapter", (engine) => {
+  expect(adapterOf(engine)?.engine).toBe(engine);
+  expect(adapters.filter((adapter) => adapter.engine === engine)).toHaveLength(1);
 });
