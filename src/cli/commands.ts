@@ -61,6 +61,9 @@ const serveFlags = {
   "pod-resources-socket": path({
     help: "The kubelet's socket that tells which pod holds which device; in a cluster it has a default",
   }),
+  profiles: path({
+    help: "YAML file with profiles of your own, read again when it changes; docs/reference.md",
+  }),
   agents: addresses({ help: "Agents to follow where there is no Kubernetes API to list them" }),
   kubeconfig: path({ help: "Reach the Kubernetes API from outside a cluster" }),
   namespace: name({ help: "Namespace of this scaler and its agents; in a pod its own" }),

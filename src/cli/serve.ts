@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFile } from "node:fs/promises";
 import type { Answerer } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import { type Log, lineLog } from "#core/log.ts";
@@ -19,11 +20,12 @@ import { externalScaler } from "#serve/external-scaler.ts";
 import { type Registration, registration, startGrpcServer } from "#serve/grpc-server.ts";
 import { grpcLimits } from "#serve/limits.ts";
 import { drainingKey } from "#serve/wakeups.ts";
-import { parseTrigger } from "#trigger/trigger.ts";
+import { triggerParser } from "#trigger/trigger.ts";
 import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
 import type { ServeOptions } from "./commands.ts";
 import { listening } from "./listening.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
+import { type ProfilesFile, profilesFile } from "./profiles-file.ts";
 import type { World } from "./run.ts";
 import { type Signal, signal } from "./signal.ts";
 
@@ -40,6 +42,7 @@ interface Scene {
   readonly flags: ServeOptions;
   readonly world: World;
   readonly log: Log;
+  readonly profiles: ProfilesFile;
   /** Something changed that an answer or a health may depend on. */
   readonly changes: Signal;
   readonly store: FleetStore;
@@ -65,10 +68,16 @@ export async function serve(
     clock,
   });
   log("info", "starting", { version, revision, role: flags.role, collector: flags.collector });
+  const profiles = await profilesFile({
+    path: flags.profiles,
+    clock,
+    log,
+    readFile: (path) => readFile(path, "utf8"),
+  });
   const changes = signal();
   const store = fleetStore({ clock });
   store.subscribe(changes.emit);
-  const scene: Scene = { flags, world, log, changes, store };
+  const scene: Scene = { flags, world, log, profiles, changes, store };
   const dead = Promise.withResolvers<"dead">();
   const open = { streams: 0, connections: 0 };
 
@@ -174,7 +183,7 @@ function scalerPart(
   kubernetes: Kubernetes | undefined,
   node: LocalNode | undefined,
 ): Part {
-  const { flags, world, log, changes, store } = scene;
+  const { flags, world, log, profiles, changes, store } = scene;
   const { clock } = world;
   const workloads = kubernetes && followWorkloads(kubernetes, flags, world, log);
   workloads?.subscribe(changes.emit);
@@ -198,7 +207,8 @@ function scalerPart(
       ExternalScaler,
       externalScaler({
         answerer: node === undefined ? answers : withFault(answers, node),
-        parse: parseTrigger,
+        parse: triggerParser(profiles.table),
+        onParseChange: profiles.subscribe,
         pushSpacingMs: grpcLimits.pushSpacingMs,
         clock,
       }),
@@ -208,6 +218,7 @@ function scalerPart(
       (agents?.synced() === false ? "the agents have not been heard yet" : undefined) ??
       workloads?.waitingFor().at(0),
     stop: () => {
+      profiles.stop();
       stopCopying?.();
       agents?.close();
       workloads?.stop();

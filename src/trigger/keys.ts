@@ -27,9 +27,9 @@ import {
 export const scopes = ["workload", "node", "cluster"] as const;
 
 /** KEDA counts in thousandths and writes "%.3f": a smaller target would become 0. */
-const targetLeast = 0.001;
+export const targetLeast = 0.001;
 /** Its thousandfold still fits KEDA's int64, and it is exact as a double. */
-const numberMost = 1_000_000_000_000;
+export const numberMost = 1_000_000_000_000;
 
 interface TriggerKey<Value> extends Rule<Value> {
   /** In words where it is not one value. */

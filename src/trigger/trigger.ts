@@ -4,6 +4,7 @@ import type { EngineName } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { aimOf } from "./aim.ts";
 import { endpointOf, endpointProblems, engineOf, engineProblems } from "./engine-rules.ts";
+import { whereGiven } from "./given.ts";
 import { impliedScope, profileProblems, scopeProblems, shorthandProblems } from "./key-rules.ts";
 import type { scopes, TriggerValues } from "./keys.ts";
 import { parseMetadata } from "./metadata.ts";
@@ -150,11 +151,4 @@ function seriesOf(values: TriggerValues, profile: Profile | undefined): Trigger[
   const name = values.engineMetric ?? profile?.engineMetric;
   if (name === undefined || ![metric, activationMetric].includes("engine_metric")) return undefined;
   return { metric: name, reduce: values.engineReduce ?? profile?.engineReduce ?? "sum" };
-}
-
-type WhereGiven<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
-
-function whereGiven<Fields extends object>(fields: Fields): WhereGiven<Fields> {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as WhereGiven<Fields>;
 }
