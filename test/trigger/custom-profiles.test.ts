@@ -103,7 +103,11 @@ describe("parseProfiles() refuses", () => {
     ["no YAML", "profiles: [", "the file: must be YAML"],
     ["an empty file", "", "the file: must be a mapping of keys"],
     ["several documents", "profiles: {}\n---\nprofiles: {}", "the file: must be a mapping"],
-    ["a file of other things", "profile: {}\nprofiles: {}", "profile: unknown key; did you mean profiles?"],
+    [
+      "a file of other things",
+      "profile: {}\nprofiles: {}",
+      "profile: unknown key; did you mean profiles?",
+    ],
     ["a file without profiles", "{}", "profiles: required"],
     ["a list", "profiles: [a]", "profiles: must be a mapping of names to profiles"],
     ["a profile that is text", "profiles: { chat: x }", "profiles.chat: must be a mapping"],
