@@ -13,7 +13,9 @@ import {
   address,
   addresses,
   choice,
+  directory,
   duration,
+  hostPatterns,
   name,
   namedBy,
   optionalDuration,
@@ -63,6 +65,12 @@ const serveFlags = {
   }),
   profiles: path({
     help: "YAML file with profiles of your own, read again when it changes; docs/reference.md",
+  }),
+  "allow-endpoint": hostPatterns({
+    help: "Hosts that a trigger's endpoint may name besides the Services of its own namespace",
+  }),
+  "engine-token-dir": directory({
+    help: "Directory with a folder a namespace, which holds that namespace's bearer tokens for engines",
   }),
   agents: addresses({ help: "Agents to follow where there is no Kubernetes API to list them" }),
   kubeconfig: path({ help: "Reach the Kubernetes API from outside a cluster" }),
