@@ -13,7 +13,7 @@ import type { EngineSource } from "./engine-source.ts";
 export function attend(
   { namespace }: WorkloadRef,
   trigger: Trigger,
-  { placesOf, listen, onPlaces }: EngineSource,
+  engines: EngineSource,
   listener: () => void,
 ): Cancel {
   const { endpoint, activationMetric } = trigger;
@@ -22,7 +22,7 @@ export function attend(
   const heard = new Map<string, Cancel>();
 
   const follow = () => {
-    const places = orNothing(() => placesOf(endpoint, namespace)) ?? [];
+    const places = orNothing(() => engines.placesOf(endpoint, namespace)) ?? [];
     const now = new Map(places.map((place) => [JSON.stringify(place), place]));
     for (const [key, cancel] of heard)
       if (!now.has(key)) {
@@ -31,12 +31,14 @@ export function attend(
       }
     for (const [key, place] of now) {
       if (heard.has(key)) continue;
-      const cancel = orNothing(() => listen(placeTarget(place, trigger), listener));
+      const cancel = orNothing(() =>
+        engines.listen(placeTarget(place, namespace, trigger, engines), listener),
+      );
       if (cancel !== undefined) heard.set(key, cancel);
     }
   };
   follow();
-  const unsubscribe = onPlaces(() => {
+  const unsubscribe = engines.onPlaces(() => {
     follow();
     listener();
   });

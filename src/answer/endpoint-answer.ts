@@ -15,19 +15,16 @@ import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, EngineShare, Explanation } from "./answer.ts";
 import { windowWords } from "./device-value.ts";
 import { type EngineWanted, placeTarget } from "./engine-ask.ts";
-import { type EngineSight, isObserved, lookAt, mergedValue } from "./engine-signal.ts";
-import type { EngineSource, Place } from "./engine-source.ts";
+import { type EngineSight, isObserved, type Looked, lookAt, mergedValue } from "./engine-signal.ts";
+import type { Place } from "./engine-source.ts";
 import type { MissingTracker } from "./missing.ts";
 import { listed } from "./words.ts";
 import { comparison } from "./workload-answer.ts";
 
-export interface EndpointQuestion {
-  readonly trigger: Trigger;
-  readonly wanted: EngineWanted;
+export interface EndpointQuestion extends Looked {
   /** The trigger's URL. */
   readonly url: string;
   readonly namespace: string;
-  readonly engines: EngineSource;
   readonly tracker: MissingTracker;
   readonly nowMs: number;
 }
@@ -85,10 +82,11 @@ function look(question: EndpointQuestion): Seen {
 }
 
 function sightOf(
-  { trigger, wanted, engines }: EndpointQuestion,
+  question: EndpointQuestion,
   place: Place,
 ): EngineSight & { readonly place: Place } {
-  return { place, ...lookAt(placeTarget(place, trigger), wanted, engines) };
+  const { namespace, trigger, engines } = question;
+  return { place, ...lookAt(placeTarget(place, namespace, trigger, engines), question) };
 }
 
 function reducerOf({ replicaAggregation }: Trigger, { row }: EngineWanted) {

@@ -3,19 +3,23 @@
  *
  * @module
  */
+import { assert } from "#core/assert.ts";
 import { Fault } from "#core/fault.ts";
 import type { Ask } from "#engine/ask.ts";
 import type { TargetSpec } from "#engine/target.ts";
 import type { EngineMetric, SignalName } from "#metric/catalogue.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
-import type { Place } from "./engine-source.ts";
+import type { EngineSource, Place } from "./engine-source.ts";
 import type { Wanted } from "./part.ts";
 
 export type EngineWanted = Wanted & { readonly row: EngineMetric };
 
-export function askOf({ windowSeconds, row }: EngineWanted): Ask {
-  return { signal: row.signal, windowMs: windowSeconds * 1_000, match: [] };
+export function askOf({ windowSeconds, row }: EngineWanted, trigger: Trigger): Ask {
+  const { engineMetric, engineLabels: match = [] } = trigger;
+  const signal = row.signal ?? engineMetric;
+  assert(signal !== undefined, "a trigger that asks for engine_metric names it");
+  return { signal, windowMs: windowSeconds * 1_000, match };
 }
 
 /**
@@ -25,18 +29,20 @@ export function askOf({ windowSeconds, row }: EngineWanted): Ask {
 const queueSignals: ReadonlySet<unknown> = new Set<SignalName>(["queue_depth", "queue_wait_ms"]);
 
 /** What also tells that an engine is in use; `undefined` where the metric says it all. */
-export function guardOf(wanted: EngineWanted): Ask | undefined {
-  const ask = askOf(wanted);
+export function guardOf(wanted: EngineWanted, trigger: Trigger): Ask | undefined {
+  const ask = askOf(wanted, trigger);
   return queueSignals.has(ask.signal)
     ? { ...ask, signal: "running_requests", windowMs: 0 }
     : undefined;
 }
 
+type Tokens = Pick<EngineSource, "tokenFile">;
+
 /** Port names that people give to a page of metrics, in whatever words around them. */
 const metricsPort = /metric|prom/;
 
 /** Where a pod's engine is; `undefined` while the pod has no address. */
-export function podTarget(pod: Pod, trigger: Trigger): TargetSpec | undefined {
+export function podTarget(pod: Pod, trigger: Trigger, engines: Tokens): TargetSpec | undefined {
   if (pod.ip === undefined) return undefined;
   const declared = pod.containers.flatMap(({ ports }) => ports);
   const isNamed = ({ name = "" }: (typeof declared)[number]) => metricsPort.test(name);
@@ -46,21 +52,31 @@ export function podTarget(pod: Pod, trigger: Trigger): TargetSpec | undefined {
     ports: [...new Set(ports.map(({ port }) => port))],
     owner: pod.uid,
   };
-  return { at, ...spoken(trigger) };
+  return { at, ...spoken(trigger, pod.namespace, engines) };
 }
 
-export function placeTarget({ at, port, path }: Place, trigger: Trigger): TargetSpec {
+export function placeTarget(
+  { at, port, path }: Place,
+  namespace: string,
+  trigger: Trigger,
+  engines: Tokens,
+): TargetSpec {
   return {
     at,
-    ...spoken(trigger),
+    ...spoken(trigger, namespace, engines),
     ...(port === undefined ? {} : { port }),
     ...(path === undefined ? {} : { path }),
   };
 }
 
 /** What the trigger itself says of the engine. */
-function spoken({ engine, enginePort, enginePath }: Trigger): Omit<TargetSpec, "at"> {
+function spoken(
+  { engine, enginePort, enginePath, engineTokenFile }: Trigger,
+  namespace: string,
+  { tokenFile }: Tokens,
+): Omit<TargetSpec, "at"> {
   return {
+    ...(engineTokenFile === undefined ? {} : { tokenFile: tokenFile(namespace, engineTokenFile) }),
     ...(engine === undefined ? {} : { engine }),
     ...(enginePort === undefined ? {} : { port: enginePort }),
     ...(enginePath === undefined ? {} : { path: enginePath }),

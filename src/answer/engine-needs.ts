@@ -12,7 +12,7 @@ export function readsEngines({ metric, activationMetric }: Trigger): boolean {
 }
 
 export interface NeedsOptions {
-  readonly engines: Pick<EngineSource, "read" | "placesOf">;
+  readonly engines: Pick<EngineSource, "read" | "placesOf" | "tokenFile">;
   readonly workloads?: WorkloadView;
 }
 
@@ -31,7 +31,7 @@ export function readNeeds(ref: WorkloadRef, trigger: Trigger, options: NeedsOpti
     },
   );
   if (wanted.length === 0) return;
-  const asks = wanted.flatMap((one) => [askOf(one), guardOf(one) ?? []].flat());
+  const asks = wanted.flatMap((one) => [askOf(one, trigger), guardOf(one, trigger) ?? []].flat());
   for (const spec of targetsOf(ref, trigger, engines, workloads))
     for (const ask of asks) engines.read(spec, ask);
 }
@@ -39,14 +39,16 @@ export function readNeeds(ref: WorkloadRef, trigger: Trigger, options: NeedsOpti
 function targetsOf(
   ref: WorkloadRef,
   trigger: Trigger,
-  { placesOf }: NeedsOptions["engines"],
+  engines: NeedsOptions["engines"],
   workloads: WorkloadView | undefined,
 ) {
   const { endpoint, scope = "workload" } = trigger;
   if (endpoint !== undefined)
-    return placesOf(endpoint, ref.namespace).map((place) => placeTarget(place, trigger));
+    return engines
+      .placesOf(endpoint, ref.namespace)
+      .map((place) => placeTarget(place, ref.namespace, trigger, engines));
   if (workloads === undefined || scope !== "workload") return [];
   return lookUpWorkload(ref, trigger, workloads).pods.flatMap((pod) =>
-    pod.state === "counted" ? (podTarget(pod, trigger) ?? []) : [],
+    pod.state === "counted" ? (podTarget(pod, trigger, engines) ?? []) : [],
   );
 }

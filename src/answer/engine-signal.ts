@@ -13,6 +13,13 @@ import { askOf, type EngineWanted, guardOf, podTarget } from "./engine-ask.ts";
 import type { EngineSource } from "./engine-source.ts";
 import type { Sight, Signal } from "./replica.ts";
 
+/** What is looked for. */
+export interface Looked {
+  readonly trigger: Trigger;
+  readonly wanted: EngineWanted;
+  readonly engines: EngineSource;
+}
+
 /** What one engine says, and how it stands in an explanation. */
 export interface EngineSight {
   readonly reading: EngineReading;
@@ -25,12 +32,11 @@ export interface EngineSight {
  */
 export function lookAt(
   spec: TargetSpec,
-  wanted: EngineWanted,
-  { read }: Pick<EngineSource, "read">,
+  { trigger, wanted, engines: { read } }: Looked,
 ): EngineSight {
-  const reading = read(spec, askOf(wanted));
+  const reading = read(spec, askOf(wanted, trigger));
   if (reading.state === "absent" && reading.reason === "unavailable") throw reading.fault;
-  const guard = guardOf(wanted);
+  const guard = guardOf(wanted, trigger);
   const running = guard && read(spec, guard);
   const { target, engine, ageMs, parts } = reading;
   const share = {
@@ -73,10 +79,7 @@ function outcomeOf(reading: EngineReading): Outcome {
   return { value, ...parts, ...(stand === undefined ? {} : { stand }) };
 }
 
-export interface EngineSignalOptions {
-  readonly trigger: Trigger;
-  readonly wanted: EngineWanted;
-  readonly engines: EngineSource;
+export interface EngineSignalOptions extends Looked {
   /** Those that count: what is merged is merged over them. */
   readonly pods: readonly Pod[];
   /** Whether one number stands for all replicas' observations. */
@@ -85,11 +88,11 @@ export interface EngineSignalOptions {
 
 /** Reads the engine in a pod, at the pod's own address. */
 export function engineSignal(options: EngineSignalOptions): Signal {
-  const { trigger, wanted, engines, pods, merging } = options;
+  const { trigger, engines, pods, merging } = options;
   const sights = new Map<string, EngineSight>();
   for (const pod of pods) {
-    const spec = pod.state === "counted" ? podTarget(pod, trigger) : undefined;
-    if (spec !== undefined) sights.set(pod.uid, lookAt(spec, wanted, engines));
+    const spec = pod.state === "counted" ? podTarget(pod, trigger, engines) : undefined;
+    if (spec !== undefined) sights.set(pod.uid, lookAt(spec, options));
   }
   const readings = [...sights.values()].map(({ reading }) => reading);
   const merged = merging ? mergedValue(readings, engines) : undefined;

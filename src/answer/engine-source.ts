@@ -32,6 +32,12 @@ export interface EngineSource {
    * @throws {Fault} `endpoint-refused`; `data-missing` when nothing is there or it is not read yet.
    */
   readonly placesOf: (url: string, namespace: string) => readonly Place[];
+  /**
+   * Where a bearer token of a namespace lies.
+   *
+   * @throws {Fault} `file-invalid` in a process that was given no place for them.
+   */
+  readonly tokenFile: (namespace: string, name: string) => string;
   /** Reads the target as often as is good for it, and runs `listener` after each time. */
   readonly listen: (spec: TargetSpec, listener: () => void) => Cancel;
   /** Runs `listener` when a URL may lead to other places. */

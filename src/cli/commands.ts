@@ -13,6 +13,7 @@ import {
   address,
   addresses,
   choice,
+  directory,
   duration,
   hostPatterns,
   name,
@@ -61,6 +62,12 @@ const serveFlags = {
   }),
   "pod-resources-socket": path({
     help: "The kubelet's socket that tells which pod holds which device; in a cluster it has a default",
+  }),
+  profiles: path({
+    help: "YAML file with profiles of your own, read again when it changes; docs/reference.md",
+  }),
+  "engine-token-dir": directory({
+    help: "Directory with a folder a namespace, which holds that namespace's bearer tokens for engines",
   }),
   agents: addresses({ help: "Agents to follow where there is no Kubernetes API to list them" }),
   kubeconfig: path({ help: "Reach the Kubernetes API from outside a cluster" }),

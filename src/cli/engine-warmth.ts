@@ -30,8 +30,9 @@ export interface WarmthOptions {
   readonly log: Log;
   /** Absent where there is no Kubernetes API. */
   readonly workloads?: Pick<Workloads, "prepared" | "glance" | "waitingFor"> | undefined;
+  /** Remembers what it parsed: metadata is the same object until its ScaledObject changes. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
-  readonly source: Pick<EngineSource, "read" | "placesOf">;
+  readonly source: Pick<EngineSource, "read" | "placesOf" | "tokenFile">;
   readonly targets: EngineScraper["targets"];
   /** Runs when `waitingFor` may have nothing more to wait for. */
   readonly changed: () => void;
@@ -50,19 +51,12 @@ export interface Warmth {
 export function keepWarm(options: WarmthOptions): Warmth {
   const { clock, log, workloads, parse, source, targets, changed } = options;
   const asked = new Map<string, Need & { readonly atMs: number }>();
-  /** Metadata is the same object until its ScaledObject changes. */
-  const parsed = new WeakMap<object, Trigger | undefined>();
   let isStale = true;
   let readAtMs = Number.NEGATIVE_INFINITY;
   let readyBeforeMs: number | undefined;
   let isWarm = workloads === undefined;
 
   const triggerOf = (ref: WorkloadRef): Trigger | undefined => {
-    const { scalerMetadata } = ref;
-    if (!parsed.has(scalerMetadata)) parsed.set(scalerMetadata, usable(ref));
-    return parsed.get(scalerMetadata);
-  };
-  const usable = (ref: WorkloadRef): Trigger | undefined => {
     const { namespace, name, scalerMetadata } = ref;
     // What KEDA will resolve is not known before it asks.
     if (Object.keys(scalerMetadata).some((key) => key.endsWith("FromEnv"))) return undefined;

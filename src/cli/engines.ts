@@ -6,10 +6,12 @@
  */
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import type { EngineSource, Place } from "#answer/engine-source.ts";
+import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
-import { allowedUrl, type EndpointRules, portOf } from "#engine/endpoint.ts";
+import { allowedUrl, type EndpointRules, label, portOf } from "#engine/endpoint.ts";
 import { fleetOutcome } from "#engine/fleet-outcome.ts";
 import { type EngineScraper, engineScraper } from "#engine/scraper.ts";
 import type { Trigger } from "#trigger/trigger.ts";
@@ -27,6 +29,8 @@ export interface EnginesOptions {
   readonly workloads?: Workloads | undefined;
   /** Of `--allow-endpoint`. */
   readonly allow: readonly string[];
+  /** Of `--engine-token-dir`. */
+  readonly tokenDir?: string | undefined;
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
   /** Runs whenever an answer may have changed. */
   readonly changed: () => void;
@@ -64,6 +68,7 @@ export function startEngines(options: EnginesOptions): Engines {
     read: scraper.read,
     merge: fleetOutcome,
     placesOf: places(rules, services),
+    tokenFile: tokenFiles(options.tokenDir),
     listen: scraper.listen,
     onPlaces: (listener) => services?.subscribe(listener) ?? (() => undefined),
   };
@@ -82,6 +87,24 @@ export function startEngines(options: EnginesOptions): Engines {
       services?.stop();
       scraper.stop();
     },
+  };
+}
+
+function tokenFiles(directory: string | undefined): EngineSource["tokenFile"] {
+  return (namespace, name) => {
+    // A call made by hand names any namespace, which must not lead out of the directory.
+    if (directory !== undefined && label.test(namespace)) return join(directory, namespace, name);
+    const problems = [
+      directory === undefined
+        ? "--engine-token-dir is not given"
+        : `${JSON.stringify(namespace)} is no namespace`,
+    ];
+    throw new Fault(
+      "file-invalid",
+      `Cannot read the bearer token ${name}: ${problems[0]}; correct it, or leave ` +
+        "engineTokenFile out",
+      { path: name, problems },
+    );
   };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFile } from "node:fs/promises";
 import { answerer } from "#answer/answerer.ts";
 import { type Log, lineLog } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
@@ -18,7 +19,7 @@ import { externalScaler } from "#serve/external-scaler.ts";
 import { type Registration, registration, startGrpcServer } from "#serve/grpc-server.ts";
 import { grpcLimits } from "#serve/limits.ts";
 import { drainingKey } from "#serve/wakeups.ts";
-import { parseTrigger } from "#trigger/trigger.ts";
+import { triggerParser } from "#trigger/trigger.ts";
 import { told, withFault } from "./answers.ts";
 import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
 import type { ServeOptions } from "./commands.ts";
@@ -26,6 +27,7 @@ import { type Engines, startEngines } from "./engines.ts";
 import { engineFacts, fleetFacts } from "./facts.ts";
 import { listening } from "./listening.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
+import { type ProfilesFile, profilesFile } from "./profiles-file.ts";
 import type { World } from "./run.ts";
 import { type Signal, signal } from "./signal.ts";
 
@@ -44,6 +46,7 @@ interface Scene {
   readonly flags: ServeOptions;
   readonly world: World;
   readonly log: Log;
+  readonly profiles: ProfilesFile;
   /** Something changed that an answer or a health may depend on. */
   readonly changes: Signal;
   readonly store: FleetStore;
@@ -68,10 +71,16 @@ export async function serve(
     write: stderr,
     clock,
   });
+  const profiles = await profilesFile({
+    path: flags.profiles,
+    clock,
+    log,
+    readFile: (path) => readFile(path, "utf8"),
+  });
   const changes = signal();
   const store = fleetStore({ clock });
   store.subscribe(changes.emit);
-  const scene: Scene = { flags, world, log, changes, store };
+  const scene: Scene = { flags, world, log, profiles, changes, store };
   const dead = Promise.withResolvers<"dead">();
   const open = { streams: 0, connections: 0 };
 
@@ -180,7 +189,7 @@ function scalerPart(
   kubernetes: Kubernetes | undefined,
   node: LocalNode | undefined,
 ): Part {
-  const { flags, world, log, changes, store } = scene;
+  const { flags, world, log, profiles, changes, store } = scene;
   const { clock } = world;
   const workloads = kubernetes && followWorkloads(kubernetes, flags, world, log);
   workloads?.subscribe(changes.emit);
@@ -192,13 +201,15 @@ function scalerPart(
   };
   const stopCopying = node?.reports.subscribe(copyReport);
 
+  const parse = triggerParser(profiles.table);
   const engines = startEngines({
     world,
     log,
     kubernetes,
     workloads,
     allow: allowedEndpoints(flags, kubernetes),
-    parse: parseTrigger,
+    tokenDir: flags["engine-token-dir"],
+    parse,
     changed: changes.emit,
   });
 
@@ -217,7 +228,8 @@ function scalerPart(
         answerer: engines.remembering(
           told(node === undefined ? answers : withFault(answers, node), log),
         ),
-        parse: parseTrigger,
+        parse,
+        onParseChange: profiles.subscribe,
         pushSpacingMs: grpcLimits.pushSpacingMs,
         clock,
       }),
@@ -230,6 +242,7 @@ function scalerPart(
     engines,
     stop: () => {
       engines.stop();
+      profiles.stop();
       stopCopying?.();
       agents?.close();
       workloads?.stop();
@@ -239,7 +252,7 @@ function scalerPart(
 
 /** On a laptop an engine is on the same machine; in a cluster only the operator may say so. */
 function allowedEndpoints(
-  { role, "allow-endpoint": allow }: ServeOptions,
+  { role, "allow-endpoint": allow = [] }: ServeOptions,
   kubernetes: Kubernetes | undefined,
 ): readonly string[] {
   const isAlone = role === "all" && kubernetes === undefined;

@@ -54,6 +54,13 @@ export const mockFileBytesMax = 1024 * 1024;
 /** No node has more; it bounds what a typing error in `count` can cost. */
 export const mockDevicesMax = 256;
 
+/** A ConfigMap holds no more. */
+export const profilesFileBytesMax = 1024 * 1024;
+/** Names of profiles stand in the refusal of one that is misspelt. */
+export const profilesMax = 200;
+/** The kubelet takes about a minute to bring a changed ConfigMap to its pods; this adds little. */
+export const profilesLookMs = 5_000;
+
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
 /** Replicas remembered as missing, some 150 bytes each: more pods than a cluster can have. */

@@ -142,13 +142,16 @@ function checkAddress(url: string, address: string, mayBeLocal: boolean): void {
     );
 }
 
-const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+/** What Kubernetes names Services and namespaces. */
+export const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** The name of a Service in this namespace; `undefined` for every other host. */
 function serviceOf(host: string, namespace: string, clusterDomain: string): string | undefined {
   const [name = "", inNamespace = namespace, ...rest] = host.split(".");
   const isService = ["", "svc", `svc.${clusterDomain}`].includes(rest.join("."));
-  if (isIP(host) !== 0 || namespace === "" || !isService || !label.test(name)) return undefined;
+  // A call made by hand names any namespace, and it becomes part of a name and of a path.
+  const areNames = label.test(name) && label.test(namespace);
+  if (isIP(host) !== 0 || !isService || !areNames) return undefined;
   return inNamespace === namespace ? name : undefined;
 }
 

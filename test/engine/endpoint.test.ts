@@ -129,6 +129,11 @@ describe("pinned()", () => {
   });
 });
 
+test("allowedUrl() takes no namespace that is none", () => {
+  for (const namespace of ["", "..", "a/b", "shop.evil", "-"])
+    expect(() => allowedUrl("http://vllm", namespace, rules)).toThrow("its host is a Service");
+});
+
 describe("podEndpoint()", () => {
   const at = (address: string, port: number, ...allow: string[]) =>
     podEndpoint(address, port, { allow });
