@@ -2,6 +2,7 @@ import type { Cancel } from "#core/clock.ts";
 import type { Parts, Stand } from "#engine/evaluate.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { Scope, Trigger } from "#trigger/trigger.ts";
+import type { TriggerWarning } from "#trigger/warnings.ts";
 import type { Workload } from "#workload/view.ts";
 
 /** Which ScaledObject asks. The names are empty in a call made by hand. */
@@ -90,6 +91,8 @@ export interface Explanation {
   readonly engines?: readonly EngineShare[];
   /** In scope `workload`. */
   readonly workload?: WorkloadShare;
+  /** What about the trigger will not work as its author hopes. */
+  readonly warnings?: readonly TriggerWarning[];
 }
 
 /** The one number for a trigger now. */

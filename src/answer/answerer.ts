@@ -5,7 +5,8 @@
  * @module
  */
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
-import type { Scope, Trigger } from "#trigger/trigger.ts";
+import { parseTrigger, type Scope, type Trigger } from "#trigger/trigger.ts";
+import type { Workload } from "#workload/view.ts";
 import type { Activity, Answerer } from "./answer.ts";
 import { attend } from "./attend.ts";
 import { type DeviceSources, deviceAnswers } from "./device-answers.ts";
@@ -14,16 +15,28 @@ import type { EngineWanted } from "./engine-ask.ts";
 import type { EngineSource } from "./engine-source.ts";
 import { missingTracker } from "./missing.ts";
 import type { Asked } from "./part.ts";
+import { type Parse, warned } from "./warned.ts";
 
 export interface AnswererOptions extends DeviceSources {
   /** In a process that reads engines. */
   readonly engines?: EngineSource;
+  /** As for the trigger that asks: the other triggers of its object are looked at too. */
+  readonly parse?: Parse;
 }
 
 export function answerer(options: AnswererOptions): Answerer {
-  const { store, clock, workloads, engines } = options;
+  const { store, clock, engines, parse = parseTrigger } = options;
   const tracker = missingTracker(clock);
-  const ofDevices = deviceAnswers({ ...options, tracker });
+  /** What the answer being made has looked up, so that its warnings need not look again. */
+  let seen: Workload | undefined;
+  const { of } = options.workloads ?? {};
+  const workloads = of && {
+    of: (...asked: Parameters<typeof of>) => {
+      seen = of(...asked);
+      return seen;
+    },
+  };
+  const ofDevices = deviceAnswers({ ...options, ...(workloads && { workloads }), tracker });
   const ofEngines = engineAnswers({
     clock,
     tracker,
@@ -33,10 +46,12 @@ export function answerer(options: AnswererOptions): Answerer {
 
   return {
     value: (ref, trigger) => {
+      seen = undefined;
       const wanted = wantedOf(trigger, trigger.metric);
-      return isOfEngine(wanted)
+      const answer = isOfEngine(wanted)
         ? ofEngines.value(ref, trigger, wanted)
         : ofDevices.value(ref, trigger, wanted);
+      return warned(ref, trigger, answer, { workload: seen, workloads, parse });
     },
     activity: (ref, trigger) => {
       if (trigger.alwaysActive) return alwaysActive(trigger, ofDevices.scopeOf(trigger));

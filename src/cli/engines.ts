@@ -18,6 +18,7 @@ import type { Trigger } from "#trigger/trigger.ts";
 import { type Services, watchServices } from "#workload/services.ts";
 import type { Workloads } from "#workload/workloads.ts";
 import type { Kubernetes } from "./cluster.ts";
+import type { ServeOptions } from "./commands.ts";
 import { keepWarm } from "./engine-warmth.ts";
 import type { World } from "./run.ts";
 
@@ -88,6 +89,15 @@ export function startEngines(options: EnginesOptions): Engines {
       scraper.stop();
     },
   };
+}
+
+/** On a laptop an engine is on the same machine; in a cluster only the operator may say so. */
+export function allowedEndpoints(
+  { role, "allow-endpoint": allow = [] }: ServeOptions,
+  kubernetes: Kubernetes | undefined,
+): readonly string[] {
+  const isAlone = role === "all" && kubernetes === undefined;
+  return isAlone ? [...allow, "localhost", "127.0.0.1", "[::1]"] : allow;
 }
 
 function tokenFiles(directory: string | undefined): EngineSource["tokenFile"] {

@@ -23,19 +23,21 @@ import { triggerParser } from "#trigger/trigger.ts";
 import { told, withFault } from "./answers.ts";
 import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
 import type { ServeOptions } from "./commands.ts";
-import { type Engines, startEngines } from "./engines.ts";
+import { allowedEndpoints, type Engines, startEngines } from "./engines.ts";
 import { engineFacts, fleetFacts } from "./facts.ts";
 import { listening } from "./listening.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import { type ProfilesFile, profilesFile } from "./profiles-file.ts";
 import type { World } from "./run.ts";
 import { type Signal, signal } from "./signal.ts";
+import { type WarningCount, warning } from "./trigger-warnings.ts";
 
 /** What a role adds to the process. */
 interface Part {
   readonly service: Registration;
   /** Absent in a process that reads none. */
   readonly engines?: Engines;
+  readonly warnings?: () => readonly WarningCount[];
   /** Why it cannot answer now, for people; `undefined` when it can. */
   readonly unready: () => string | undefined;
   readonly stop: () => void | Promise<void>;
@@ -105,6 +107,7 @@ export async function serve(
     fresh: () => part.unready() === undefined,
     ...(node === undefined ? {} : { node: { devices: node.devices, sampling: node.stats } }),
     ...(flags.role === "scaler" ? { fleet: fleetFacts(store, world) } : {}),
+    ...(part.warnings === undefined ? {} : { warnings: part.warnings }),
     ...(part.engines === undefined ? {} : { engines: engineFacts(part.engines, world) }),
     open: () => open,
   });
@@ -215,19 +218,19 @@ function scalerPart(
 
   const answers = answerer({
     engines: engines.source,
+    parse,
     store: { view: store.view, subscribe: changes.subscribe },
     clock,
     ...(node === undefined ? {} : { localNode: nodeName(scene), asked: node.asked }),
     ...(workloads === undefined ? {} : { workloads: workloads.view }),
     ...(agents === undefined ? {} : { synced: agents.synced }),
   });
+  const warnings = warning(node === undefined ? answers : withFault(answers, node), { clock, log });
   return {
     service: registration(
       ExternalScaler,
       externalScaler({
-        answerer: engines.remembering(
-          told(node === undefined ? answers : withFault(answers, node), log),
-        ),
+        answerer: engines.remembering(told(warnings.answers, log)),
         parse,
         onParseChange: profiles.subscribe,
         pushSpacingMs: grpcLimits.pushSpacingMs,
@@ -240,6 +243,7 @@ function scalerPart(
       workloads?.waitingFor().at(0) ??
       engines.waitingFor(),
     engines,
+    warnings: warnings.counts,
     stop: () => {
       engines.stop();
       profiles.stop();
@@ -248,13 +252,4 @@ function scalerPart(
       workloads?.stop();
     },
   };
-}
-
-/** On a laptop an engine is on the same machine; in a cluster only the operator may say so. */
-function allowedEndpoints(
-  { role, "allow-endpoint": allow = [] }: ServeOptions,
-  kubernetes: Kubernetes | undefined,
-): readonly string[] {
-  const isAlone = role === "all" && kubernetes === undefined;
-  return isAlone ? [...allow, "localhost", "127.0.0.1", "[::1]"] : allow;
 }

@@ -93,6 +93,8 @@ export const engineHoldMs = 20_000;
 export const enginesFirstMs = 10_000;
 /** Triggers remembered because they were asked for; those that name this service are no part of it. */
 export const engineTriggersMax = 2_000;
+/** Triggers whose warnings are kept for the process' own metrics. */
+export const warnedTriggersMax = 2_000;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
 /** A missed scrape or two is not an outage. */

@@ -18,8 +18,8 @@ import { get } from "./http.ts";
 import { type NameFilter, nameFilter } from "./name-filter.ts";
 import { type EnginePage, pageSink } from "./page.ts";
 import { seriesTable } from "./series.ts";
-import { type Memory, signalOutcome } from "./signal.ts";
-import { type Candidate, candidatesOf, keptMs, namedAdapter, type TargetSpec } from "./target.ts";
+import { keptMs, type Memory, signalOutcome } from "./signal.ts";
+import { type Candidate, candidatesOf, namedAdapter, type TargetSpec } from "./target.ts";
 
 export interface FollowerTools {
   readonly clock: Clock;

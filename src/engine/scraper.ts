@@ -105,7 +105,9 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     if (isStopped || held.get(key) !== one) return;
     report(one, before);
     const tookMs = clock.monotonicMs() - startedAtMs;
-    schedule(key, one, Math.max(0, pace(one) - tookMs));
+    // Targets come in crowds, at a start or a roll-out: from the second scrape on they are spread.
+    const isSecond = one.follower.state().tries === 1;
+    schedule(key, one, isSecond ? random() * pace(one) : Math.max(0, pace(one) - tookMs));
     for (const listener of [...one.listeners]) listener();
     scraped();
   };

@@ -2,7 +2,6 @@ import { Fault } from "#core/fault.ts";
 import { engineStaleIntervals, engineStaleLeastMs } from "#core/limits.ts";
 import { engineFacts, engineNames } from "#metric/engines.ts";
 import type { Adapter } from "./adapter.ts";
-import type { Ask } from "./ask.ts";
 import { adapterOf, adapters } from "./engines.ts";
 
 /** Where an engine is, and what is known of it beforehand. */
@@ -103,9 +102,3 @@ function portsOf(declared: readonly number[], spec: TargetSpec): readonly number
 export function targetStaleMs(intervalMs: number): number {
   return Math.max(engineStaleIntervals * intervalMs, engineStaleLeastMs);
 }
-
-/** How long scrapes are kept to answer an ask; latencies may need their window widened. */
-export function keptMs({ windowMs }: Ask, intervalMs: number): number {
-  return Math.max(windowMs, widestKeptMs) + 2 * intervalMs;
-}
-const widestKeptMs = 300_000;
