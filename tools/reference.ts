@@ -6,12 +6,16 @@ import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
 import { commandNames, commands } from "#cli/commands.ts";
 import type { Flags } from "#cli/flags.ts";
+import { adapterOf } from "#engine/engines.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
+import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/device-metrics.ts";
 import { grpcCodes } from "#serve/codes.ts";
+import { profileAdvice, type ScalingRules } from "#trigger/advice.ts";
+import { profileFields } from "#trigger/custom-profiles.ts";
 import { type TriggerKeyName, triggerKeyNames, triggerKeys } from "#trigger/keys.ts";
-import { type Profile, profiles } from "#trigger/profiles.ts";
+import { profileNames, profileOf } from "#trigger/profiles.ts";
 
 const path = join(import.meta.dir, "..", "docs", "reference.md");
 
@@ -61,14 +65,54 @@ function metricTable(): string {
 }
 
 function profileTable(): string {
-  const rows = Object.entries<Profile>(profiles).map(([name, profile]) => [
-    code(name),
-    code(profile.metric),
-    `${profile.target} ${metricOf(profile.metric).unit}`,
-    profile.activationThreshold,
-    profile.scalesToZero ? "yes" : "never: always active",
-  ]);
-  return table(["profile", "metric", "target", "activation", "may go to zero"], rows);
+  const rows = profileNames.map((name) => {
+    const profile = profileOf(name);
+    const { engine, windowSeconds } = profile;
+    return [
+      code(name),
+      code(profile.metric) + (windowSeconds === undefined ? "" : ` over ${windowSeconds} s`),
+      `${profile.target} ${metricOf(profile.metric).unit}`,
+      profile.activationThreshold,
+      profile.metricType,
+      engine === undefined ? "" : code(engine),
+      profile.scalesToZero ? "yes" : "never: always active",
+    ];
+  });
+  return table(
+    ["profile", "metric", "target", "activation", "metricType", "engine", "may go to zero"],
+    rows,
+  );
+}
+
+function adviceTable(): string {
+  const policy = ({ type, value, periodSeconds }: NonNullable<ScalingRules["policies"]>[number]) =>
+    `${value}${type === "Pods" ? (value === 1 ? " pod" : " pods") : " %"} in ${periodSeconds} s`;
+  const rules = ({ stabilizationWindowSeconds, policies = [] }: ScalingRules) =>
+    [`window ${stabilizationWindowSeconds} s`, ...policies.map(policy)].join(", ");
+  const rows = profileNames.map((name) => {
+    const { scaleUp, scaleDown, cooldownSeconds, wake } = profileAdvice[name];
+    return [code(name), rules(scaleUp), rules(scaleDown), `${cooldownSeconds} s`, wake];
+  });
+  return table(["profile", "up", "down", "cooldown", "what wakes it"], rows);
+}
+
+function engineTable(): string {
+  const rows = engineNames.map((name) => {
+    const { isFrontEnd, sharedBy } = engineFacts(name);
+    const labels = sharedBy.map(code).join(", ");
+    const { title, port, path } = adapterNamed(name);
+    return [code(name), title, `${port}${path}`, isFrontEnd ? "yes" : "", labels];
+  });
+  return table(
+    ["engine", "what", "where unless told", "in front of engines", "labels to choose"],
+    rows,
+  );
+}
+
+function adapterNamed(name: EngineName) {
+  const adapter = adapterOf(name);
+  if (adapter === undefined) throw new Error(`Cannot describe engine ${name}: it has no adapter`);
+  return adapter;
 }
 
 const reference = `# Reference
@@ -98,9 +142,35 @@ ${metricTable()}
 
 ## Profiles
 
-Every field can be overridden by its own key.
+Every field can be overridden by its own key. \`metricType\` is that of the ScaledObject's trigger, beside its \`metadata\`, for which the target is meant.
 
 ${profileTable()}
+
+What a ScaledObject should say beside its trigger; \`deploy/examples/profiles\` has it in full.
+
+${adviceTable()}
+
+### Profiles of your own
+
+\`--profiles FILE\` adds profiles from a YAML file, which is read again when it changes; the chart's value \`profiles\` makes one. A file with a mistake
+changes nothing and is logged; at the start it is an error. Fields: ${profileFields.map(code).join(", ")}. \`metric\` and \`target\` must be given;
+the others have the defaults of the trigger keys of their names, and \`scalesToZero\` is true.
+
+\`\`\`yaml
+profiles:
+  chat:
+    metric: queue_depth
+    target: 4
+    engine: vllm
+    activationThreshold: 0
+\`\`\`
+
+## Engines
+
+${engineTable()}
+
+\`engineTokenFile\` is a name and never a path: the operator of the scaler mounts each namespace's tokens in a folder of that namespace's name below
+\`--engine-token-dir\`, and a ScaledObject reaches those of its own namespace alone.
 
 ## gRPC codes
 

@@ -1,5 +1,8 @@
+import type { Cancel } from "#core/clock.ts";
+import type { Parts, Stand } from "#engine/evaluate.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { Scope, Trigger } from "#trigger/trigger.ts";
+import type { TriggerWarning } from "#trigger/warnings.ts";
 import type { Workload } from "#workload/view.ts";
 
 /** Which ScaledObject asks. The names are empty in a call made by hand. */
@@ -23,6 +26,28 @@ export interface DeviceShare {
   /** What it counts for, in the metric's own unit; absent when it does not count. */
   readonly value?: number;
   /** Why it does not count. */
+  readonly reason?: string;
+}
+
+/** One engine's part in an answer. */
+export interface EngineShare {
+  /** Where it is read. */
+  readonly target: string;
+  /** Which engine it is, once that is known. */
+  readonly engine?: string;
+  /** Of the last good scrape; absent before there was one. */
+  readonly ageMs?: number;
+  /** The pod in whose value it counts. */
+  readonly pod?: string;
+  /** Its own, in the metric's unit; absent when it has none. */
+  readonly value?: number;
+  /** The observations that a latency is made of. */
+  readonly parts?: Parts;
+  /** Why a latency is not made of observations. */
+  readonly stand?: Stand;
+  /** Requests that it works on, where an empty queue would not tell that it is in use. */
+  readonly running?: number;
+  /** Why it has no value. */
   readonly reason?: string;
 }
 
@@ -57,12 +82,17 @@ export interface WorkloadShare
 /** How a value came about: enough to check it by hand. */
 export interface Explanation {
   readonly metric: MetricName;
-  readonly scope: Scope;
+  /** `endpoint`: what the trigger's URL leads to counts, whoever's pods these are. */
+  readonly scope: Scope | "endpoint";
   /** In words: what was reduced, how, over which window, and what was done about what is missing. */
   readonly rule: string;
   readonly devices: readonly DeviceShare[];
+  /** For a metric of engines. */
+  readonly engines?: readonly EngineShare[];
   /** In scope `workload`. */
   readonly workload?: WorkloadShare;
+  /** What about the trigger will not work as its author hopes. */
+  readonly warnings?: readonly TriggerWarning[];
 }
 
 /** The one number for a trigger now. */
@@ -92,4 +122,9 @@ export interface Answerer {
   readonly activity: (ref: WorkloadRef, trigger: Trigger) => Activity;
   /** Runs `listener` whenever an answer may have changed; returns the way to stop it. */
   readonly subscribe: (listener: () => void) => () => void;
+  /**
+   * Keeps what a trigger's activity is read from as fresh as it can be while somebody waits for it,
+   * and runs `listener` after each reading of that.
+   */
+  readonly attend: (ref: WorkloadRef, trigger: Trigger, listener: () => void) => Cancel;
 }

@@ -1,7 +1,7 @@
 import { assert } from "#core/assert.ts";
 import { type ReducerName, reducers } from "#metric/reduce.ts";
 import type { DeviceShare } from "./answer.ts";
-import type { Asked, Part, PartOf } from "./part.ts";
+import type { Part, PartOf, Wanted } from "./part.ts";
 
 /** The first reduction: the devices of one set. `undefined` when there is none. */
 export function reduceParts(
@@ -23,6 +23,6 @@ export function deviceShare(part: Part, nowMs: number): DeviceShare {
     : { ...identity, reason: part.reason };
 }
 
-export function windowWords({ windowSeconds }: Asked): string {
+export function windowWords({ windowSeconds }: Wanted): string {
   return windowSeconds > 0 ? `means over ${windowSeconds} s` : "newest readings";
 }

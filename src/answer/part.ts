@@ -1,5 +1,10 @@
 import type { FleetDevice, FleetView } from "#fleet/view.ts";
-import { type DeviceMetric, type MetricName, metricOf } from "#metric/catalogue.ts";
+import {
+  type DeviceMetric,
+  type EngineMetric,
+  type MetricName,
+  metricOf,
+} from "#metric/catalogue.ts";
 import type { Absence, ReadingName } from "#metric/reading.ts";
 
 /** What one device can say about one metric. */
@@ -16,11 +21,17 @@ export type Part = { readonly device: FleetDevice } & (
 );
 export type PartOf<State extends Part["state"]> = Part & { readonly state: State };
 
-export interface Asked {
+/** A metric that is asked for, whatever it is read from. */
+export interface Wanted {
   readonly metric: MetricName;
-  readonly row: DeviceMetric;
+  readonly row: DeviceMetric | EngineMetric;
   /** 0: the newest value. */
   readonly windowSeconds: number;
+}
+
+/** A metric that is read from devices. */
+export interface Asked extends Wanted {
+  readonly row: DeviceMetric;
 }
 
 /** Each device's part; a GPU that is cut into slices counts only where its slices cannot. */

@@ -8,7 +8,7 @@ import { holdersStaleMs } from "#core/limits.ts";
 import type { FleetDevice, FleetNode, FleetView, Holder } from "#fleet/view.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
-import type { DeviceShare } from "./answer.ts";
+import type { DeviceShare, EngineShare } from "./answer.ts";
 import { deviceShare, reduceParts } from "./device-value.ts";
 import { absences, grouped, obstacle, unsupported } from "./known.ts";
 import { nodeTrouble } from "./node-state.ts";
@@ -16,7 +16,10 @@ import { type Asked, type Part, partsOf } from "./part.ts";
 import { listed, seconds } from "./words.ts";
 
 /** What is seen of a counted pod. */
-export type Sight = { readonly devices: readonly DeviceShare[] } & (
+export type Sight = {
+  readonly devices: readonly DeviceShare[];
+  readonly engine?: EngineShare;
+} & (
   | { readonly state: "known"; readonly value: number }
   | { readonly state: "missing"; readonly reason: string }
   /** All is seen, and there is nothing to measure: it holds no device. */

@@ -1,11 +1,15 @@
 import { Fault } from "#core/fault.ts";
 import type { Pod } from "#workload/pod.ts";
-import type { DeviceShare } from "./answer.ts";
+import type { DeviceShare, EngineShare } from "./answer.ts";
 import type { Sight, Signal } from "./replica.ts";
 import { listed } from "./words.ts";
 
 /** A pod of the workload and its part in the answer. */
-export type Replica = { readonly pod: Pod; readonly devices: readonly DeviceShare[] } & (
+export type Replica = {
+  readonly pod: Pod;
+  readonly devices: readonly DeviceShare[];
+  readonly engine?: EngineShare;
+} & (
   | { readonly state: "warming" }
   | { readonly state: "counted"; readonly value: number }
   | { readonly state: "missing"; readonly reason: string; readonly sinceMs: number }
@@ -41,11 +45,12 @@ export function replicasOf(pods: readonly Pod[], looking: Looking): readonly Rep
 }
 
 function replica(pod: Pod, sight: Sight, { present, missing }: Looking): Replica {
-  const { devices } = sight;
+  const { devices, engine } = sight;
+  const seen = { pod, devices, ...(engine === undefined ? {} : { engine }) };
   if (sight.state !== "known")
-    return { pod, devices, state: "missing", reason: sight.reason, sinceMs: missing(pod) };
+    return { ...seen, state: "missing", reason: sight.reason, sinceMs: missing(pod) };
   present(pod);
-  return { pod, devices, state: "counted", value: sight.value };
+  return { ...seen, state: "counted", value: sight.value };
 }
 
 function unheld(

@@ -12,13 +12,13 @@ import type { Activity, Answer, Explanation, PodShare, WorkloadShare } from "./a
 import { type Combined, combine } from "./combine.ts";
 import { windowWords } from "./device-value.ts";
 import { desiredReplicas, type HpaSide } from "./hpa.ts";
-import type { Asked } from "./part.ts";
+import type { Wanted } from "./part.ts";
 import type { Replica } from "./replicas.ts";
 import { listed } from "./words.ts";
 
 export interface WorkloadQuestion {
   readonly trigger: Trigger;
-  readonly asked: Asked;
+  readonly asked: Wanted;
   /** For people. */
   readonly where: string;
   readonly workload: Workload;
@@ -61,7 +61,9 @@ export function workloadActivity(question: WorkloadQuestion): Activity {
   const { known, missing } = sorted(replicas);
   const isQuantity = asked.row.kind === "quantity";
   const partial = isQuantity ? known.reduce((sum, value) => sum + value, 0) : Math.max(...known);
-  const active = known.length > 0 && partial > trigger.activationThreshold;
+  const running = replicas.reduce((sum, { engine }) => sum + (engine?.running ?? 0), 0);
+  const isAbove = known.length > 0 && partial > trigger.activationThreshold;
+  const active = isAbove || running > 0;
   if (!active && missing.some(({ sinceMs }) => question.nowMs - sinceMs <= missingGraceMs))
     throw tooFew(question, "what is missing could be in use, and what is known is not");
   // As in the value, where such a replica counts as the target. An error would be told to KEDA for as
@@ -69,8 +71,18 @@ export function workloadActivity(question: WorkloadQuestion): Activity {
   if (!active && missing.length > 0)
     return answer(true, `active: ${missing.length} replicas missing for long count as in use`);
   const what = `${isQuantity ? "sum" : "max"} over ${inWords(replicas)} of ${perReplica(question)}`;
-  const compared = `${active ? "above" : "not above"} the activation threshold`;
-  return answer(active, `${what}: ${partial}, ${compared} ${trigger.activationThreshold}`);
+  const reduced = known.length > 0 ? partial : "unknown";
+  return answer(active, `${what}: ${reduced}, ${comparison(trigger, isAbove, running)}`);
+}
+
+/** In words, why something is active or not. */
+export function comparison(
+  { activationThreshold }: Trigger,
+  isAbove: boolean,
+  running: number,
+): string {
+  const compared = `${isAbove ? "above" : "not above"} the activation threshold ${activationThreshold}`;
+  return running > 0 ? `${compared}; ${running} requests are worked on` : compared;
 }
 
 function combined(question: WorkloadQuestion, hpa: HpaSide): Combined {
@@ -101,7 +113,7 @@ function tooFew({ asked, where, replicas }: WorkloadQuestion, rule: string): Fau
   );
 }
 
-function reducerOf({ trigger, workload }: WorkloadQuestion) {
+export function reducerOf({ trigger, workload }: Pick<WorkloadQuestion, "trigger" | "workload">) {
   return trigger.replicaAggregation ?? (workload.metricType === "Value" ? "avg" : "sum");
 }
 
@@ -120,6 +132,8 @@ function inWords(replicas: readonly Replica[]): string {
 }
 
 function perReplica({ trigger, asked, replicas }: WorkloadQuestion): string {
+  if (asked.row.source === "engine")
+    return `${asked.metric} in ${asked.row.unit} of each pod's engine, ${windowWords(asked)}`;
   const shared = replicas
     .flatMap(({ devices }) => devices)
     .some(({ sharedBy = 1 }) => sharedBy > 1);
@@ -139,11 +153,13 @@ function explained(
 ): Explanation & { readonly workload: WorkloadShare } {
   const { kind, metricType, replicas: count, minReplicas, maxReplicas, ageMs } = workload;
   const pods = replicas.map((one) => podShare(one, nowMs));
+  const engines = replicas.flatMap(({ engine }) => engine ?? []);
   return {
     metric: asked.metric,
     scope: "workload",
     rule,
     devices: replicas.flatMap(({ devices }) => devices),
+    ...(asked.row.source === "engine" ? { engines } : {}),
     workload: { kind, metricType, replicas: count, minReplicas, maxReplicas, ageMs, pods },
   };
 }

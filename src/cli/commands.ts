@@ -13,7 +13,9 @@ import {
   address,
   addresses,
   choice,
+  directory,
   duration,
+  hostPatterns,
   name,
   namedBy,
   optionalDuration,
@@ -61,6 +63,12 @@ const serveFlags = {
   "pod-resources-socket": path({
     help: "The kubelet's socket that tells which pod holds which device; in a cluster it has a default",
   }),
+  profiles: path({
+    help: "YAML file with profiles of your own, read again when it changes; docs/reference.md",
+  }),
+  "engine-token-dir": directory({
+    help: "Directory with a folder a namespace, which holds that namespace's bearer tokens for engines",
+  }),
   agents: addresses({ help: "Agents to follow where there is no Kubernetes API to list them" }),
   kubeconfig: path({ help: "Reach the Kubernetes API from outside a cluster" }),
   namespace: name({ help: "Namespace of this scaler and its agents; in a pod its own" }),
@@ -71,6 +79,9 @@ const serveFlags = {
   service: namedBy({
     fallback: "keda-gpu-scaler",
     help: "Service by which ScaledObjects name this scaler",
+  }),
+  "allow-endpoint": hostPatterns({
+    help: "Hosts that a trigger's endpoint may name beside the Services of its own namespace",
   }),
   "connection-age": duration(second, 24 * 60 * minute, {
     fallback: formatDuration(connectionAgeMs),

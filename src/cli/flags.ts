@@ -107,6 +107,10 @@ export function address({
   };
 }
 
+export function directory({ help }: Described): OptionalFlag<string> {
+  return { ...text("PATH", "must be the path of a directory", /./, help), fallback: undefined };
+}
+
 export function path({ help }: Described): OptionalFlag<string> {
   return { ...text("PATH", "must be the path of a file", /./, help), fallback: undefined };
 }
@@ -130,6 +134,22 @@ export function addresses({ help }: Described): OptionalFlag<string> {
     fallback: undefined,
   };
 }
+
+/** Hosts that `src/engine/endpoint.ts` compares with, several with commas between. */
+export function hostPatterns({ help }: Described): OptionalFlag<readonly string[]> {
+  return {
+    value: "HOSTS",
+    help,
+    rule: "must be HOST, HOST:PORT, *.DOMAIN or an IP address, several with commas between",
+    fallback: undefined,
+    parse: (text) => {
+      const hosts = text.split(",");
+      return hosts.every((host) => isIP(host) !== 0 || hostPattern.test(host)) ? hosts : undefined;
+    },
+  };
+}
+const hostPattern =
+  /^(?:(?:\*\.)?[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?$/i;
 
 function nameFlag(help: string) {
   const rule = "must be a Kubernetes name: lower case, digits, - and ., at most 253 characters";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Answerer, Explanation, WorkloadRef } from "#answer/answer.ts";
+import { readFile } from "node:fs/promises";
 import { answerer } from "#answer/answerer.ts";
 import { type Log, lineLog } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
@@ -19,17 +19,25 @@ import { externalScaler } from "#serve/external-scaler.ts";
 import { type Registration, registration, startGrpcServer } from "#serve/grpc-server.ts";
 import { grpcLimits } from "#serve/limits.ts";
 import { drainingKey } from "#serve/wakeups.ts";
-import { parseTrigger } from "#trigger/trigger.ts";
+import { triggerParser } from "#trigger/trigger.ts";
+import { told, withFault } from "./answers.ts";
 import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
 import type { ServeOptions } from "./commands.ts";
+import { allowedEndpoints, type Engines, startEngines } from "./engines.ts";
+import { engineFacts, fleetFacts } from "./facts.ts";
 import { listening } from "./listening.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
+import { type ProfilesFile, profilesFile } from "./profiles-file.ts";
 import type { World } from "./run.ts";
 import { type Signal, signal } from "./signal.ts";
+import { type WarningCount, warning } from "./trigger-warnings.ts";
 
 /** What a role adds to the process. */
 interface Part {
   readonly service: Registration;
+  /** Absent in a process that reads none. */
+  readonly engines?: Engines;
+  readonly warnings?: () => readonly WarningCount[];
   /** Why it cannot answer now, for people; `undefined` when it can. */
   readonly unready: () => string | undefined;
   readonly stop: () => void | Promise<void>;
@@ -40,6 +48,7 @@ interface Scene {
   readonly flags: ServeOptions;
   readonly world: World;
   readonly log: Log;
+  readonly profiles: ProfilesFile;
   /** Something changed that an answer or a health may depend on. */
   readonly changes: Signal;
   readonly store: FleetStore;
@@ -64,10 +73,16 @@ export async function serve(
     write: stderr,
     clock,
   });
+  const profiles = await profilesFile({
+    path: flags.profiles,
+    clock,
+    log,
+    readFile: (path) => readFile(path, "utf8"),
+  });
   const changes = signal();
   const store = fleetStore({ clock });
   store.subscribe(changes.emit);
-  const scene: Scene = { flags, world, log, changes, store };
+  const scene: Scene = { flags, world, log, profiles, changes, store };
   const dead = Promise.withResolvers<"dead">();
   const open = { streams: 0, connections: 0 };
 
@@ -92,6 +107,8 @@ export async function serve(
     fresh: () => part.unready() === undefined,
     ...(node === undefined ? {} : { node: { devices: node.devices, sampling: node.stats } }),
     ...(flags.role === "scaler" ? { fleet: fleetFacts(store, world) } : {}),
+    ...(part.warnings === undefined ? {} : { warnings: part.warnings }),
+    ...(part.engines === undefined ? {} : { engines: engineFacts(part.engines, world) }),
     open: () => open,
   });
 
@@ -175,7 +192,7 @@ function scalerPart(
   kubernetes: Kubernetes | undefined,
   node: LocalNode | undefined,
 ): Part {
-  const { flags, world, log, changes, store } = scene;
+  const { flags, world, log, profiles, changes, store } = scene;
   const { clock } = world;
   const workloads = kubernetes && followWorkloads(kubernetes, flags, world, log);
   workloads?.subscribe(changes.emit);
@@ -187,19 +204,35 @@ function scalerPart(
   };
   const stopCopying = node?.reports.subscribe(copyReport);
 
+  const parse = triggerParser(profiles.table);
+  const engines = startEngines({
+    world,
+    log,
+    kubernetes,
+    workloads,
+    allow: allowedEndpoints(flags, kubernetes),
+    tokenDir: flags["engine-token-dir"],
+    parse,
+    changed: changes.emit,
+  });
+
   const answers = answerer({
+    engines: engines.source,
+    parse,
     store: { view: store.view, subscribe: changes.subscribe },
     clock,
     ...(node === undefined ? {} : { localNode: nodeName(scene), asked: node.asked }),
     ...(workloads === undefined ? {} : { workloads: workloads.view }),
     ...(agents === undefined ? {} : { synced: agents.synced }),
   });
+  const warnings = warning(node === undefined ? answers : withFault(answers, node), { clock, log });
   return {
     service: registration(
       ExternalScaler,
       externalScaler({
-        answerer: told(node === undefined ? answers : withFault(answers, node), log),
-        parse: parseTrigger,
+        answerer: engines.remembering(told(warnings.answers, log)),
+        parse,
+        onParseChange: profiles.subscribe,
         pushSpacingMs: grpcLimits.pushSpacingMs,
         clock,
       }),
@@ -207,62 +240,16 @@ function scalerPart(
     unready: () =>
       node?.fault()?.message ??
       (agents?.synced() === false ? "the agents have not been heard yet" : undefined) ??
-      workloads?.waitingFor().at(0),
+      workloads?.waitingFor().at(0) ??
+      engines.waitingFor(),
+    engines,
+    warnings: warnings.counts,
     stop: () => {
+      engines.stop();
+      profiles.stop();
       stopCopying?.();
       agents?.close();
       workloads?.stop();
-    },
-  };
-}
-
-/** While nothing is fresh, the collector's own words say more than the age of the last sample. */
-function withFault(inner: Answerer, node: LocalNode): Answerer {
-  const refuse = () => {
-    const fault = node.fault();
-    if (fault !== undefined) throw fault;
-  };
-  return {
-    value: (ref, trigger) => {
-      refuse();
-      return inner.value(ref, trigger);
-    },
-    activity: (ref, trigger) => {
-      if (!trigger.alwaysActive) refuse();
-      return inner.activity(ref, trigger);
-    },
-    subscribe: inner.subscribe,
-  };
-}
-
-/** Writes down how each answer came about, for whoever looks with `--log-level debug`. */
-function told(inner: Answerer, log: Log): Answerer {
-  const tell = (what: string, { namespace, name }: WorkloadRef, { metric, rule }: Explanation) =>
-    log("debug", what, { namespace, name, metric, rule });
-  return {
-    value: (ref, trigger) => {
-      const answer = inner.value(ref, trigger);
-      tell("value answered", ref, answer.explanation);
-      return answer;
-    },
-    activity: (ref, trigger) => {
-      const answer = inner.activity(ref, trigger);
-      tell("activity answered", ref, answer.explanation);
-      return answer;
-    },
-    subscribe: inner.subscribe,
-  };
-}
-
-function fleetFacts(store: FleetStore, { clock }: World) {
-  const nodes = () => [...store.view().nodes.values()];
-  return {
-    nodes: () => store.view().nodes.size,
-    devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
-    silentAgents: () => store.view().silent.length,
-    oldestSampleAgeMs: () => {
-      const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));
-      return Number.isFinite(oldestMs) ? clock.monotonicMs() - oldestMs : undefined;
     },
   };
 }

@@ -54,6 +54,13 @@ export const mockFileBytesMax = 1024 * 1024;
 /** No node has more; it bounds what a typing error in `count` can cost. */
 export const mockDevicesMax = 256;
 
+/** A ConfigMap holds no more. */
+export const profilesFileBytesMax = 1024 * 1024;
+/** Names of profiles stand in the refusal of one that is misspelt. */
+export const profilesMax = 200;
+/** The kubelet takes about a minute to bring a changed ConfigMap to its pods; this adds little. */
+export const profilesLookMs = 5_000;
+
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
 /** Replicas remembered as missing, some 150 bytes each: more pods than a cluster can have. */
@@ -77,6 +84,19 @@ export const engineScrapesMax = 64;
 export const engineTargetsMax = 5_000;
 /** KEDA asks at least every few minutes for what it scales on. */
 export const engineForgetMs = 600_000;
+/**
+ * A target that nobody reads for this long is let go. Short, because a pod's address is soon another
+ * tenant's; every trigger that somebody may ask for is read again at each interval.
+ */
+export const engineHoldMs = 20_000;
+/** After its start a scaler waits this long for engines before it says that it is ready. */
+export const enginesFirstMs = 10_000;
+/** Triggers remembered because they were asked for; those that name this service are no part of it. */
+export const engineTriggersMax = 2_000;
+/** Triggers whose warnings are kept for the process' own metrics. */
+export const warnedTriggersMax = 2_000;
+/** Services that endpoints name, one watch each. */
+export const servicesMax = 500;
 /** A missed scrape or two is not an outage. */
 export const engineStaleIntervals = 3;
 export const engineStaleLeastMs = 30_000;

@@ -1,3 +1,4 @@
+import type { EngineName } from "#metric/engines.ts";
 import { canonicalName } from "./name-filter.ts";
 import type { Labels } from "./series.ts";
 import type { SignalTerms } from "./term.ts";
@@ -11,7 +12,7 @@ export interface JsonSample {
 
 /** Everything that is particular to one engine or gateway. */
 export interface Adapter {
-  readonly engine: string;
+  readonly engine: EngineName;
   /** As people write it. */
   readonly title: string;
   /** Where its metrics are unless told otherwise. */
@@ -21,8 +22,6 @@ export interface Adapter {
   readonly otherPaths: readonly string[];
   /** What to switch on at the engine when its metrics are not there; ends a sentence. */
   readonly enable: string;
-  /** It stands in front of engines, is there at 0 replicas, and so can wake them. */
-  readonly isFrontEnd: boolean;
   /** Whether a page with these metric names, as spelled there, is this engine's. */
   readonly owns: (names: ReadonlySet<string>) => boolean;
   readonly signals: SignalTerms;
@@ -32,8 +31,6 @@ export interface Adapter {
   readonly foreign?: (labels: Labels) => string | undefined;
   /** Label by which a process repeats a gauge: of several, the highest number is the newest. */
   readonly copyLabel?: string;
-  /** Labels of which one must be asked for, because the page is about other workloads too. */
-  readonly sharedBy?: readonly string[];
   /** For pages in JSON. @returns `undefined` when it is not this engine's. */
   readonly fromJson?: (page: unknown) => readonly JsonSample[] | undefined;
 }

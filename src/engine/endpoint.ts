@@ -42,16 +42,28 @@ export interface AllowedUrl {
   readonly name: string;
   /** The operator named this very host, so it may be this machine. */
   readonly mayBeLocal: boolean;
+  /** The Service of the trigger's namespace that it is; absent where the operator allowed the host. */
+  readonly service?: string;
 }
 
-/** A pod's own address, as the Kubernetes API tells it. */
-export function podEndpoint(address: string, port: number): Endpoint {
+/**
+ * A pod's own address, as the Kubernetes API tells it.
+ *
+ * @throws {Fault} `endpoint-refused` for what is no pod's, such as this machine's own address where
+ *   the operator did not name it.
+ */
+export function podEndpoint(
+  address: string,
+  port: number,
+  { allow }: Pick<EndpointRules, "allow">,
+): Endpoint {
   const host = isIP(address) === 6 ? `[${address}]` : address;
   const url = `http://${host}:${port}`;
   if (isIP(address) === 0) throw refused(url, "a pod's address is an IP address");
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw refused(url, "a port is from 1 to 65535");
-  checkAddress(url, address, false);
+  const mayBeLocal = allow.some((one) => !one.includes("*") && fits(one, address, port));
+  checkAddress(url, address, mayBeLocal);
   return { url, address, port, host: `${host}:${port}` };
 }
 
@@ -75,13 +87,14 @@ export function allowedUrl(
     throw refused(text, "a cloud's metadata address is never asked");
   const pattern = allow.find((one) => fits(one, host, portOf(url)));
   if (pattern !== undefined) return { url, name: host, mayBeLocal: !pattern.includes("*") };
-  const service = serviceName(host, namespace, clusterDomain);
+  const service = serviceOf(host, namespace, clusterDomain);
   if (service === undefined)
     throw refused(
       text,
       `its host is a Service of namespace ${namespace}, as in name or name.${namespace}.svc, or one that --allow-endpoint names`,
     );
-  return { url, name: `${service}.`, mayBeLocal: false };
+  const name = `${service}.${namespace}.svc.${clusterDomain}.`;
+  return { url, name, mayBeLocal: false, service };
 }
 
 /**
@@ -114,7 +127,7 @@ function nowhere({ href }: URL, name: string, cause?: unknown): Fault {
   );
 }
 
-function portOf(url: URL): number {
+export function portOf(url: URL): number {
   return url.port === "" ? 80 : Number(url.port);
 }
 
@@ -129,14 +142,17 @@ function checkAddress(url: string, address: string, mayBeLocal: boolean): void {
     );
 }
 
-const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+/** What Kubernetes names Services and namespaces. */
+export const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** The full name of a Service in this namespace; `undefined` for every other host. */
-function serviceName(host: string, namespace: string, clusterDomain: string): string | undefined {
+/** The name of a Service in this namespace; `undefined` for every other host. */
+function serviceOf(host: string, namespace: string, clusterDomain: string): string | undefined {
   const [name = "", inNamespace = namespace, ...rest] = host.split(".");
   const isService = ["", "svc", `svc.${clusterDomain}`].includes(rest.join("."));
-  if (isIP(host) !== 0 || namespace === "" || !isService || !label.test(name)) return undefined;
-  return inNamespace === namespace ? `${name}.${namespace}.svc.${clusterDomain}` : undefined;
+  // A call made by hand names any namespace, and it becomes part of a name and of a path.
+  const areNames = label.test(name) && label.test(namespace);
+  if (isIP(host) !== 0 || !isService || !areNames) return undefined;
+  return inNamespace === namespace ? name : undefined;
 }
 
 function fits(pattern: string, host: string, port: number): boolean {

@@ -44,7 +44,6 @@ const detectable = [
 ] as const satisfies readonly Adapter[];
 
 export const adapters: readonly Adapter[] = [...detectable, prometheus];
-export const engineNames: readonly string[] = adapters.map(({ engine }) => engine).sort();
 
 export function adapterOf(engine: string): Adapter | undefined {
   return adapters.find((adapter) => adapter.engine === engine);

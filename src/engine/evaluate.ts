@@ -64,8 +64,9 @@ const samplesLeast = [
   { q: 0, samples: 5 },
 ] as const;
 /** A window with too few observations is widened up to this. */
-const widestWindowMs = 300_000;
-const defaultWindowMs = 60_000;
+export const widestWindowMs = 300_000;
+/** Of counters, where the ask says none. */
+export const defaultWindowMs = 60_000;
 
 /**
  * @param terms The ways to make the signal; the first whose names the newest page has is used.

@@ -18,8 +18,8 @@ import { get } from "./http.ts";
 import { type NameFilter, nameFilter } from "./name-filter.ts";
 import { type EnginePage, pageSink } from "./page.ts";
 import { seriesTable } from "./series.ts";
-import { type Memory, signalOutcome } from "./signal.ts";
-import { type Candidate, candidatesOf, keptMs, namedAdapter, type TargetSpec } from "./target.ts";
+import { keptMs, type Memory, signalOutcome } from "./signal.ts";
+import { type Candidate, candidatesOf, namedAdapter, type TargetSpec } from "./target.ts";
 
 export interface FollowerTools {
   readonly clock: Clock;
@@ -98,7 +98,7 @@ export function follower(spec: TargetSpec, tools: FollowerTools): Follower {
   };
 
   const endpointOf = async ({ port = 0 }: Candidate): Promise<Endpoint> => {
-    if ("podAddress" in spec.at) return podEndpoint(spec.at.podAddress, port);
+    if ("podAddress" in spec.at) return podEndpoint(spec.at.podAddress, port, rules);
     endpoint ??= await pinned(allowedUrl(spec.at.url, spec.at.namespace, rules), rules.resolve);
     return endpoint;
   };

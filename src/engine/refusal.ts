@@ -1,3 +1,4 @@
+import { engineFacts } from "#metric/engines.ts";
 import type { Ask, Matcher } from "./ask.ts";
 import { type Scrape, valueIn } from "./history.ts";
 import type { Scene } from "./scene.ts";
@@ -11,7 +12,8 @@ export function refusalOf(
   terms: readonly Term[],
   newest: Scrape,
 ): string | undefined {
-  const unnamed = (adapter.sharedBy ?? []).filter((label) => !isPinned(ask.match, label));
+  const { sharedBy } = engineFacts(adapter.engine);
+  const unnamed = sharedBy.filter((label) => !isPinned(ask.match, label));
   if (unnamed.length > 0)
     return `${adapter.title} serves many workloads: choose one by its ${unnamed.join(" and ")}`;
   const onPage = terms

@@ -6,9 +6,9 @@
  */
 import { Agent } from "node:http";
 import type { Cancel } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
+import { Fault, type FaultCode } from "#core/fault.ts";
 import {
-  engineForgetMs,
+  engineHoldMs,
   engineIntervalMs,
   engineScrapeMs,
   engineScrapesMax,
@@ -16,20 +16,23 @@ import {
   gatewayIntervalMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
+import { type EngineName, engineFacts } from "#metric/engines.ts";
 import type { Ask } from "./ask.ts";
 import { type Follower, type FollowerState, type FollowerTools, follower } from "./follower.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { slots } from "./slots.ts";
-import { type TargetSpec, targetKey, targetStaleMs, targetText } from "./target.ts";
+import { namedAdapter, type TargetSpec, targetKey, targetStaleMs, targetText } from "./target.ts";
 
 export interface TargetStatus extends FollowerState {
   readonly target: string;
 }
 
+export type ScrapeEnd = "ok" | FaultCode;
+
 export interface EngineScraper {
   /**
    * Returns at once. The first call for a target starts to scrape it; a target that nobody reads
-   * for ten minutes is forgotten.
+   * for `engineHoldMs` is let go.
    *
    * @throws {Fault} `overloaded` beyond the number of targets; `signal-unavailable` for an engine
    *   that does not exist.
@@ -41,6 +44,8 @@ export interface EngineScraper {
    */
   readonly listen: (spec: TargetSpec, listener: () => void) => Cancel;
   readonly targets: () => readonly TargetStatus[];
+  /** Scrapes since the start, by how they ended: `ok`, or a fault's code. */
+  readonly scrapes: () => ReadonlyMap<ScrapeEnd, number>;
   readonly stop: () => void;
 }
 
@@ -51,14 +56,18 @@ export interface EngineScraperOptions extends Omit<FollowerTools, "agent" | "tim
   readonly intervalMs?: number;
   readonly gatewayMs?: number;
   readonly timeoutMs?: number;
+  /** Runs after each scrape of any target. */
+  readonly scraped?: () => void;
 }
 
 interface Held {
   readonly follower: Follower;
   readonly target: string;
+  readonly named: EngineName | undefined;
   readonly listeners: Set<() => void>;
   askedAtMs: number;
-  cancel: Cancel;
+  /** Stops the timer of the next scrape; `undefined` while one is under way. */
+  cancel: Cancel | undefined;
 }
 
 export function engineScraper(options: EngineScraperOptions): EngineScraper {
@@ -69,33 +78,44 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     intervalMs = engineIntervalMs,
     gatewayMs = gatewayIntervalMs,
     timeoutMs = engineScrapeMs,
+    scraped = () => undefined,
   } = options;
   const agent = new Agent({ keepAlive: true });
   const held = new Map<string, Held>();
   const slot = slots(engineScrapesMax);
+  const ends = new Map<ScrapeEnd, number>();
   let isStopped = false;
 
-  const pace = ({ follower, listeners }: Held): number =>
-    listeners.size > 0 && follower.state().adapter?.isFrontEnd === true ? gatewayMs : intervalMs;
+  const pace = ({ follower, listeners, named }: Held): number => {
+    const engine = follower.state().adapter?.engine ?? named;
+    const isFrontEnd = engine !== undefined && engineFacts(engine).isFrontEnd;
+    return listeners.size > 0 && isFrontEnd ? gatewayMs : intervalMs;
+  };
 
   const turn = async (key: string, one: Held): Promise<void> => {
     const startedAtMs = clock.monotonicMs();
-    if (one.listeners.size === 0 && startedAtMs - one.askedAtMs > engineForgetMs) {
+    if (one.listeners.size === 0 && startedAtMs - one.askedAtMs > engineHoldMs) {
       held.delete(key);
       return;
     }
+    one.cancel = undefined;
     const before = one.follower.state().failure;
     await slot(() => one.follower.scrape(pace(one)));
     // Stopped or forgotten while it was under way.
     if (isStopped || held.get(key) !== one) return;
     report(one, before);
     const tookMs = clock.monotonicMs() - startedAtMs;
-    schedule(key, one, Math.max(0, pace(one) - tookMs));
+    // Targets come in crowds, at a start or a roll-out: from the second scrape on they are spread.
+    const isSecond = one.follower.state().tries === 1;
+    schedule(key, one, isSecond ? random() * pace(one) : Math.max(0, pace(one) - tookMs));
     for (const listener of [...one.listeners]) listener();
+    scraped();
   };
 
   const report = ({ follower, target }: Held, before: Fault | undefined): void => {
     const { failure, adapter } = follower.state();
+    const end = failure?.code ?? "ok";
+    ends.set(end, (ends.get(end) ?? 0) + 1);
     if (failure !== undefined && failure.message !== before?.message)
       log("warn", "engine scrape failed", { target, code: failure.code, problem: failure.message });
     if (failure === undefined && before !== undefined)
@@ -124,9 +144,10 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     const one: Held = {
       follower: follower(spec, { ...options, agent, timeoutMs }),
       target: targetText(spec),
+      named: namedAdapter(spec)?.engine,
       listeners: new Set(),
       askedAtMs: clock.monotonicMs(),
-      cancel: () => {},
+      cancel: undefined,
     };
     held.set(key, one);
     schedule(key, one, random() * Math.min(intervalMs, gatewayMs));
@@ -143,6 +164,11 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
       const one = hold(spec);
       const own = () => listener();
       one.listeners.add(own);
+      // Its next scrape may be a whole interval away.
+      if (one.cancel !== undefined && pace(one) < intervalMs) {
+        one.cancel();
+        schedule(targetKey(spec), one, random() * gatewayMs);
+      }
       return () => {
         one.listeners.delete(own);
         one.askedAtMs = clock.monotonicMs();
@@ -150,9 +176,10 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     },
     targets: () =>
       [...held.values()].map(({ follower, target }) => ({ ...follower.state(), target })),
+    scrapes: () => ends,
     stop: () => {
       isStopped = true;
-      for (const one of held.values()) one.cancel();
+      for (const one of held.values()) one.cancel?.();
       held.clear();
       agent.destroy();
     },

@@ -9,7 +9,7 @@
  */
 import type { SignalName } from "#metric/catalogue.ts";
 import { type Ask, signalText, termsOf } from "./ask.ts";
-import { evaluate, type Outcome } from "./evaluate.ts";
+import { defaultWindowMs, evaluate, type Outcome, widestWindowMs } from "./evaluate.ts";
 import type { Scene } from "./scene.ts";
 
 /** What of earlier scrapes is still needed for an ask. */
@@ -30,6 +30,12 @@ const latencySignals: ReadonlySet<unknown> = new Set<SignalName>([
 ]);
 function isLatency({ signal }: Ask): boolean {
   return latencySignals.has(signal);
+}
+
+/** How long scrapes are kept to answer an ask: few requests widen the window of a latency. */
+export function keptMs(ask: Ask, intervalMs: number): number {
+  const widestMs = isLatency(ask) ? widestWindowMs : defaultWindowMs;
+  return Math.max(ask.windowMs, widestMs) + 2 * intervalMs;
 }
 
 /** The outcome for the newest scrape, and what to remember for the next. */

@@ -1,15 +1,23 @@
 import { Fault } from "#core/fault.ts";
 import { engineStaleIntervals, engineStaleLeastMs } from "#core/limits.ts";
+import { engineFacts, engineNames } from "#metric/engines.ts";
 import type { Adapter } from "./adapter.ts";
-import type { Ask } from "./ask.ts";
-import { adapterOf, adapters, engineNames } from "./engines.ts";
+import { adapterOf, adapters } from "./engines.ts";
 
 /** Where an engine is, and what is known of it beforehand. */
 export interface TargetSpec {
   /** A pod by the address that the Kubernetes API gives, or a URL from a trigger. */
   readonly at:
-    | { readonly podAddress: string; readonly ports: readonly number[] }
+    | {
+        readonly podAddress: string;
+        /** Those that it declares, the likeliest first; none: the engine's own. */
+        readonly ports: readonly number[];
+        /** Who has the address: pods come and go, and the next one is another target. */
+        readonly owner?: string;
+      }
     | { readonly url: string; readonly namespace: string };
+  /** The only port to look at. */
+  readonly port?: number;
   /** Absent: found out from the page. */
   readonly engine?: string;
   /** Absent: the engine's own, or those that engines commonly have. */
@@ -25,13 +33,21 @@ export interface Candidate {
   readonly path: string;
 }
 
-export function targetKey({ at, engine, path, tokenFile }: TargetSpec): string {
-  return JSON.stringify([at, engine, path, tokenFile]);
+export function targetKey({ at, port, engine, path, tokenFile }: TargetSpec): string {
+  return JSON.stringify([at, port, engine, path, tokenFile]);
 }
 
+const textPortsMax = 4;
+
 /** As people read it. */
-export function targetText({ at, path = "" }: TargetSpec): string {
-  return "url" in at ? at.url : `http://${at.podAddress}:${at.ports.join("|")}${path}`;
+export function targetText(spec: TargetSpec): string {
+  const { at, path = "" } = spec;
+  if ("url" in at) return at.url;
+  const host = at.podAddress.includes(":") ? `[${at.podAddress}]` : at.podAddress;
+  const ports = portsOf(at.ports, spec);
+  // Of an engine that nobody named there are a dozen.
+  const port = ports.length > textPortsMax ? "" : `:${ports.join("|")}`;
+  return `http://${host}${port}${path}`;
 }
 
 /** @throws {Fault} `signal-unavailable` for an engine that does not exist. */
@@ -49,7 +65,9 @@ export function namedAdapter({ engine }: TargetSpec): Adapter | undefined {
 /** Where engines have their metrics when nobody said which engine it is. */
 const commonPaths = ["/metrics", "/prometheus/metrics", "/v1/metrics", "/api/ps"] as const;
 const commonPorts: readonly number[] = [
-  ...new Set(adapters.filter(({ isFrontEnd }) => !isFrontEnd).map(({ port }) => port)),
+  ...new Set(
+    adapters.filter(({ engine }) => !engineFacts(engine).isFrontEnd).map(({ port }) => port),
+  ),
 ];
 
 /** Every place to look, the likeliest first. */
@@ -62,19 +80,25 @@ export function candidatesOf(spec: TargetSpec): readonly Candidate[] {
     const given = url === null || url.pathname === "/" ? path : `${url.pathname}${url.search}`;
     return (given === undefined ? own : [given]).map((one) => ({ path: one }));
   }
-  const known = adapter === undefined ? commonPorts : [adapter.port];
-  const ports = at.ports.length > 0 ? at.ports : known;
   const paths = path === undefined ? own : [path];
-  return ports.flatMap((port) => paths.map((one) => ({ port, path: one })));
+  return portsOf(at.ports, spec).flatMap((port) => paths.map((one) => ({ port, path: one })));
+}
+
+/**
+ * The ports to look at, the likeliest first. What a pod declares is only information for people, so
+ * a named engine's own port counts too.
+ */
+function portsOf(declared: readonly number[], spec: TargetSpec): readonly number[] {
+  if (spec.port !== undefined) return [spec.port];
+  const adapter = namedAdapter(spec);
+  if (adapter === undefined) return declared.length > 0 ? declared : commonPorts;
+  const { port } = adapter;
+  return declared.includes(port)
+    ? [port, ...declared.filter((other) => other !== port)]
+    : [...declared, port];
 }
 
 /** Age from which a target's last scrape does not count any more. */
 export function targetStaleMs(intervalMs: number): number {
   return Math.max(engineStaleIntervals * intervalMs, engineStaleLeastMs);
 }
-
-/** How long scrapes are kept to answer an ask; latencies may need their window widened. */
-export function keptMs({ windowMs }: Ask, intervalMs: number): number {
-  return Math.max(windowMs, widestKeptMs) + 2 * intervalMs;
-}
-const widestKeptMs = 300_000;

@@ -26,8 +26,11 @@ export interface DeviceMetric extends MetricBase {
 }
 export interface EngineMetric extends MetricBase {
   readonly source: "engine";
-  /** What the engine is asked for: several names may stand for one signal. */
-  readonly signal: SignalName;
+  /**
+   * What the engine is asked for: several names may stand for one signal. Absent: the series that
+   * the trigger's `engineMetric` names.
+   */
+  readonly signal?: SignalName;
 }
 
 /** What inference engines and the gateways in front of them tell, whichever they are. */
@@ -291,6 +294,12 @@ const metrics = {
     "Requests put back for want of key-value cache in a second",
   ),
   loaded_models: engine("loaded_models", "models", "quantity", "Models held in device memory"),
+  engine_metric: {
+    unit: "its own",
+    kind: "quantity",
+    help: "The series that engineMetric names; a counter by what it gains in a second",
+    source: "engine",
+  },
   vllm_queue_depth: engine("queue_depth", "requests", "quantity", "Another name of queue_depth"),
   vllm_kv_cache_usage: engine("kv_cache_usage", "%", "intensity", "Another name of kv_cache_usage"),
   triton_queue_wait_ms: engine("queue_wait_ms", "ms", "intensity", "Another name of queue_wait_ms"),

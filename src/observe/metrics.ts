@@ -7,6 +7,7 @@ import { Counter, Histogram, Registry } from "prom-client";
 import type { Clock } from "#core/clock.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import { registerDeviceMetrics } from "./device-metrics.ts";
+import { type EngineFacts, registerEngines } from "./engine-metrics.ts";
 import { counter, gauge } from "./read-metric.ts";
 
 const prefix = "keda_gpu_scaler_";
@@ -26,6 +27,15 @@ export interface MetricsOptions {
   readonly node?: NodeFacts;
   /** Absent in a process that follows no agents. */
   readonly fleet?: FleetFacts;
+  /** Absent in a process that reads no engines. */
+  readonly engines?: EngineFacts;
+  /** What is warned of now; absent in a process that answers no triggers. */
+  readonly warnings?: () => readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly code: string;
+    readonly count: number;
+  }[];
   readonly open: () => { readonly streams: number; readonly connections: number };
 }
 
@@ -61,7 +71,7 @@ export interface Metrics {
 }
 
 export function processMetrics(options: MetricsOptions): Metrics {
-  const { clock, version, revision, fresh, node, fleet, open } = options;
+  const { clock, version, revision, fresh, node, fleet, engines, warnings, open } = options;
   const registry = new Registry();
   const registers = [registry];
 
@@ -87,6 +97,17 @@ export function processMetrics(options: MetricsOptions): Metrics {
 
   const collectionSeconds = node && registerNode(registry, node);
   if (fleet !== undefined) registerFleet(registry, fleet);
+  if (engines !== undefined) registerEngines(registry, prefix, engines);
+  if (warnings !== undefined)
+    gauge(
+      registry,
+      `${prefix}trigger_warnings`,
+      "Triggers of an object that will not work as their author hopes, by the warning's code",
+      ["namespace", "name", "code"],
+      (set) => {
+        for (const { count, ...labels } of warnings()) set(labels, count);
+      },
+    );
   gauge(
     registry,
     `${prefix}data_fresh`,

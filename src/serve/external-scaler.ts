@@ -16,12 +16,14 @@ import type { ExternalScaler, ScaledObjectRef } from "#gen/externalscaler/extern
 import type { Trigger } from "#trigger/trigger.ts";
 import { spaced } from "./changes.ts";
 import type { Implementation } from "./unary.ts";
-import { wakeups } from "./wakeups.ts";
+import { type WakeSource, wakeups } from "./wakeups.ts";
 
 export interface ExternalScalerOptions {
   readonly answerer: Answerer;
   /** @throws {Fault} `trigger-invalid`, with every problem at once. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
+  /** Calls its argument when `parse` may give something else for the same metadata. */
+  readonly onParseChange?: WakeSource;
   /** Least time between two rounds over the push streams. */
   readonly pushSpacingMs: number;
   readonly clock: Clock;
@@ -36,6 +38,7 @@ const lasting: ReadonlySet<FaultCode> = new Set(["trigger-invalid", "scope-unava
 export function externalScaler({
   answerer,
   parse,
+  onParseChange = () => () => {},
   pushSpacingMs,
   clock,
 }: ExternalScalerOptions): Implementation<typeof ExternalScaler> {
@@ -64,15 +67,17 @@ export function externalScaler({
      * is lost by the silence: KEDA ignores a pushed `false`, and its polling calls get the error.
      */
     async *streamIsActive(ref, context) {
-      const trigger = parse(ref.scalerMetadata);
+      const { pollIntervalSeconds } = parse(ref.scalerMetadata);
       let sent: boolean | undefined;
       const repeat = (ring: () => void) =>
-        clock.every(trigger.pollIntervalSeconds * 1_000, () => {
+        clock.every(pollIntervalSeconds * 1_000, () => {
           sent = undefined;
           ring();
         });
-      for await (const _ of wakeups(context, changes, repeat)) {
-        const active = activity(ref, trigger);
+      // A profile may change what is listened to: then the client's next stream listens to that.
+      const attend = (ring: () => void) => answerer.attend(ref, parse(ref.scalerMetadata), ring);
+      for await (const _ of wakeups(context, changes, onParseChange, repeat, attend)) {
+        const active = activity(ref, parse(ref.scalerMetadata));
         const news = active !== sent;
         sent = active;
         if (news && active !== undefined) yield { result: active };
@@ -95,10 +100,14 @@ export function externalScaler({
       };
     },
 
-    /** Sends the spec at once; it stands while the stream does, because the metadata does. */
+    /** Sends the spec at once, and again when a profile has changed what the metadata means. */
     async *streamMetricSpec(ref, context) {
-      const spec = metricSpec(parse(ref.scalerMetadata));
-      for await (const _ of wakeups(context)) yield spec;
+      let sent: Trigger | undefined;
+      for await (const _ of wakeups(context, onParseChange)) {
+        const trigger = parse(ref.scalerMetadata);
+        if (!isSameSpec(trigger, sent)) yield metricSpec(trigger);
+        sent = trigger;
+      }
     },
   };
 }
@@ -106,6 +115,10 @@ export function externalScaler({
 function metricSpec({ metricName, target }: Trigger) {
   const spec = { metricName, targetSize: wholeAtLeast(target), targetSizeFloat: target };
   return { metricSpecs: [spec] };
+}
+
+function isSameSpec(one: Trigger, other: Trigger | undefined): boolean {
+  return one.metricName === other?.metricName && one.target === other.target;
 }
 
 /**

@@ -5,28 +5,31 @@
  */
 import { windowSecondsMax } from "#core/limits.ts";
 import { metricNames } from "#metric/catalogue.ts";
+import { engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import { profileNames } from "./profiles.ts";
+import { profileNames, replicaReducers, seriesReducers } from "./profiles.ts";
 import {
   anyText,
   choice,
   decimal,
   domainName,
+  fileName,
   httpUrl,
   integer,
+  labelMatchers,
   labelName,
   labelSelector,
   type Rule,
+  seriesName,
   urlPath,
 } from "./rules.ts";
 
 export const scopes = ["workload", "node", "cluster"] as const;
-export const replicaReducers = ["sum", "avg", "max", "p95"] as const;
 
 /** KEDA counts in thousandths and writes "%.3f": a smaller target would become 0. */
-const targetLeast = 0.001;
+export const targetLeast = 0.001;
 /** Its thousandfold still fits KEDA's int64, and it is exact as a double. */
-const numberMost = 1_000_000_000_000;
+export const numberMost = 1_000_000_000_000;
 
 interface TriggerKey<Value> extends Rule<Value> {
   /** In words where it is not one value. */
@@ -39,7 +42,11 @@ function key<Value>(rule: Rule<Value>, normal: string, help: string): TriggerKey
 }
 
 export const triggerKeys = {
-  profile: key(choice(profileNames), "none", "A set of defaults for a kind of workload"),
+  profile: key(
+    choice<string>(profileNames),
+    "none",
+    "A set of defaults for a kind of workload: built in, or of --profiles",
+  ),
   metricType: key(choice(metricNames), "gpu_utilization", "What to scale on"),
   targetValue: key(
     decimal(targetLeast, numberMost),
@@ -67,10 +74,14 @@ export const triggerKeys = {
     "What is compared with activationThreshold",
   ),
   gpuIndex: key(integer(-1, 65_535), "-1", "Only devices with this index on their node; -1: all"),
-  aggregation: key(choice(reducerNames), "max", "How the devices of one replica become one value"),
+  aggregation: key(
+    choice(reducerNames),
+    "max, or the profile's",
+    "How the devices of one replica become one value",
+  ),
   replicaAggregation: key(
     choice(replicaReducers),
-    "sum, or avg under metricType Value of the ScaledObject",
+    "the profile's, else sum, or avg under metricType Value of the ScaledObject",
     "How the replicas become one value; in scope workload",
   ),
   scope: key(
@@ -78,7 +89,11 @@ export const triggerKeys = {
     "workload where there is a Kubernetes API, node elsewhere",
     "Whose devices count: the workload's, one node's, or the cluster's",
   ),
-  windowSeconds: key(integer(0, windowSecondsMax), "0", "Mean over this time; 0: the newest value"),
+  windowSeconds: key(
+    integer(0, windowSecondsMax),
+    "0, or the profile's",
+    "Mean over this time; 0: the newest value",
+  ),
   pollIntervalSeconds: key(integer(1, 3600), "10", "How often a push stream repeats itself"),
   metricName: key(
     labelName,
@@ -92,12 +107,32 @@ export const triggerKeys = {
   ),
   container: key(labelName, "all", "Only devices that this container holds; in scope workload"),
   node: key(domainName, "this node", "Whose devices count in scope node"),
-  engine: key(labelName, "detected", "Which inference engine the pods run"),
+  engine: key(
+    choice(engineNames),
+    "the profile's, or detected",
+    "Which inference engine the pods run, or what stands in front of them",
+  ),
   enginePort: key(integer(1, 65_535), "the engine's own", "Where the pods serve engine metrics"),
   enginePath: key(urlPath, "the engine's own", "Where the pods serve engine metrics"),
   vllmEndpoint: key(httpUrl, "none", "A vLLM to read in place of the pods"),
   tritonEndpoint: key(httpUrl, "none", "A Triton to read in place of the pods"),
   endpoint: key(httpUrl, "none", "An engine or gateway to read in place of the pods"),
+  engineMetric: key(
+    seriesName,
+    "none",
+    "A series of the engine's page to scale on, whatever it is: means metricType engine_metric",
+  ),
+  engineReduce: key(
+    choice(seriesReducers),
+    "sum",
+    "How several series of engineMetric on one page become one value",
+  ),
+  engineLabels: key(labelMatchers, "all", "Only series with these labels, at each engine"),
+  engineTokenFile: key(
+    fileName,
+    "none",
+    "Bearer token for the engine: a file of --engine-token-dir/<namespace of the ScaledObject>",
+  ),
   scalerAddress: key(anyText, "none", "For KEDA itself"),
   enableTLS: key(anyText, "none", "For KEDA itself"),
   unsafeSsl: key(anyText, "none", "For KEDA itself"),

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { closest } from "#core/closest.ts";
 import { metadataKeysMax, metadataValueBytesMax } from "#core/limits.ts";
 import { type TriggerKeyName, type TriggerValues, triggerKeyNames, triggerKeys } from "./keys.ts";
-import { isWithinBytes, type Rule } from "./rules.ts";
+import { choice, isWithinBytes, type Rule } from "./rules.ts";
 
 /** Longer text is cut in messages, which travel as an HTTP header. */
 const shownCharactersMax = 60;
@@ -22,8 +22,12 @@ export interface Parsed {
  * KEDA sends `fooFromEnv` under that name with the text it resolved, so it means `foo`.
  *
  * @param metadata `scalerMetadata` as KEDA sends it: text to text.
+ * @param profiles Names of the profiles there are now, which may be more than those built in.
  */
-export function parseMetadata(metadata: Readonly<Record<string, string>>): Parsed {
+export function parseMetadata(
+  metadata: Readonly<Record<string, string>>,
+  profiles: readonly string[],
+): Parsed {
   const entries = Object.entries(metadata);
   const values: { [Name in TriggerKeyName]?: unknown } = {};
   const givenAs = new Map<TriggerKeyName, string>();
@@ -47,7 +51,8 @@ export function parseMetadata(metadata: Readonly<Record<string, string>>): Parse
       continue;
     }
     givenAs.set(name, key);
-    const problem = keep(values, name, text);
+    const rule = name === "profile" ? choice(profiles) : triggerKeys[name];
+    const problem = keep(values, name, rule, text);
     if (problem !== undefined) problems.push(`${key}: ${problem}`);
   }
   return { values: values as TriggerValues, isGiven, problems };
@@ -62,11 +67,11 @@ function keyName(key: string): TriggerKeyName | undefined {
 function keep(
   values: { [Name in TriggerKeyName]?: unknown },
   name: TriggerKeyName,
+  { schema, rule, choices = [] }: Rule<unknown>,
   text: string,
 ): string | undefined {
   if (!isWithinBytes(text))
     return `must have at most ${metadataValueBytesMax} bytes, got ${Buffer.byteLength(text)}`;
-  const { schema, rule, choices = [] }: Rule<unknown> = triggerKeys[name];
   const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
   if (!parsed.success) return `must be ${rule}, got ${shown(text)}${didYouMean(text, choices)}`;
   values[name] = parsed.output;

@@ -17,6 +17,13 @@ export interface Rule<Value> {
   readonly choices?: readonly string[];
 }
 
+/** A condition on one label of a metrics page. A label that a series lacks is the empty text. */
+export interface LabelMatcher {
+  readonly label: string;
+  readonly op: "=" | "!=";
+  readonly value: string;
+}
+
 /** Text that is not looked into. */
 export const anyText: Rule<string> = { rule: "any text", schema: v.string() };
 
@@ -67,9 +74,10 @@ export const domainName: Rule<string> = {
   ),
 };
 
+/** Metrics are read within the cluster, without TLS. */
 export const httpUrl: Rule<string> = {
-  rule: "an http or https URL without user, password and fragment",
-  schema: v.pipe(v.string(), v.regex(/^https?:\/\/[!-~]+$/i), v.check(isPlainUrl)),
+  rule: "an http URL without user, password and fragment",
+  schema: v.pipe(v.string(), v.regex(/^http:\/\/[!-~]+$/i), v.check(isPlainUrl)),
 };
 
 function isPlainUrl(text: string): boolean {
@@ -111,6 +119,52 @@ function isLabelSelector(text: string): boolean {
   // A comma inside parentheses separates values, any other one requirements.
   return text.split(/,(?![^()]*\))/).every((part) => requirementPattern.test(part));
 }
+
+/** The name of a series, as Prometheus pages spell it. */
+export const seriesName: Rule<string> = {
+  rule: "the name of a Prometheus metric: letters, digits, _ and :, at most 200 characters",
+  schema: v.pipe(v.string(), v.regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/)),
+};
+
+/**
+ * Matchers as PromQL writes them between braces; both kinds that need no regular expression.
+ *
+ * Source: https://prometheus.io/docs/prometheus/latest/querying/basics
+ */
+export const labelMatchers: Rule<readonly LabelMatcher[]> = {
+  rule: 'label matchers, such as model_name="llama",engine!="1"',
+  schema: v.pipe(
+    v.string(),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const matchers = readMatchers(dataset.value);
+      if (matchers !== undefined) return matchers;
+      addIssue();
+      return NEVER;
+    }),
+  ),
+};
+
+function readMatchers(text: string): readonly LabelMatcher[] | undefined {
+  const one = /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(!?=)\s*"((?:[^"\\\n]|\\["\\n])*)"\s*(,|$)/y;
+  const matchers: LabelMatcher[] = [];
+  for (let end: string | undefined = ","; end === ","; ) {
+    const [, label, op, value, next] = one.exec(text) ?? [];
+    if (label === undefined || value === undefined) return undefined;
+    matchers.push({ label, op: op === "=" ? "=" : "!=", value: unescaped(value) });
+    end = next;
+  }
+  return matchers;
+}
+
+function unescaped(value: string): string {
+  return value.replace(/\\(.)/g, (_, escaped) => (escaped === "n" ? "\n" : escaped));
+}
+
+/** The name of a key of a Secret or ConfigMap, and so of the file that it is mounted as. */
+export const fileName: Rule<string> = {
+  rule: "the name of a file: letters, digits, -, _ and ., at most 253 characters, no . in front",
+  schema: v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-][-._a-zA-Z0-9]{0,252}$/)),
+};
 
 /** Checked before any rule, so that no pattern meets a long text. */
 export function isWithinBytes(text: string): boolean {

@@ -35,9 +35,14 @@ export interface EndpointWatchOptions {
   readonly changed?: () => void;
 }
 
-interface RawSlice {
+/** An EndpointSlice as the API server sends it. */
+export interface RawSlice {
   readonly addressType?: string;
-  readonly ports?: readonly { readonly name?: string; readonly port?: number }[];
+  readonly ports?: readonly {
+    readonly name?: string;
+    readonly port?: number;
+    readonly protocol?: string;
+  }[];
   readonly endpoints?: readonly {
     readonly addresses?: readonly string[];
     readonly nodeName?: string;
@@ -82,13 +87,22 @@ export function watchEndpointSlices(options: EndpointWatchOptions): EndpointWatc
 function endpointsOf(slice: RawSlice, portName: string): readonly Endpoint[] {
   const port = slice.ports?.find(({ name }) => name === portName)?.port;
   if (port === undefined || slice.addressType === "FQDN") return [];
-  return (slice.endpoints ?? []).flatMap(({ addresses = [], nodeName, conditions = {} }) => {
+  return addressesOf(slice).map(({ serving, terminating, ...rest }) => ({
+    ...rest,
+    port,
+    ready: serving && !terminating,
+  }));
+}
+
+/** Every address of a slice, with its pod's state. */
+export function addressesOf({ endpoints = [] }: RawSlice) {
+  return endpoints.flatMap(({ addresses = [], nodeName, conditions = {} }) => {
     const serving = conditions.serving ?? conditions.ready ?? true;
-    const ready = serving && conditions.terminating !== true;
+    const terminating = conditions.terminating === true;
     return addresses.map((address) => ({
       address,
-      port,
-      ready,
+      serving,
+      terminating,
       ...(nodeName === undefined ? {} : { nodeName }),
     }));
   });

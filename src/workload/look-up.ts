@@ -79,6 +79,10 @@ export function lookUps(known: Known): (question: Question) => Workload {
       minReplicas: scaled.minReplicas,
       maxReplicas: scaled.maxReplicas,
       ...(scaled.idleReplicas === undefined ? {} : { idleReplicas: scaled.idleReplicas }),
+      otherTriggers: [
+        ...scaled.triggers.filter((other) => other !== trigger),
+        ...scaled.otherTypes.map((type) => ({ type })),
+      ],
       pods: narrow(own, narrowing, `${scaled.kind} ${namespace}/${name}`),
       ageMs,
       generation,

@@ -5,6 +5,7 @@ export type MetricType = "AverageValue" | "Value";
 
 /** An external trigger of a ScaledObject or ScaledJob. */
 export interface ScaledTrigger {
+  readonly type: string;
   readonly metricType: MetricType;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -26,6 +27,8 @@ export interface Scaled {
   readonly name: string;
   /** External ones only, never empty. */
   readonly triggers: readonly ScaledTrigger[];
+  /** Types of the triggers that are not external. */
+  readonly otherTypes: readonly string[];
   /** Absent for a ScaledJob. */
   readonly target?: ScaleTarget;
   /** What pods of a ScaledJob fulfil; absent for a ScaledObject, whose target says it. */
@@ -72,9 +75,11 @@ const maxReplicasDefault = 100;
 /** @returns `undefined` for an object without an external trigger: it never asks us. */
 export function scaledOf(kind: Scaled["kind"], object: unknown): Scaled | undefined {
   const { metadata, spec = {}, status = {} } = object as RawScaled;
-  const triggers = (spec.triggers ?? [])
+  const all = spec.triggers ?? [];
+  const triggers = all
     .filter(({ type }) => externalTypes.includes(type))
-    .map(({ metricType, metadata: sent = {} }) => ({
+    .map(({ type, metricType, metadata: sent = {} }) => ({
+      type,
       metricType: metricType === "Value" ? ("Value" as const) : ("AverageValue" as const),
       metadata: sent,
     }));
@@ -85,6 +90,7 @@ export function scaledOf(kind: Scaled["kind"], object: unknown): Scaled | undefi
     namespace: metadata.namespace,
     name: metadata.name,
     triggers,
+    otherTypes: all.flatMap(({ type }) => (externalTypes.includes(type) ? [] : [type])),
     minReplicas: spec.minReplicaCount ?? 0,
     maxReplicas: spec.maxReplicaCount ?? maxReplicasDefault,
     ...(spec.idleReplicaCount === undefined ? {} : { idleReplicas: spec.idleReplicaCount }),
@@ -156,12 +162,15 @@ function cameFrom(
  * and a port, or stop after the service.
  */
 export function callsUs({ triggers }: Scaled, services: readonly string[]): boolean {
-  return triggers.some(({ metadata }) => {
-    const { scalerAddress: address = "" } = metadata;
-    const host = address.replace(/^[a-z]+:\/*/, "").replace(/\.?(:\d+)?$/, "");
-    return services.some((service) => {
-      const [name] = service.split(".");
-      return host === service || host === name || host.startsWith(`${service}.svc`);
-    });
+  return triggers.some((trigger) => triggerCallsUs(trigger, services));
+}
+
+/** As `callsUs`, of one trigger. */
+export function triggerCallsUs({ metadata }: ScaledTrigger, services: readonly string[]): boolean {
+  const { scalerAddress: address = "" } = metadata;
+  const host = address.replace(/^[a-z]+:\/*/, "").replace(/\.?(:\d+)?$/, "");
+  return services.some((service) => {
+    const [name] = service.split(".");
+    return host === service || host === name || host.startsWith(`${service}.svc`);
   });
 }

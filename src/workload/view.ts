@@ -14,6 +14,11 @@ export interface Workload {
   readonly minReplicas: number;
   readonly maxReplicas: number;
   readonly idleReplicas?: number;
+  /** All triggers but the one that asks; without metadata where they are not external. */
+  readonly otherTriggers: readonly {
+    readonly type: string;
+    readonly metadata?: Readonly<Record<string, string>>;
+  }[];
   /** Those that belong to it now, after `podSelector` and `container`; sorted by name. */
   readonly pods: readonly Pod[];
   /** Milliseconds since the API server last confirmed it: up to two minutes when all is well. */

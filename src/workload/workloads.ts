@@ -15,7 +15,7 @@ import { type Change, type Followed, follow } from "./follow.ts";
 import { isAbsent, lookUps } from "./look-up.ts";
 import { type Pod, podOf } from "./pod.ts";
 import { scaleReader } from "./scale.ts";
-import { callsUs, type Scaled, scaledOf } from "./scaled.ts";
+import { callsUs, type Scaled, scaledOf, triggerCallsUs } from "./scaled.ts";
 import type { WorkloadView } from "./view.ts";
 
 export interface WorkloadsOptions {
@@ -28,8 +28,20 @@ export interface WorkloadsOptions {
   readonly services: readonly string[];
 }
 
+/** A trigger that calls this service. */
+export interface PreparedTrigger {
+  readonly namespace: string;
+  readonly name: string;
+  /** As it stands in the object: what KEDA resolves from an environment is not resolved. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 export interface Workloads {
   readonly view: WorkloadView;
+  /** As `view`, without remembering that anybody asked. */
+  readonly glance: WorkloadView;
+  /** Every trigger that may ask at any time; empty before the first list. */
+  readonly prepared: () => readonly PreparedTrigger[];
   /** What has to be read yet before every prepared workload can be answered for; then empty. */
   readonly waitingFor: () => readonly string[];
   /** Runs `listener` after every change of a namespace; returns the way to stop it. */
@@ -143,15 +155,24 @@ export function watchWorkloads(options: WorkloadsOptions): Workloads {
   };
 
   const lookUp = lookUps({ objects, jobs, pods, scaleOf: scales.of });
+  const glance: WorkloadView["of"] = (namespace, name, metadata, narrowing = {}) => {
+    const generation = revisions.get(namespace) ?? 0;
+    return lookUp({ namespace, name, metadata, narrowing, generation });
+  };
   return {
     view: {
-      of: (namespace, name, metadata, narrowing = {}) => {
-        const key = `${namespace}/${name}`;
-        remember(key);
-        const generation = revisions.get(namespace) ?? 0;
-        return lookUp({ namespace, name, metadata, narrowing, generation });
+      of: (namespace, name, metadata, narrowing) => {
+        remember(`${namespace}/${name}`);
+        return glance(namespace, name, metadata, narrowing);
       },
     },
+    glance: { of: glance },
+    prepared: () =>
+      [...objects.items.values(), ...jobs.items.values()].flatMap(({ namespace, name, triggers }) =>
+        triggers
+          .filter((trigger) => triggerCallsUs(trigger, services))
+          .map(({ metadata }) => ({ namespace, name, metadata })),
+      ),
     waitingFor,
     subscribe: (listener) => {
       listeners.add(listener);

@@ -13,6 +13,8 @@ import { clock, gpu, node, nowMs, storeOf } from "./fleet.ts";
 
 const ref = { namespace: "", name: "", scalerMetadata: {} };
 const deviceMetrics = metricNames.filter((name) => metricOf(name).source === "device");
+/** A series must be named besides. */
+const plainMetrics = metricNames.filter((name) => name !== "engine_metric");
 const absences: Absence[] = ["unsupported", "not-permitted", "failed", "implausible", "pending"];
 const times = fc.integer({ min: nowMs - 2 * missingGraceMs, max: nowMs });
 
@@ -69,8 +71,8 @@ const devices = fc
   );
 const triggers = fc
   .record({
-    metricType: fc.constantFrom<MetricName>(...metricNames),
-    activationMetricType: fc.constantFrom<MetricName>(...metricNames),
+    metricType: fc.constantFrom<MetricName>(...plainMetrics),
+    activationMetricType: fc.constantFrom<MetricName>(...plainMetrics),
     aggregation: fc.constantFrom(...reducerNames),
     activationThreshold: fc.constantFrom("0", "50", "1000"),
     gpuIndex: fc.constantFrom("-1", "-1", "0", "3"),

@@ -68,6 +68,7 @@ export function workload({ pods = [], workload: changes = {} }: Scene): Workload
     replicas: pods.length,
     minReplicas: 1,
     maxReplicas: 100,
+    otherTriggers: [],
     ageMs: 1_000,
     generation: 1,
     ...changes,

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { Fault, type FaultCode } from "#core/fault.ts";
 
-function faultOf(call: () => unknown): Fault {
+export function faultOf(call: () => unknown): Fault {
   try {
     call();
   } catch (error) {

@@ -5,12 +5,15 @@ import type { FleetDevice } from "#fleet/view.ts";
 import { type MetricName, metricNames } from "#metric/catalogue.ts";
 import { type Absence, readingNames, readingRanges } from "#metric/reading.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import { replicaReducers } from "#trigger/keys.ts";
+import { replicaReducers } from "#trigger/profiles.ts";
 import type { Pod } from "#workload/pod.ts";
 import { held, holder, host, inCluster, pod, type Scene } from "./cluster.ts";
 import { orFault } from "./faults.ts";
 import { gpu, nowMs } from "./fleet.ts";
 import { hpaReplicas } from "./hpa-port.ts";
+
+/** A series must be named besides. */
+const plainMetrics = metricNames.filter((name) => name !== "engine_metric");
 
 const percents = fc.double({ min: 0, max: 100, noNaN: true });
 const types = fc.constantFrom("AverageValue" as const, "Value" as const);
@@ -235,7 +238,7 @@ test("whatever there is, a value is finite and not negative, and all else is a f
       fc.array(anyNode, { maxLength: 2 }),
       fc.array(member, { maxLength: 3 }),
       fc.record({
-        metricType: fc.constantFrom<MetricName>(...metricNames),
+        metricType: fc.constantFrom<MetricName>(...plainMetrics),
         aggregation: fc.constantFrom(...reducerNames),
         activationThreshold: fc.constantFrom("0", "50"),
         gpuIndex: fc.constantFrom("-1", "-1", "-1", "0"),

@@ -29,6 +29,8 @@ export interface SceneOptions {
   readonly scalers?: number;
   /** Runs each node's process in role `all`, so that it answers KEDA by itself. */
   readonly daemonSet?: boolean;
+  /** More flags of the scalers. */
+  readonly scalerArgs?: readonly string[];
 }
 
 export interface WorkloadOptions {
@@ -73,6 +75,7 @@ export async function clusterScene({
   keda,
   nodes: names = ["node-a", "node-b", "node-c"],
   daemonSet = false,
+  scalerArgs = [],
   scalers: scalerCount = daemonSet ? 0 : 1,
 }: SceneOptions): Promise<ClusterScene> {
   const folder = mkdtempSync(join(tmpdir(), "cluster-"));
@@ -106,7 +109,9 @@ export async function clusterScene({
   const scalers: Scaler[] = [];
   const processes = open.use(new AsyncDisposableStack());
   const startScaler = async () => {
-    const serving = processes.use(await serveBinary({ args: ["--role", "scaler", ...reachApi] }));
+    const serving = processes.use(
+      await serveBinary({ args: ["--role", "scaler", ...reachApi, ...scalerArgs] }),
+    );
     const started = await connectScaler(serving, keda);
     scalers.push(started);
     return started;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import * as v from "valibot";
+import { profileFields } from "#trigger/custom-profiles.ts";
 import packageJson from "../../package.json";
 import { chartPath } from "../../tools/render-manifests.ts";
 
@@ -83,6 +84,11 @@ describe("the chart's values", () => {
     // A volume is one of some thirty kinds, which the API server knows better.
     expect(open).toEqual(["named[]"]);
   });
+});
+
+test("a profile may say in the chart what it may say in its file", () => {
+  const { properties = {} } = schema.definitions?.["profile"] ?? {};
+  expect(Object.keys(properties).toSorted()).toEqual(profileFields.toSorted());
 });
 
 test("chart, program and package have one version", async () => {

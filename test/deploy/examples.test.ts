@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { basename, join } from "node:path";
 import { metricOf } from "#metric/catalogue.ts";
+import { profileAdvice } from "#trigger/advice.ts";
 import { profileNames, profileOf } from "#trigger/profiles.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
+import { canWake, triggerWarnings } from "#trigger/warnings.ts";
 import { type KedaTrigger, ofKind, only, parseObjects } from "./kinds.ts";
 
 const scalerAddress = "keda-gpu-scaler.keda.svc.cluster.local:6000";
@@ -27,9 +29,24 @@ test("there is one example a profile, and no other", () => {
 
 test.each(profileNames)("profiles/%s.yaml shows that profile, unchanged", (profile) => {
   const { spec } = only(ofKind(files.get(`profiles/${profile}.yaml`) ?? [], "ScaledObject"));
-  const trigger = parseTrigger(only(spec.triggers.filter(isOurs)).metadata);
+  const own = only(spec.triggers.filter(({ metadata }) => metadata["profile"] === profile));
   const { metric, target, activationThreshold } = profileOf(profile);
-  expect(trigger).toMatchObject({ profile, metric, target, activationThreshold });
+  expect(parseTrigger(own.metadata)).toMatchObject({
+    profile,
+    metric,
+    target,
+    activationThreshold,
+  });
+});
+
+test.each(profileNames)("profiles/%s.yaml scales as fast as the reference advises", (profile) => {
+  const { spec } = only(ofKind(files.get(`profiles/${profile}.yaml`) ?? [], "ScaledObject"));
+  const { scaleUp, scaleDown, cooldownSeconds } = profileAdvice[profile];
+  expect<unknown>(spec.advanced?.horizontalPodAutoscalerConfig.behavior).toEqual({
+    scaleUp,
+    scaleDown,
+  });
+  expect(spec.cooldownPeriod).toBe(cooldownSeconds);
 });
 
 describe.each(scaledObjects)("%s", (_path, spec) => {
@@ -48,6 +65,23 @@ describe.each(scaledObjects)("%s", (_path, spec) => {
     }
   });
 
+  test("nothing in it is warned of", () => {
+    const all = spec.triggers.map((each) => ({
+      type: each.type,
+      ...(isOurs(each) ? { trigger: parseTrigger(each.metadata) } : {}),
+      metricType: each.metricType ?? ("AverageValue" as const),
+    }));
+    for (const each of all)
+      if (each.trigger !== undefined)
+        expect(
+          triggerWarnings(each.trigger, {
+            minReplicas: spec.minReplicaCount,
+            metricType: each.metricType,
+            otherTriggers: all.filter((other) => other !== each),
+          }),
+        ).toEqual([]);
+  });
+
   test("a workload that is never removed keeps a replica", () => {
     const neverRemoved = ours.some(({ metadata }) => parseTrigger(metadata).alwaysActive);
     expect(spec.minReplicaCount).toBeGreaterThanOrEqual(neverRemoved ? 1 : 0);
@@ -55,7 +89,7 @@ describe.each(scaledObjects)("%s", (_path, spec) => {
 
   test("it says how fast it scales, how long it waits, and what holds while it is blind", () => {
     const { scaleUp, scaleDown } = spec.advanced?.horizontalPodAutoscalerConfig.behavior ?? {};
-    expect(scaleDown?.stabilizationWindowSeconds ?? 0).toBeGreaterThan(
+    expect(scaleDown?.stabilizationWindowSeconds ?? 0).toBeGreaterThanOrEqual(
       scaleUp?.stabilizationWindowSeconds ?? Number.POSITIVE_INFINITY,
     );
     expect(spec.cooldownPeriod).toBeGreaterThan(0);
@@ -67,9 +101,9 @@ describe.each(scaledObjects)("%s", (_path, spec) => {
 
 const toZero = scaledObjects.filter(([, { minReplicaCount }]) => minReplicaCount === 0);
 test.each(toZero)("%s goes to zero, and something can wake it", (_path, { triggers }) => {
-  // Its own pods cannot: at zero there are none. Another scaler can, or other pods.
+  // Its own pods cannot: at zero there are none. Another scaler can, or what stands in front.
   const wakes = triggers.filter(
-    (trigger) => !isOurs(trigger) || trigger.metadata["podSelector"] !== undefined,
+    (trigger) => !isOurs(trigger) || canWake(parseTrigger(trigger.metadata)),
   );
   expect(wakes.length).toBeGreaterThan(0);
 });

@@ -8,6 +8,7 @@
 import { describe, expect, test } from "bun:test";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseProfiles } from "#trigger/custom-profiles.ts";
 import {
   chartPath,
   helm as helmOf,
@@ -170,6 +171,26 @@ test("every option can be on at once, in both modes", async () => {
   expect(ofKind(one, "ServiceMonitor").length).toBe(1);
 });
 
+test.each(["split", "daemonset"])("profiles reach who answers KEDA in mode %s", (mode) => {
+  const profile = "profiles.chat.metric=queue_depth,profiles.chat.target=2000000";
+  const hosts = "allowEndpoints={*.llm.example.com,10.0.0.7:8000}";
+  const objects = render(...sets(`mode=${mode}`, profile, hosts));
+  expectConsistent(objects);
+  const text = only(ofKind(objects, "ConfigMap")).data["profiles.yaml"] ?? "";
+  expect(parseProfiles(text).table?.get("chat")?.target).toBe(2_000_000);
+  const answering = only(
+    workloadsOf(objects).filter(({ metadata }) => metadata.name === "keda-gpu-scaler"),
+  );
+  const { args = [], volumeMounts = [] } = containerOf(answering);
+  const path = args.find((arg) => arg.startsWith("--profiles="))?.replace("--profiles=", "");
+  const mount = only(volumeMounts.filter(({ name }) => name === "profiles"));
+  expect(path).toBe(`${mount.mountPath}/profiles.yaml`);
+  expect(args).toContain("--allow-endpoint=*.llm.example.com,10.0.0.7:8000");
+  // Nobody else is told: an agent answers nothing.
+  for (const other of workloadsOf(objects).filter((each) => each !== answering))
+    expect(containerOf(other).args?.join(" ")).not.toMatch(/profiles|allow-endpoint/);
+});
+
 test("a parent chart may bring its global values", () => {
   expect(render(...sets("global.region=eu"))).toEqual(render());
 });
@@ -198,6 +219,9 @@ describe("refused", () => {
     ["an argument that is no flag", ["agent.extraArgs[0]=serve"], "/agent/extraArgs"],
     ["a label that is a list", ["nodeSelector.a[0]=b"], "/nodeSelector/a"],
     ["host-path without privilege", ["gpu.access=host-path"], "set agent.privileged=true"],
+    ["a profile without a target", ["profiles.chat.metric=queue_depth"], "/profiles/chat"],
+    ["a profile by a bad name", ["profiles.Chat.metric=a,profiles.Chat.target=1"], "Chat"],
+    ["two hosts as one", ["allowEndpoints[0]=a b"], "/allowEndpoints/0"],
     ["a mock that nothing reads", ["mock=devices:"], "set collector=mock"],
   ])("%s", (_what, pairs, reason) => {
     expect(() => render(...sets(...pairs))).toThrow(reason);

@@ -129,10 +129,17 @@ describe("pinned()", () => {
   });
 });
 
+test("allowedUrl() takes no namespace that is none", () => {
+  for (const namespace of ["", "..", "a/b", "shop.evil", "-"])
+    expect(() => allowedUrl("http://vllm", namespace, rules)).toThrow("its host is a Service");
+});
+
 describe("podEndpoint()", () => {
+  const at = (address: string, port: number, ...allow: string[]) =>
+    podEndpoint(address, port, { allow });
   test("takes the address of the API as it is", () => {
-    expect(podEndpoint("10.0.0.7", 8000)).toMatchObject({ host: "10.0.0.7:8000", port: 8000 });
-    expect(podEndpoint("fd00::7", 8000).host).toBe("[fd00::7]:8000");
+    expect(at("10.0.0.7", 8000)).toMatchObject({ host: "10.0.0.7:8000", port: 8000 });
+    expect(at("fd00::7", 8000).host).toBe("[fd00::7]:8000");
   });
   test.each([
     ["a name", "vllm", 8000],
@@ -141,7 +148,15 @@ describe("podEndpoint()", () => {
     ["a port of 0", "10.0.0.7", 0],
     ["a port beyond the last", "10.0.0.7", 65_536],
   ])("refuses %s", (_what, address, port) => {
-    expect(() => podEndpoint(address, port)).toThrow("Cannot ask");
+    expect(() => at(address, port)).toThrow("Cannot ask");
+  });
+
+  test("takes an address of this machine where the operator names that very one", () => {
+    expect(at("127.0.0.9", 8000, "127.0.0.9").address).toBe("127.0.0.9");
+    expect(at("127.0.0.9", 8000, "127.0.0.9:8000").port).toBe(8000);
+    for (const other of ["127.0.0.8", "127.0.0.9:8001", "localhost", "*", "*.0.0.9"])
+      expect(() => at("127.0.0.9", 8000, other)).toThrow("--allow-endpoint");
+    expect(() => at("169.254.169.254", 80, "169.254.169.254")).toThrow("metadata");
   });
 });
 

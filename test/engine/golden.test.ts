@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Matcher } from "#engine/ask.ts";
 import { adapterOf } from "#engine/engines.ts";
 import { type SignalName, signalNames } from "#metric/catalogue.ts";
+import type { EngineName } from "#metric/engines.ts";
 import { askFor, fixture, pagesOf, readPages, shown, signalsOf } from "./pages.ts";
 
 type Expected = Partial<Record<SignalName, number | string>>;
@@ -29,7 +30,7 @@ const shop: readonly Matcher[] = [
 
 const rows: readonly (readonly [
   file: string,
-  engine: string,
+  engine: EngineName,
   Expected,
   match?: readonly Matcher[],
 ])[] = [

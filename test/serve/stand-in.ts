@@ -48,6 +48,7 @@ function heldAnswerer() {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    attend: () => () => undefined,
   };
   return { answerer, set, refs, listeners };
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
 import { metadataKeysMax } from "#core/limits.ts";
-import { profileNames, profiles } from "#trigger/profiles.ts";
+import { engineFacts } from "#metric/engines.ts";
+import { profileNames, profileOf, profiles } from "#trigger/profiles.ts";
 import { parseTrigger, type Trigger } from "#trigger/trigger.ts";
 import { refusedMetadata } from "../fixtures/refused-metadata.ts";
 
@@ -32,6 +33,13 @@ const plain: Trigger = {
   windowSeconds: 0,
   pollIntervalSeconds: 10,
   metricName: "gpu-gpu-utilization",
+};
+
+const ofSeries: Partial<Trigger> = {
+  metric: "engine_metric",
+  activationMetric: "engine_metric",
+  target: 3,
+  metricName: "gpu-engine-metric",
 };
 
 describe("parseTrigger() fills in", () => {
@@ -102,23 +110,172 @@ describe("parseTrigger() fills in", () => {
       { vllmEndpoint: "http://gateway.llm:8000/metrics" },
       { engine: "vllm", endpoint: "http://gateway.llm:8000/metrics" },
     ],
-    ["an endpoint of any engine", { endpoint: "https://[::1]/" }, { endpoint: "https://[::1]/" }],
+    ["an endpoint of any engine", { endpoint: "http://[::1]/" }, { endpoint: "http://[::1]/" }],
+    [
+      "a path beside an endpoint without one",
+      { endpoint: "http://a:1", enginePath: "/stats" },
+      { endpoint: "http://a:1", enginePath: "/stats" },
+    ],
+    [
+      "a series of the engine",
+      { engineMetric: "app:jobs_total", engine: "vllm", targetValue: "3" },
+      { ...ofSeries, engine: "vllm", engineMetric: { metric: "app:jobs_total", reduce: "sum" } },
+    ],
+    [
+      "a series of any page, by the highest that has the labels",
+      {
+        metricType: "engine_metric",
+        engineMetric: "jobs",
+        engineReduce: "max",
+        engineLabels: ' queue="a\\"b\\\\c\\nd" , state!="" ',
+        engine: "prometheus",
+        enginePort: "9000",
+        engineTokenFile: "metrics-token",
+        targetValue: "3",
+      },
+      {
+        ...ofSeries,
+        engine: "prometheus",
+        enginePort: 9000,
+        engineMetric: { metric: "jobs", reduce: "max" },
+        engineLabels: [
+          { label: "queue", op: "=", value: 'a"b\\c\nd' },
+          { label: "state", op: "!=", value: "" },
+        ],
+        engineTokenFile: "metrics-token",
+      },
+    ],
+    [
+      "a series that only decides on activity",
+      { activationMetricType: "engine_metric", engineMetric: "jobs", endpoint: "http://a:1/m" },
+      {
+        activationMetric: "engine_metric",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        endpoint: "http://a:1/m",
+      },
+    ],
+    [
+      "one route of the interceptor",
+      {
+        metricType: "concurrency",
+        engine: "http-add-on",
+        endpoint: "http://interceptor.keda:9090",
+        engineLabels: 'route_namespace="shop",route_name="chat"',
+      },
+      {
+        metric: "concurrency",
+        activationMetric: "concurrency",
+        metricName: "gpu-concurrency",
+        engine: "http-add-on",
+        endpoint: "http://interceptor.keda:9090",
+        engineLabels: [
+          { label: "route_namespace", op: "=", value: "shop" },
+          { label: "route_name", op: "=", value: "chat" },
+        ],
+      },
+    ],
+    [
+      "the pods of a gateway",
+      { metricType: "queue_depth", engine: "epp", podSelector: "app=epp" },
+      {
+        metric: "queue_depth",
+        activationMetric: "queue_depth",
+        metricName: "gpu-queue-depth",
+        engine: "epp",
+        scope: "workload",
+        podSelector: "app=epp",
+      },
+    ],
   ])("%s", (_what, metadata, expected) => {
     expect(parseTrigger(metadata)).toEqual({ ...plain, ...expected });
   });
 });
 
+/** What stands in front of the engines must be told where it is. */
+function whereFor(name: (typeof profileNames)[number]): Metadata {
+  const { engine } = profileOf(name);
+  return engine !== undefined && engineFacts(engine).isFrontEnd
+    ? { endpoint: "http://gateway:9090" }
+    : {};
+}
+
 describe("parseTrigger() takes from a profile", () => {
   test.each(profileNames)("%s: metric, target and activation", (profile) => {
-    const { metric, target, activationThreshold, scalesToZero } = profiles[profile];
-    expect(parseTrigger({ profile })).toMatchObject({
+    const { metric, target, activationThreshold, scalesToZero, metricType } = profiles[profile];
+    expect(parseTrigger({ profile, ...whereFor(profile) })).toMatchObject({
       profile,
       metric,
       activationMetric: metric,
       target,
       activationThreshold,
       alwaysActive: !scalesToZero,
+      advisedMetricType: metricType,
     });
+  });
+
+  test("the numbers that are a contract", () => {
+    const numbers = profileNames.map((name) => {
+      const { metric, target, activationThreshold, scalesToZero, metricType } = profiles[name];
+      return [name, metric, target, activationThreshold, scalesToZero, metricType];
+    });
+    expect(numbers).toEqual([
+      ["vllm-inference", "memory_used_percent", 80, 5, true, "AverageValue"],
+      ["triton-inference", "gpu_utilization", 75, 10, true, "AverageValue"],
+      ["training", "gpu_utilization", 90, 0, false, "AverageValue"],
+      ["batch", "memory_used_percent", 70, 1, true, "AverageValue"],
+      ["vllm-queue-depth", "vllm_queue_depth", 5, 1, true, "AverageValue"],
+      ["triton-queue-wait", "triton_queue_wait_ms", 50, 5, true, "Value"],
+      ["triton-request-rate", "triton_request_rate", 50, 1, true, "AverageValue"],
+      ["ollama", "memory_used_percent", 70, 3, true, "AverageValue"],
+      ["tgi-inference", "memory_used_percent", 75, 5, true, "AverageValue"],
+      ["distributed-training", "nvlink_tx_mbps", 50_000, 5_000, true, "AverageValue"],
+      ["vllm-kv-cache", "kv_cache_usage", 80, 1, true, "AverageValue"],
+      ["llm-concurrency", "concurrency", 16, 0, true, "AverageValue"],
+      ["llm-ttft-p95", "ttft_p95_ms", 1_000, 50, false, "Value"],
+      ["tgi-queue-depth", "queue_depth", 4, 0, true, "AverageValue"],
+      ["sglang-queue-depth", "queue_depth", 5, 1, true, "AverageValue"],
+      ["gateway-flow-control", "queue_depth", 1, 0, true, "AverageValue"],
+    ]);
+  });
+
+  test.each<[string, Metadata, Partial<Trigger>]>([
+    ["llm-ttft-p95: its window", { profile: "llm-ttft-p95" }, { windowSeconds: 60 }],
+    [
+      "llm-ttft-p95: not a window that is given",
+      { profile: "llm-ttft-p95", windowSeconds: "0" },
+      { windowSeconds: 0 },
+    ],
+    ["sglang-queue-depth: its engine", { profile: "sglang-queue-depth" }, { engine: "sglang" }],
+    [
+      "vllm-queue-depth: not the engine where one is given",
+      { profile: "vllm-queue-depth", engine: "nim" },
+      { engine: "nim" },
+    ],
+    [
+      "vllm-queue-depth: not the engine of another's endpoint",
+      { profile: "vllm-queue-depth", tritonEndpoint: "http://a" },
+      { engine: "triton" },
+    ],
+    [
+      "gateway-flow-control: another gateway's concurrency",
+      {
+        profile: "gateway-flow-control",
+        engine: "litellm",
+        metricType: "concurrency",
+        endpoint: "http://litellm:4000",
+      },
+      { engine: "litellm", metric: "concurrency", target: 1, activationThreshold: 0 },
+    ],
+  ])("%s", (_what, metadata, expected) => {
+    expect(parseTrigger(metadata)).toMatchObject(expected);
+  });
+
+  test("no advice on metricType for another metric", () => {
+    const { advisedMetricType } = parseTrigger({
+      profile: "llm-ttft-p95",
+      metricType: "queue_wait_ms",
+    });
+    expect(advisedMetricType).toBeUndefined();
   });
 
   test.each<[string, Metadata, Partial<Trigger>]>([

@@ -42,6 +42,7 @@ describe("a Deployment's ScaledObject", () => {
       minReplicas: 1,
       maxReplicas: 100,
       idleReplicas: 0,
+      otherTriggers: [],
       pods: [
         {
           namespace: "default",

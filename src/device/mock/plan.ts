@@ -4,14 +4,9 @@
  * @module
  */
 import * as v from "valibot";
+import { problemOf } from "#core/file-schema.ts";
 import type { DeviceIdentity } from "#metric/sample.ts";
-import {
-  type FileDevice,
-  fileSchema,
-  type MockFaults,
-  type MockFile,
-  problemOf,
-} from "./schema.ts";
+import { type FileDevice, fileSchema, type MockFaults, type MockFile } from "./schema.ts";
 import { boundsOf } from "./signal.ts";
 
 /** One device, every default filled in. */
@@ -43,7 +38,7 @@ export function parsePlan(text: string): Parsed {
     };
   }
   const parsed = v.safeParse(fileSchema, input);
-  if (!parsed.success) return { problems: parsed.issues.map(problemOf) };
+  if (!parsed.success) return { problems: parsed.issues.map((issue) => problemOf(issue)) };
   const plan = planOf(parsed.output);
   const problems = [...shapeProblems(parsed.output), ...deviceProblems(plan.devices)];
   return problems.length === 0 ? { plan } : { problems };

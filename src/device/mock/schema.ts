@@ -4,47 +4,18 @@
  * @module
  */
 import * as v from "valibot";
-import { closest } from "#core/closest.ts";
+import { choice, exact, number, say, whole } from "#core/file-schema.ts";
 import { mockDevicesMax } from "#core/limits.ts";
 import { type ReadingName, readingNames } from "#metric/reading.ts";
 import { type Signal, waveShapes } from "./signal.ts";
 
-/**
- * An object that names every key it does not know, where `v.strictObject` names one. The message
- * carries the known keys to `problemOf`, which sees the path and so can say what was meant.
- */
-function exact<const Entries extends v.ObjectEntries>(entries: Entries) {
-  const known = Object.keys(entries).join(" ");
-  const isMapping = (input: unknown) =>
-    typeof input === "object" && input !== null && !Array.isArray(input);
-  const schema = v.pipe(
-    v.custom<object>(isMapping, say("must be a mapping of keys")),
-    v.objectWithRest(entries, v.never(known)),
-  );
-  // The rest never has a value, but in the type it would turn every known key into `never`.
-  return schema as unknown as v.ObjectSchema<Entries, undefined>;
-}
-
-/** The rule, and what stands there instead. */
-function say(rule: string) {
-  return ({ received }: { readonly received: string }) => `${rule}, got ${received}`;
-}
-
-const number = v.number(say("must be a number"));
 const text = v.pipe(
   v.string(say("must be text (in quotes if it looks like a number)")),
   v.minLength(1, "must not be empty"),
 );
-const whole = (least: number, most: number) => {
-  const rule = say(`must be a whole number from ${least} to ${most}`);
-  return v.pipe(number, v.integer(rule), v.minValue(least, rule), v.maxValue(most, rule));
-};
 const finite = v.pipe(number, v.finite(say("must be finite")));
 const aboveZero = v.pipe(number, v.gtValue(0, say("must be above 0")));
 const positive = v.pipe(aboveZero, v.finite(say("must be finite")));
-const choice = <const Names extends readonly string[]>(names: Names) =>
-  v.picklist(names, say(`must be one of ${names.join(", ")}`));
-
 const wave = v.pipe(
   exact({
     wave: choice(waveShapes),
@@ -149,14 +120,3 @@ export const fileSchema = exact({
 export type MockFile = v.InferOutput<typeof fileSchema>;
 export type FileDevice = v.InferOutput<typeof device>;
 export type MockFaults = v.InferOutput<typeof faults>;
-
-/** `devices.0.modle: unknown key; did you mean model?` */
-export function problemOf(issue: v.BaseIssue<unknown>): string {
-  const path = v.getDotPath(issue) ?? "the file";
-  if (issue.received === "undefined") return `${path}: required`;
-  if (issue.type !== "never") return `${path}: ${issue.message}`;
-  const known = issue.message.split(" ");
-  const near = closest(path.slice(path.lastIndexOf(".") + 1), known);
-  const hint = near === undefined ? `; allowed: ${known.join(", ")}` : `; did you mean ${near}?`;
-  return `${path}: unknown key${hint}`;
-}

@@ -19,7 +19,6 @@ export const dynamoFrontend: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "Dynamo's frontend serves them on DYN_HTTP_PORT",
-  isFrontEnd: true,
   owns: ownsPrefixes("dynamo_frontend_", "nv_llm_http_service_"),
   signals: {
     // `queued_requests` ends at the first token, not at the end of the queue: it is the last choice.
@@ -64,7 +63,6 @@ export const dynamoWorker: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "set DYN_SYSTEM_PORT",
-  isFrontEnd: false,
   owns: ownsPrefixes("dynamo_component_"),
   keep: firstRank,
   foreign: routerCopy,

@@ -29,7 +29,6 @@ export const epp: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "give the bearer token; its queue needs flow control switched on",
-  isFrontEnd: true,
   owns: ownsPrefixes(
     "llm_d_epp_",
     "inference_pool_",

@@ -35,9 +35,7 @@ export const httpAddOn: Adapter = {
   path: "/queue",
   otherPaths: ["/metrics"],
   enable: "/queue is on the interceptor's admin port 9090, /metrics on 2223",
-  isFrontEnd: true,
   owns: ownsPrefixes("interceptor_"),
-  sharedBy: ["route_name", "route_namespace"],
   fromJson: fromQueue,
   signals: {
     concurrency: inFlight,

@@ -12,7 +12,6 @@ export const litellm: Adapter = {
   path: "/metrics/",
   otherPaths: [],
   enable: "add prometheus to litellm_settings.callbacks, and give the bearer token",
-  isFrontEnd: true,
   owns: ownsPrefixes("litellm_"),
   signals: {
     running_requests: [inFlight],

@@ -11,7 +11,6 @@ export const llamaCpp: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --metrics; in router mode the path needs ?model=<name>",
-  isFrontEnd: false,
   owns: ownsPrefixes("llamacpp_"),
   signals: {
     queue_depth: [waiting],

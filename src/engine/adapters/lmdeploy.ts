@@ -15,7 +15,6 @@ export const lmdeploy: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it without --disable-metrics",
-  isFrontEnd: false,
   owns: ownsPrefixes("lmdeploy_"),
   signals: {
     queue_depth: [waiting],

@@ -39,7 +39,6 @@ export const nim: Adapter = {
   path: "/v1/metrics",
   otherPaths: ["/metrics"],
   enable: "NIM serves them on its API port",
-  isFrontEnd: false,
   owns: (names) =>
     names.has("num_requests_waiting") ||
     names.has("num_requests_running") ||

@@ -9,7 +9,6 @@ export const ollama: Adapter = {
   path: "/api/ps",
   otherPaths: [],
   enable: "Ollama always serves /api/ps",
-  isFrontEnd: false,
   owns: () => false,
   signals: { loaded_models: [gauge("ollama_loaded_models")] },
   fromJson: (page) =>

@@ -8,7 +8,6 @@ export const prometheus: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "name the metric with engineMetric",
-  isFrontEnd: true,
   owns: (names) => names.size > 0,
   signals: {},
 };

@@ -27,7 +27,6 @@ export const rayServe: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "Ray's node agent serves them on its metrics export port",
-  isFrontEnd: false,
   owns: (names) => [...names].some((name) => name.startsWith("ray_")),
   signals: either(serve, lazyRates(vllmSignals)),
 };

@@ -47,7 +47,6 @@ export const sglang: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --enable-metrics",
-  isFrontEnd: false,
   owns: ownsPrefixes("sglang_"),
   keep: firstRank,
   copyLabel: "pid",

@@ -11,7 +11,6 @@ export const tei: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "the gRPC build serves them on --prometheus-port, 9000",
-  isFrontEnd: false,
   owns: ownsPrefixes("te_"),
   signals: {
     queue_depth: [gauge("te_queue_size", { lazy })],

@@ -13,7 +13,6 @@ export const tgi: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "use the API port: --prometheus-port serves nothing",
-  isFrontEnd: false,
   owns: ownsPrefixes("tgi_"),
   signals: {
     queue_depth: [waiting],

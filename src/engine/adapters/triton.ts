@@ -62,7 +62,6 @@ export const triton: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --allow-metrics=true",
-  isFrontEnd: false,
   owns: ownsPrefixes("nv_inference_", "nv_trt_llm_"),
   signals: either(either(backends, vllmBackend), server),
 };

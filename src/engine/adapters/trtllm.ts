@@ -38,7 +38,6 @@ export const trtllm: Adapter = {
   path: "/prometheus/metrics",
   otherPaths: ["/metrics"],
   enable: "set return_perf_metrics and enable_iter_perf_stats to true",
-  isFrontEnd: false,
   owns: ownsPrefixes("trtllm_"),
   signals: trtllmSignals,
 };

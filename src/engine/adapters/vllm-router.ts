@@ -14,7 +14,6 @@ export const vllmRouter: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "the router serves them on its API port",
-  isFrontEnd: true,
   owns: (names) => [...names].some((name) => own.includes(canonicalName(name))),
   signals: {
     queue_depth: [waiting],

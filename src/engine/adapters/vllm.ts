@@ -52,7 +52,6 @@ export const vllm: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it without --disable-log-stats",
-  isFrontEnd: false,
   owns: ownsPrefixes("vllm_"),
   foreign: routerCopy,
   signals: {

@@ -55,6 +55,17 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 - --log-format={{ $.Values.log.format }}
 {{- end }}
 
+{{/* Flags of whoever answers KEDA. */}}
+{{- define "answeringArgs" -}}
+- --namespace={{ .Release.Namespace }}
+{{- if .Values.profiles }}
+- --profiles=/etc/keda-gpu-scaler-profiles/profiles.yaml
+{{- end }}
+{{- with .Values.allowEndpoints }}
+- {{ printf "--allow-endpoint=%s" (join "," .) | quote }}
+{{- end }}
+{{- end }}
+
 {{- define "portsAndProbes" -}}
 ports:
   - name: grpc

@@ -1,0 +1,109 @@
+/**
+ * What a ScaledObject with a built-in profile should say beside its trigger, as the examples do.
+ *
+ * Replicas of a language model serve nothing while they load and the demand stays: they come one at a
+ * time. They leave slowly, because each one that leaves costs a load when it is wanted again.
+ *
+ * @module
+ */
+import type { ProfileName } from "./profiles.ts";
+
+interface ScalingPolicy {
+  readonly type: "Pods" | "Percent";
+  readonly value: number;
+  readonly periodSeconds: number;
+}
+/** In the shape of `behavior` of the HPA; without policies those of Kubernetes hold. */
+export interface ScalingRules {
+  readonly stabilizationWindowSeconds: number;
+  readonly selectPolicy?: "Max";
+  readonly policies?: readonly ScalingPolicy[];
+}
+export interface ProfileAdvice {
+  readonly scaleUp: ScalingRules;
+  readonly scaleDown: ScalingRules;
+  /** Idle time before the way to zero. */
+  readonly cooldownSeconds: number;
+  /** What can bring the first replica back; completes "at zero replicas …". */
+  readonly wake: string;
+}
+
+function rules(stabilizationWindowSeconds: number, ...policies: ScalingPolicy[]): ScalingRules {
+  if (policies.length === 0) return { stabilizationWindowSeconds };
+  const select = policies.length > 1 ? ({ selectPolicy: "Max" } as const) : {};
+  return { stabilizationWindowSeconds, ...select, policies };
+}
+const pods = (value: number, periodSeconds: number) =>
+  ({ type: "Pods", value, periodSeconds }) as const;
+const percent = (value: number, periodSeconds: number) =>
+  ({ type: "Percent", value, periodSeconds }) as const;
+
+const inFront = "a trigger on what stands in front: gateway, router or interceptor";
+const never = "never goes there";
+
+const modelServer: ProfileAdvice = {
+  scaleUp: rules(0, pods(1, 180)),
+  scaleDown: rules(300, pods(1, 120)),
+  cooldownSeconds: 300,
+  wake: inFront,
+};
+const queue: ProfileAdvice = { ...modelServer, scaleUp: rules(0, pods(1, 60), percent(50, 60)) };
+
+export const profileAdvice: Readonly<Record<ProfileName, ProfileAdvice>> = {
+  "vllm-inference": modelServer,
+  "triton-inference": {
+    scaleUp: rules(30, percent(100, 30)),
+    scaleDown: rules(180),
+    cooldownSeconds: 120,
+    wake: inFront,
+  },
+  training: {
+    scaleUp: rules(60),
+    scaleDown: rules(600, pods(1, 300)),
+    cooldownSeconds: 300,
+    wake: never,
+  },
+  batch: {
+    scaleUp: rules(0, pods(4, 15)),
+    scaleDown: rules(60),
+    cooldownSeconds: 60,
+    wake: "a trigger on the job queue",
+  },
+  "vllm-queue-depth": queue,
+  "triton-queue-wait": {
+    scaleUp: rules(30, percent(100, 60)),
+    scaleDown: rules(300),
+    cooldownSeconds: 120,
+    wake: inFront,
+  },
+  "triton-request-rate": {
+    scaleUp: rules(0),
+    scaleDown: rules(180),
+    cooldownSeconds: 120,
+    wake: inFront,
+  },
+  ollama: { scaleUp: rules(30), scaleDown: rules(300), cooldownSeconds: 600, wake: inFront },
+  "tgi-inference": modelServer,
+  "distributed-training": {
+    scaleUp: rules(60),
+    scaleDown: rules(600),
+    cooldownSeconds: 600,
+    wake: "a trigger on the job queue",
+  },
+  "vllm-kv-cache": { ...modelServer, scaleDown: rules(300, pods(1, 300)) },
+  "llm-concurrency": { ...modelServer, scaleUp: rules(0, percent(100, 60)) },
+  "llm-ttft-p95": {
+    scaleUp: rules(60, pods(1, 120)),
+    scaleDown: rules(600, pods(1, 300)),
+    cooldownSeconds: 600,
+    wake: never,
+  },
+  "tgi-queue-depth": queue,
+  "sglang-queue-depth": queue,
+  "gateway-flow-control": {
+    scaleUp: rules(300, percent(100, 15)),
+    scaleDown: rules(300),
+    cooldownSeconds: 300,
+    wake: "this trigger itself, as external-push",
+  },
+};

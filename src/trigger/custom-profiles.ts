@@ -1,0 +1,134 @@
+/**
+ * From the text of a profiles file to the profiles there are, or every problem at once.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { choice, exact, isMapping, number, problemOf, say, whole } from "#core/file-schema.ts";
+import { profilesMax, windowSecondsMax } from "#core/limits.ts";
+import { metricNames, metricOf } from "#metric/catalogue.ts";
+import { engineNames } from "#metric/engines.ts";
+import { reducerNames } from "#metric/reduce.ts";
+import { whereGiven } from "./given.ts";
+import { numberMost, targetLeast } from "./keys.ts";
+import {
+  builtInProfiles,
+  metricTypes,
+  type Profile,
+  type ProfileTable,
+  replicaReducers,
+  seriesReducers,
+} from "./profiles.ts";
+import { labelMatchers, labelName, type Rule, seriesName } from "./rules.ts";
+
+const between = (least: number, most: number) => {
+  const rule = say(`must be a number from ${least} to ${most}`);
+  return v.pipe(number, v.minValue(least, rule), v.maxValue(most, rule));
+};
+/** Text under the rule that the trigger key of the same name has. */
+function ruled<Value>({ rule, schema }: Rule<Value>) {
+  return v.pipe(
+    v.string(say("must be text")),
+    v.rawTransform<string, Value>(({ dataset, addIssue, NEVER }) => {
+      const parsed = v.safeParse(schema, dataset.value);
+      if (parsed.success) return parsed.output;
+      addIssue({ message: `must be ${rule}, got ${JSON.stringify(dataset.value)}` });
+      return NEVER;
+    }),
+  );
+}
+
+/** What a custom profile may say: a trigger's own keys, with numbers as numbers. */
+const profileEntries = {
+  metric: choice(metricNames),
+  target: between(targetLeast, numberMost),
+  activationMetric: v.optional(choice(metricNames)),
+  activationThreshold: v.optional(between(0, numberMost), 0),
+  scalesToZero: v.optional(v.boolean(say("must be true or false")), true),
+  metricType: v.optional(choice(metricTypes)),
+  windowSeconds: v.optional(whole(0, windowSecondsMax)),
+  aggregation: v.optional(choice(reducerNames)),
+  replicaAggregation: v.optional(choice(replicaReducers)),
+  engine: v.optional(choice(engineNames)),
+  engineMetric: v.optional(ruled(seriesName)),
+  engineReduce: v.optional(choice(seriesReducers)),
+  engineLabels: v.optional(ruled(labelMatchers)),
+};
+const profileSchema = exact(profileEntries);
+const fileSchema = exact({
+  profiles: v.custom<Readonly<Record<string, unknown>>>(
+    isMapping,
+    say("must be a mapping of names to profiles"),
+  ),
+});
+export const profileFields: readonly string[] = Object.keys(profileEntries);
+
+export type ParsedProfiles =
+  | { readonly table: ProfileTable; readonly problems?: never }
+  | { readonly problems: readonly string[]; readonly table?: never };
+
+/**
+ * @param yamlText `profiles:`, and below it a mapping of names to profiles.
+ * @returns Those of the file beside those built in; or what is wrong, each problem with its path.
+ */
+export function parseProfiles(yamlText: string): ParsedProfiles {
+  let input: unknown;
+  try {
+    input = Bun.YAML.parse(yamlText);
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    return { problems: [`the file: must be YAML: ${what}`] };
+  }
+  const file = v.safeParse(fileSchema, input);
+  if (!file.success) return { problems: file.issues.map((issue) => problemOf(issue)) };
+  const entries = Object.entries(file.output.profiles);
+  if (entries.length > profilesMax)
+    return { problems: [`profiles: must be at most ${profilesMax}, got ${entries.length}`] };
+
+  const table = new Map(builtInProfiles);
+  const problems: string[] = [];
+  for (const [name, given] of entries) {
+    const path = `profiles.${name}`;
+    problems.push(...nameProblems(name, path));
+    const parsed = v.safeParse(profileSchema, given);
+    if (!parsed.success) {
+      problems.push(...parsed.issues.map((issue) => problemOf(issue, path)));
+      continue;
+    }
+    problems.push(...seriesProblems(parsed.output, path));
+    table.set(name, profileFrom(parsed.output));
+  }
+  return problems.length === 0 ? { table } : { problems };
+}
+
+function nameProblems(name: string, path: string): readonly string[] {
+  if (!v.safeParse(labelName.schema, name).success)
+    return [`profiles.${JSON.stringify(name.slice(0, 80))}: must be named with ${labelName.rule}`];
+  return builtInProfiles.has(name)
+    ? [`${path}: is built in and cannot be redefined; choose another name`]
+    : [];
+}
+
+type GivenProfile = v.InferOutput<typeof profileSchema>;
+
+/** What a trigger's author could not repair. */
+function seriesProblems(given: GivenProfile, path: string): readonly string[] {
+  const { metric, activationMetric, engine, engineMetric, engineReduce } = given;
+  const asks = metric === "engine_metric" || activationMetric === "engine_metric";
+  const problems: string[] = [];
+  if (asks && engineMetric === undefined)
+    problems.push(`${path}.engineMetric: must be given where engine_metric is asked for`);
+  if (!asks && engineMetric !== undefined)
+    problems.push(`${path}.engineMetric: means metric engine_metric, got metric ${metric}`);
+  if (engineReduce !== undefined && engineMetric === undefined)
+    problems.push(`${path}.engineReduce: only has a meaning beside engineMetric`);
+  if (engine === "prometheus" && !asks)
+    problems.push(`${path}.engine: prometheus tells nothing but an engineMetric`);
+  return problems;
+}
+
+function profileFrom({ metric, target, scalesToZero, activationThreshold, ...more }: GivenProfile) {
+  const metricType = metricOf(metric).unit === "ms" ? "Value" : "AverageValue";
+  const fixed = { metric, target, scalesToZero, activationThreshold, metricType } as const;
+  return { ...fixed, ...whereGiven(more) } satisfies Profile;
+}

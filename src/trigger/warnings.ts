@@ -1,0 +1,187 @@
+/**
+ * What will not work as its author hopes, although every rule is kept.
+ *
+ * A warning is given on facts alone: what is not known gives none.
+ *
+ * @module
+ */
+import { metricOf } from "#metric/catalogue.ts";
+import { engineFacts } from "#metric/engines.ts";
+import type { MetricType } from "./profiles.ts";
+import type { Trigger } from "./trigger.ts";
+
+export type WarningCode =
+  | "memory-runs-away"
+  | "no-wake-source"
+  | "latency-without-guard"
+  | "target-off-bucket-edge"
+  | "target-beyond-buckets"
+  | "metric-type-unsuited"
+  | "average-of-average"
+  | "sum-under-value";
+
+export interface TriggerWarning {
+  readonly code: WarningCode;
+  /** What happens, why, and what to do instead. */
+  readonly message: string;
+}
+
+/** A trigger of the same ScaledObject. */
+export interface OtherTrigger {
+  /** As the ScaledObject names it: `external`, `prometheus`, `cron` … */
+  readonly type: string;
+  /** Where it is one of ours. */
+  readonly trigger?: Trigger;
+}
+
+/** What is known around a trigger; absent is unknown. */
+export interface TriggerFacts {
+  readonly minReplicas?: number;
+  /** Of the ScaledObject's trigger, KEDA's default filled in. */
+  readonly metricType?: MetricType;
+  /** All others; empty where there are none. */
+  readonly otherTriggers?: readonly OtherTrigger[];
+  /** Device memory in use in a replica that has started. */
+  readonly memoryPercent?: number;
+  /** The server takes its memory at start, whatever it then does with it. */
+  readonly prealloc?: boolean;
+  /** Upper bounds of the histogram that the metric comes from, ascending, in the metric's unit. */
+  readonly bucketEdges?: readonly number[];
+}
+
+/** The HPA leaves replicas alone while value over target is this near to 1. */
+const hpaTolerance = 0.1;
+
+/** Everything that there is to warn of; pure. */
+export function triggerWarnings(trigger: Trigger, facts: TriggerFacts): readonly TriggerWarning[] {
+  return [memory, wake, guard, buckets, metricType, average, sum].flatMap(
+    (look) => look(trigger, facts) ?? [],
+  );
+}
+
+/** Whether it can be active while the workload itself has no replica. */
+export function canWake(trigger: Trigger): boolean {
+  const { alwaysActive, scope = "workload", podSelector, activationMetric } = trigger;
+  if (alwaysActive || scope !== "workload" || podSelector !== undefined) return true;
+  if (metricOf(activationMetric).source !== "engine" || trigger.endpoint === undefined)
+    return false;
+  return trigger.engine === undefined || engineFacts(trigger.engine).isFrontEnd;
+}
+
+type Look = (trigger: Trigger, facts: TriggerFacts) => TriggerWarning | undefined;
+
+const memory: Look = ({ metric, target }, { memoryPercent, prealloc }) => {
+  if (metric !== "memory_used_percent" || prealloc !== true || memoryPercent === undefined) return;
+  if (memoryPercent <= target * (1 + hpaTolerance)) return;
+  const least = Math.ceil((memoryPercent / (1 + hpaTolerance)) * 10) / 10;
+  return {
+    code: "memory-runs-away",
+    message:
+      `Each replica that has started uses ${memoryPercent.toFixed(1)} % of its memory whatever its load, above the target of ${target} %: ` +
+      "every new one asks for another, up to maxReplicaCount, and none ever leaves; " +
+      `scale on queue_depth or concurrency (profiles vllm-queue-depth, llm-concurrency), let the server take less, or take a target of at least ${least}`,
+  };
+};
+
+/** These say how busy replicas are, and so nothing of none. */
+const ownLoad: ReadonlySet<string> = new Set(["cpu", "memory"]);
+
+const wake: Look = (trigger, { minReplicas, otherTriggers }) => {
+  if (minReplicas !== 0 || otherTriggers === undefined || canWake(trigger)) return;
+  const wakes = otherTriggers.some((other) =>
+    other.trigger === undefined ? !ownLoad.has(other.type) : canWake(other.trigger),
+  );
+  if (wakes) return;
+  return {
+    code: "no-wake-source",
+    message:
+      "minReplicaCount is 0 and no trigger sees demand while there is no replica: once at zero the workload stays there; " +
+      "add a trigger on what stands in front (profile gateway-flow-control) or on a queue, or set minReplicaCount to 1",
+  };
+};
+
+const guards: ReadonlySet<string> = new Set([
+  "queue_depth",
+  "vllm_queue_depth",
+  "concurrency",
+  "running_requests",
+]);
+
+const guard: Look = ({ metric }, { otherTriggers }) => {
+  if (!isLatency(metric) || otherTriggers === undefined) return;
+  const isGuarded = otherTriggers.some(
+    ({ trigger }) => trigger !== undefined && guards.has(trigger.metric),
+  );
+  if (isGuarded) return;
+  return {
+    code: "latency-without-guard",
+    message:
+      `${metric} is known only of requests that got through, so it comes late when a queue forms and is silent when the engine hangs; ` +
+      "add a second trigger with metricType queue_depth: the HPA takes the larger of both",
+  };
+};
+
+const buckets: Look = ({ metric, target }, { bucketEdges = [] }) => {
+  const finite = bucketEdges.filter(Number.isFinite);
+  const last = finite.at(-1);
+  if (!isLatency(metric) || last === undefined) return;
+  // Edges come as decimal text in other units, and so not always exactly.
+  const isOn = finite.some((edge) => Math.abs(edge - target) <= target * 1e-6);
+  if (isOn) return;
+  const unit = metricOf(metric).unit;
+  if (target > last)
+    return {
+      code: "target-beyond-buckets",
+      message:
+        `The engine counts everything above ${last} ${unit} alike, so ${metric} never passes a target of ${target}; ` +
+        `take ${last} or less`,
+    };
+  const above = finite.find((edge) => edge > target);
+  const below = finite.findLast((edge) => edge < target) ?? 0;
+  return {
+    code: "target-off-bucket-edge",
+    message:
+      `The engine cannot tell values between ${below} and ${above} ${unit} apart, and the target of ${target} lies there; ` +
+      `take ${[below, above].filter((edge) => edge !== 0).join(" or ")}`,
+  };
+};
+
+const metricType: Look = (trigger, { metricType: given }) => {
+  const { advisedMetricType, metric, profile } = trigger;
+  const advised = advisedMetricType ?? (isLatency(metric) ? "Value" : undefined);
+  if (given === undefined || advised === undefined || given === advised) return;
+  const whose = advisedMetricType === undefined ? metric : `profile ${profile}`;
+  return {
+    code: "metric-type-unsuited",
+    message: `The target of ${whose} is meant for metricType ${advised}, and the ScaledObject's trigger has ${given}; write metricType: ${advised} beside metadata, not in it`,
+  };
+};
+
+const average: Look = (trigger, { metricType: given }) => {
+  const { metric, replicaAggregation = "sum", scope = "workload", endpoint } = trigger;
+  if (given !== "AverageValue") return;
+  const isOne = scope !== "workload" || endpoint !== undefined;
+  const isIntensity = metricOf(metric).kind === "intensity";
+  if (isOne ? !isIntensity : replicaAggregation === "sum") return;
+  const what = isOne ? `the ${metric} of all together` : `the ${replicaAggregation} over replicas`;
+  return {
+    code: "average-of-average",
+    message:
+      `Under AverageValue the HPA divides what it gets by the replicas, and ${what} does not grow with them: it asks for value/target replicas, however many there are; ` +
+      `write metricType: Value beside metadata${isOne ? "" : ", or leave replicaAggregation out"}`,
+  };
+};
+
+const sum: Look = ({ replicaAggregation, scope = "workload" }, { metricType: given }) => {
+  if (given !== "Value" || scope !== "workload" || replicaAggregation !== "sum") return;
+  return {
+    code: "sum-under-value",
+    message:
+      "Under Value the HPA multiplies value/target by the replicas, and a sum grows with them already: each new replica asks for more; " +
+      "write metricType: AverageValue beside metadata, or leave replicaAggregation out",
+  };
+};
+
+function isLatency(metric: Trigger["metric"]): boolean {
+  return metricOf(metric).unit === "ms";
+}

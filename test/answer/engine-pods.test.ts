@@ -1,0 +1,255 @@
+import { describe, expect, test } from "bun:test";
+import { missingGraceMs } from "#core/limits.ts";
+import { latency, serving, withEngines } from "./engines.ts";
+import { faultOf } from "./faults.ts";
+
+const queue = { metricType: "queue_depth", targetValue: "5" };
+const page = (queue_depth: number, running_requests = 0) => ({ queue_depth, running_requests });
+
+describe("a queue in the workload's pods", () => {
+  test("adds up over the replicas, and the explanation says what was read where", () => {
+    const { value } = withEngines({
+      pods: [serving(1), serving(2)],
+      pages: { "10.0.0.1": page(3), "10.0.0.2": page(4, 2) },
+    });
+    const answer = value(queue);
+    expect(answer.value).toBe(7);
+    expect(answer.explanation).toMatchObject({
+      scope: "workload",
+      rule: expect.stringContaining("sum over 2 of 2 replicas of queue_depth in requests"),
+      devices: [],
+      engines: [
+        { target: "http://10.0.0.1", engine: "vllm", ageMs: 1_500, pod: "llm-1", value: 3 },
+        { target: "http://10.0.0.2", engine: "vllm", ageMs: 1_500, pod: "llm-2", value: 4 },
+      ],
+      workload: {
+        pods: [
+          { name: "llm-1", value: 3 },
+          { name: "llm-2", value: 4 },
+        ],
+      },
+    });
+  });
+
+  test("is a true 0 and inactive without pods", () => {
+    const { value, activity } = withEngines({ pods: [] });
+    expect(value(queue).value).toBe(0);
+    expect(activity(queue).active).toBe(false);
+  });
+
+  test("is not asked of a pod that warms up", () => {
+    const warming = serving(2, { state: "warming" });
+    const { value, reads } = withEngines({
+      pods: [serving(1), warming],
+      pages: { "10.0.0.1": page(3) },
+    });
+    expect(value(queue).value).toBe(3);
+    const asked = reads.map(({ spec: { at } }) => "podAddress" in at && at.podAddress);
+    expect(new Set(asked)).toEqual(new Set(["10.0.0.1"]));
+  });
+
+  test.each(["pending", "unreachable", "no-samples"] as const)(
+    "%s in one of three: at least the target for each replica, for five minutes the floor, then the target",
+    (reason) => {
+      const scene = withEngines({
+        pods: [serving(1), serving(2), serving(3)],
+        pages: { "10.0.0.1": page(1), "10.0.0.2": page(1), "10.0.0.3": { queue_depth: reason } },
+      });
+      const { value, explanation } = scene.value(queue);
+      expect(value).toBe(15);
+      expect(explanation.workload?.pods[2]).toMatchObject({ state: "missing", missingMs: 0 });
+      expect(explanation.engines?.[2]?.reason).toContain(reason);
+      scene.pass(missingGraceMs);
+      expect(scene.value(queue).value).toBe(15);
+      scene.pass(1);
+      expect(scene.value(queue).value).toBe(7);
+    },
+  );
+
+  test("known of fewer than half is an error", () => {
+    const { value, activity } = withEngines({
+      pods: [serving(1), serving(2), serving(3)],
+      pages: {
+        "10.0.0.1": page(0),
+        "10.0.0.2": { queue_depth: "pending" },
+        "10.0.0.3": { queue_depth: "unreachable" },
+      },
+    });
+    expect(faultOf(() => value(queue)).message).toContain("1 of 3 replicas are known");
+    expect(faultOf(() => activity(queue)).code).toBe("data-missing");
+  });
+
+  test("of a pod without an address is missing", () => {
+    const { ip: _, ...unaddressed } = serving(2);
+    const { value } = withEngines({
+      pods: [serving(1), unaddressed],
+      pages: { "10.0.0.1": page(3) },
+    });
+    expect(value(queue).explanation.workload?.pods[1]).toMatchObject({
+      state: "missing",
+      reason: "it has no address yet",
+    });
+  });
+
+  test("that an engine does not export is an error which says what it does", () => {
+    const { value } = withEngines({
+      pods: [serving(1), serving(2)],
+      pages: { "10.0.0.1": page(3), "10.0.0.2": { running_requests: 3 } },
+    });
+    const fault = faultOf(() => value(queue));
+    expect(fault.code).toBe("signal-unavailable");
+    expect(fault.message).toContain("queue_depth");
+  });
+});
+
+describe("a queue is active", () => {
+  const active = (queue_depth: number, running_requests: number, metadata = {}) =>
+    withEngines({
+      pods: [serving(1)],
+      pages: { "10.0.0.1": page(queue_depth, running_requests) },
+    }).activity({ ...queue, activationThreshold: "1", ...metadata });
+
+  test("above the threshold, or while anything is worked on", () => {
+    expect(active(0, 0).active).toBe(false);
+    expect(active(1, 0).active).toBe(false);
+    expect(active(2, 0).active).toBe(true);
+    expect(active(0, 1).active).toBe(true);
+    expect(active(0, 1).explanation.rule).toContain("1 requests are worked on");
+  });
+
+  test("not by what is worked on where that is what it asks for", () => {
+    expect(active(0, 1, { metricType: "running_requests" }).active).toBe(false);
+  });
+
+  test("on what is worked on at another replica while one is missing", () => {
+    const { activity } = withEngines({
+      pods: [serving(1), serving(2)],
+      pages: { "10.0.0.1": page(0, 1), "10.0.0.2": { queue_depth: "unreachable" } },
+    });
+    expect(activity(queue).active).toBe(true);
+  });
+});
+
+describe("a latency", () => {
+  const ttft = { metricType: "ttft_p95_ms", targetValue: "1000" };
+  /** 100 quick requests at one replica, 20 slow ones at the other: 95 % of all stay below 2 s. */
+  const pages = {
+    "10.0.0.1": { ttft_p95_ms: latency(95, [0.1, 100], [1, 100], [2, 100], [Infinity, 100]) },
+    "10.0.0.2": { ttft_p95_ms: latency(1_950, [0.1, 0], [1, 0], [2, 20], [Infinity, 20]) },
+  };
+  const pods = [serving(1), serving(2)];
+
+  test("of all requests under metricType Value: buckets are merged, quantiles not averaged", () => {
+    const { value } = withEngines({ pods, pages, workload: { metricType: "Value" } });
+    const answer = value(ttft);
+    // The 114th of 120, and the 14th of the 20 between 1 s and 2 s.
+    expect(answer.value).toBeCloseTo(1_700, 6);
+    expect(answer.explanation.engines?.map((one) => one.value)).toEqual([95, 1_950]);
+    expect(answer.explanation.engines?.[0]?.parts).toMatchObject({ kind: "buckets", q: 0.95 });
+  });
+
+  test("of each replica otherwise", () => {
+    expect(withEngines({ pods, pages }).value(ttft).value).toBe(2_045);
+    const most = { ...ttft, replicaAggregation: "max" };
+    const scene = withEngines({ pods, pages, workload: { metricType: "Value" } });
+    expect(scene.value(most).value).toBe(1_950);
+    expect(scene.activity({ ...ttft, activationThreshold: "1900" }).active).toBe(true);
+  });
+
+  test("of too few requests at each replica, and enough at all together, is known", () => {
+    const few = latency(undefined, [0.1, 0], [1, 10], [Infinity, 10]);
+    const { value, become } = withEngines({
+      pods,
+      pages: { "10.0.0.1": { ttft_p95_ms: few }, "10.0.0.2": { ttft_p95_ms: few } },
+      workload: { metricType: "Value" },
+    });
+    expect(value(ttft).value).toBeCloseTo(955, 6);
+    become({
+      pods,
+      pages: { "10.0.0.1": { ttft_p95_ms: few }, "10.0.0.2": { ttft_p95_ms: "unreachable" } },
+      workload: { metricType: "Value" },
+    });
+    expect(faultOf(() => value(ttft)).code).toBe("data-missing");
+  });
+
+  test("of a replica that is long missing counts as the target beside the merged one", () => {
+    const three = [...pods, serving(3)];
+    const scene = withEngines({
+      pods: three,
+      pages: { ...pages, "10.0.0.3": { ttft_p95_ms: "unreachable" } },
+      workload: { metricType: "Value" },
+    });
+    scene.value(ttft);
+    scene.pass(missingGraceMs);
+    scene.value(ttft);
+    scene.pass(1);
+    expect(scene.value(ttft).value).toBeCloseTo((1_700 * 2 + 1_000) / 3, 6);
+  });
+});
+
+describe("the target in a pod", () => {
+  const specOf = (changes: Parameters<typeof serving>[1], metadata = {}) => {
+    const { value, reads } = withEngines({
+      pods: [serving(1, changes)],
+      pages: { "10.0.0.1": page(0) },
+    });
+    value({ ...queue, ...metadata });
+    return reads[0]?.spec;
+  };
+  const declaring = (...ports: { readonly name?: string; readonly port: number }[]) => ({
+    containers: [{ name: "server", ready: true, ports }],
+  });
+
+  test("is the pod's own address, with the pod as its owner and the likeliest port first", () => {
+    const ports = [{ port: 8001 }, { name: "http", port: 8000 }, { name: "metrics", port: 8002 }];
+    expect(specOf(declaring(...ports))).toEqual({
+      at: { podAddress: "10.0.0.1", ports: [8002, 8001, 8000], owner: "uid-llm-1" },
+    });
+  });
+
+  test("is what the metadata says", () => {
+    const metadata = {
+      engine: "vllm",
+      enginePort: "9000",
+      enginePath: "/m",
+      engineTokenFile: "metrics",
+      engineLabels: 'model_name="llama"',
+    };
+    expect(specOf(declaring({ port: 8000 }), metadata)).toEqual({
+      at: { podAddress: "10.0.0.1", ports: [8000], owner: "uid-llm-1" },
+      engine: "vllm",
+      port: 9_000,
+      path: "/m",
+      tokenFile: "/tokens/ml/metrics",
+    });
+  });
+
+  test("is asked for the trigger's own series, labels and window", () => {
+    const { value, reads } = withEngines({
+      pods: [serving(1)],
+      pages: { "10.0.0.1": { jobs: 4 } },
+    });
+    const metadata = {
+      engineMetric: "jobs",
+      engine: "vllm",
+      targetValue: "1",
+      windowSeconds: "60",
+      engineLabels: 'queue="a"',
+    };
+    expect(value(metadata).value).toBe(4);
+    expect(reads.map(({ ask }) => ask)).toEqual([
+      {
+        signal: { metric: "jobs", reduce: "sum" },
+        windowMs: 60_000,
+        match: [{ label: "queue", op: "=", value: "a" }],
+      },
+    ]);
+  });
+});
+
+test.each(["node", "cluster"])("an engine's metric in scope %s is refused", (scope) => {
+  const { value } = withEngines({ pods: [serving(1)], pages: { "10.0.0.1": page(1) } });
+  const fault = faultOf(() => value({ ...queue, scope }));
+  expect(fault.code).toBe("scope-unavailable");
+  expect(fault.message).toContain("metadata endpoint");
+});

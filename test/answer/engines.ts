@@ -1,0 +1,114 @@
+/** Engines as answers see them: readings that a test sets, by target and signal. */
+import { answerer } from "#answer/answerer.ts";
+import type { EngineSource, Place } from "#answer/engine-source.ts";
+import { Fault } from "#core/fault.ts";
+import { type Ask, signalText } from "#engine/ask.ts";
+import type { Parts } from "#engine/evaluate.ts";
+import { fleetOutcome } from "#engine/fleet-outcome.ts";
+import type { AbsenceReason, EngineReading } from "#engine/reading.ts";
+import { type TargetSpec, targetText } from "#engine/target.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
+import type { Pod } from "#workload/pod.ts";
+import type { Workload } from "#workload/view.ts";
+import { llm, pod, workload } from "./cluster.ts";
+import { nowMs } from "./fleet.ts";
+
+/** A number, a latency with what it is made of, or why there is none. */
+export type Shown = number | { readonly value?: number; readonly parts: Parts } | AbsenceReason;
+/** By signal. */
+export type Page = Readonly<Record<string, Shown>>;
+
+/** A pod with an address of its own: `10.0.0.<number>`. */
+export function serving(number: number, changes: Partial<Pod> = {}): Pod {
+  return pod(`llm-${number}`, { ip: `10.0.0.${number}`, ...changes });
+}
+
+/** The buckets of a latency in seconds: how many requests took at most as long. */
+export function latency(
+  value: number | undefined,
+  ...counts: readonly (readonly [number, number])[]
+): Shown {
+  const buckets = counts.map(([le, count]) => ({ le, count }));
+  const parts: Parts = { kind: "buckets", q: 0.95, scale: 1_000, buckets };
+  return value === undefined ? { parts } : { value, parts };
+}
+
+function readingOf(spec: TargetSpec, ask: Ask, page: Page = {}): EngineReading {
+  const target = targetText(spec);
+  const base = { target, engine: "vllm", ageMs: 1_500 };
+  const shown = page[signalText(ask)] ?? "unavailable";
+  if (typeof shown === "number") return { ...base, state: "known", value: shown };
+  if (typeof shown === "string")
+    return { ...base, state: "absent", reason: shown, fault: fault(shown, target) };
+  const { value, parts } = shown;
+  return value === undefined
+    ? { ...base, state: "absent", reason: "no-samples", parts, fault: fault("no-samples", target) }
+    : { ...base, state: "known", value, parts };
+}
+
+function fault(reason: AbsenceReason, target: string): Fault {
+  return reason === "unavailable"
+    ? new Fault("signal-unavailable", `Cannot read ${target}: not exported, it has queue_depth`, {
+        engine: "vllm",
+        signal: "",
+        offered: ["queue_depth"],
+      })
+    : new Fault("engine-unreachable", `Cannot read ${target}: ${reason}`, { target });
+}
+
+export interface EngineScene {
+  readonly pods?: readonly Pod[];
+  readonly workload?: Partial<Workload>;
+  /** By address. */
+  readonly pages?: Readonly<Record<string, Page>>;
+  /** Behind every URL. */
+  readonly places?: readonly Place[];
+}
+
+/** What stands behind a Service at `10.0.0.<number>`. */
+export function place(number: number, ready = true): Place {
+  return { at: { podAddress: `10.0.0.${number}`, ports: [] }, port: 8001, ready };
+}
+
+/** A process in a cluster that reads engines; the test changes the scene and the time. */
+export function withEngines(first: EngineScene) {
+  let scene = first;
+  let passedMs = 0;
+  const reads: { readonly spec: TargetSpec; readonly ask: Ask }[] = [];
+  const unused = () => {
+    throw new Error("An answer sets no timer and reads no calendar");
+  };
+  const engines: EngineSource = {
+    read: (spec, ask) => {
+      reads.push({ spec, ask });
+      const { at } = spec;
+      return readingOf(spec, ask, scene.pages?.["url" in at ? at.url : at.podAddress]);
+    },
+    merge: fleetOutcome,
+    placesOf: () => scene.places ?? [],
+    tokenFile: (namespace, name) => `/tokens/${namespace}/${name}`,
+    listen: unused,
+    onPlaces: unused,
+  };
+  const answers = answerer({
+    store: { view: unused, subscribe: () => () => undefined },
+    clock: { monotonicMs: () => nowMs + passedMs, wallMs: unused, after: unused, every: unused },
+    workloads: { of: () => workload(scene) },
+    // The agents' readings have no part in these answers.
+    synced: () => false,
+    engines,
+  });
+  return {
+    reads,
+    become: (next: EngineScene) => {
+      scene = next;
+    },
+    pass: (ms: number) => {
+      passedMs += ms;
+    },
+    value: (metadata: Readonly<Record<string, string>>) =>
+      answers.value(llm, parseTrigger(metadata)),
+    activity: (metadata: Readonly<Record<string, string>>) =>
+      answers.activity(llm, parseTrigger(metadata)),
+  };
+}

@@ -1,0 +1,59 @@
+/** An inference engine or gateway, as far as its page of metrics goes. */
+import { join } from "node:path";
+
+const fixtures = join(import.meta.dir, "..", "fixtures", "engines");
+
+export interface Load {
+  readonly waiting: number;
+  readonly running: number;
+}
+
+export interface FakeEngine extends Disposable {
+  readonly address: string;
+  readonly port: number;
+  /** What its page shows from now on, in all. */
+  readonly load: (load: Load) => void;
+  /** When each scrape came; `performance.now()`. */
+  readonly scrapesAtMs: readonly number[];
+  /** Closes its port. */
+  readonly die: () => void;
+}
+
+/** Serves a fixture's page on a loopback address, with the load written into its gauges. */
+export async function fakeEngine(
+  page: "vllm-v1.prom" | "vllm-router.prom",
+  address: string,
+): Promise<FakeEngine> {
+  const [first = ""] = (await Bun.file(join(fixtures, page)).text()).split("# 60 s later\n");
+  let shown = first;
+  const scrapesAtMs: number[] = [];
+  const server = Bun.serve({
+    hostname: address,
+    port: 0,
+    fetch: (request) => {
+      if (new URL(request.url).pathname !== "/metrics") return new Response("", { status: 404 });
+      scrapesAtMs.push(performance.now());
+      return new Response(shown, { headers: { "content-type": "text/plain; version=0.0.4" } });
+    },
+  });
+  const load = ({ waiting, running }: Load) => {
+    shown = gauge(
+      gauge(first, "vllm:num_requests_waiting", waiting),
+      "vllm:num_requests_running",
+      running,
+    );
+  };
+  const die = () => void server.stop(true);
+  load({ waiting: 0, running: 0 });
+  return { address, port: server.port ?? 0, load, scrapesAtMs, die, [Symbol.dispose]: die };
+}
+
+/** Writes a total into the first series of a gauge, and 0 into the others. */
+function gauge(page: string, name: string, total: number): string {
+  let rest = total;
+  return page.replaceAll(new RegExp(`^(${name}\\{.*\\}) .*$`, "gm"), (_line, series: string) => {
+    const value = rest;
+    rest = 0;
+    return `${series} ${value}`;
+  });
+}

@@ -1,0 +1,163 @@
+import { describe, expect, test } from "bun:test";
+import { parseTrigger } from "#trigger/trigger.ts";
+import { canWake, type TriggerFacts, triggerWarnings } from "#trigger/warnings.ts";
+
+type Metadata = Readonly<Record<string, string>>;
+const codes = (metadata: Metadata, facts: TriggerFacts): readonly string[] =>
+  triggerWarnings(parseTrigger(metadata), facts).map(({ code }) => code);
+const message = (metadata: Metadata, facts: TriggerFacts) =>
+  triggerWarnings(parseTrigger(metadata), facts)[0]?.message;
+const ours = (metadata: Metadata) => ({ type: "external", trigger: parseTrigger(metadata) });
+
+const preallocated = { prealloc: true, memoryPercent: 92 };
+const vram = { profile: "vllm-inference" };
+const ttft = { profile: "llm-ttft-p95" };
+const gateway = { profile: "gateway-flow-control", endpoint: "http://epp:9090" };
+const queue = { metricType: "queue_depth", targetValue: "5" };
+/** vLLM's, in ms. */
+const bucketEdges = [500, 750, 1_000, 2_500, 5_000, Number.POSITIVE_INFINITY];
+
+describe("triggerWarnings() gives", () => {
+  test.each<[string, Metadata, TriggerFacts, readonly string[]]>([
+    ["nothing where nothing is known", vram, {}, []],
+
+    ["memory taken at start", vram, { prealloc: true, memoryPercent: 92 }, ["memory-runs-away"]],
+    ["memory within tolerance", vram, { prealloc: true, memoryPercent: 88 }, []],
+    ["memory that follows the load", vram, { prealloc: false, memoryPercent: 92 }, []],
+    ["memory with a target above", { ...vram, targetValue: "84" }, preallocated, []],
+    ["memory of a trigger on another metric", queue, preallocated, []],
+
+    ["zero with nothing else", queue, { minReplicas: 0, otherTriggers: [] }, ["no-wake-source"]],
+    ["zero with unknown others", queue, { minReplicas: 0 }, []],
+    ["one with nothing else", queue, { minReplicas: 1, otherTriggers: [] }, []],
+    [
+      "zero with cpu",
+      queue,
+      { minReplicas: 0, otherTriggers: [{ type: "cpu" }] },
+      ["no-wake-source"],
+    ],
+    ["zero with a cron", queue, { minReplicas: 0, otherTriggers: [{ type: "cron" }] }, []],
+    [
+      "zero with another of the same pods",
+      queue,
+      { minReplicas: 0, otherTriggers: [ours(vram)] },
+      ["no-wake-source"],
+    ],
+    ["zero with a gateway", queue, { minReplicas: 0, otherTriggers: [ours(gateway)] }, []],
+    ["zero of a gateway", gateway, { minReplicas: 0, otherTriggers: [] }, []],
+
+    ["a latency alone", ttft, { otherTriggers: [] }, ["latency-without-guard"]],
+    ["a latency beside memory", ttft, { otherTriggers: [ours(vram)] }, ["latency-without-guard"]],
+    ["a latency beside a queue", ttft, { otherTriggers: [ours(queue)] }, []],
+    ["a latency beside who knows what", ttft, {}, []],
+
+    ["a target on an edge", ttft, { bucketEdges }, []],
+    [
+      "a target on an edge but for rounding",
+      { ...ttft, targetValue: "750" },
+      { bucketEdges: [0.5 * 1_000, 0.75 * 1_000.0000001, 2_500] },
+      [],
+    ],
+    [
+      "a target between edges",
+      { ...ttft, targetValue: "1200" },
+      { bucketEdges },
+      ["target-off-bucket-edge"],
+    ],
+    [
+      "a target above them",
+      { ...ttft, targetValue: "6000" },
+      { bucketEdges },
+      ["target-beyond-buckets"],
+    ],
+    ["buckets of no latency", queue, { bucketEdges }, []],
+
+    ["a latency under Value", ttft, { metricType: "Value" }, []],
+    [
+      "a latency under AverageValue",
+      ttft,
+      { metricType: "AverageValue" },
+      ["metric-type-unsuited"],
+    ],
+    [
+      "a latency without a profile under AverageValue",
+      { metricType: "e2e_p95_ms" },
+      { metricType: "AverageValue" },
+      ["metric-type-unsuited"],
+    ],
+    ["a queue's profile under Value", vram, { metricType: "Value" }, ["metric-type-unsuited"]],
+    ["a metric of no profile under Value", queue, { metricType: "Value" }, []],
+    ["a profile under what it is for", vram, { metricType: "AverageValue" }, []],
+
+    [
+      "an average of replicas under AverageValue",
+      { replicaAggregation: "avg" },
+      { metricType: "AverageValue" },
+      ["average-of-average"],
+    ],
+    [
+      "a percentage of a node under AverageValue",
+      { scope: "node" },
+      { metricType: "AverageValue" },
+      ["average-of-average"],
+    ],
+    [
+      "a percentage of one endpoint under AverageValue",
+      { metricType: "kv_cache_usage", endpoint: "http://a" },
+      { metricType: "AverageValue" },
+      ["average-of-average"],
+    ],
+    ["a queue of one endpoint under AverageValue", gateway, { metricType: "AverageValue" }, []],
+    ["a percentage under AverageValue", {}, { metricType: "AverageValue" }, []],
+    ["an average under Value", { replicaAggregation: "avg" }, { metricType: "Value" }, []],
+    [
+      "a sum under Value",
+      { replicaAggregation: "sum" },
+      { metricType: "Value" },
+      ["sum-under-value"],
+    ],
+  ])("for %s", (_what, metadata, facts, expected) => {
+    expect(codes(metadata, facts)).toEqual([...expected]);
+  });
+
+  test("every warning at once", () => {
+    expect(
+      codes(ttft, { metricType: "AverageValue", otherTriggers: [], bucketEdges: [1, 2] }),
+    ).toEqual(["latency-without-guard", "target-beyond-buckets", "metric-type-unsuited"]);
+  });
+});
+
+describe("a warning says what to do instead", () => {
+  test("a target that memory does not reach", () => {
+    expect(message(vram, preallocated)).toEndWith("or take a target of at least 83.7");
+    // At that target the ratio is within the HPA's tolerance.
+    expect(codes({ ...vram, targetValue: "83.7" }, preallocated)).toEqual([]);
+  });
+
+  test("the edges around a target", () => {
+    expect(message({ ...ttft, targetValue: "1200" }, { bucketEdges })).toEndWith(
+      "between 1000 and 2500 ms apart, and the target of 1200 lies there; take 1000 or 2500",
+    );
+    expect(message({ ...ttft, targetValue: "100" }, { bucketEdges })).toEndWith("take 500");
+  });
+});
+
+describe("canWake()", () => {
+  test.each<[string, Metadata, boolean]>([
+    ["not a workload's own devices", {}, false],
+    ["not a workload's own engines", queue, false],
+    ["the devices of a node", { scope: "node" }, true],
+    ["the devices of other pods", { podSelector: "app=other" }, true],
+    ["what is always active", { profile: "training" }, true],
+    ["a gateway", gateway, true],
+    ["an endpoint of who knows what", { ...queue, endpoint: "http://a" }, true],
+    ["not the workload's own Service", { ...queue, vllmEndpoint: "http://a" }, false],
+    [
+      "not an endpoint that decides on size alone",
+      { ...gateway, activationMetricType: "gpu_utilization" },
+      false,
+    ],
+  ])("%s", (_what, metadata, expected) => {
+    expect(canWake(parseTrigger(metadata))).toBe(expected);
+  });
+});
