@@ -184,7 +184,8 @@ export function pageParser(options: PageParserOptions): PageParser {
     end: () => {
       if (carry.length > 0) line(carry, 0, carry.length);
       if (!isPage) throw notAPage(head, taken);
-      return { values: values.subarray(0, table.size()), warnings, types, names };
+      // A copy: a part of a larger array would keep all of it, and its buffer as an object besides.
+      return { values: values.slice(0, table.size()), warnings, types, names };
     },
   };
 }

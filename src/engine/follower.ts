@@ -15,7 +15,7 @@ import type { Outcome } from "./evaluate.ts";
 import type { PageWarnings } from "./exposition.ts";
 import { type History, withScrape } from "./history.ts";
 import { get } from "./http.ts";
-import { type NameFilter, nameFilter } from "./name-filter.ts";
+import type { NameFilter } from "./name-filter.ts";
 import { type EnginePage, pageSink } from "./page.ts";
 import { seriesTable } from "./series.ts";
 import { keptMs, type Memory, signalOutcome } from "./signal.ts";
@@ -27,6 +27,8 @@ export interface FollowerTools {
   readonly agent: Agent;
   readonly readFile: (path: string) => Promise<string>;
   readonly timeoutMs: number;
+  /** `nameFilter`, shared by targets that want the same. */
+  readonly filterOf: (names: ReadonlySet<string>) => NameFilter;
 }
 
 /** What is known of a target now. */
@@ -64,7 +66,7 @@ const identifyEvery = 12;
 const asksMax = 64;
 
 export function follower(spec: TargetSpec, tools: FollowerTools): Follower {
-  const { clock, rules, agent, timeoutMs } = tools;
+  const { clock, rules, agent, timeoutMs, filterOf } = tools;
   const asks = new Map<string, Known>();
   const named = namedAdapter(spec);
   const candidates = candidatesOf(spec);
@@ -88,7 +90,7 @@ export function follower(spec: TargetSpec, tools: FollowerTools): Follower {
 
   const filter = (): NameFilter => {
     const among = state.adapter === undefined ? adapters : [state.adapter];
-    wanted ??= nameFilter(
+    wanted ??= filterOf(
       wantedNames(
         [...asks.values()].map(({ ask }) => ask),
         among,

@@ -16,7 +16,6 @@ export interface Scrape {
   readonly values: Float64Array;
   /** What was looked for: absence says something only about these. */
   readonly wanted: NameFilter;
-  readonly types: ReadonlyMap<string, string>;
   /** When the engine's process started, monotonic, if its page says so. */
   readonly bornAtMs?: number;
 }
@@ -25,6 +24,8 @@ export interface History {
   readonly table: SeriesTable;
   /** Oldest first. */
   readonly scrapes: readonly Scrape[];
+  /** The newest page's `# TYPE`s. */
+  readonly types?: ReadonlyMap<string, string>;
 }
 
 /** The value of a series in a scrape, if it was there. */
@@ -39,13 +40,17 @@ export function valueIn(scrape: Scrape, { id }: Series): number | undefined {
  * Series that no scrape has any more are dropped once they are the larger half, so that a target
  * which renames its series at each restart does not grow for ever.
  */
-export function withScrape(history: History, scrape: Scrape, keepMs: number): History {
+export function withScrape(
+  history: History,
+  { types, ...scrape }: Scrape & Required<Pick<History, "types">>,
+  keepMs: number,
+): History {
   const scrapes = [...history.scrapes, scrape].filter(({ atMs }) => scrape.atMs - atMs <= keepMs);
   const { table } = history;
   const live = liveSeries(table, scrapes);
   return table.size() <= compactLeast || live.length * 2 > table.size()
-    ? { table, scrapes }
-    : compacted(live, scrapes);
+    ? { table, scrapes, types }
+    : { ...compacted(live, scrapes), types };
 }
 const compactLeast = 256;
 

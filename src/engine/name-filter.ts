@@ -74,6 +74,22 @@ export function nameFilter(wanted: Iterable<string>): NameFilter {
   };
 }
 
+/** Filters for the same names are one: most targets are asked for the same few signals. */
+export function sharedFilters(): (names: ReadonlySet<string>) => NameFilter {
+  const filters = new Map<string, NameFilter>();
+  return (names) => {
+    const key = [...names].sort().join(" ");
+    const filter = filters.get(key) ?? nameFilter(names);
+    filters.delete(key);
+    filters.set(key, filter);
+    const [oldest] = filters.keys();
+    if (filters.size > sharedFiltersMax && oldest !== undefined) filters.delete(oldest);
+    return filter;
+  };
+}
+/** There are some twenty engines, and a dozen sets of signals that triggers ask for. */
+const sharedFiltersMax = 256;
+
 interface Entry {
   readonly name: string;
   readonly bytes: Uint8Array;

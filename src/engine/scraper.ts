@@ -19,6 +19,7 @@ import type { Log } from "#core/log.ts";
 import { type EngineName, engineFacts } from "#metric/engines.ts";
 import type { Ask } from "./ask.ts";
 import { type Follower, type FollowerState, type FollowerTools, follower } from "./follower.ts";
+import { sharedFilters } from "./name-filter.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { slots } from "./slots.ts";
 import { namedAdapter, type TargetSpec, targetKey, targetStaleMs, targetText } from "./target.ts";
@@ -49,7 +50,8 @@ export interface EngineScraper {
   readonly stop: () => void;
 }
 
-export interface EngineScraperOptions extends Omit<FollowerTools, "agent" | "timeoutMs"> {
+export interface EngineScraperOptions
+  extends Omit<FollowerTools, "agent" | "timeoutMs" | "filterOf"> {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -83,6 +85,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const agent = new Agent({ keepAlive: true });
   const held = new Map<string, Held>();
   const slot = slots(engineScrapesMax);
+  const filterOf = sharedFilters();
   const ends = new Map<ScrapeEnd, number>();
   let isStopped = false;
 
@@ -142,7 +145,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
         { limit: engineTargetsMax },
       );
     const one: Held = {
-      follower: follower(spec, { ...options, agent, timeoutMs }),
+      follower: follower(spec, { ...options, agent, timeoutMs, filterOf }),
       target: targetText(spec),
       named: namedAdapter(spec)?.engine,
       listeners: new Set(),

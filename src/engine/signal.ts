@@ -45,7 +45,7 @@ export function signalOutcome(
   memory: Memory,
 ): { readonly outcome: Outcome; readonly memory: Memory } {
   const newest = scene.history.scrapes.at(-1);
-  const terms = termsOf(ask, scene.adapter.signals, newest?.types);
+  const terms = termsOf(ask, scene.adapter.signals, scene.history.types);
   if (terms.length === 0) return { outcome: notOffered(scene, ask), memory };
   const observed = evaluate(scene, ask, terms);
   if (!isLatency(ask) || newest === undefined) return { outcome: observed, memory };
