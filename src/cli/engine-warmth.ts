@@ -112,7 +112,7 @@ export function keepWarm(options: WarmthOptions): Warmth {
     const nowMs = clock.monotonicMs();
     if (readyBeforeMs === undefined) {
       readyBeforeMs = nowMs + enginesFirstMs;
-      readAll(nowMs);
+      if (readAtMs < nowMs) readAll(nowMs);
     }
     const untried = targets().filter(({ tries }) => tries === 0);
     isWarm = untried.length === 0 || nowMs >= readyBeforeMs;

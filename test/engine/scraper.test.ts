@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { type Clock, systemClock } from "#core/clock.ts";
 import type { Fault } from "#core/fault.ts";
+import { engineHoldMs } from "#core/limits.ts";
 import type { EngineReading } from "#engine/reading.ts";
 import { type EngineScraper, engineScraper } from "#engine/scraper.ts";
 import { slots } from "#engine/slots.ts";
@@ -91,6 +92,8 @@ interface SetupOptions {
   readonly resolve?: (name: string) => Promise<readonly string[]>;
   readonly host?: string;
   readonly intervalMs?: number;
+  readonly random?: () => number;
+  readonly scraped?: () => void;
 }
 
 function setup({ port }: { readonly port: number }, options: SetupOptions = {}): Setup {
@@ -101,7 +104,8 @@ function setup({ port }: { readonly port: number }, options: SetupOptions = {}):
   const scraper = engineScraper({
     clock,
     log: () => {},
-    random: () => 0,
+    random: options.random ?? (() => 0),
+    ...(options.scraped && { scraped: options.scraped }),
     rules: {
       allow: [host],
       clusterDomain: "cluster.local",
@@ -215,6 +219,50 @@ describe("a target", () => {
     await until(() => known(scraper.read(spec, askFor("concurrency"))) === 18);
     cancel();
     expect(scraper.targets()).toHaveLength(1);
+  });
+
+  test("that is followed already is scraped soon once somebody listens", async () => {
+    const server = await upstream(ok(fixture("litellm.prom").split("# 60 s later\n")[0] ?? ""));
+    // A first scrape, and after it a whole interval of ten minutes.
+    let draws = 0;
+    const random = () => (draws++ === 1 ? 1 : 0);
+    const { scraper, spec } = setup(server, { engine: "litellm", intervalMs: 600_000, random });
+    await until(() => known(scraper.read(spec, askFor("concurrency"))) === 18);
+    expect(server.paths).toHaveLength(1);
+    scraper.listen(spec, () => {});
+    await until(() => server.paths.length > 3);
+  });
+
+  test("that nobody reads is let go: its address may be another's by then", async () => {
+    const server = await upstream(ok(page(7)));
+    const { read, scraper, jump } = setup(server);
+    await until(() => known(read()) === 7);
+    jump(engineHoldMs);
+    read();
+    const tries = scraper.targets()[0]?.tries ?? 0;
+    await until(() => (scraper.targets()[0]?.tries ?? 0) > tries + 1);
+    jump(engineHoldMs + 1);
+    await until(() => scraper.targets().length === 0);
+  });
+
+  test("with one address and another owner is another target", async () => {
+    const server = await upstream(ok(page(7)));
+    const { scraper } = setup(server);
+    const at = { podAddress: "127.0.0.1", ports: [server.port] };
+    for (const owner of ["uid-1", "uid-2"])
+      scraper.read({ at: { ...at, owner } }, askFor("queue_depth"));
+    expect(scraper.targets()).toHaveLength(2);
+  });
+
+  test("is told of after each scrape, which is counted by how it ended", async () => {
+    const server = await upstream(ok(page(7)));
+    let told = 0;
+    const { read, scraper } = setup(server, { scraped: () => (told += 1) });
+    await until(() => known(read()) === 7);
+    server.respond = status(500);
+    await until(() => (scraper.scrapes().get("engine-unreachable") ?? 0) > 1);
+    const counted = [...scraper.scrapes().values()].reduce((sum, count) => sum + count, 0);
+    expect(told).toBe(counted);
   });
 });
 
