@@ -86,10 +86,6 @@ describe("deploy/manifests.yaml", () => {
     expect(spec.topologySpreadConstraints?.map(({ topologyKey }) => topologyKey)).toEqual([
       "kubernetes.io/hostname",
     ]);
-    expect(containerOf(deployment).env).toContainEqual({
-      name: "NODE_EXTRA_CA_CERTS",
-      value: "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
-    });
   });
 
   test("the agent is root without a right, and sees all GPUs without requesting one", () => {
