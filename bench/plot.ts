@@ -15,7 +15,7 @@ const panels = [
 ] as const;
 const width = 320;
 const height = 200;
-const margin = { left: 52, right: 14, top: 30, bottom: 34 };
+const margin = { left: 52, right: 26, top: 30, bottom: 34 };
 
 const figures = (await Bun.stdin.text())
   .split("\n")
@@ -34,6 +34,7 @@ const drawn = panels.map(({ name, title, aim }, at) => {
 process.stdout.write(
   `<svg xmlns="http://www.w3.org/2000/svg" width="${2 * width}" height="${2 * height}" ` +
     'font-family="sans-serif" font-size="11">\n' +
+    "<title>The scaler's CPU, memory, age of data and latency by the number of nodes</title>\n" +
     `<rect width="100%" height="100%" fill="white"/>\n${drawn.join("\n")}\n</svg>\n`,
 );
 
@@ -57,7 +58,7 @@ function panel(
     `<line x1="${margin.left}" x2="${right}" y1="${y(0)}" y2="${y(0)}" stroke="black"/>`,
     `<line x1="${margin.left}" x2="${right}" y1="${y(aim)}" y2="${y(aim)}" stroke="gray" stroke-dasharray="4"/>`,
     `<text x="${margin.left - 6}" y="${y(aim) + 4}" text-anchor="end" fill="gray">${aim}</text>`,
-    `<text x="${right}" y="${y(aim) - 4}" text-anchor="end" fill="gray">aim at 1,000 nodes</text>`,
+    `<text x="${margin.left + 4}" y="${y(aim) - 4}" fill="gray">aim at 1,000 nodes</text>`,
     `<polyline points="${line}" fill="none" stroke="steelblue" stroke-width="2"/>`,
     ...points.flatMap(({ nodes, value }) => [
       `<circle cx="${x(nodes)}" cy="${y(value)}" r="3" fill="steelblue"/>`,

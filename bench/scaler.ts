@@ -3,7 +3,7 @@
  * one sample a second, resolves 500 ScaledObjects through a Kubernetes API stand-in, and is asked at
  * KEDA's rate.
  *
- *   bun bench/scaler.ts [--seconds 60] [nodes…]       default: 10 100 1000
+ *   bun bench/scaler.ts [--seconds 60] [--asking 500] [nodes…]       default: 10 100 1000
  *
  * Prints one JSON object for each number of nodes. The agents, the API stand-in and the client are
  * processes of their own on the same machine; CPU and memory are the scaler's alone.
@@ -26,7 +26,11 @@ import {
 } from "./fleet-plan.ts";
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: "string", default: "60" } },
+  options: {
+    seconds: { type: "string", default: "60" },
+    /** How many of the ScaledObjects KEDA asks for; all of them exist. */
+    asking: { type: "string", default: String(workloads) },
+  },
   allowPositionals: true,
 });
 const counts = positionals.length > 0 ? positionals.map(Number) : [10, 100, 1_000];
@@ -61,7 +65,7 @@ async function run(nodes: number): Promise<void> {
   writeFileSync(
     refs,
     JSON.stringify(
-      all.map((workload) => ({
+      all.slice(0, Number(values.asking)).map((workload) => ({
         name: workloadName(workload),
         namespace: namespaceOf(workload),
         scalerMetadata: metadataOf(workload),
@@ -85,6 +89,7 @@ async function run(nodes: number): Promise<void> {
   console.log(
     JSON.stringify({
       nodes,
+      asking: Number(values.asking),
       gpus: nodes * gpusPerNode,
       readyMs,
       cores: Number(cores.toFixed(3)),
