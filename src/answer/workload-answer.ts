@@ -69,7 +69,7 @@ export function workloadActivity(question: WorkloadQuestion): Activity {
   // As in the value, where such a replica counts as the target. An error would be told to KEDA for as
   // long as the replica is missing, and KEDA drops the value with it: nothing could scale in.
   if (!active && missing.length > 0)
-    return answer(true, `active: ${missing.length} replicas missing for long count as in use`);
+    return answer(true, `active: missing for long and so counted as in use: ${missing.length}`);
   const what = `${isQuantity ? "sum" : "max"} over ${inWords(replicas)} of ${perReplica(question)}`;
   const reduced = known.length > 0 ? partial : "unknown";
   return answer(active, `${what}: ${reduced}, ${comparison(trigger, isAbove, running)}`);

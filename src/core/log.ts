@@ -22,28 +22,38 @@ export interface LogOptions {
 /**
  * One line an entry. The same event with the same facts is written once in `logRepeatMs`, and the
  * line that follows says how many were held back, so that a storm of bad calls cannot fill a disk.
+ * Debug lines are all written: whoever asks for them wants each.
  */
 export function lineLog({ level: least, format, write, clock }: LogOptions): Log {
-  const held = new Map<string, { untilMs: number; suppressed: number }>();
+  const repeats = repeatFilter(clock);
   return (level, event, facts = {}) => {
     if (logLevels.indexOf(level) < logLevels.indexOf(least)) return;
-    const nowMs = clock.monotonicMs();
-    const key = `${level} ${event} ${JSON.stringify(facts)}`;
-    const earlier = held.get(key);
-    if (earlier !== undefined && nowMs < earlier.untilMs) {
-      earlier.suppressed += 1;
-      return;
-    }
-    for (const [known, { untilMs }] of held) if (untilMs <= nowMs) held.delete(known);
-    held.set(key, { untilMs: nowMs + logRepeatMs, suppressed: 0 });
-    const suppressed = earlier?.suppressed ? { suppressed: earlier.suppressed } : {};
-    const entry = { ...facts, ...suppressed };
+    const suppressed =
+      level === "debug" ? 0 : repeats(`${level} ${event} ${JSON.stringify(facts)}`);
+    if (suppressed === undefined) return;
+    const entry = suppressed === 0 ? facts : { ...facts, suppressed };
     const at = new Date(clock.wallMs()).toISOString();
     write(
       format === "json"
         ? `${JSON.stringify({ at, level, event, ...entry })}\n`
         : `${at} ${level.toUpperCase().padEnd(5)} ${event}${textFacts(entry)}\n`,
     );
+  };
+}
+
+/** Says of each line how many like it were held back before, `undefined` when it is to be held. */
+function repeatFilter({ monotonicMs }: Clock): (key: string) => number | undefined {
+  const held = new Map<string, { untilMs: number; suppressed: number }>();
+  return (key) => {
+    const nowMs = monotonicMs();
+    const earlier = held.get(key);
+    if (earlier !== undefined && nowMs < earlier.untilMs) {
+      earlier.suppressed += 1;
+      return undefined;
+    }
+    for (const [known, { untilMs }] of held) if (untilMs <= nowMs) held.delete(known);
+    held.set(key, { untilMs: nowMs + logRepeatMs, suppressed: 0 });
+    return earlier?.suppressed ?? 0;
   };
 }
 

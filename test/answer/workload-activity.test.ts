@@ -95,7 +95,7 @@ describe("a workload is", () => {
     cluster.pass(1);
     const { active, explanation } = cluster.activity();
     expect(active).toBe(true);
-    expect(explanation.rule).toBe("active: 1 replicas missing for long count as in use");
+    expect(explanation.rule).toBe("active: missing for long and so counted as in use: 1");
   });
 
   test("explained", () => {

@@ -1,0 +1,53 @@
+import { expect, test } from "bun:test";
+import { logRepeatMs } from "#core/limits.ts";
+import { type LogOptions, lineLog } from "#core/log.ts";
+import { manualClock } from "../support/manual-clock.ts";
+
+function scene(options: Partial<LogOptions> = {}) {
+  const clock = manualClock();
+  const lines: string[] = [];
+  const write = (line: string) => lines.push(line);
+  return {
+    clock,
+    lines,
+    log: lineLog({ level: "info", format: "json", write, clock, ...options }),
+  };
+}
+
+test("lineLog() writes one JSON object a line, and leaves out what is below its level", () => {
+  const { log, lines } = scene();
+  log("debug", "not wanted");
+  log("warn", "sample stale", { gpuUuid: "GPU-1", ageMs: 9000, missing: undefined });
+  expect(lines).toHaveLength(1);
+  expect(JSON.parse(lines[0] ?? "")).toEqual({
+    at: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    level: "warn",
+    event: "sample stale",
+    gpuUuid: "GPU-1",
+    ageMs: 9000,
+  });
+  expect(lines[0]).toEndWith("}\n");
+});
+
+test("lineLog() writes text for people", () => {
+  const { log, lines } = scene({ format: "text" });
+  log("error", "call failed", { method: "a b", tries: 2, missing: undefined });
+  expect(lines[0]).toEndWith(' ERROR call failed method="a b" tries=2\n');
+});
+
+test("lineLog() holds back what repeats itself, and says later how often it did", () => {
+  const { clock, log, lines } = scene();
+  for (let call = 0; call < 5; call += 1) log("warn", "refused", { namespace: "a" });
+  log("warn", "refused", { namespace: "b" });
+  expect(lines).toHaveLength(2);
+  clock.advance(logRepeatMs);
+  log("warn", "refused", { namespace: "a" });
+  log("warn", "refused", { namespace: "b" });
+  expect(lines.slice(2).map((line) => JSON.parse(line).suppressed)).toEqual([4, undefined]);
+});
+
+test("lineLog() writes every debug line", () => {
+  const { log, lines } = scene({ level: "debug" });
+  for (let call = 0; call < 5; call += 1) log("debug", "value answered", { value: 1 });
+  expect(lines).toHaveLength(5);
+});
