@@ -173,6 +173,7 @@ function messageOf(text: string): string {
     const { message } = JSON.parse(text) as { message?: string };
     return message ?? "no message";
   } catch {
+    // A proxy in front of the API server answers in its own words.
     return text.slice(0, 200);
   }
 }
