@@ -5,9 +5,9 @@
  * With `BUN_JSC_useGC=0` in the environment nothing is collected, and the memory growth is the garbage.
  * Compared with the obvious way: decode all, split at newlines, match each line, keep the six.
  */
-import { pageParser } from "#engine/exposition.ts";
-import { nameFilter } from "#engine/name-filter.ts";
-import { seriesTable } from "#engine/series.ts";
+import { pageParser } from "#engine/page/exposition.ts";
+import { nameFilter } from "#engine/page/name-filter.ts";
+import { seriesTable } from "#engine/page/series.ts";
 
 const rounds = 200;
 const garbageRounds = 20;

@@ -8,8 +8,8 @@
  */
 import { join } from "node:path";
 import { systemClock } from "#core/clock.ts";
-import type { Ask } from "#engine/ask.ts";
-import { engineScraper } from "#engine/scraper.ts";
+import { engineScraper } from "#engine/scrape/scraper.ts";
+import type { SignalQuery } from "#engine/signal/ask.ts";
 
 const bytesAimed = 60_000;
 const warmUpMs = 12_000;
@@ -75,9 +75,9 @@ async function measure(count: number, seconds: number): Promise<void> {
     },
     readFile: () => Promise.reject(new Error("no file")),
   });
-  const asks: readonly Ask[] = (["queue_depth", "running_requests", "ttft_p95_ms"] as const).map(
-    (signal) => ({ signal, windowMs: 0, match: [] }),
-  );
+  const asks: readonly SignalQuery[] = (
+    ["queue_depth", "running_requests", "ttft_p95_ms"] as const
+  ).map((signal) => ({ signal, windowMs: 0, match: [] }));
   let readMs = 0;
   const readAll = () => {
     const startedMs = clock.monotonicMs();

@@ -13,10 +13,10 @@ import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { systemClock } from "#core/clock.ts";
-import type { NodeReport } from "#fleet/view.ts";
-import { snapshotEncoder } from "#fleet/wire-encode.ts";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import type { Readings } from "#metric/reading.ts";
+import { snapshotEncoder } from "#telemetry/encode.ts";
+import type { NodeReport } from "#telemetry/report.ts";
 import { gpusPerNode, holderOf, nodeName, powerCycleMs } from "./fleet-plan.ts";
 
 const sampleIntervalMs = 1_000;

@@ -12,7 +12,7 @@
  */
 import { systemClock } from "#core/clock.ts";
 import { agentSource } from "#fleet/agents.ts";
-import { followFleet } from "#fleet/follow.ts";
+import { followFleet } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
 
 const settleMs = 5_000;

@@ -1,9 +1,9 @@
 import type { Cancel } from "#core/clock.ts";
-import type { Parts, Stand } from "#engine/evaluate.ts";
+import type { Observations, QueueState } from "#engine/signal/evaluate.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { Scope, Trigger } from "#trigger/trigger.ts";
 import type { TriggerWarning } from "#trigger/warnings.ts";
-import type { Workload } from "#workload/view.ts";
+import type { Workload } from "#workload/workload.ts";
 
 /** Which ScaledObject asks. The names are empty in a call made by hand. */
 export interface WorkloadRef {
@@ -42,9 +42,9 @@ export interface EngineShare {
   /** Its own, in the metric's unit; absent when it has none. */
   readonly value?: number;
   /** The observations that a latency is made of. */
-  readonly parts?: Parts;
+  readonly parts?: Observations;
   /** Why a latency is not made of observations. */
-  readonly stand?: Stand;
+  readonly stand?: QueueState;
   /** Requests that it works on, where an empty queue would not tell that it is in use. */
   readonly running?: number;
   /** Why it has no value. */
@@ -126,5 +126,5 @@ export interface Answerer {
    * Keeps what a trigger's activity is read from as fresh as it can be while somebody waits for it,
    * and runs `listener` after each reading of that.
    */
-  readonly attend: (ref: WorkloadRef, trigger: Trigger, listener: () => void) => Cancel;
+  readonly watchActivity: (ref: WorkloadRef, trigger: Trigger, listener: () => void) => Cancel;
 }

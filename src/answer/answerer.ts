@@ -6,20 +6,20 @@
  */
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import { parseTrigger, type Scope, type Trigger } from "#trigger/trigger.ts";
-import type { Workload } from "#workload/view.ts";
+import type { Workload } from "#workload/workload.ts";
+import { watchActivity } from "./activity-watch.ts";
 import type { Activity, Answerer } from "./answer.ts";
-import { attend } from "./attend.ts";
 import { type DeviceSources, deviceAnswers } from "./device-answers.ts";
 import { engineAnswers } from "./engine-answers.ts";
 import type { EngineWanted } from "./engine-ask.ts";
-import type { EngineSource } from "./engine-source.ts";
+import type { EngineReader } from "./engine-reader.ts";
 import { missingTracker } from "./missing.ts";
 import type { Asked } from "./part.ts";
 import { type Parse, warned } from "./warned.ts";
 
 export interface AnswererOptions extends DeviceSources {
   /** In a process that reads engines. */
-  readonly engines?: EngineSource;
+  readonly engines?: EngineReader;
   /** As for the trigger that asks: the other triggers of its object are looked at too. */
   readonly parse?: Parse;
 }
@@ -61,8 +61,8 @@ export function answerer(options: AnswererOptions): Answerer {
         : ofDevices.activity(ref, trigger, wanted);
     },
     subscribe: store.subscribe,
-    attend: (ref, trigger, listener) =>
-      engines === undefined ? () => undefined : attend(ref, trigger, engines, listener),
+    watchActivity: (ref, trigger, listener) =>
+      engines === undefined ? () => undefined : watchActivity(ref, trigger, engines, listener),
   };
 }
 

@@ -10,8 +10,8 @@
  * @module
  */
 import { assert } from "#core/assert.ts";
+import { desiredReplicas, type HpaSide, keepingValue } from "#kubernetes/hpa.ts";
 import { reducers } from "#metric/reduce.ts";
-import { desiredReplicas, type HpaSide, keepingValue } from "./hpa.ts";
 
 /** The replicas of a workload that has pods. */
 export interface Counts {

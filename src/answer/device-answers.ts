@@ -10,7 +10,7 @@ import type { FleetStore } from "#fleet/view.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import type { Scope, Trigger } from "#trigger/trigger.ts";
-import type { WorkloadView } from "#workload/view.ts";
+import type { WorkloadView } from "#workload/workload.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
 import { selectCluster } from "./cluster-scope.ts";
 import { type GroupQuestion, groupActivity, groupValue } from "./group-answer.ts";

@@ -9,14 +9,14 @@
  */
 import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
-import type { EngineReading } from "#engine/reading.ts";
+import type { EngineReading } from "#engine/scrape/reading.ts";
 import { reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, EngineShare, Explanation } from "./answer.ts";
 import { windowWords } from "./device-value.ts";
 import { type EngineWanted, placeTarget } from "./engine-ask.ts";
+import type { EngineEndpoint } from "./engine-reader.ts";
 import { type EngineSight, isObserved, type Looked, lookAt, mergedValue } from "./engine-signal.ts";
-import type { Place } from "./engine-source.ts";
 import type { MissingTracker } from "./missing.ts";
 import { listed } from "./words.ts";
 import { comparison } from "./workload-answer.ts";
@@ -55,7 +55,7 @@ export function endpointActivity(question: EndpointQuestion): Activity {
 
 function look(question: EndpointQuestion): Seen {
   const { trigger, wanted, engines, url, namespace, tracker } = question;
-  const places = engines.placesOf(url, namespace);
+  const places = engines.endpointsOf(url, namespace);
   const sights = places.map((place) => sightOf(question, place));
   const readings = sights.map(({ reading }) => reading);
   const reducer = reducerOf(trigger, wanted);
@@ -83,8 +83,8 @@ function look(question: EndpointQuestion): Seen {
 
 function sightOf(
   question: EndpointQuestion,
-  place: Place,
-): EngineSight & { readonly place: Place } {
+  place: EngineEndpoint,
+): EngineSight & { readonly place: EngineEndpoint } {
   const { namespace, trigger, engines } = question;
   return { place, ...lookAt(placeTarget(place, namespace, trigger, engines), question) };
 }

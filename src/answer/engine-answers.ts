@@ -6,12 +6,12 @@
  */
 import type { Clock } from "#core/clock.ts";
 import type { Trigger } from "#trigger/trigger.ts";
-import type { WorkloadView } from "#workload/view.ts";
+import type { WorkloadView } from "#workload/workload.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
 import { type EndpointQuestion, endpointActivity, endpointValue } from "./endpoint-answer.ts";
 import { type EngineWanted, noEngines } from "./engine-ask.ts";
+import type { EngineReader } from "./engine-reader.ts";
 import { engineSignal } from "./engine-signal.ts";
-import type { EngineSource } from "./engine-source.ts";
 import type { MissingTracker } from "./missing.ts";
 import {
   reducerOf,
@@ -23,7 +23,7 @@ import { lookUpWorkload, workloadQuestion } from "./workload-question.ts";
 
 export interface EngineAnswersOptions {
   /** Absent in a process that reads no engines. */
-  readonly engines?: EngineSource;
+  readonly engines?: EngineReader;
   readonly workloads?: WorkloadView;
   readonly tracker: MissingTracker;
   readonly clock: Pick<Clock, "monotonicMs">;

@@ -5,17 +5,17 @@
  */
 import { assert } from "#core/assert.ts";
 import { Fault } from "#core/fault.ts";
-import type { Ask } from "#engine/ask.ts";
-import type { TargetSpec } from "#engine/target.ts";
+import type { ScrapeTarget } from "#engine/scrape/target.ts";
+import type { SignalQuery } from "#engine/signal/ask.ts";
 import type { EngineMetric, SignalName } from "#metric/catalogue.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
-import type { EngineSource, Place } from "./engine-source.ts";
+import type { EngineEndpoint, EngineReader } from "./engine-reader.ts";
 import type { Wanted } from "./part.ts";
 
 export type EngineWanted = Wanted & { readonly row: EngineMetric };
 
-export function askOf({ windowSeconds, row }: EngineWanted, trigger: Trigger): Ask {
+export function askOf({ windowSeconds, row }: EngineWanted, trigger: Trigger): SignalQuery {
   const { engineMetric, engineLabels: match = [] } = trigger;
   const signal = row.signal ?? engineMetric;
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
@@ -29,20 +29,20 @@ export function askOf({ windowSeconds, row }: EngineWanted, trigger: Trigger): A
 const queueSignals: ReadonlySet<unknown> = new Set<SignalName>(["queue_depth", "queue_wait_ms"]);
 
 /** What also tells that an engine is in use; `undefined` where the metric says it all. */
-export function guardOf(wanted: EngineWanted, trigger: Trigger): Ask | undefined {
+export function guardOf(wanted: EngineWanted, trigger: Trigger): SignalQuery | undefined {
   const ask = askOf(wanted, trigger);
   return queueSignals.has(ask.signal)
     ? { ...ask, signal: "running_requests", windowMs: 0 }
     : undefined;
 }
 
-type Tokens = Pick<EngineSource, "tokenFile">;
+type Tokens = Pick<EngineReader, "tokenFile">;
 
 /** Port names that people give to a page of metrics, in whatever words around them. */
 const metricsPort = /metric|prom/;
 
 /** Where a pod's engine is; `undefined` while the pod has no address. */
-export function podTarget(pod: Pod, trigger: Trigger, engines: Tokens): TargetSpec | undefined {
+export function podTarget(pod: Pod, trigger: Trigger, engines: Tokens): ScrapeTarget | undefined {
   if (pod.ip === undefined) return undefined;
   const declared = pod.containers.flatMap(({ ports }) => ports);
   const isNamed = ({ name = "" }: (typeof declared)[number]) => metricsPort.test(name);
@@ -56,11 +56,11 @@ export function podTarget(pod: Pod, trigger: Trigger, engines: Tokens): TargetSp
 }
 
 export function placeTarget(
-  { at, port, path }: Place,
+  { at, port, path }: EngineEndpoint,
   namespace: string,
   trigger: Trigger,
   engines: Tokens,
-): TargetSpec {
+): ScrapeTarget {
   return {
     at,
     ...spoken(trigger, namespace, engines),
@@ -74,7 +74,7 @@ function spoken(
   { engine, enginePort, enginePath, engineTokenFile }: Trigger,
   namespace: string,
   { tokenFile }: Tokens,
-): Omit<TargetSpec, "at"> {
+): Omit<ScrapeTarget, "at"> {
   return {
     ...(engineTokenFile === undefined ? {} : { tokenFile: tokenFile(namespace, engineTokenFile) }),
     ...(engine === undefined ? {} : { engine }),

@@ -1,9 +1,9 @@
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import type { Trigger } from "#trigger/trigger.ts";
-import type { WorkloadView } from "#workload/view.ts";
+import type { WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
 import { askOf, guardOf, placeTarget, podTarget } from "./engine-ask.ts";
-import type { EngineSource } from "./engine-source.ts";
+import type { EngineReader } from "./engine-reader.ts";
 import { lookUpWorkload } from "./workload-question.ts";
 
 /** Whether anything that a trigger asks for is read from engines. */
@@ -12,7 +12,7 @@ export function readsEngines({ metric, activationMetric }: Trigger): boolean {
 }
 
 export interface NeedsOptions {
-  readonly engines: Pick<EngineSource, "read" | "placesOf" | "tokenFile">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile">;
   readonly workloads?: WorkloadView;
 }
 
@@ -45,7 +45,7 @@ function targetsOf(
   const { endpoint, scope = "workload" } = trigger;
   if (endpoint !== undefined)
     return engines
-      .placesOf(endpoint, ref.namespace)
+      .endpointsOf(endpoint, ref.namespace)
       .map((place) => placeTarget(place, ref.namespace, trigger, engines));
   if (workloads === undefined || scope !== "workload") return [];
   return lookUpWorkload(ref, trigger, workloads).pods.flatMap((pod) =>

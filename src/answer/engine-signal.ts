@@ -3,21 +3,22 @@
  *
  * @module
  */
-import type { Outcome } from "#engine/evaluate.ts";
-import type { EngineReading } from "#engine/reading.ts";
-import type { TargetSpec } from "#engine/target.ts";
+
+import type { EngineReading } from "#engine/scrape/reading.ts";
+import type { ScrapeTarget } from "#engine/scrape/target.ts";
+import type { SignalResult } from "#engine/signal/evaluate.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import type { EngineShare } from "./answer.ts";
 import { askOf, type EngineWanted, guardOf, podTarget } from "./engine-ask.ts";
-import type { EngineSource } from "./engine-source.ts";
+import type { EngineReader } from "./engine-reader.ts";
 import type { Sight, Signal } from "./replica.ts";
 
 /** What is looked for. */
 export interface Looked {
   readonly trigger: Trigger;
   readonly wanted: EngineWanted;
-  readonly engines: EngineSource;
+  readonly engines: EngineReader;
 }
 
 /** What one engine says, and how it stands in an explanation. */
@@ -31,7 +32,7 @@ export interface EngineSight {
  * what will never come. `overloaded` beyond the limits of the scraper.
  */
 export function lookAt(
-  spec: TargetSpec,
+  spec: ScrapeTarget,
   { trigger, wanted, engines: { read } }: Looked,
 ): EngineSight {
   const reading = read(spec, askOf(wanted, trigger));
@@ -60,7 +61,7 @@ export function lookAt(
  */
 export function mergedValue(
   readings: readonly EngineReading[],
-  { merge }: Pick<EngineSource, "merge">,
+  { merge }: Pick<EngineReader, "merge">,
 ): number | undefined {
   const merged = merge(readings.filter(isObserved).map(outcomeOf));
   return merged !== undefined && "value" in merged ? merged.value : undefined;
@@ -71,7 +72,7 @@ export function isObserved(reading: EngineReading): boolean {
   return reading.state === "known" || (reading.reason === "no-samples" && "parts" in reading);
 }
 
-function outcomeOf(reading: EngineReading): Outcome {
+function outcomeOf(reading: EngineReading): SignalResult {
   const parts = reading.parts && { parts: reading.parts };
   if (reading.state === "absent")
     return { reason: "no-samples", why: reading.fault.message, ...parts };

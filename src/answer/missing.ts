@@ -1,3 +1,4 @@
+import { setNewest } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
 import { missingGraceMs, missingTrackedMax } from "#core/limits.ts";
 
@@ -35,10 +36,7 @@ export function missingTracker(clock: Pick<Clock, "monotonicMs">): MissingTracke
       const nowMs = clock.monotonicMs();
       forgetOld(nowMs);
       const sinceMs = entries.get(key)?.sinceMs ?? nowMs;
-      entries.delete(key);
-      entries.set(key, { sinceMs, askedAtMs: nowMs });
-      const [oldest] = entries.keys();
-      if (entries.size > missingTrackedMax && oldest !== undefined) entries.delete(oldest);
+      setNewest(entries, key, { sinceMs, askedAtMs: nowMs }, missingTrackedMax);
       return sinceMs;
     },
     present: (key) => void entries.delete(key),

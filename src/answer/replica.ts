@@ -5,7 +5,7 @@
  * @module
  */
 import { holdersStaleMs } from "#core/limits.ts";
-import type { FleetDevice, FleetNode, FleetView, Holder } from "#fleet/view.ts";
+import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import type { DeviceShare, EngineShare } from "./answer.ts";
@@ -67,6 +67,8 @@ function troubleOf(
     ? `the kubelet of node ${name} last told who holds what ${seconds(ageMs)} ago`
     : undefined;
 }
+
+type Holder = FleetDevice["holders"][number];
 
 /** A device, and how the pod holds it. */
 interface Held {

@@ -7,7 +7,7 @@ import { Fault } from "#core/fault.ts";
 import type { EngineName } from "#metric/engines.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import { type OtherTrigger, type TriggerFacts, triggerWarnings } from "#trigger/warnings.ts";
-import type { Workload, WorkloadView } from "#workload/view.ts";
+import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { Answer, Explanation, WorkloadRef } from "./answer.ts";
 import { lookUpWorkload } from "./workload-question.ts";
 

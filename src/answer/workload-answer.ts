@@ -6,12 +6,12 @@
  */
 import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
+import { desiredReplicas, type HpaSide } from "#kubernetes/hpa.ts";
 import type { Trigger } from "#trigger/trigger.ts";
-import type { Workload } from "#workload/view.ts";
+import type { Workload } from "#workload/workload.ts";
 import type { Activity, Answer, Explanation, PodShare, WorkloadShare } from "./answer.ts";
 import { type Combined, combine } from "./combine.ts";
 import { windowWords } from "./device-value.ts";
-import { desiredReplicas, type HpaSide } from "./hpa.ts";
 import type { Wanted } from "./part.ts";
 import type { Replica } from "./replicas.ts";
 import { listed } from "./words.ts";

@@ -1,5 +1,5 @@
 import type { Trigger } from "#trigger/trigger.ts";
-import type { Narrowing, Workload, WorkloadView } from "#workload/view.ts";
+import type { PodFilter, Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
 import type { MissingTracker } from "./missing.ts";
 import type { Wanted } from "./part.ts";
@@ -16,7 +16,7 @@ export function lookUpWorkload(
   return of(namespace, name, scalerMetadata, narrowing(trigger));
 }
 
-function narrowing({ podSelector, container }: Trigger): Narrowing {
+function narrowing({ podSelector, container }: Trigger): PodFilter {
   return {
     ...(podSelector === undefined ? {} : { podSelector }),
     ...(container === undefined ? {} : { container }),

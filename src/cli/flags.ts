@@ -135,7 +135,7 @@ export function addresses({ help }: Described): OptionalFlag<string> {
   };
 }
 
-/** Hosts that `src/engine/endpoint.ts` compares with, several with commas between. */
+/** Hosts that `src/engine/scrape/address-policy.ts` compares with, several with commas between. */
 export function hostPatterns({ help }: Described): OptionalFlag<readonly string[]> {
   return {
     value: "HOSTS",

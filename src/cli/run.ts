@@ -3,12 +3,13 @@
  *
  * @module
  */
+
+import { serve } from "#app/serve.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { type CommandName, collectorOptions, commandNames, commands } from "./commands.ts";
 import { notKnown, parseFlags } from "./flags.ts";
 import { commandHelp, generalHelp } from "./help.ts";
-import { serve } from "./serve.ts";
 import { snapshot } from "./snapshot.ts";
 
 /** All that the commands know of the world. */

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Cancel, Clock } from "#core/clock.ts";
+import { type Heard, snapshotDecoder } from "#telemetry/decode.ts";
+import type { WatchAgent } from "#telemetry/watch.ts";
 import type { AgentEndpoint } from "./agents.ts";
-import type { WatchAgent } from "./watch.ts";
-import { type Heard, snapshotDecoder } from "./wire-decode.ts";
 
 /** An agent repeats itself every 5 s at least, so by now it missed two of its messages. */
 const agentSilentMs = 10_000;

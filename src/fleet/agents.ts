@@ -18,11 +18,6 @@ export interface AgentEndpoint {
   readonly ready: boolean;
 }
 
-/** `host:port`, as URLs and people write it. */
-export function hostPort({ address, port }: Pick<AgentEndpoint, "address" | "port">): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** Which agents there should be now. */
 export interface AgentSource {
   /** `undefined` until the list is known for the first time: an empty list means no agents. */

@@ -4,10 +4,10 @@
  * @module
  */
 import type { Clock } from "#core/clock.ts";
+import { hostPort } from "#core/host-port.ts";
 import type { Log } from "#core/log.ts";
+import type { Heard } from "#telemetry/decode.ts";
 import type { AgentLink, Silence } from "./agent-link.ts";
-import { hostPort } from "./agents.ts";
-import type { Heard } from "./wire-decode.ts";
 
 export interface NodeClaims {
   /** Takes in what an agent said; tells whether it speaks for the node that it names. */

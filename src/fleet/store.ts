@@ -8,33 +8,24 @@
  */
 import type { Clock } from "#core/clock.ts";
 import { staleAfterMs, windowSecondsMax } from "#core/limits.ts";
+import { listeners } from "#core/listeners.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
-import { type History, history } from "#metric/history.ts";
 import type { Absences, ReadingName } from "#metric/reading.ts";
-import type {
-  FleetDevice,
-  FleetNode,
-  FleetStore,
-  FleetView,
-  Holder,
-  NodeReport,
-  SilentAgent,
-} from "./view.ts";
+import { type ValueWindow, valueWindow } from "#metric/window.ts";
+import type { Holder, NodeReport } from "#telemetry/report.ts";
+import type { FleetDevice, FleetNode, FleetStore, FleetView, SilentAgent } from "./view.ts";
 
 /** A past that nobody asked for in the time of the longest window is let go. */
 const unaskedMsMax = windowSecondsMax * 1000;
 
 /** The past of one device, kept for the metrics that somebody wants a mean of. */
-type Past = Map<MetricName, { readonly values: History; askedAtMs: number }>;
+type Past = Map<MetricName, { readonly values: ValueWindow; askedAtMs: number }>;
 
 export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
   const nodes = new Map<string, FleetNode>();
   const pasts = new Map<string, Map<string, Past>>();
-  const listeners = new Set<() => void>();
+  const changes = listeners();
   let silent: readonly SilentAgent[] = [];
-  const changed = () => {
-    for (const listener of listeners) listener();
-  };
 
   const view: FleetView = {
     nodes,
@@ -48,7 +39,7 @@ export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
       const past = entry(ofNode, device.uuid, (): Past => new Map());
       const askedAtMs = clock.monotonicMs();
       const kept = entry(past, metric, () => {
-        const values = history();
+        const values = valueWindow();
         extend(values, metric, device, node);
         return { values, askedAtMs };
       });
@@ -66,25 +57,18 @@ export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
       nodes.set(node.name, node);
       const ofNode = pasts.get(node.name);
       if (ofNode !== undefined) keepPasts(ofNode, node, earlier, nowMs);
-      changed();
+      changes.notify();
     },
     remove: (nodeName) => {
       pasts.delete(nodeName);
-      if (nodes.delete(nodeName)) changed();
+      if (nodes.delete(nodeName)) changes.notify();
     },
     silent: (agents) => {
       silent = agents;
-      changed();
+      changes.notify();
     },
     view: () => view,
-    subscribe: (listener) => {
-      // Wrapped, so that the same function can listen twice and stop once.
-      const own = () => listener();
-      listeners.add(own);
-      return () => {
-        listeners.delete(own);
-      };
-    },
+    subscribe: changes.subscribe,
   };
 }
 
@@ -160,7 +144,12 @@ function keepPasts(
   }
 }
 
-function extend(values: History, metric: MetricName, device: FleetDevice, node: FleetNode): void {
+function extend(
+  values: ValueWindow,
+  metric: MetricName,
+  device: FleetDevice,
+  node: FleetNode,
+): void {
   const row = metricOf(metric);
   const value = row.source === "device" ? row.of(device.readings) : undefined;
   values.push(device.sampledAtMs, value, staleAfterMs(node.sampleIntervalMs));

@@ -8,8 +8,9 @@
  *
  * @module
  */
-import type { Holder } from "#fleet/view.ts";
+
 import type { DeviceIdentity } from "#metric/sample.ts";
+import type { Holder } from "#telemetry/report.ts";
 import { type DeviceRef, draDeviceRef, pluginDeviceRef } from "./device-id.ts";
 import type { DeviceClaim } from "./pod-resources.ts";
 

@@ -6,7 +6,7 @@
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
 import type { Collection } from "#device/collector.ts";
-import type { Holder, NodeReport } from "#fleet/view.ts";
+import type { Holder, NodeReport } from "#telemetry/report.ts";
 import { type Attribution, attribute, type RankedClaim, rankClaims } from "./attribution.ts";
 import type { PodResources } from "./pod-resources.ts";
 

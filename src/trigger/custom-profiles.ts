@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import { choice, exact, isMapping, number, problemOf, say, whole } from "#core/file-schema.ts";
 import { profilesMax, windowSecondsMax } from "#core/limits.ts";
+import { metricTypes } from "#kubernetes/hpa.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
 import { engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
@@ -13,7 +14,6 @@ import { whereGiven } from "./given.ts";
 import { numberMost, targetLeast } from "./keys.ts";
 import {
   builtInProfiles,
-  metricTypes,
   type Profile,
   type ProfileTable,
   replicaReducers,

@@ -6,14 +6,11 @@
  *
  * @module
  */
+import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { EngineName } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import type { LabelMatcher } from "./rules.ts";
-
-/** How the HPA compares a trigger's value with its target; KEDA's default is `AverageValue`. */
-export const metricTypes = ["AverageValue", "Value"] as const;
-export type MetricType = (typeof metricTypes)[number];
 
 /** Ways for several series of one page to become one value. */
 export const seriesReducers = ["sum", "mean", "max"] as const;

@@ -1,4 +1,5 @@
 import { Fault } from "#core/fault.ts";
+import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { EngineName } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
@@ -10,7 +11,6 @@ import type { scopes, TriggerValues } from "./keys.ts";
 import { parseMetadata } from "./metadata.ts";
 import {
   builtInProfiles,
-  type MetricType,
   type Profile,
   type ProfileTable,
   type replicaReducers,

@@ -5,9 +5,10 @@
  *
  * @module
  */
+
+import type { MetricType } from "#kubernetes/hpa.ts";
 import { metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
-import type { MetricType } from "./profiles.ts";
 import type { Trigger } from "./trigger.ts";
 
 export type WarningCode =

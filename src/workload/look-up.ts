@@ -5,19 +5,19 @@
  */
 import { Fault, type FaultFacts } from "#core/fault.ts";
 import { namespacesMax, workloadStaleMs } from "#core/limits.ts";
-import type { Followed } from "./follow.ts";
+import type { Informer } from "#kubernetes/informer.ts";
+import { matchesTerms, parseSelector, type Term } from "#kubernetes/label-selector.ts";
 import type { Pod } from "./pod.ts";
 import type { Scale } from "./scale.ts";
-import { type Scaled, sentBy, triggerFor } from "./scaled.ts";
-import { matchesTerms, parseSelector, type Term } from "./selector.ts";
-import type { Narrowing, Workload } from "./view.ts";
+import { type ScaledResource, sentBy, triggerFor } from "./scaled.ts";
+import type { PodFilter, Workload } from "./workload.ts";
 
 /** What is known now; the maps change under it. */
 export interface Known {
-  readonly objects: Followed<Scaled>;
-  readonly jobs: Followed<Scaled>;
+  readonly objects: Informer<ScaledResource>;
+  readonly jobs: Informer<ScaledResource>;
   /** By namespace. */
-  readonly pods: ReadonlyMap<string, Followed<Pod>>;
+  readonly pods: ReadonlyMap<string, Informer<Pod>>;
   readonly scaleOf: (key: string) => Scale | Fault | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface Question {
   readonly namespace: string;
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly narrowing: Narrowing;
+  readonly narrowing: PodFilter;
   /** Changes with everything that is known of the namespace. */
   readonly generation: number;
 }
@@ -37,19 +37,19 @@ interface Owned {
 }
 
 /** A kind that the cluster has not is as good as an empty list. */
-export function isAbsent(followed: Followed<Scaled>): boolean {
+export function isAbsent(followed: Informer<ScaledResource>): boolean {
   const failure = followed.failure();
   return failure?.code === "kubernetes-failed" && statusOf(failure) === 404;
 }
 
 export function lookUps(known: Known): (question: Question) => Workload {
   /** A namespace's pods are gone through once a change, not once a question. */
-  const owned = new WeakMap<Scaled, Owned>();
+  const owned = new WeakMap<ScaledResource, Owned>();
 
   const ownedBy = (
-    scaled: Scaled,
+    scaled: ScaledResource,
     terms: readonly Term[],
-    source: Followed<Pod>,
+    source: Informer<Pod>,
     generation: number,
   ) => {
     const earlier = owned.get(scaled);
@@ -113,7 +113,7 @@ function scaledFor(known: Known, { namespace, name, metadata }: Question) {
   );
 }
 
-function podsOf({ pods }: Known, { namespace, name }: Question): Followed<Pod> {
+function podsOf({ pods }: Known, { namespace, name }: Question): Informer<Pod> {
   const source = pods.get(namespace);
   if (source === undefined)
     throw new Fault(
@@ -131,7 +131,7 @@ function podsOf({ pods }: Known, { namespace, name }: Question): Followed<Pod> {
 function scaleFor(
   { scaleOf }: Known,
   { namespace, name, narrowing }: Question,
-  { target, terms }: Scaled,
+  { target, terms }: ScaledResource,
 ): { readonly terms: readonly Term[]; readonly replicas: number } {
   if (terms !== undefined) return { terms, replicas: 0 };
   const key = `${namespace}/${name}`;
@@ -151,7 +151,7 @@ function scaleFor(
 
 function narrow(
   own: readonly Pod[],
-  { podSelector = "", container = "" }: Narrowing,
+  { podSelector = "", container = "" }: PodFilter,
   asker: string,
 ): readonly Pod[] {
   if (podSelector === "" && container === "") return own;

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Labels } from "./selector.ts";
+import type { Labels } from "#kubernetes/label-selector.ts";
 
 export interface PodContainer {
   readonly name: string;

@@ -8,15 +8,15 @@
  * @module
  */
 import { assert } from "#core/assert.ts";
+import { type BackOff, backOff } from "#core/back-off.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault, type FaultFacts } from "#core/fault.ts";
-import { scaleEveryMs, scaleReadsAtOnce, scaleSettleMs } from "#core/limits.ts";
+import { apiRetryLeastMs, scaleEveryMs, scaleReadsAtOnce, scaleSettleMs } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
-import { type RetryDelays, retryDelays } from "./back-off.ts";
-import type { KubernetesClient } from "./client.ts";
-import { groupPath, resourceNames } from "./discovery.ts";
-import type { ScaleTarget } from "./scaled.ts";
-import { type Labels, matchesTerms, parseSelector, type Term } from "./selector.ts";
+import type { ScaleTarget } from "#kubernetes/api-resources.ts";
+import { groupPath, resourceNames } from "#kubernetes/api-resources.ts";
+import type { KubernetesClient } from "#kubernetes/client.ts";
+import { type Labels, matchesTerms, parseSelector, type Term } from "#kubernetes/label-selector.ts";
 
 /** What `/scale` said last. */
 export interface Scale {
@@ -51,7 +51,7 @@ export interface ScaleReaderOptions {
 interface Wanted {
   readonly namespace: string;
   readonly target: ScaleTarget;
-  readonly delays: RetryDelays;
+  readonly delays: BackOff;
   dueAtMs: number;
   reading: boolean;
   known?: Scale | Fault;
@@ -134,7 +134,7 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     want: (key, namespace, target) => {
       const known = wanted.get(key);
       if (known !== undefined && Bun.deepEquals(known.target, target)) return;
-      const delays = retryDelays(random, scaleEveryMs);
+      const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: scaleEveryMs, random });
       wanted.set(key, { namespace, target, delays, dueAtMs: 0, reading: false });
       pump();
     },

@@ -1,8 +1,6 @@
-import type { Labels, Term } from "./selector.ts";
-
-/** How the HPA divides: by replicas (`AverageValue`, KEDA's default) or not (`Value`). */
-export type MetricType = "AverageValue" | "Value";
-
+import type { ScaleTarget } from "#kubernetes/api-resources.ts";
+import type { MetricType } from "#kubernetes/hpa.ts";
+import type { Labels, Term } from "#kubernetes/label-selector.ts";
 /** An external trigger of a ScaledObject or ScaledJob. */
 export interface ScaledTrigger {
   readonly type: string;
@@ -10,18 +8,8 @@ export interface ScaledTrigger {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The object that is scaled. */
-export interface ScaleTarget {
-  readonly group: string;
-  readonly version: string;
-  readonly kind: string;
-  readonly name: string;
-  /** The plural in the path, where KEDA has resolved it already. */
-  readonly resource?: string;
-}
-
 /** A ScaledObject or ScaledJob, cut down to what an answer needs. */
-export interface Scaled {
+export interface ScaledResource {
   readonly kind: "ScaledObject" | "ScaledJob";
   readonly namespace: string;
   readonly name: string;
@@ -73,7 +61,10 @@ const externalTypes = ["external", "external-push"];
 const maxReplicasDefault = 100;
 
 /** @returns `undefined` for an object without an external trigger: it never asks us. */
-export function scaledOf(kind: Scaled["kind"], object: unknown): Scaled | undefined {
+export function scaledOf(
+  kind: ScaledResource["kind"],
+  object: unknown,
+): ScaledResource | undefined {
   const { metadata, spec = {}, status = {} } = object as RawScaled;
   const all = spec.triggers ?? [];
   const triggers = all
@@ -161,7 +152,7 @@ function cameFrom(
  * @param services `service.namespace` each; `scalerAddress` may go on with `.svc`, a cluster domain
  * and a port, or stop after the service.
  */
-export function callsUs({ triggers }: Scaled, services: readonly string[]): boolean {
+export function callsUs({ triggers }: ScaledResource, services: readonly string[]): boolean {
   return triggers.some((trigger) => triggerCallsUs(trigger, services));
 }
 

@@ -1,9 +1,10 @@
 /** Workloads and nodes as tests see them: pods that hold devices, and what a view says of them. */
 import { answerer } from "#answer/answerer.ts";
-import type { FleetDevice, FleetNode, FleetView, Holder, SilentAgent } from "#fleet/view.ts";
+import type { FleetDevice, FleetNode, FleetView, SilentAgent } from "#fleet/view.ts";
+import type { Holder } from "#telemetry/report.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
-import type { Narrowing, Workload, WorkloadView } from "#workload/view.ts";
+import type { PodFilter, Workload, WorkloadView } from "#workload/workload.ts";
 import { gpu, node, nowMs } from "./fleet.ts";
 
 export const llm = { namespace: "ml", name: "llm", scalerMetadata: { scalerAddress: "here" } };
@@ -82,7 +83,7 @@ export function inCluster(first: Scene) {
   let passedMs = 0;
   const lookUps: unknown[] = [];
   const workloads: WorkloadView = {
-    of: (namespace, name, metadata, narrowing: Narrowing = {}) => {
+    of: (namespace, name, metadata, narrowing: PodFilter = {}) => {
       lookUps.push([namespace, name, metadata, narrowing]);
       return workload(scene);
     },

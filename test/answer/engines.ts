@@ -1,20 +1,23 @@
 /** Engines as answers see them: readings that a test sets, by target and signal. */
 import { answerer } from "#answer/answerer.ts";
-import type { EngineSource, Place } from "#answer/engine-source.ts";
+import type { EngineEndpoint, EngineReader } from "#answer/engine-reader.ts";
 import { Fault } from "#core/fault.ts";
-import { type Ask, signalText } from "#engine/ask.ts";
-import type { Parts } from "#engine/evaluate.ts";
-import { fleetOutcome } from "#engine/fleet-outcome.ts";
-import type { AbsenceReason, EngineReading } from "#engine/reading.ts";
-import { type TargetSpec, targetText } from "#engine/target.ts";
+import type { AbsenceReason, EngineReading } from "#engine/scrape/reading.ts";
+import { type ScrapeTarget, targetText } from "#engine/scrape/target.ts";
+import { type SignalQuery, signalText } from "#engine/signal/ask.ts";
+import type { Observations } from "#engine/signal/evaluate.ts";
+import { mergedResult } from "#engine/signal/merged-result.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
-import type { Workload } from "#workload/view.ts";
+import type { Workload } from "#workload/workload.ts";
 import { llm, pod, workload } from "./cluster.ts";
 import { nowMs } from "./fleet.ts";
 
 /** A number, a latency with what it is made of, or why there is none. */
-export type Shown = number | { readonly value?: number; readonly parts: Parts } | AbsenceReason;
+export type Shown =
+  | number
+  | { readonly value?: number; readonly parts: Observations }
+  | AbsenceReason;
 /** By signal. */
 export type Page = Readonly<Record<string, Shown>>;
 
@@ -29,11 +32,11 @@ export function latency(
   ...counts: readonly (readonly [number, number])[]
 ): Shown {
   const buckets = counts.map(([le, count]) => ({ le, count }));
-  const parts: Parts = { kind: "buckets", q: 0.95, scale: 1_000, buckets };
+  const parts: Observations = { kind: "buckets", q: 0.95, scale: 1_000, buckets };
   return value === undefined ? { parts } : { value, parts };
 }
 
-function readingOf(spec: TargetSpec, ask: Ask, page: Page = {}): EngineReading {
+function readingOf(spec: ScrapeTarget, ask: SignalQuery, page: Page = {}): EngineReading {
   const target = targetText(spec);
   const base = { target, engine: "vllm", ageMs: 1_500 };
   const shown = page[signalText(ask)] ?? "unavailable";
@@ -62,11 +65,11 @@ export interface EngineScene {
   /** By address. */
   readonly pages?: Readonly<Record<string, Page>>;
   /** Behind every URL. */
-  readonly places?: readonly Place[];
+  readonly places?: readonly EngineEndpoint[];
 }
 
 /** What stands behind a Service at `10.0.0.<number>`. */
-export function place(number: number, ready = true): Place {
+export function place(number: number, ready = true): EngineEndpoint {
   return { at: { podAddress: `10.0.0.${number}`, ports: [] }, port: 8001, ready };
 }
 
@@ -74,21 +77,21 @@ export function place(number: number, ready = true): Place {
 export function withEngines(first: EngineScene) {
   let scene = first;
   let passedMs = 0;
-  const reads: { readonly spec: TargetSpec; readonly ask: Ask }[] = [];
+  const reads: { readonly spec: ScrapeTarget; readonly ask: SignalQuery }[] = [];
   const unused = () => {
     throw new Error("An answer sets no timer and reads no calendar");
   };
-  const engines: EngineSource = {
+  const engines: EngineReader = {
     read: (spec, ask) => {
       reads.push({ spec, ask });
       const { at } = spec;
       return readingOf(spec, ask, scene.pages?.["url" in at ? at.url : at.podAddress]);
     },
-    merge: fleetOutcome,
-    placesOf: () => scene.places ?? [],
+    merge: mergedResult,
+    endpointsOf: () => scene.places ?? [],
     tokenFile: (namespace, name) => `/tokens/${namespace}/${name}`,
     listen: unused,
-    onPlaces: unused,
+    onEndpointsChange: unused,
   };
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },

@@ -7,10 +7,10 @@ import { type Absence, readingNames, readingRanges } from "#metric/reading.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { replicaReducers } from "#trigger/profiles.ts";
 import type { Pod } from "#workload/pod.ts";
+import { hpaReplicas } from "../kubernetes/hpa-port.ts";
 import { held, holder, host, inCluster, pod, type Scene } from "./cluster.ts";
 import { orFault } from "./faults.ts";
 import { gpu, nowMs } from "./fleet.ts";
-import { hpaReplicas } from "./hpa-port.ts";
 
 /** A series must be named besides. */
 const plainMetrics = metricNames.filter((name) => name !== "engine_metric");

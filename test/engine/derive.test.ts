@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { fleetOutcome } from "#engine/fleet-outcome.ts";
+import { mergedResult } from "#engine/signal/merged-result.ts";
 import { askFor, readPages, shown, type TimedPage } from "./pages.ts";
 
 const idle = "vllm:num_requests_waiting 0\nvllm:num_requests_running 0\n";
@@ -155,35 +155,35 @@ describe("several targets", () => {
   test("have one quantile of all their observations, not a mean of theirs", () => {
     const fast = target([90, 90, 90, 90]);
     const slow = target([0, 0, 10, 10]);
-    expect(shown(fleetOutcome([fast, slow]) ?? fast)).toBeCloseTo(55.6, 1);
+    expect(shown(mergedResult([fast, slow]) ?? fast)).toBeCloseTo(55.6, 1);
   });
   test("have enough observations together though each has too few", () => {
     const busy = "vllm:num_requests_waiting 0\nvllm:num_requests_running 3\n";
     const few = target([0, 3, 3, 3], busy);
     expect(shown(few)).toBe("[no-samples]");
-    expect(shown(fleetOutcome([few, few]) ?? few)).toBe(300);
+    expect(shown(mergedResult([few, few]) ?? few)).toBe(300);
   });
   test("of which some are idle have the others' latency, or none", () => {
     const rest = target([0, 0, 0, 0]);
     expect(shown(rest)).toBe(0);
     const busy = "vllm:num_requests_waiting 0\nvllm:num_requests_running 3\n";
     const few = target([0, 3, 3, 3], busy);
-    expect(shown(fleetOutcome([rest, target([0, 10, 10, 10])]) ?? rest)).toBe(300);
-    expect(shown(fleetOutcome([rest, few]) ?? rest)).toBe("[no-samples]");
-    expect(shown(fleetOutcome([rest, rest]) ?? few)).toBe(0);
+    expect(shown(mergedResult([rest, target([0, 10, 10, 10])]) ?? rest)).toBe(300);
+    expect(shown(mergedResult([rest, few]) ?? rest)).toBe("[no-samples]");
+    expect(shown(mergedResult([rest, rest]) ?? few)).toBe(0);
   });
   test("of which one is stuck are at least as slow as its wait", () => {
     const stuck = target(
       [0, 0, 0, 0],
       "vllm:num_requests_waiting 4\nvllm:num_requests_running 8\n",
     );
-    expect(fleetOutcome([stuck, target([90, 90, 90, 90])])).toEqual({
+    expect(mergedResult([stuck, target([90, 90, 90, 90])])).toEqual({
       value: 5000,
       stand: "stalled",
     });
   });
   test("with gauges are left to the caller", () => {
-    expect(fleetOutcome([{ value: 3 }, { value: 4 }])).toBeUndefined();
+    expect(mergedResult([{ value: 3 }, { value: 4 }])).toBeUndefined();
   });
 });
 
@@ -216,6 +216,6 @@ test("the mean wait of several targets is over all their requests", () => {
     ).outcome;
   const [few, many] = [wait(100_000, 1), wait(900_000, 99)];
   expect([shown(few), shown(many)]).toEqual([100, 9.09090909]);
-  expect(shown(fleetOutcome([few, many]) ?? few)).toBe(10);
-  expect(shown(fleetOutcome([wait(0, 0), wait(0, 0)]) ?? few)).toBe("[no-samples]");
+  expect(shown(mergedResult([few, many]) ?? few)).toBe(10);
+  expect(shown(mergedResult([wait(0, 0), wait(0, 0)]) ?? few)).toBe("[no-samples]");
 });

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { isIPv4 } from "node:net";
 import fc from "fast-check";
 import { Fault } from "#core/fault.ts";
-import { addressKind } from "#engine/address.ts";
-import { allowedUrl, pinned, podEndpoint } from "#engine/endpoint.ts";
+import { addressKind } from "#engine/scrape/address-kind.ts";
+import { allowedUrl, pinned, podEndpoint } from "#engine/scrape/address-policy.ts";
 
 const rules = { allow: [] as readonly string[], clusterDomain: "cluster.local" };
 const name = (url: string, allow: readonly string[] = []) =>

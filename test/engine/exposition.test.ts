@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Fault } from "#core/fault.ts";
-import { type Page, pageParser } from "#engine/exposition.ts";
-import { nameFilter } from "#engine/name-filter.ts";
-import { type SeriesTable, seriesTable } from "#engine/series.ts";
+import { type Page, pageParser } from "#engine/page/exposition.ts";
+import { nameFilter } from "#engine/page/name-filter.ts";
+import { type SeriesTable, seriesTable } from "#engine/page/series.ts";
 
 interface Read {
   readonly page: Page;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { Matcher } from "#engine/ask.ts";
-import { adapterOf } from "#engine/engines.ts";
+import { adapterOf } from "#engine/adapters/all.ts";
+import type { Matcher } from "#engine/signal/ask.ts";
 import { type SignalName, signalNames } from "#metric/catalogue.ts";
 import type { EngineName } from "#metric/engines.ts";
 import { askFor, fixture, pagesOf, readPages, shown, signalsOf } from "./pages.ts";

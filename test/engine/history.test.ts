@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { type History, valueIn, windowOf, withScrape } from "#engine/history.ts";
-import { nameFilter } from "#engine/name-filter.ts";
-import { seriesTable } from "#engine/series.ts";
+import { nameFilter } from "#engine/page/name-filter.ts";
+import { seriesTable } from "#engine/page/series.ts";
+import { type History, valueIn, windowOf, withScrape } from "#engine/signal/history.ts";
 
 const wanted = nameFilter(["a"]);
 const empty = (): History => ({ table: seriesTable(), scrapes: [] });

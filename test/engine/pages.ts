@@ -1,14 +1,14 @@
 /** Reading fixture pages the way a follower does, without the network. */
 import { readFileSync } from "node:fs";
-import type { Adapter } from "#engine/adapter.ts";
-import { type Ask, wantedNames } from "#engine/ask.ts";
-import { adapterOf, adapters } from "#engine/engines.ts";
-import type { Outcome } from "#engine/evaluate.ts";
-import { type History, withScrape } from "#engine/history.ts";
-import { nameFilter } from "#engine/name-filter.ts";
-import { pageSink } from "#engine/page.ts";
-import { seriesTable } from "#engine/series.ts";
-import { type Memory, signalOutcome } from "#engine/signal.ts";
+import type { Adapter } from "#engine/adapters/adapter.ts";
+import { adapterOf, adapters } from "#engine/adapters/all.ts";
+import { nameFilter } from "#engine/page/name-filter.ts";
+import { pageSink } from "#engine/page/page.ts";
+import { seriesTable } from "#engine/page/series.ts";
+import { type SignalQuery, wantedNames } from "#engine/signal/ask.ts";
+import type { SignalResult } from "#engine/signal/evaluate.ts";
+import { type History, withScrape } from "#engine/signal/history.ts";
+import { type Memory, signalOutcome } from "#engine/signal/signal.ts";
 import type { SignalName } from "#metric/catalogue.ts";
 
 export interface TimedPage {
@@ -27,15 +27,18 @@ export function pagesOf(name: string): readonly TimedPage[] {
     .map((text, at) => ({ atMs: at * 60_000, text }));
 }
 
-export function askFor(signal: Ask["signal"], more: Partial<Ask> = {}): Ask {
+export function askFor(
+  signal: SignalQuery["signal"],
+  more: Partial<SignalQuery> = {},
+): SignalQuery {
   return { signal, windowMs: 0, match: [], ...more };
 }
 
 export interface Read {
   readonly adapter: Adapter;
-  readonly outcome: Outcome;
+  readonly outcome: SignalResult;
   /** After each page. */
-  readonly outcomes: readonly Outcome[];
+  readonly outcomes: readonly SignalResult[];
 }
 
 /**
@@ -44,7 +47,7 @@ export interface Read {
  */
 export function readPages(
   pages: readonly TimedPage[],
-  ask: Ask,
+  ask: SignalQuery,
   engine?: string,
   bornAtMs?: number,
 ): Read {
@@ -52,7 +55,7 @@ export function readPages(
   let history: History = { table: seriesTable(), scrapes: [] };
   let adapter = named;
   let memory: Memory = {};
-  const outcomes: Outcome[] = [];
+  const outcomes: SignalResult[] = [];
   for (const { atMs, text } of pages) {
     const among = adapter === undefined ? adapters : [adapter];
     const sink = pageSink({
@@ -81,14 +84,14 @@ export function readPages(
 }
 
 /** A signal's value, or the reason for none in brackets. */
-export function shown(outcome: Outcome): number | string {
+export function shown(outcome: SignalResult): number | string {
   return "value" in outcome ? Number(outcome.value.toPrecision(9)) : `[${outcome.reason}]`;
 }
 
 export function signalsOf(
   name: string,
   signals: readonly SignalName[],
-  more: Partial<Ask> = {},
+  more: Partial<SignalQuery> = {},
   engine?: string,
 ): Record<string, number | string> {
   return Object.fromEntries(

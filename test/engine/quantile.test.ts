@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Bucket, bucketQuantile } from "#engine/quantile.ts";
+import { type Bucket, bucketQuantile } from "#engine/signal/quantile.ts";
 
 const of = (bounds: readonly number[], counts: readonly number[]): readonly Bucket[] =>
   [...bounds, Infinity].map((le, at) => ({ le, count: counts[at] ?? 0 }));

@@ -4,10 +4,10 @@ import { gzipSync } from "node:zlib";
 import { type Clock, systemClock } from "#core/clock.ts";
 import type { Fault } from "#core/fault.ts";
 import { engineHoldMs } from "#core/limits.ts";
-import type { EngineReading } from "#engine/reading.ts";
-import { type EngineScraper, engineScraper } from "#engine/scraper.ts";
-import { slots } from "#engine/slots.ts";
-import type { TargetSpec } from "#engine/target.ts";
+import { slots } from "#core/slots.ts";
+import type { EngineReading } from "#engine/scrape/reading.ts";
+import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
+import type { ScrapeTarget } from "#engine/scrape/target.ts";
 import { askFor, fixture } from "./pages.ts";
 
 type Respond = (socket: Socket, path: string, head: string) => void;
@@ -78,7 +78,7 @@ const page = (waiting: number) =>
 
 interface Setup {
   readonly scraper: EngineScraper;
-  readonly spec: TargetSpec;
+  readonly spec: ScrapeTarget;
   readonly read: () => EngineReading;
   /** Lets the clock jump, as a long silence would. */
   readonly jump: (ms: number) => void;
@@ -117,7 +117,7 @@ function setup({ port }: { readonly port: number }, options: SetupOptions = {}):
     gatewayMs: 10,
   });
   cleanups.push(scraper.stop);
-  const spec: TargetSpec = {
+  const spec: ScrapeTarget = {
     at: { url: `http://${host}:${port}${path}`, namespace: "shop" },
     ...(options.engine && { engine: options.engine }),
     ...(options.tokenFile && { tokenFile: options.tokenFile }),
@@ -395,7 +395,7 @@ describe("a server that", () => {
   test("is given a path with a newline is sent nothing", async () => {
     const server = await upstream(ok(page(7)));
     const given = setup(server, { path: "" });
-    const spec: TargetSpec = { ...given.spec, path: "/metrics\r\nX-Evil: 1" };
+    const spec: ScrapeTarget = { ...given.spec, path: "/metrics\r\nX-Evil: 1" };
     const read = () => given.scraper.read(spec, askFor("queue_depth"));
     expect((await failureOf({ ...given, read })).code).toBe("engine-unreachable");
     expect(server.paths).toEqual([]);
@@ -461,7 +461,7 @@ describe("a name", () => {
       return Promise.resolve(["10.0.0.1"]);
     };
     const given = setup({ port: 80 }, { resolve });
-    const spec: TargetSpec = { at: { url: "http://vllm.bank/metrics", namespace: "shop" } };
+    const spec: ScrapeTarget = { at: { url: "http://vllm.bank/metrics", namespace: "shop" } };
     const read = () => given.scraper.read(spec, askFor("queue_depth"));
     const failure = await failureOf({ ...given, read });
     expect(failure.code).toBe("endpoint-refused");
@@ -506,7 +506,7 @@ describe("limits", () => {
       rules: { allow: [], clusterDomain: "cluster.local", resolve: () => Promise.resolve([]) },
       readFile: () => Promise.reject(new Error("no file")),
     });
-  const pod = (index: number): TargetSpec => ({
+  const pod = (index: number): ScrapeTarget => ({
     at: { podAddress: `10.0.0.${index}`, ports: [8000] },
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { adapterOf, adapters } from "#engine/engines.ts";
-import { candidatesOf, targetKey, targetStaleMs, targetText } from "#engine/target.ts";
+import { adapterOf, adapters } from "#engine/adapters/all.ts";
+import { candidatesOf, targetKey, targetStaleMs, targetText } from "#engine/scrape/target.ts";
 import { engineNames } from "#metric/engines.ts";
 
 const pod = (ports: readonly number[]) => ({ podAddress: "10.0.0.7", ports });

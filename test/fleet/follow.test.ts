@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { systemClock } from "#core/clock.ts";
 import type { AgentEndpoint, AgentSource } from "#fleet/agents.ts";
-import { followFleet, syncPatienceMs } from "#fleet/follow.ts";
+import { followFleet, syncPatienceMs } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { type TestAgent, type TestAgentOptions, testAgent } from "../support/test-agent.ts";

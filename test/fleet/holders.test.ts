@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "#core/clock.ts";
 import { agentSource } from "#fleet/agents.ts";
-import { followFleet } from "#fleet/follow.ts";
+import { followFleet } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { podResources } from "#node/pod-resources.ts";
 import { fakeKubelet, podWith } from "../fake-kubelet/fake-kubelet.ts";

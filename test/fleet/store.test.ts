@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Clock } from "#core/clock.ts";
 import { fleetStore } from "#fleet/store.ts";
-import type { FleetDevice, NodeReport } from "#fleet/view.ts";
+import type { FleetDevice } from "#fleet/view.ts";
+import type { NodeReport } from "#telemetry/report.ts";
 
 type ReportedDevice = NodeReport["devices"][number];
 

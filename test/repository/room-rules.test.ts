@@ -9,17 +9,20 @@ const root = join(import.meta.dir, "..", "..");
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   core: [],
   metric: ["core"],
-  trigger: ["core", "metric"],
+  kubernetes: ["core"],
+  trigger: ["core", "metric", "kubernetes"],
   device: ["core", "metric"],
-  node: ["core", "metric", "device", "gen"],
-  fleet: ["core", "metric", "gen"],
-  workload: ["core"],
+  node: ["core", "metric", "device", "telemetry", "gen"],
+  telemetry: ["core", "metric", "gen"],
+  fleet: ["core", "metric", "telemetry"],
+  workload: ["core", "kubernetes"],
   engine: ["core", "metric"],
-  answer: ["core", "metric", "trigger", "fleet", "workload", "engine"],
-  serve: ["core", "trigger", "answer", "gen"],
+  answer: ["core", "metric", "trigger", "kubernetes", "fleet", "workload", "engine"],
+  rpc: ["core", "gen"],
+  keda: ["core", "trigger", "answer", "rpc", "gen"],
   observe: ["core", "metric", "answer"],
 };
-const speakGrpc = ["node", "fleet", "serve"];
+const speakGrpc = ["node", "telemetry", "rpc", "keda"];
 const rooms = Object.keys(mayImport);
 
 test("the linter refuses each import that a room may not have, and no other", () => {
@@ -27,7 +30,7 @@ test("the linter refuses each import that a room may not have, and no other", ()
   try {
     cpSync(join(root, "biome.json"), join(directory, "biome.json"));
     const expected = rooms.flatMap((room) => {
-      const others = [...rooms, "gen", "cli"].filter((other) => other !== room);
+      const others = [...rooms, "gen", "app", "cli"].filter((other) => other !== room);
       const named = others.map((other) => `#${other}/x.ts`);
       const specifiers = [...named, "../x.ts", "@connectrpc/connect", "bun:ffi"];
       probe(directory, `src/${room}`, specifiers);

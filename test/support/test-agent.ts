@@ -12,7 +12,7 @@ import type { AgentEndpoint } from "#fleet/agents.ts";
 import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import type { PodResources } from "#node/pod-resources.ts";
 import { type NodeReports, nodeReports } from "#node/reports.ts";
-import { nodeTelemetry } from "#node/telemetry.ts";
+import { nodeTelemetry } from "#node/telemetry-service.ts";
 
 export interface TestAgentOptions {
   readonly name?: string;

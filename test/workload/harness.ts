@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#core/clock.ts";
 import { Fault, type FaultCode } from "#core/fault.ts";
-import { inClusterAccess } from "#workload/access.ts";
-import { type KubernetesClient, kubernetesClient } from "#workload/client.ts";
-import type { Workload } from "#workload/view.ts";
-import { type Workloads, watchWorkloads } from "#workload/workloads.ts";
+import { inClusterAccess } from "#kubernetes/access.ts";
+import { type KubernetesClient, kubernetesClient } from "#kubernetes/client.ts";
+import { type Workloads, watchWorkloads } from "#workload/watch-workloads.ts";
+import type { Workload } from "#workload/workload.ts";
 import {
   type FakeKubernetes,
   type FakeKubernetesOptions,

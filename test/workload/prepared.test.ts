@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { askedForMax, askedForMs, namespacesMax, scaleReadsAtOnce } from "#core/limits.ts";
-import { kubeconfigAccess } from "#workload/access.ts";
-import { kubernetesClient } from "#workload/client.ts";
-import { watchWorkloads } from "#workload/workloads.ts";
+import { kubeconfigAccess } from "#kubernetes/access.ts";
+import { kubernetesClient } from "#kubernetes/client.ts";
+import { watchWorkloads } from "#workload/watch-workloads.ts";
 import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
 import type { FakeKubernetes } from "../fake-kubernetes/server.ts";
 import {

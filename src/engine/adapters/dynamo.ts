@@ -1,5 +1,13 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { eager, either, fraction, gauge, latencies, rate, type SignalTerms } from "#engine/term.ts";
+import {
+  eager,
+  either,
+  fraction,
+  gauge,
+  latencies,
+  rate,
+  type SignalTerms,
+} from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 import { firstRank, sglangSignals } from "./sglang.ts";
 import { trtllmSignals } from "./trtllm.ts";
 import { routerCopy, vllmSignals } from "./vllm.ts";

@@ -1,5 +1,5 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { concurrencyOf, fraction, gauge, latencies, rate } from "#engine/term.ts";
+import { concurrencyOf, fraction, gauge, latencies, rate } from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** The endpoint picker's prefixes: llm-d's router, the gateway extension from 1.1, and before. */
 const names = (name: string): readonly string[] => [

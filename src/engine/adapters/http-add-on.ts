@@ -1,5 +1,5 @@
-import { type Adapter, type JsonSample, ownsPrefixes } from "#engine/adapter.ts";
-import { gauge, latencies, rate } from "#engine/term.ts";
+import { gauge, latencies, rate } from "#engine/signal/term.ts";
+import { type Adapter, type JsonSample, ownsPrefixes } from "./adapter.ts";
 
 /** `/queue` lists every route, so one that is not on it does not exist; `/metrics` is lazy. */
 const queueName = "interceptor_queue_concurrency";

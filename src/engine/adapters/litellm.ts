@@ -1,5 +1,5 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { gauge, latencies, rate } from "#engine/term.ts";
+import { gauge, latencies, rate } from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** In flight means waiting or running: the proxy cannot see which. */
 const inFlight = gauge("litellm_in_flight_requests");

@@ -1,5 +1,5 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { concurrencyOf, fraction, gauge, rate } from "#engine/term.ts";
+import { concurrencyOf, fraction, gauge, rate } from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 const waiting = gauge("llamacpp_requests_deferred");
 const running = gauge("llamacpp_requests_processing");

@@ -1,5 +1,5 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { concurrencyOf, fraction, gauge, latencies, plus, rate } from "#engine/term.ts";
+import { concurrencyOf, fraction, gauge, latencies, plus, rate } from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** Requests wait first in the API server, then in the engine. */
 const waiting = plus(

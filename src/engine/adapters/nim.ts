@@ -1,4 +1,3 @@
-import type { Adapter } from "#engine/adapter.ts";
 import {
   concurrencyOf,
   either,
@@ -7,7 +6,8 @@ import {
   latencies,
   rate,
   type SignalTerms,
-} from "#engine/term.ts";
+} from "#engine/signal/term.ts";
+import type { Adapter } from "./adapter.ts";
 import { firstRank, sglang, sglangSignals } from "./sglang.ts";
 import { routerCopy, vllm } from "./vllm.ts";
 

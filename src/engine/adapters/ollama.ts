@@ -1,5 +1,5 @@
-import type { Adapter } from "#engine/adapter.ts";
-import { gauge } from "#engine/term.ts";
+import { gauge } from "#engine/signal/term.ts";
+import type { Adapter } from "./adapter.ts";
 
 /** Ollama has no metrics; what it tells is which models it holds (`GET /api/ps`). */
 export const ollama: Adapter = {

@@ -1,4 +1,4 @@
-import type { Adapter } from "#engine/adapter.ts";
+import type { Adapter } from "./adapter.ts";
 
 /** Any metrics page, of which the trigger names the metric itself. */
 export const prometheus: Adapter = {

@@ -1,5 +1,5 @@
-import type { Adapter } from "#engine/adapter.ts";
-import { concurrencyOf, either, gauge, type SignalTerms } from "#engine/term.ts";
+import { concurrencyOf, either, gauge, type SignalTerms } from "#engine/signal/term.ts";
+import type { Adapter } from "./adapter.ts";
 import { vllmSignals } from "./vllm.ts";
 
 /** Gauges are always there, so they tell that this is an LLM deployment. */

@@ -1,5 +1,4 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import type { Labels } from "#engine/series.ts";
+import type { Labels } from "#engine/page/series.ts";
 import {
   concurrencyOf,
   fraction,
@@ -8,7 +7,8 @@ import {
   plus,
   rate,
   type SignalTerms,
-} from "#engine/term.ts";
+} from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** Requests wait for a grammar to compile, or on a decode server for cache space, in own queues. */
 const waiting = plus(

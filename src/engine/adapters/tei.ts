@@ -1,5 +1,5 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { gauge, latencies, rate } from "#engine/term.ts";
+import { gauge, latencies, rate } from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** As in TGI, a series is there from its first use on. */
 const lazy = true;

@@ -1,5 +1,5 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { concurrencyOf, gauge, latencies, rate, ratio } from "#engine/term.ts";
+import { concurrencyOf, gauge, latencies, rate, ratio } from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** Its exporter makes a series at its first use: a fresh server has no queue line at all. */
 const lazy = true;

@@ -1,5 +1,4 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import type { Labels } from "#engine/series.ts";
+import type { Labels } from "#engine/page/series.ts";
 import {
   either,
   fraction,
@@ -9,7 +8,8 @@ import {
   plus,
   rate,
   type SignalTerms,
-} from "#engine/term.ts";
+} from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 import { vllmSignals } from "./vllm.ts";
 
 /** The TensorRT-LLM backend keeps all its gauges under one name and tells them apart by a label. */

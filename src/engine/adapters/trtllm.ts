@@ -1,5 +1,12 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { concurrencyOf, fraction, gauge, latencies, rate, type SignalTerms } from "#engine/term.ts";
+import {
+  concurrencyOf,
+  fraction,
+  gauge,
+  latencies,
+  rate,
+  type SignalTerms,
+} from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /**
  * Nothing is printed before the first request. Once one has succeeded, a missing gauge means that

@@ -1,6 +1,6 @@
-import type { Adapter } from "#engine/adapter.ts";
-import { canonicalName } from "#engine/name-filter.ts";
-import { concurrencyOf, gauge, latencies, rate } from "#engine/term.ts";
+import { canonicalName } from "#engine/page/name-filter.ts";
+import { concurrencyOf, gauge, latencies, rate } from "#engine/signal/term.ts";
+import type { Adapter } from "./adapter.ts";
 
 const waiting = gauge("vllm_num_requests_waiting");
 const running = gauge("vllm_num_requests_running");

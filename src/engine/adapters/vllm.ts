@@ -1,5 +1,5 @@
-import { type Adapter, ownsPrefixes } from "#engine/adapter.ts";
-import { fraction, gauge, latencies, plus, rate, type SignalTerms } from "#engine/term.ts";
+import { fraction, gauge, latencies, plus, rate, type SignalTerms } from "#engine/signal/term.ts";
+import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 const waiting = gauge("vllm_num_requests_waiting");
 const running = gauge("vllm_num_requests_running");

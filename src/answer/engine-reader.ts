@@ -1,0 +1,45 @@
+/**
+ * What an answer needs of the engine room, as functions: an answer reads from memory and knows
+ * nothing of sockets.
+ *
+ * @module
+ */
+import type { Cancel } from "#core/clock.ts";
+import type { EngineReading } from "#engine/scrape/reading.ts";
+import type { ScrapeTarget } from "#engine/scrape/target.ts";
+import type { SignalQuery } from "#engine/signal/ask.ts";
+import type { SignalResult } from "#engine/signal/evaluate.ts";
+
+/** One place behind a URL of a trigger. */
+export interface EngineEndpoint {
+  readonly at: ScrapeTarget["at"];
+  /** Absent where a URL says it. */
+  readonly port?: number;
+  /** The path of the URL, where it has one. */
+  readonly path?: string;
+  /** Whether it says of itself that it serves: one that does not counts as far as it answers. */
+  readonly ready: boolean;
+}
+
+export interface EngineReader {
+  /** Returns at once; the first call for a target starts to follow it. */
+  readonly read: (spec: ScrapeTarget, ask: SignalQuery) => EngineReading;
+  /** Several engines' outcomes as one; `undefined` when they are not made of observations. */
+  readonly merge: (outcomes: readonly SignalResult[]) => SignalResult | undefined;
+  /**
+   * Where the URL of a trigger in this namespace leads, at least one place.
+   *
+   * @throws {Fault} `endpoint-refused`; `data-missing` when nothing is there or it is not read yet.
+   */
+  readonly endpointsOf: (url: string, namespace: string) => readonly EngineEndpoint[];
+  /**
+   * Where a bearer token of a namespace lies.
+   *
+   * @throws {Fault} `file-invalid` in a process that was given no place for them.
+   */
+  readonly tokenFile: (namespace: string, name: string) => string;
+  /** Reads the target as often as is good for it, and runs `listener` after each time. */
+  readonly listen: (spec: ScrapeTarget, listener: () => void) => Cancel;
+  /** Runs `listener` when a URL may lead to other places. */
+  readonly onEndpointsChange: (listener: () => void) => Cancel;
+}

@@ -1,0 +1,176 @@
+/**
+ * One bounded GET: a fixed address, one deadline for everything, a cap on the bytes before and
+ * after decompression, and no way to be sent elsewhere.
+ *
+ * @module
+ */
+import { type Agent, type IncomingMessage, request } from "node:http";
+import { createGunzip } from "node:zlib";
+import type { Clock } from "#core/clock.ts";
+import { Fault } from "#core/fault.ts";
+import { engineBodyBytesMax } from "#core/limits.ts";
+import type { Endpoint } from "./address-policy.ts";
+
+/** Takes a body as it comes; `push` may throw to stop it. */
+export interface BodySink<Result> {
+  readonly push: (chunk: Uint8Array) => void;
+  readonly end: () => Result;
+}
+
+export interface GetOptions<Result> {
+  readonly endpoint: Endpoint;
+  readonly path: string;
+  readonly token?: string;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** Keeps the connection for the next scrape. */
+  readonly agent: Agent;
+  /** @param contentType Without parameters, in lower case. */
+  readonly open: (contentType: string) => BodySink<Result>;
+}
+
+const accept = "text/plain;version=0.0.4, application/json;q=0.5, */*;q=0.1";
+
+/**
+ * @throws {Fault} `engine-unreachable` with what happened, or what the sink threw.
+ */
+export async function get<Result>(options: GetOptions<Result>): Promise<Result> {
+  const once = (path: string) =>
+    getOnce(options, path).catch((error: unknown) => {
+      // Also what the runtime throws at once, for a path with a newline in it or such a token.
+      throw error instanceof Fault
+        ? error
+        : unreachable(options, messageOf(error), { cause: error });
+    });
+  const answer = await once(options.path);
+  if (!("location" in answer)) return answer.result;
+  const again = ownSlash(options, answer.location);
+  if (again === undefined)
+    throw unreachable(
+      options,
+      `it redirects to ${answer.location}, and only its own path with a slash is followed; give the final path`,
+      { status: 302 },
+    );
+  const second = await once(again);
+  if ("location" in second) throw unreachable(options, "it redirects in a circle", { status: 302 });
+  return second.result;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+type Answer<Result> = { readonly result: Result } | { readonly location: string };
+
+function getOnce<Result>(options: GetOptions<Result>, path: string): Promise<Answer<Result>> {
+  const { endpoint, token, timeoutMs, clock, agent } = options;
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      host: endpoint.address,
+      port: endpoint.port,
+      path,
+      agent,
+      headers: {
+        host: endpoint.host,
+        accept,
+        "accept-encoding": "identity",
+        "user-agent": "keda-gpu-scaler",
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+    });
+    const cancel = clock.after(timeoutMs, () =>
+      fail(unreachable(options, `it takes longer than ${Math.round(timeoutMs)} ms`)),
+    );
+    const fail = (reason: unknown): void => {
+      cancel();
+      outgoing.destroy();
+      reject(reason);
+    };
+    outgoing.on("error", fail);
+    outgoing.on("response", (response) => {
+      answerOf(options, response).then((answer) => {
+        cancel();
+        resolve(answer);
+      }, fail);
+    });
+    outgoing.end();
+  });
+}
+
+async function answerOf<Result>(
+  options: GetOptions<Result>,
+  response: IncomingMessage,
+): Promise<Answer<Result>> {
+  const { statusCode = 0, headers } = response;
+  if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
+    response.destroy();
+    return { location: headers.location };
+  }
+  if (statusCode !== 200)
+    throw unreachable(options, statusText(statusCode), { status: statusCode });
+  const [contentType = ""] = (headers["content-type"] ?? "").toLowerCase().split(";", 1);
+  const sink = options.open(contentType.trim());
+  await drain(options, response, sink);
+  return { result: sink.end() };
+}
+
+async function drain(
+  options: GetOptions<unknown>,
+  response: IncomingMessage,
+  sink: BodySink<unknown>,
+): Promise<void> {
+  let taken = 0;
+  const encoding = response.headers["content-encoding"] ?? "identity";
+  if (!["identity", "gzip", "x-gzip"].includes(encoding))
+    throw unreachable(options, `it answers in ${encoding}, which was not asked for`);
+  const gunzip = encoding === "identity" ? undefined : createGunzip();
+  // Errors of the connection end the decompressor too, so that its reader does not wait for ever.
+  response.on("aborted", () => gunzip?.destroy(new Error("the connection closed early")));
+  const body = gunzip === undefined ? response : response.pipe(gunzip);
+  for await (const chunk of body) {
+    taken += chunk.length;
+    if (taken > engineBodyBytesMax) {
+      gunzip?.destroy();
+      throw unreachable(options, `its page is larger than ${engineBodyBytesMax} bytes`);
+    }
+    sink.push(chunk);
+  }
+  if (!response.complete) throw unreachable(options, "the connection closed early");
+}
+
+function statusText(status: number): string {
+  const hints: Readonly<Record<number, string>> = {
+    401: "; give it a bearer token with the right to read metrics",
+    403: "; its token may not read metrics",
+    404: "; its metrics are on another path, or switched off",
+  };
+  return `it answers with status ${status}${hints[status] ?? ""}`;
+}
+
+/** The path to follow: only the same one with a slash behind it, on the same host. */
+function ownSlash({ endpoint, path }: GetOptions<unknown>, location: string): string | undefined {
+  const from = URL.parse(path, `http://${endpoint.host}`);
+  const to = URL.parse(location, from?.href);
+  return from !== null &&
+    to !== null &&
+    to.host === from.host &&
+    to.protocol === "http:" &&
+    to.pathname === `${from.pathname}/` &&
+    to.search === from.search
+    ? `${to.pathname}${to.search}`
+    : undefined;
+}
+
+function unreachable(
+  { endpoint, path }: GetOptions<unknown>,
+  what: string,
+  { status, cause }: { readonly status?: number; readonly cause?: unknown } = {},
+): Fault {
+  const target = `${endpoint.url}${path}`;
+  return new Fault(
+    "engine-unreachable",
+    `Cannot read metrics of ${target}: ${what}`,
+    { target, ...(status !== undefined && { status }) },
+    cause,
+  );
+}

@@ -1,0 +1,158 @@
+/**
+ * KEDA's ExternalScaler: metadata in, answer out. It decides nothing; the rooms below do.
+ *
+ * Three rules of KEDA's shape it. An error holds replicas where a 0 or a `false` would remove them, so
+ * what is unknown is always an error. The integer fields are read only where the float is not above 0,
+ * so both always mean the same. And KEDA asks for the spec of every trigger before it asks for any
+ * value, so GetMetricSpec looks at metadata alone.
+ *
+ * @module
+ */
+import type { Answerer, WorkloadRef } from "#answer/answer.ts";
+import { assert } from "#core/assert.ts";
+import type { Clock } from "#core/clock.ts";
+import { Fault, type FaultCode } from "#core/fault.ts";
+import type { ExternalScaler, ScaledObjectRef } from "#gen/externalscaler/externalscaler_pb.ts";
+import type { Implementation } from "#rpc/unary.ts";
+import { type WakeSource, wakeups } from "#rpc/wakeups.ts";
+import type { Trigger } from "#trigger/trigger.ts";
+import { spaced } from "./push-rounds.ts";
+
+export interface ExternalScalerOptions {
+  readonly answerer: Answerer;
+  /** @throws {Fault} `trigger-invalid`, with every problem at once. */
+  readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
+  /** Calls its argument when `parse` may give something else for the same metadata. */
+  readonly onParseChange?: WakeSource;
+  /** Least time between two rounds over the push streams. */
+  readonly pushSpacingMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Faults that only another trigger or another process can cure. They end a push stream; see
+ * `streamIsActive` for the rest.
+ */
+const lasting: ReadonlySet<FaultCode> = new Set(["trigger-invalid", "scope-unavailable"]);
+
+export function externalScaler({
+  answerer,
+  parse,
+  onParseChange = () => () => {},
+  pushSpacingMs,
+  clock,
+}: ExternalScalerOptions): Implementation<typeof ExternalScaler> {
+  const changes = spaced(answerer.subscribe, pushSpacingMs, clock);
+
+  /** Undefined while the answer cannot be known but may come. */
+  const activity = (ref: WorkloadRef, trigger: Trigger): boolean | undefined => {
+    try {
+      return answerer.activity(ref, trigger).active;
+    } catch (error) {
+      if (error instanceof Fault && !lasting.has(error.code)) return undefined;
+      throw error;
+    }
+  };
+
+  return {
+    isActive: (ref) => ({ result: answerer.activity(ref, parse(ref.scalerMetadata)).active }),
+
+    /**
+     * Sends the answer at once, whenever it changes, and again every `pollIntervalSeconds`, because
+     * KEDA drops a `true` that comes while it has no HPA for the trigger yet.
+     *
+     * While the answer is unknown the stream stays open and silent. KEDA reconnects after an error
+     * with a back-off that grows to 60 s, so an outage answered by errors would delay the wake-up by
+     * up to a minute after its end; an open stream wakes the workload with the first reading. Nothing
+     * is lost by the silence: KEDA ignores a pushed `false`, and its polling calls get the error.
+     */
+    async *streamIsActive(ref, context) {
+      const { pollIntervalSeconds } = parse(ref.scalerMetadata);
+      let sent: boolean | undefined;
+      const repeat = (ring: () => void) =>
+        clock.every(pollIntervalSeconds * 1_000, () => {
+          sent = undefined;
+          ring();
+        });
+      // A profile may change what is listened to: then the client's next stream listens to that.
+      const watchActivity = (ring: () => void) =>
+        answerer.watchActivity(ref, parse(ref.scalerMetadata), ring);
+      for await (const _ of wakeups(context, changes, onParseChange, repeat, watchActivity)) {
+        const active = activity(ref, parse(ref.scalerMetadata));
+        const news = active !== sent;
+        sent = active;
+        if (news && active !== undefined) yield { result: active };
+      }
+    },
+
+    getMetricSpec: (ref) => metricSpec(parse(ref.scalerMetadata)),
+
+    getMetrics({ scaledObjectRef, metricName }) {
+      const ref = presentRef(scaledObjectRef);
+      const trigger = parse(ref.scalerMetadata);
+      const name = ownMetricName(metricName, trigger);
+      const { value } = answerer.value(ref, trigger);
+      assert(Number.isFinite(value) && value >= 0, `a value is finite and not negative: ${value}`);
+      // KEDA adds up whatever it gets, so there is exactly one.
+      return {
+        metricValues: [
+          { metricName: name, metricValue: wholeAtLeast(value), metricValueFloat: value },
+        ],
+      };
+    },
+
+    /** Sends the spec at once, and again when a profile has changed what the metadata means. */
+    async *streamMetricSpec(ref, context) {
+      let sent: Trigger | undefined;
+      for await (const _ of wakeups(context, onParseChange)) {
+        const trigger = parse(ref.scalerMetadata);
+        if (!isSameSpec(trigger, sent)) yield metricSpec(trigger);
+        sent = trigger;
+      }
+    },
+  };
+}
+
+function metricSpec({ metricName, target }: Trigger) {
+  const spec = { metricName, targetSize: wholeAtLeast(target), targetSizeFloat: target };
+  return { metricSpecs: [spec] };
+}
+
+function isSameSpec(one: Trigger, other: Trigger | undefined): boolean {
+  return one.metricName === other?.metricName && one.target === other.target;
+}
+
+/**
+ * The integer beside a float: rounded up, so that 0.4 waiting requests are not "none" and a target
+ * of 0.5 is not 0, which the API server refuses.
+ */
+function wholeAtLeast(value: number): bigint {
+  return BigInt(Math.ceil(value));
+}
+
+function presentRef(ref: ScaledObjectRef | undefined): ScaledObjectRef {
+  if (ref !== undefined) return ref;
+  const rule = "the call has no scaledObjectRef; send it with the trigger's scalerMetadata";
+  throw new Fault("ref-missing", `Cannot answer GetMetrics: ${rule}`, { method: "GetMetrics" });
+}
+
+/**
+ * Checks that the caller asks for the metric which the trigger has, and gives the name back as asked.
+ *
+ * KEDA never asks for another one, but while a profile changes it may hold the older name, and the HPA
+ * would divide the new metric by the old target: an error holds replicas until KEDA has caught up.
+ * The HPA's prefix `s<trigger index>-` may be there and case does not count, as in KEDA. An empty name,
+ * in a call by hand, means the trigger's own, and so does the catalogue's (`gpu_utilization`).
+ */
+function ownMetricName(asked: string, { metricName: known, metric }: Trigger): string {
+  const same = (name: string) =>
+    [known, metric].some((own) => own.toLowerCase() === name.toLowerCase());
+  if (asked === "") return known;
+  if (same(asked) || same(asked.replace(/^s\d+-/i, ""))) return asked;
+  throw new Fault(
+    "metric-unknown",
+    `Cannot answer for metric ${JSON.stringify(asked)}: this trigger's metric is named ` +
+      `"${known}"; ask for the name that GetMetricSpec gives`,
+    { asked, known },
+  );
+}

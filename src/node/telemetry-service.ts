@@ -1,0 +1,104 @@
+/**
+ * NodeTelemetry: the node's newest report to whoever watches.
+ *
+ * Nothing queues: a watcher that reads slowly gets the newest state when it is ready for it, made
+ * against what was last sent to that watcher.
+ *
+ * @module
+ */
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { Cancel, Clock } from "#core/clock.ts";
+import { Fault } from "#core/fault.ts";
+import { telemetryWatchersMax } from "#core/limits.ts";
+import type { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { snapshotEncoder } from "#telemetry/encode.ts";
+import type { ReportSource } from "./reports.ts";
+
+/** Of a connection that must end: known to whoever serves the service. */
+interface Draining {
+  readonly draining: () => boolean;
+  readonly onDrain: (listener: () => void) => Cancel;
+}
+
+export interface NodeTelemetryOptions {
+  readonly source: ReportSource;
+  readonly clock: Clock;
+  /** When this process began, on the wall clock: of two agents of a node the later is believed. */
+  readonly startedAtMs: number;
+  /** Whether a call's connection is being emptied: its stream then ends without an error. */
+  readonly draining: (context: HandlerContext) => Draining;
+  readonly watchersMax?: number;
+  readonly wholeEveryMs?: number;
+}
+
+/** A whole snapshot in this time mends whatever a defect in the changes could have broken. */
+const wholeEveryMsDefault = 30_000;
+/** Repeated although nothing new was read, so that a stuck driver is told from a dead agent. */
+const aliveEveryMs = 5_000;
+
+/** @throws {Fault} from a call: `overloaded` at `watchersMax`. */
+export function nodeTelemetry({
+  source,
+  clock,
+  startedAtMs,
+  draining,
+  watchersMax = telemetryWatchersMax,
+  wholeEveryMs = wholeEveryMsDefault,
+}: NodeTelemetryOptions): ServiceImpl<typeof NodeTelemetry> {
+  let watchers = 0;
+  return {
+    async *watch(_request, context) {
+      if (watchers >= watchersMax)
+        throw new Fault(
+          "overloaded",
+          `Cannot watch the node: ${watchersMax} watchers are served already; run fewer replicas`,
+          { limit: watchersMax },
+        );
+      const connection = draining(context);
+      watchers += 1;
+      const { monotonicMs } = clock;
+      const encode = snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs });
+      const wake = latch();
+      const stopListening = source.subscribe(wake.set);
+      let cancelRepeat: Cancel = () => {};
+      const stopDrain = connection.onDrain(wake.set);
+      const { signal } = context;
+      signal.addEventListener("abort", wake.set);
+      try {
+        while (!connection.draining() && !signal.aborted) {
+          const report = source.latest();
+          yield report === undefined ? {} : encode(report);
+          cancelRepeat = clock.after(aliveEveryMs, wake.set);
+          await wake.wait();
+          cancelRepeat();
+        }
+      } finally {
+        watchers -= 1;
+        stopListening();
+        cancelRepeat();
+        stopDrain();
+        signal.removeEventListener("abort", wake.set);
+      }
+    },
+  };
+}
+
+/** Waits for `set`, however often it was called since the last wait. */
+function latch() {
+  let isSet = false;
+  let release: (() => void) | undefined;
+  return {
+    set: () => {
+      isSet = true;
+      release?.();
+    },
+    wait: async () => {
+      if (!isSet)
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      isSet = false;
+      release = undefined;
+    },
+  };
+}

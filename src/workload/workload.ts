@@ -1,0 +1,57 @@
+import type { MetricType } from "#kubernetes/hpa.ts";
+import type { Pod } from "./pod.ts";
+
+/** A workload as the Kubernetes API last showed it. */
+export interface Workload {
+  readonly kind: "ScaledObject" | "ScaledJob";
+  /** Of the trigger that asks. */
+  readonly metricType: MetricType;
+  /**
+   * Of the whole scale target: as many as it is asked to have, or as there are pods if those are
+   * more. `podSelector` does not change it.
+   */
+  readonly replicas: number;
+  readonly minReplicas: number;
+  readonly maxReplicas: number;
+  readonly idleReplicas?: number;
+  /** All triggers but the one that asks; without metadata where they are not external. */
+  readonly otherTriggers: readonly {
+    readonly type: string;
+    readonly metadata?: Readonly<Record<string, string>>;
+  }[];
+  /** Those that belong to it now, after `podSelector` and `container`; sorted by name. */
+  readonly pods: readonly Pod[];
+  /** Milliseconds since the API server last confirmed it: up to two minutes when all is well. */
+  readonly ageMs: number;
+  /** Another number whenever anything above may have changed, `ageMs` aside. */
+  readonly generation: number;
+}
+
+/** What a trigger's metadata leaves of a workload's pods. */
+export interface PodFilter {
+  /** A label selector on top of the scale target's own. */
+  readonly podSelector?: string;
+  /** Keeps this container of each pod, and only pods that have it. */
+  readonly container?: string;
+}
+
+/** Whose pods a ScaledObject scales. Nothing here waits: it is known already, or it is a fault. */
+export interface WorkloadView {
+  /**
+   * Looks a workload up, and remembers for `askedForMs` that it was asked for.
+   *
+   * @param metadata `scalerMetadata` as KEDA sent it: it tells which trigger asks.
+   * @throws {Fault} `workload-unknown` when there is no such ScaledObject or ScaledJob;
+   * `workload-syncing` while it is read for the first time; `data-stale` when the API server has
+   * been away for `workloadStaleMs`; `scale-target-unusable`, `kubernetes-failed`; `trigger-unmatched`
+   * when metadata fits none of several unlike triggers; `trigger-invalid` for a bad `podSelector`;
+   * `selection-empty` when there are pods but the narrowing leaves none; `overloaded` above
+   * `namespacesMax`.
+   */
+  readonly of: (
+    namespace: string,
+    name: string,
+    metadata: Readonly<Record<string, string>>,
+    narrowing?: PodFilter,
+  ) => Workload;
+}

@@ -1,0 +1,166 @@
+import { expect, test } from "bun:test";
+import type { WorkloadRef } from "#answer/answer.ts";
+import { keepWarm } from "#app/engine-warmth.ts";
+import { Fault } from "#core/fault.ts";
+import { askedForMs, engineIntervalMs, enginesFirstMs } from "#core/limits.ts";
+import { type ScrapeTarget, targetText } from "#engine/scrape/target.ts";
+import { builtInProfiles } from "#trigger/profiles.ts";
+import { triggerParser } from "#trigger/trigger.ts";
+import type { PreparedTrigger } from "#workload/watch-workloads.ts";
+import { workload } from "../answer/cluster.ts";
+import { serving } from "../answer/engines.ts";
+import { manualClock } from "../support/manual-clock.ts";
+
+const ours = { scalerAddress: "here", metricType: "queue_depth", targetValue: "5" };
+const prepared = (name: string, metadata: PreparedTrigger["metadata"] = ours): PreparedTrigger => ({
+  namespace: "ml",
+  name,
+  metadata,
+});
+const ref = (name: string, scalerMetadata = ours): WorkloadRef => ({
+  namespace: "ml",
+  name,
+  scalerMetadata,
+});
+
+/** Workloads of one pod each, whose number is the name's last letter. */
+function started(first: readonly PreparedTrigger[]) {
+  let triggers = first;
+  let waitingFor: readonly string[] = [];
+  let targets: readonly { tries: number }[] = [];
+  let reads: { readonly spec: ScrapeTarget; readonly signal: unknown }[] = [];
+  const logged: string[] = [];
+  const clock = manualClock();
+  const parse = triggerParser(() => builtInProfiles);
+  let changes = 0;
+  const warmth = keepWarm({
+    clock,
+    log: (level, event) => logged.push(`${level} ${event}`),
+    parse,
+    workloads: {
+      prepared: () => triggers,
+      glance: {
+        of: (_namespace, name) => {
+          if (name === "gone")
+            throw new Fault("workload-unknown", "Cannot look up: gone", { namespace: "ml", name });
+          return workload({
+            pods: [serving(Number(name.at(-1))), serving(9, { state: "warming" })],
+          });
+        },
+      },
+      waitingFor: () => waitingFor,
+    },
+    source: {
+      read: (spec, { signal }) => {
+        reads.push({ spec, signal });
+        return { target: "", state: "known", value: 0 };
+      },
+      endpointsOf: (url, namespace) => [{ at: { url, namespace }, ready: true }],
+      tokenFile: () => "",
+    },
+    targets: () => targets.map((target) => ({ ...target, target: "", failures: 0 })),
+    changed: () => {
+      changes += 1;
+    },
+  });
+  return {
+    ...warmth,
+    clock,
+    parse,
+    logged,
+    changes: () => changes,
+    become: (next: readonly PreparedTrigger[]) => {
+      triggers = next;
+    },
+    wait: (next: readonly string[]) => {
+      waitingFor = next;
+    },
+    target: (...tries: readonly number[]) => {
+      targets = tries.map((count) => ({ tries: count }));
+    },
+    /** Where was read since the last look. */
+    taken: () => {
+      const all = reads;
+      reads = [];
+      return [...new Set(all.map(({ spec, signal }) => `${targetText(spec)} ${signal}`))];
+    },
+  };
+}
+
+test("every prepared trigger is read at each interval, whether anybody asks or not", () => {
+  const { clock, taken } = started([prepared("llm-1"), prepared("llm-2")]);
+  const all = ["1", "2"].flatMap((one) =>
+    ["queue_depth", "running_requests"].map((signal) => `http://10.0.0.${one} ${signal}`),
+  );
+  clock.advance(1_000);
+  expect(taken()).toEqual(all);
+  clock.advance(engineIntervalMs - 1_000);
+  expect(taken()).toEqual([]);
+  clock.advance(1_000);
+  expect(taken()).toEqual(all);
+});
+
+test("what changes is read within a second, and what is gone is read no more", () => {
+  const { clock, taken, look, become } = started([prepared("llm-1")]);
+  clock.advance(1_000);
+  taken();
+  become([prepared("llm-2")]);
+  look();
+  clock.advance(1_000);
+  expect(taken().every((one) => one.startsWith("http://10.0.0.2 "))).toBe(true);
+});
+
+test("the URL of an endpoint is read, and the pods are not", () => {
+  const endpoint = "http://router/metrics";
+  const { clock, taken } = started([prepared("llm-1", { ...ours, endpoint })]);
+  clock.advance(1_000);
+  expect(taken()).toEqual([`${endpoint} queue_depth`, `${endpoint} running_requests`]);
+});
+
+test("triggers of devices, with what KEDA resolves, or that break a rule are left out", () => {
+  const { clock, taken, logged } = started([
+    prepared("llm-1", { scalerAddress: "here" }),
+    prepared("llm-2", { ...ours, endpointFromEnv: "ROUTER" }),
+    prepared("llm-3", { ...ours, targetValue: "much" }),
+    prepared("gone"),
+    prepared("llm-4"),
+  ]);
+  clock.advance(1_000);
+  expect(taken().every((one) => one.startsWith("http://10.0.0.4 "))).toBe(true);
+  expect(logged).toEqual(["warn trigger cannot be prepared", "debug engines cannot be read"]);
+});
+
+test("what somebody asked for is read for ten minutes after", () => {
+  const { clock, taken, asked, parse } = started([]);
+  asked(ref("llm-1"), parse(ours));
+  asked(ref("llm-2"), parse({}));
+  clock.advance(askedForMs);
+  expect(taken()).toEqual(["http://10.0.0.1 queue_depth", "http://10.0.0.1 running_requests"]);
+  clock.advance(2 * engineIntervalMs);
+  taken();
+  clock.advance(2 * engineIntervalMs);
+  expect(taken()).toEqual([]);
+});
+
+test("a process that has just started waits until every engine was tried, but not for ever", () => {
+  const first = started([prepared("llm-1")]);
+  first.wait(["pods of ml"]);
+  expect(first.waitingFor()).toBeUndefined();
+  first.target(0, 0);
+  first.wait([]);
+  expect(first.waitingFor()).toBe("2 engines have not been read yet");
+  first.target(1, 0);
+  expect(first.waitingFor()).toBe("1 engines have not been read yet");
+  first.target(1, 1);
+  first.clock.advance(1_000);
+  expect(first.changes()).toBe(1);
+  expect(first.waitingFor()).toBeUndefined();
+  first.target(0);
+  expect(first.waitingFor()).toBeUndefined();
+
+  const second = started([prepared("llm-1")]);
+  second.target(0);
+  expect(second.waitingFor()).toBeDefined();
+  second.clock.advance(enginesFirstMs);
+  expect(second.waitingFor()).toBeUndefined();
+});

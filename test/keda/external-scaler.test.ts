@@ -1,0 +1,305 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Fault } from "#core/fault.ts";
+import { type ForeignClient, foreignClient } from "../foreign/client.ts";
+import { heldServer, until } from "../rpc/stand-in.ts";
+
+const scaler = "externalscaler.ExternalScaler";
+let client: ForeignClient;
+beforeAll(() => {
+  client = foreignClient();
+});
+afterAll(() => client[Symbol.asyncDispose]());
+
+const stale = (): never => {
+  throw new Fault("data-stale", "Cannot answer: no reading within 5000 ms; see the agent's log", {
+    limitMs: 5_000,
+  });
+};
+const bug = (): never => {
+  throw new TypeError("secret is not a function");
+};
+
+describe("unary calls", () => {
+  test("IsActive gives the activity of the ScaledObject that asks", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    held.set({ active: () => true });
+    const ref = { name: "chat", namespace: "prod", scalerMetadata: { targetValue: "5" } };
+    const { code, answer } = await channel.unary(scaler, "IsActive", ref);
+    expect({ code, answer }).toEqual({ code: "OK", answer: { result: true } });
+    expect(held.refs).toMatchObject([{ name: "chat", namespace: "prod" }]);
+  });
+
+  test.each([
+    ["80", { targetSize: "80", targetSizeFloat: 80 }],
+    ["70.25", { targetSize: "71", targetSizeFloat: 70.25 }],
+    ["0.001", { targetSize: "1", targetSizeFloat: 0.001 }],
+    ["1000000000000", { targetSize: "1000000000000", targetSizeFloat: 1e12 }],
+  ])("GetMetricSpec with target %s, while all data is gone", async (targetValue, sizes) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    held.set({ value: stale, active: stale });
+    held.setServing(false);
+    const result = await channel.unary(scaler, "GetMetricSpec", {
+      scalerMetadata: { targetValue },
+    });
+    const spec = { metricName: "gpu-gpu-utilization", ...sizes };
+    expect(result).toEqual({ code: "OK", answer: { metricSpecs: [spec] } });
+  });
+
+  test.each([
+    [0, "0"],
+    [0.3, "1"],
+    [276, "276"],
+    [276.5, "277"],
+    [1e15, "1000000000000000"],
+  ])("GetMetrics with the value %d", async (value, metricValue) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    held.set({ value: () => value });
+    const metricName = "gpu-gpu-utilization";
+    const result = await channel.unary(scaler, "GetMetrics", { scaledObjectRef: {}, metricName });
+    const metricValues = [{ metricName, metricValue, metricValueFloat: value }];
+    expect(result).toEqual({ code: "OK", answer: { metricValues } });
+  });
+
+  test.each([
+    ["gpu-gpu-utilization", "gpu-gpu-utilization"],
+    ["GPU-gpu-Utilization", "GPU-gpu-Utilization"],
+    ["s0-gpu-gpu-utilization", "s0-gpu-gpu-utilization"],
+    ["S12-GPU-gpu-utilization", "S12-GPU-gpu-utilization"],
+    ["", "gpu-gpu-utilization"],
+  ])("GetMetrics gives back the name %p as %p", async (metricName, given) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const { answer } = await channel.unary(scaler, "GetMetrics", {
+      scaledObjectRef: {},
+      metricName,
+    });
+    expect(answer).toMatchObject({ metricValues: [{ metricName: given }] });
+  });
+
+  test("GetMetrics takes a name that looks prefixed for what it is", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const scaledObjectRef = { scalerMetadata: { metricName: "s1-queue" } };
+    const ask = (metricName: string) =>
+      channel.unary(scaler, "GetMetrics", { scaledObjectRef, metricName });
+    expect((await ask("s1-queue")).code).toBe("OK");
+    expect((await ask("s0-s1-queue")).code).toBe("OK");
+    expect((await ask("queue")).code).toBe("INVALID_ARGUMENT");
+  });
+
+  test("GetMetrics refuses another metric's name", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const metricName = "s0-gpu-power-draw";
+    const result = await channel.unary(scaler, "GetMetrics", { scaledObjectRef: {}, metricName });
+    expect(result).toEqual({
+      code: "INVALID_ARGUMENT",
+      details:
+        'Cannot answer for metric "s0-gpu-power-draw": this trigger\'s metric is named ' +
+        '"gpu-gpu-utilization"; ask for the name that GetMetricSpec gives',
+    });
+  });
+
+  test("GetMetrics without a ScaledObject", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    expect(await channel.unary(scaler, "GetMetrics")).toEqual({
+      code: "INVALID_ARGUMENT",
+      details:
+        "Cannot answer GetMetrics: the call has no scaledObjectRef; " +
+        "send it with the trigger's scalerMetadata",
+    });
+  });
+
+  test.each(["IsActive", "GetMetricSpec"])("%s with bad metadata", async (method) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const result = await channel.unary(scaler, method, { scalerMetadata: { aggregration: "max" } });
+    const details = "Cannot use trigger metadata: aggregration: unknown key";
+    expect(result).toEqual({ code: "INVALID_ARGUMENT", details });
+  });
+
+  test("what is unknown is an error, with the fault's own words, and no log line", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    held.set({ value: stale, active: stale });
+    const details = "Cannot answer: no reading within 5000 ms; see the agent's log";
+    const metrics = await channel.unary(scaler, "GetMetrics", { scaledObjectRef: {} });
+    expect(metrics).toEqual({ code: "UNAVAILABLE", details });
+    expect(await channel.unary(scaler, "IsActive")).toEqual({ code: "UNAVAILABLE", details });
+    expect(held.logged).toEqual([]);
+  });
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, -1])("the value %d is a bug", async (value) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    held.set({ value: () => value });
+    const { code } = await channel.unary(scaler, "GetMetrics", { scaledObjectRef: {} });
+    expect(code).toBe("INTERNAL");
+  });
+
+  test("a bug is INTERNAL to the caller and has its stack in the log", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    held.set({ active: bug });
+    const method = `${scaler}/IsActive`;
+    const details = `Cannot answer ${method}: a bug in the scaler; its log has the details`;
+    expect(await channel.unary(scaler, "IsActive")).toEqual({ code: "INTERNAL", details });
+    expect(held.logged).toEqual([
+      {
+        level: "error",
+        event: "call failed by a bug",
+        facts: { method, stack: expect.stringContaining("secret is not a function\n    at ") },
+      },
+    ]);
+  });
+
+  test.each([
+    ["", "ü"],
+    // One of the two is cut in the middle of a character.
+    ["", "😀"],
+    ["x", "😀"],
+  ])("a fault's text is cut to what fits in a header (%p and %p)", async (first, character) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const { code, details } = await channel.unary(scaler, "IsActive", {
+      scalerMetadata: { [first + character.repeat(50_000)]: "" },
+    });
+    expect(code).toBe("INVALID_ARGUMENT");
+    expect(details).toHaveLength(2_049);
+    expect(held.logged).toEqual([]);
+  });
+});
+
+describe("StreamIsActive", () => {
+  test("sends at once and at each change, not in between", async () => {
+    await using held = await heldServer({ pushSpacingMs: 1 });
+    const channel = await client.connect(held.address);
+    await using stream = await channel.stream(scaler, "StreamIsActive", { name: "chat" });
+    expect(await stream.next()).toEqual({ result: false });
+    const asked = held.refs.length;
+    held.set({});
+    await until(() => held.refs.length > asked, "the stream looked at the answer again");
+    held.set({ active: () => true });
+    expect(await stream.next()).toEqual({ result: true });
+    held.set({ active: () => false });
+    expect(await stream.next()).toEqual({ result: false });
+    expect(stream.waiting()).toEqual([]);
+  });
+
+  test("repeats itself", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    held.set({ active: () => true });
+    const scalerMetadata = { pollIntervalSeconds: "0.05" };
+    await using stream = await channel.stream(scaler, "StreamIsActive", { scalerMetadata });
+    for (let times = 0; times < 4; times++) expect(await stream.next()).toEqual({ result: true });
+  });
+
+  test("is silent while the answer is unknown, and speaks with the first reading", async () => {
+    await using held = await heldServer({ pushSpacingMs: 1 });
+    const channel = await client.connect(held.address);
+    held.set({ active: stale });
+    await using stream = await channel.stream(scaler, "StreamIsActive");
+    await until(() => held.open.streams === 1, "the stream is open");
+    held.set({ active: () => true });
+    expect(await stream.next()).toEqual({ result: true });
+
+    held.set({ active: stale });
+    await until(() => held.refs.length >= 3, "the stream saw that the answer is unknown");
+    held.set({ active: () => true });
+    expect(await stream.next()).toEqual({ result: true });
+    expect(held.logged).toEqual([]);
+  });
+
+  test("many changes in a moment cost few looks", async () => {
+    await using held = await heldServer({ pushSpacingMs: 50 });
+    const channel = await client.connect(held.address);
+    await using stream = await channel.stream(scaler, "StreamIsActive");
+    await stream.next();
+    const before = held.refs.length;
+    for (let change = 0; change < 1_000; change++) held.set({ active: () => change === 999 });
+    expect(await stream.next()).toEqual({ result: true });
+    expect(held.refs.length - before).toBeLessThanOrEqual(2);
+  });
+
+  test("cancelling frees the stream and what it listens to", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const stream = await channel.stream(scaler, "StreamIsActive");
+    await stream.next();
+    expect(held.listeners.size).toBe(1);
+    await stream.cancel();
+    expect((await stream.ended).code).toBe("CANCELLED");
+    await until(() => held.open.streams === 0 && held.listeners.size === 0, "all is free");
+    expect(held.finished).toMatchObject([
+      { method: `${scaler}/StreamIsActive`, code: "CANCELLED" },
+    ]);
+    expect(held.logged).toEqual([]);
+  });
+
+  test("a client that vanishes frees its streams", async () => {
+    await using held = await heldServer();
+    await using mortal = foreignClient();
+    const channel = await mortal.connect(held.address);
+    const stream = await channel.stream(scaler, "StreamIsActive");
+    await stream.next();
+    await mortal[Symbol.asyncDispose]();
+    await until(() => held.open.streams === 0 && held.open.connections === 0, "all is free");
+    expect(held.listeners.size).toBe(0);
+    expect(held.logged).toEqual([]);
+  });
+
+  test("a deadline ends it without a log line", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const stream = await channel.stream(scaler, "StreamIsActive", {}, { deadlineMs: 200 });
+    await stream.next();
+    expect((await stream.ended).code).toBe("DEADLINE_EXCEEDED");
+    await until(() => held.open.streams === 0 && held.listeners.size === 0, "all is free");
+    expect(held.logged).toEqual([]);
+  });
+
+  test.each([
+    [
+      "a fault that lasts",
+      () => {
+        const text = "Cannot answer: scope workload needs the Kubernetes API; use scope node";
+        throw new Fault("scope-unavailable", text, { scope: "workload" });
+      },
+      "FAILED_PRECONDITION",
+      /needs the Kubernetes API/,
+    ],
+    ["a bug", bug, "INTERNAL", /a bug in the scaler/],
+  ])("%s ends it", async (_why, active, code, words) => {
+    await using held = await heldServer({ pushSpacingMs: 1 });
+    const channel = await client.connect(held.address);
+    const stream = await channel.stream(scaler, "StreamIsActive");
+    await stream.next();
+    held.set({ active });
+    expect(await stream.ended).toEqual({ code, details: expect.stringMatching(words) });
+  });
+});
+
+describe("StreamMetricSpec", () => {
+  test("sends the spec at once and stays open", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const scalerMetadata = { targetValue: "5" };
+    await using stream = await channel.stream(scaler, "StreamMetricSpec", { scalerMetadata });
+    const spec = { metricName: "gpu-gpu-utilization", targetSize: "5", targetSizeFloat: 5 };
+    expect(await stream.next()).toEqual({ metricSpecs: [spec] });
+    expect(held.open.streams).toBe(1);
+  });
+
+  test.each(["StreamIsActive", "StreamMetricSpec"])("%s with bad metadata", async (method) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const stream = await channel.stream(scaler, method, { scalerMetadata: { targte: "1" } });
+    const details = "Cannot use trigger metadata: targte: unknown key";
+    expect(await stream.ended).toEqual({ code: "INVALID_ARGUMENT", details });
+  });
+});

@@ -1,0 +1,89 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { kubeconfigAccess } from "#kubernetes/access.ts";
+import { kubernetesClient } from "#kubernetes/client.ts";
+import { podObject } from "../fake-kubernetes/objects.ts";
+import {
+  inClusterClient,
+  shiftedClock,
+  startFake,
+  stopAll,
+  temporaryDirectory,
+  whenOver,
+} from "../workload/harness.ts";
+
+afterEach(stopAll);
+
+const secure = { tls: true, token: "first" };
+const labels = { app: "llm" };
+const pod = (name: string) => podObject({ name, labels });
+
+describe("access", () => {
+  test("by kubeconfig carries its token and trusts its authority", async () => {
+    const fake = await startFake(secure);
+    const path = join(await temporaryDirectory(), "kubeconfig");
+    await fake.writeKubeconfig(path);
+    const client = kubernetesClient(await kubeconfigAccess(path), shiftedClock());
+    expect(await client.get("/api/v1/pods")).toMatchObject({ kind: "PodList" });
+  });
+
+  test("reaches a server that runs by itself, in another process", async () => {
+    const directory = await temporaryDirectory();
+    const objects = join(directory, "objects.yaml");
+    await Bun.write(objects, Bun.YAML.stringify([pod("a")]));
+    const main = join(import.meta.dir, "..", "fake-kubernetes", "main.ts");
+    const server = Bun.spawn([process.execPath, main, directory, objects], { stdout: "pipe" });
+    whenOver(async () => {
+      server.kill();
+      await server.exited;
+    });
+    const [line] = await Array.fromAsync(firstOf(server.stdout));
+    const { kubeconfig } = JSON.parse(new TextDecoder().decode(line)) as { kubeconfig: string };
+    const client = kubernetesClient(await kubeconfigAccess(kubeconfig), shiftedClock());
+    expect(await client.get("/api/v1/namespaces/default/pods")).toMatchObject({
+      items: [{ metadata: { name: "a" } }],
+    });
+  });
+
+  test("refuses a server that the authority did not sign", async () => {
+    const [fake, other] = [await startFake(secure), await startFake(secure)];
+    const clock = shiftedClock();
+    const { client, directory } = await inClusterClient(fake, clock);
+    await other.writeServiceAccount(directory);
+    await expect(client.get("/api/v1/pods")).rejects.toMatchObject({
+      code: "kubernetes-failed",
+      facts: { path: "/api/v1/pods", status: 0 },
+    });
+  });
+
+  test("names the file that is missing", async () => {
+    const fake = await startFake(secure);
+    const { client, directory } = await inClusterClient(fake, shiftedClock());
+    await rm(join(directory, "token"));
+    await expect(client.get("/api/v1/pods")).rejects.toThrow(
+      `Cannot reach the Kubernetes API with ${join(directory, "token")}: it cannot be read; mount`,
+    );
+    const nowhere = join(directory, "nowhere");
+    await expect(kubeconfigAccess(nowhere)).rejects.toMatchObject({ code: "file-invalid" });
+    await mkdir(nowhere);
+    await Bun.write(join(nowhere, "empty"), "clusters: []\n");
+    await expect(kubeconfigAccess(join(nowhere, "empty"))).rejects.toThrow("names no cluster");
+    const cluster = { server: fake.url, "proxy-url": "http://proxy.example" };
+    const proxied = {
+      clusters: [{ name: "fake", cluster }],
+      contexts: [{ name: "fake", context: { cluster: "fake", user: "test" } }],
+      users: [{ name: "test", user: {} }],
+      "current-context": "fake",
+    };
+    await Bun.write(join(nowhere, "proxied"), Bun.YAML.stringify(proxied));
+    await expect(kubeconfigAccess(join(nowhere, "proxied"))).rejects.toThrow("without a proxy");
+  });
+});
+
+async function* firstOf<Part>(parts: AsyncIterable<Part>): AsyncGenerator<Part> {
+  for await (const part of parts) {
+    yield part;
+    return;
+  }
+}

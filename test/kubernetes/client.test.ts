@@ -1,0 +1,106 @@
+import { afterEach, expect, test } from "bun:test";
+import { apiAnswerBytesMax, apiAnswerMs, apiPageItems } from "#core/limits.ts";
+import { informer } from "#kubernetes/informer.ts";
+import { podOf } from "#workload/pod.ts";
+import { podObject } from "../fake-kubernetes/objects.ts";
+import {
+  inClusterClient,
+  requestsOf,
+  shiftedClock,
+  startFake,
+  stopAll,
+  until,
+  whenOver,
+} from "../workload/harness.ts";
+
+afterEach(stopAll);
+
+const secure = { tls: true, token: "first" };
+const pods = "/api/v1/namespaces/default/pods";
+
+function hugePod() {
+  const pod = podObject({ name: "huge" });
+  const annotations = { text: "x".repeat(apiAnswerBytesMax) };
+  return { ...pod, metadata: { ...pod.metadata, annotations } };
+}
+
+test("an answer above the limit is refused", async () => {
+  const fake = await startFake(secure);
+  const { client } = await inClusterClient(fake, shiftedClock());
+  fake.apply(hugePod());
+  await expect(client.get(pods)).rejects.toThrow(
+    `Cannot get ${pods}: the answer is larger than ${apiAnswerBytesMax} bytes`,
+  );
+});
+
+test("an event above the limit ends the watch", async () => {
+  const fake = await startFake(secure);
+  const { client } = await inClusterClient(fake, shiftedClock());
+  const { signal } = new AbortController();
+  const events = client.watch(pods, {}, { opened: () => fake.apply(hugePod()), signal });
+  const drain = async () => {
+    let count = 0;
+    for await (const _event of events) count += 1;
+    return count;
+  };
+  await expect(drain()).rejects.toThrow(`one event is larger than ${apiAnswerBytesMax} bytes`);
+}, 30_000);
+
+test("an answer that does not come is given up", async () => {
+  const fake = await startFake(secure);
+  const clock = shiftedClock();
+  const { client } = await inClusterClient(fake, clock);
+  fake.setDelay(60_000);
+  const asked = client.get(pods);
+  await until(() => fake.mostAtOnce("pods") === 1);
+  clock.advance(apiAnswerMs);
+  await expect(asked).rejects.toThrow(`no answer within ${apiAnswerMs} ms`);
+});
+
+test("a list whose later pages are gone begins anew", async () => {
+  const fake = await startFake(secure);
+  const names = Array.from({ length: apiPageItems + 1 }, (_, index) => `pod-${index}`);
+  fake.apply(...names.map((name) => podObject({ name })));
+  const clock = shiftedClock();
+  const { client } = await inClusterClient(fake, clock);
+  let compacted = false;
+  const followed = informer({
+    client,
+    path: pods,
+    trim: podOf,
+    clock,
+    random: () => 0,
+    log: () => {},
+    changed: () => {
+      if (!compacted) fake.compact();
+      compacted = true;
+    },
+  });
+  whenOver(followed.stop);
+  await until(followed.synced);
+  expect(followed.items.size).toBe(names.length);
+  expect(requestsOf(fake, "list", pods).map(({ status }) => status)).toEqual([200, 410, 200, 200]);
+});
+
+test("what is not ours in an event changes nothing", async () => {
+  const fake = await startFake(secure);
+  fake.apply(podObject({ name: "a", uid: "1" }));
+  const clock = shiftedClock();
+  const { client } = await inClusterClient(fake, clock);
+  const changes: (string | undefined)[] = [];
+  const followed = informer({
+    client,
+    path: pods,
+    trim: podOf,
+    clock,
+    random: () => 0,
+    log: () => {},
+    changed: ({ key }) => changes.push(key),
+  });
+  whenOver(followed.stop);
+  await until(() => fake.openWatches() === 1);
+  fake.apply({ ...podObject({ name: "a", uid: "1" }), more: "heartbeat" });
+  fake.apply(podObject({ name: "b", uid: "2" }));
+  await until(() => followed.items.size === 2);
+  expect(changes).toEqual(["default/a", undefined, "default/b"]);
+});

@@ -1,0 +1,118 @@
+import { afterEach, expect, test } from "bun:test";
+import { Fault } from "#core/fault.ts";
+import { askedForMs } from "#core/limits.ts";
+import { watchServices } from "#kubernetes/services.ts";
+import { type EndpointSliceOptions, endpointSlice } from "../fake-kubernetes/objects.ts";
+import {
+  inClusterClient,
+  requestsOf,
+  shiftedClock,
+  startFake,
+  stopAll,
+  until,
+  whenOver,
+} from "../workload/harness.ts";
+
+afterEach(stopAll);
+
+const http = [{ name: "http", port: 8001 }];
+const router = { namespace: "ml", service: "router" };
+
+async function started(...slices: Omit<EndpointSliceOptions, "namespace" | "service">[]) {
+  const fake = await startFake({ tls: true, token: "first" });
+  fake.apply(...slices.map((slice) => endpointSlice({ ...router, ...slice })));
+  const clock = shiftedClock();
+  const { client } = await inClusterClient(fake, clock);
+  const services = watchServices({ client, clock, random: () => 0, log: () => {} });
+  whenOver(services.stop);
+  const ask = (port = 8000, service = "router") => services.endpoints("ml", service, port);
+  return { fake, clock, services, ask };
+}
+
+function faultOf(run: () => unknown): Fault | undefined {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+}
+
+/** Asks until the Service is read. */
+async function read(ask: () => unknown): Promise<void> {
+  expect(faultOf(ask)?.message).toContain("not read yet");
+  await until(() => !faultOf(ask)?.message.includes("not read yet"));
+}
+
+test("a Service's endpoints are those of all its slices, without those that go away", async () => {
+  const { ask } = await started(
+    {
+      name: "one",
+      ports: http,
+      endpoints: [
+        { address: "10.0.0.2", ready: false },
+        { address: "10.0.0.1" },
+        { address: "10.0.0.3", serving: true, terminating: true },
+      ],
+    },
+    {
+      name: "two",
+      ports: http,
+      endpoints: [{ address: "10.0.0.2" }, { address: "10.0.0.4", ready: false }],
+    },
+    { name: "six", addressType: "IPv6", ports: http, endpoints: [{ address: "fd00::1" }] },
+  );
+  await read(ask);
+  expect(ask()).toEqual([
+    { address: "10.0.0.1", port: 8001, ready: true },
+    { address: "10.0.0.2", port: 8001, ready: true },
+    { address: "10.0.0.4", port: 8001, ready: false },
+    { address: "fd00::1", port: 8001, ready: true },
+  ]);
+});
+
+test("of several ports it is the one that is asked for, by the pods' own number", async () => {
+  const ports = [...http, { name: "metrics", port: 9090 }];
+  const { ask } = await started({ name: "one", ports, endpoints: [{ address: "10.0.0.1" }] });
+  await read(ask);
+  expect(ask(9090)).toEqual([{ address: "10.0.0.1", port: 9090, ready: true }]);
+  const fault = faultOf(() => ask(80));
+  expect(fault?.code).toBe("endpoint-refused");
+  expect(fault?.message).toContain("it has the pods' ports 8001, 9090, of which none is 80");
+});
+
+test("a Service without endpoints is an error, and never nothing", async () => {
+  const { ask } = await started({ name: "one", ports: http, endpoints: [] });
+  await read(ask);
+  expect(faultOf(ask)?.code).toBe("data-missing");
+  expect(faultOf(ask)?.message).toContain("Service ml/router for metrics: it has no endpoints");
+  await read(() => ask(8000, "no-such"));
+  expect(faultOf(() => ask(8000, "no-such"))?.message).toContain("no endpoints");
+});
+
+test("changes are told, and a Service that nobody asks about is let go", async () => {
+  const { fake, clock, services, ask } = await started({
+    name: "one",
+    ports: http,
+    endpoints: [{ address: "10.0.0.1" }],
+  });
+  let changes = 0;
+  services.subscribe(() => {
+    changes += 1;
+  });
+  await read(ask);
+  const before = changes;
+  fake.apply(
+    endpointSlice({ ...router, name: "two", ports: http, endpoints: [{ address: "10.0.0.2" }] }),
+  );
+  await until(() => ask().length === 2);
+  expect(changes).toBeGreaterThan(before);
+
+  const lists = () => requestsOf(fake, "list", "endpointslices").length;
+  expect(lists()).toBe(1);
+  clock.advance(askedForMs + 60_000);
+  expect(faultOf(ask)?.message).toContain("not read yet");
+  await until(() => faultOf(ask) === undefined);
+  expect(lists()).toBe(2);
+});
