@@ -143,3 +143,21 @@ export const scaleEveryMs = 300_000;
 export const scaleSettleMs = 10_000;
 /** Reads of `/scale` at once. */
 export const scaleReadsAtOnce = 4;
+
+// ---- app and cli
+
+// ---- device
+
+// ---- node and telemetry
+
+// ---- fleet
+
+// ---- kubernetes and workload
+
+// ---- trigger and metric
+
+// ---- engine
+
+// ---- answer
+
+// ---- rpc and keda
