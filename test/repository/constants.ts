@@ -1,0 +1,37 @@
+/**
+ * Numbers that may be constants outside `src/core/limits.ts`: nobody chose them, so nobody can
+ * change them.
+ *
+ * @module
+ */
+
+/** The name of each constant or property, and whose number it is. */
+export const fixedNumbers: Readonly<Record<string, string>> = {
+  bytesPerGib: "conversion",
+  bytesPerMib: "conversion",
+  kilobytesPerMib: "conversion",
+  megabytesPerKib: "conversion",
+  megabytesPerMib: "conversion",
+  second: "conversion",
+  twoTo32: "conversion",
+  exactDigitsMax: "IEEE 754: a double holds 15 decimal digits exactly",
+  frameHeaderBytes: "gRPC: a flag and a length before each message",
+  headerBytes: "gRPC: a flag and a length before each message",
+  hpaTolerance: "the HPA's default tolerance",
+  initNoGpus: "NVML: NVML_INIT_FLAG_NO_GPUS",
+  invalidArgument: "NVML: NVML_ERROR_INVALID_ARGUMENT",
+  keysPerDevice: "NodeTelemetry: the numbers of readings on the wire are built with it",
+  maxReplicasDefault: "KEDA: the default of maxReplicaCount",
+  metricsRoom: "NVML: length of the array in nvmlGpmMetricsGet_t",
+  neverReadyMs: "the HPA's --horizontal-pod-autoscaler-initial-readiness-delay",
+  noData: "NVML: NVML_ERROR_NO_DATA",
+  notSupported: "NVML: NVML_ERROR_NOT_SUPPORTED",
+  ok: "gRPC: the status code OK",
+  performanceStateUnknown: "NVML: NVML_PSTATE_UNKNOWN",
+  precision: "IEEE 754: far above the rounding of a sum of doubles",
+  sizeBytes: "the size of a C type",
+  structVersion: "NVML: version of nvmlGpmMetricsGet_t",
+  textBytes: "NVML: the longest text it writes, NVML_DEVICE_UUID_V2_BUFFER_SIZE",
+  tolerance: "the HPA's default tolerance",
+  untouched: "NVML: no return code is negative",
+};
