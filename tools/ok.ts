@@ -1,6 +1,7 @@
 /**
- * Everything that must hold before a change lands: generated code is current, lint, types, no dead
- * code, the binary builds, every test passes. Closes on `N passed, N failed`.
+ * Everything that must hold before a change lands: protocol files break nobody, generated code is
+ * current, lint, types, no dead code, the binary builds, every test passes. Closes on `N passed, N
+ * failed`.
  */
 import { join } from "node:path";
 import { build, nativeBinary } from "./build.ts";
@@ -10,6 +11,7 @@ const report = join(root, "dist", "test-report.xml");
 
 const checks = [
   ["protocol files", "buf", "lint"],
+  ["protocol compatibility", process.execPath, "tools/breaking.ts"],
   ["generated code", process.execPath, "tools/gen.ts", "--check"],
   ["generated reference", process.execPath, "tools/reference.ts", "--check"],
   ["format, lint and room rules", "biome", "ci", "--error-on-warnings", "."],
