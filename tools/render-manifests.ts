@@ -1,19 +1,18 @@
 /**
- * Renders `deploy/manifests.yaml` from the Helm chart, and copies the Grafana dashboard into the
- * chart, which can include only files of its own. With `--check` it changes nothing and fails when
- * either is not current. The binary is `helm`, or the one that `HELM` names.
+ * Renders `deploy/manifests.yaml` from the Helm chart. With `--check` it changes nothing and fails
+ * when the manifests are not current. The binary is `helm`, or the one that `HELM` names.
  *
  * Most machines have no Helm, so the manifests carry two digests in their header: of what they were
  * rendered from, and of what came out. Tests compare both, so that neither a chart changed without
  * rendering nor manifests changed by hand pass unnoticed.
  */
-import { join, relative } from "node:path";
+import { join } from "node:path";
 
 const root = join(import.meta.dir, "..");
 export const chartPath = join(root, "deploy", "helm", "keda-gpu-scaler");
 export const manifestsPath = join(root, "deploy", "manifests.yaml");
-export const dashboardPath = join(root, "deploy", "grafana", "keda-gpu-scaler.json");
-export const chartDashboardPath = join(chartPath, "dashboards", "keda-gpu-scaler.json");
+/** In the chart, because Helm reads no file outside it. */
+export const dashboardPath = join(chartPath, "dashboards", "keda-gpu-scaler.json");
 
 /** The line that people run is `kubectl apply -f deploy/manifests.yaml`, with KEDA in `keda`. */
 const renderOptions = ["--namespace", "keda", "--skip-tests"] as const;
@@ -88,18 +87,8 @@ ${documents}`;
 }
 
 if (import.meta.main) {
-  const check = Bun.argv.includes("--check");
-  // The dashboard first: it is one of the chart's files, and so of what the digest covers.
-  await put(chartDashboardPath, await Bun.file(dashboardPath).text(), check);
-  await put(manifestsPath, await renderManifests(process.env["HELM"] ?? "helm"), check);
-}
-
-async function put(path: string, text: string, check: boolean): Promise<void> {
-  if (!check) {
-    await Bun.write(path, text);
-    return;
-  }
-  const file = Bun.file(path);
-  if (!(await file.exists()) || (await file.text()) !== text)
-    throw new Error(`${relative(root, path)} is not current: run bun tools/render-manifests.ts`);
+  const text = await renderManifests(process.env["HELM"] ?? "helm");
+  if (!Bun.argv.includes("--check")) await Bun.write(manifestsPath, text);
+  else if ((await Bun.file(manifestsPath).text()) !== text)
+    throw new Error("deploy/manifests.yaml is not current: run bun tools/render-manifests.ts");
 }

@@ -1,7 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import {
-  chartDashboardPath,
-  dashboardPath,
   documentsSha256,
   inputsSha256,
   manifestsPath,
@@ -36,10 +34,6 @@ describe("deploy/manifests.yaml is current", () => {
     const changed = parseManifests(text.replace("replicas: 2", "replicas: 1"));
     expect(changed.documentsSha256).not.toBe(documentsSha256(changed.documents));
     expect(() => parseManifests("apiVersion: v1\n")).toThrow("its header has no digests");
-  });
-
-  test("the chart's dashboard is the one in deploy/grafana", async () => {
-    expect(await Bun.file(chartDashboardPath).text()).toBe(await Bun.file(dashboardPath).text());
   });
 });
 
