@@ -19,12 +19,26 @@ import { profileNames, profileOf } from "#trigger/profiles.ts";
 
 const path = join(import.meta.dir, "..", "docs", "reference.md");
 
+const lineCharsMax = 120;
+
 type Cell = string | number;
 const cell = (value: Cell) => String(value).replaceAll("|", "\\|");
 
 function table(headings: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const line = (cells: readonly Cell[]) => `| ${cells.map(cell).join(" | ")} |`;
   return [line(headings), `|${"---|".repeat(headings.length)}`, ...rows.map(line)].join("\n");
+}
+
+/** Prose to the width of a document; headings, tables and code blocks as they are. */
+function wrapped(block: string): string {
+  if (/^(#|\||```)/.test(block)) return block;
+  const lines: string[] = [];
+  for (const word of block.split(/\s+/)) {
+    const line = lines.at(-1);
+    if (line === undefined || line.length + 1 + word.length > lineCharsMax) lines.push(word);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines.join("\n");
 }
 
 const code = (text: string) => `\`${text}\``;
@@ -104,7 +118,7 @@ function engineTable(): string {
     return [code(name), title, `${port}${path}`, isFrontEnd ? "yes" : "", labels];
   });
   return table(
-    ["engine", "what", "where unless told", "in front of engines", "labels to choose"],
+    ["engine", "what", "default port and path", "in front of engines", "labels to choose"],
     rows,
   );
 }
@@ -115,7 +129,7 @@ function adapterNamed(name: EngineName) {
   return adapter;
 }
 
-const reference = `# Reference
+const text = `# Reference
 
 Generated from the code's own tables by \`bun run gen\`; do not edit.
 
@@ -123,16 +137,16 @@ Generated from the code's own tables by \`bun run gen\`; do not edit.
 
 ${flagTables()}
 
-Exit codes: 0 stopped as asked, 1 failed, 2 asked for wrongly.
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.
 
 ## Trigger metadata
 
-All values are text. A key with \`FromEnv\` behind it (\`targetValueFromEnv\`) takes its value from the environment of the scaled container, as KEDA does for
+All values are text. A key that ends in \`FromEnv\` (\`targetValueFromEnv\`) takes its value from the environment of the scaled container, as KEDA does for
 every trigger. All problems are reported at once.
 
 ${keyTable()}
 
-Aggregations: ${reducerNames.map(code).join(", ")}; percentiles are nearest-rank, so they are always a value that was measured.
+Aggregations: ${reducerNames.map(code).join(", ")}; percentiles are nearest-rank, so each is a value that was measured.
 
 ## Metrics a trigger can ask for
 
@@ -142,19 +156,17 @@ ${metricTable()}
 
 ## Profiles
 
-Every field can be overridden by its own key. \`metricType\` is that of the ScaledObject's trigger, beside its \`metadata\`, for which the target is meant.
+Every field can be overridden by its own key. \`metricType\` is the one that the target is meant for; a ScaledObject's trigger says it beside its \`metadata\`.
 
 ${profileTable()}
 
-What a ScaledObject should say beside its trigger; \`deploy/examples/profiles\` has it in full.
+What a ScaledObject should say beside its trigger; \`deploy/examples/profiles\` has complete ones.
 
 ${adviceTable()}
 
-### Profiles of your own
+### Custom profiles
 
-\`--profiles FILE\` adds profiles from a YAML file, which is read again when it changes; the chart's value \`profiles\` makes one. A file with a mistake
-changes nothing and is logged; at the start it is an error. Fields: ${profileFields.map(code).join(", ")}. \`metric\` and \`target\` must be given;
-the others have the defaults of the trigger keys of their names, and \`scalesToZero\` is true.
+\`--profiles FILE\` adds profiles from a YAML file, which is read again when it changes; the chart's value \`profiles\` writes one. A changed file with a mistake is logged and not used; at the start it is an error. Fields: ${profileFields.map(code).join(", ")}. \`metric\` and \`target\` are required; the others default as the trigger keys of their names do, and \`scalesToZero\` to true.
 
 \`\`\`yaml
 profiles:
@@ -169,8 +181,7 @@ profiles:
 
 ${engineTable()}
 
-\`engineTokenFile\` is a name and never a path: the operator of the scaler mounts each namespace's tokens in a folder of that namespace's name below
-\`--engine-token-dir\`, and a ScaledObject reaches those of its own namespace alone.
+\`engineTokenFile\` is a file name and never a path: whoever runs the scaler mounts each namespace's tokens in a folder of that namespace's name below \`--engine-token-dir\`, and a ScaledObject can use those of its own namespace only.
 
 ## gRPC codes
 
@@ -192,6 +203,7 @@ ${table(
   deviceGauges.map(({ name, help }) => [code(`keda_gpu_scaler_${name}`), help]),
 )}
 `;
+const reference = `${text.trimEnd().split("\n\n").map(wrapped).join("\n\n")}\n`;
 
 if (Bun.argv.includes("--check")) {
   if ((await Bun.file(path).text()) !== reference)

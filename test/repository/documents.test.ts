@@ -2,11 +2,16 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { scripts } from "../../package.json" with { type: "json" };
+import { lineCharsMax, longLines, missingPaths } from "./document-rules.ts";
 
 const root = join(import.meta.dir, "..", "..");
-const documents = ["*.md", "{docs,deploy,bench}/**/*.md"]
-  .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })])
-  .toSorted();
+const files = Bun.spawnSync(["git", "ls-files", "--cached", "--others", "--exclude-standard"], {
+  cwd: root,
+})
+  .stdout.toString()
+  .split("\n")
+  .filter((file) => file !== "" && existsSync(join(root, file)));
+const documents = files.filter((file) => file.endsWith(".md")).toSorted();
 
 describe.each(documents)("%s", (document) => {
   const text = readFileSync(join(root, document), "utf8");
@@ -23,9 +28,55 @@ describe.each(documents)("%s", (document) => {
       .filter((link) => !existsSync(join(root, dirname(document), link)));
     expect(missing).toEqual([]);
   });
+
+  test("names only paths that exist", () => {
+    expect(missingPaths(document, text, files)).toEqual([]);
+  });
+
+  test(`has no line above ${lineCharsMax} characters`, () => {
+    expect(longLines(text)).toEqual([]);
+  });
 });
 
 test("there are documents to check", () => {
   expect(documents).toContain("README.md");
   expect(documents).toContain("docs/reference.md");
+  expect(documents).toContain("deploy/README.md");
+});
+
+describe("a document's path", () => {
+  const repository = [
+    "biome.json",
+    "src/core/fault.ts",
+    "deploy/helm/chart/values.yaml",
+    "gen/a.ts",
+  ];
+  const missing = (text: string) => missingPaths("deploy/README.md", text, repository);
+
+  test.each([
+    "`src/core/fault.ts`, `src/core/`, `src/core`: `#core/fault.ts` and `#gen/a.ts`",
+    "`helm/chart` beside this document, `values.yaml` and `biome.json` by their name",
+    "`bun x deploy/helm/chart`",
+    "```sh\nhelm install x deploy/helm/chart --set a.b/c=d # src/core\n```",
+    "`/src/none.ts`, `src/**/none.ts`, `https://x.example/src/none.ts`, `nvidia.com/gpu.present`",
+    "`npm/none`, src/none.ts without backticks, `dist/none`, `--file=src/none.ts`",
+    "```yaml\nsrc/none.ts\n```",
+  ])("exists or is none: %s", (text) => expect(missing(text)).toEqual([]));
+
+  test.each([
+    ["`src/none.ts`", "src/none.ts"],
+    ["`src/none/`", "src/none/"],
+    ["`core/fault.ts`", "core/fault.ts"],
+    ["`#core/none.ts`", "#core/none.ts"],
+    ["`helm/none`", "helm/none"],
+    ["`none.yaml`", "none.yaml"],
+    ["`bun src/none.ts --all`", "src/none.ts"],
+    ["```sh\nbun src/none.ts\n```", "src/none.ts"],
+    ["text\n\n    bun src/none.ts 10\n", "src/none.ts"],
+  ])("is missed: %s", (text, path) => expect(missing(text)).toEqual([path]));
+});
+
+test("a long line is found, a table's row is not", () => {
+  const [short, long] = ["x".repeat(lineCharsMax), "x".repeat(lineCharsMax + 1)];
+  expect(longLines(`${short}\n${long}\n| ${long} |`)).toEqual(["2: 121 characters"]);
 });

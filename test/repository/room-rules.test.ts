@@ -1,41 +1,51 @@
 import { expect, test } from "bun:test";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "..", "..");
 
-/** Which rooms each room may import; the README's picture, as the linter must enforce it. */
-const mayImport: Readonly<Record<string, readonly string[]>> = {
-  core: [],
-  metric: ["core"],
-  kubernetes: ["core"],
-  trigger: ["core", "metric", "kubernetes"],
-  device: ["core", "metric"],
-  node: ["core", "metric", "device", "telemetry", "gen"],
-  telemetry: ["core", "metric", "gen"],
-  fleet: ["core", "metric", "telemetry"],
-  workload: ["core", "kubernetes"],
-  engine: ["core", "metric"],
-  answer: ["core", "metric", "trigger", "kubernetes", "fleet", "workload", "engine"],
-  rpc: ["core", "gen"],
-  keda: ["core", "trigger", "answer", "rpc", "gen"],
-  observe: ["core", "metric", "answer"],
-};
-const speakGrpc = ["node", "telemetry", "rpc", "keda"];
-const rooms = Object.keys(mayImport);
+/** Which rooms each room may import, as the table of docs/architecture.md says. */
+const document = readFileSync(join(root, "docs", "architecture.md"), "utf8");
+const rows = [...document.matchAll(/^\| `([a-z]+)` +\|[^|]*\| ([^|]*?) +\|$/gm)];
+const rooms = rows.map(([, room = ""]) => room);
+const mayImport = new Map(rows.map(([, room = "", rule = ""]) => [room, roomsIn(rule)]));
+const speakGrpc = ["node", "telemetry", "rpc", "keda", "app", "cli"];
+
+/** `core, gen`, `nothing` or `every room but cli`. */
+function roomsIn(rule: string): readonly string[] {
+  if (rule === "nothing") return [];
+  const [every, except] = /^every room(?: but (.+))?$/.exec(rule) ?? [];
+  if (every === undefined) return rule.split(", ");
+  return [...rooms, "gen"].filter((room) => room !== except);
+}
+
+test("the table has a row for each folder of src, and no other", () => {
+  const folders = readdirSync(join(root, "src"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  expect(rooms.toSorted()).toEqual(folders.toSorted());
+});
 
 test("the linter refuses each import that a room may not have, and no other", () => {
   const directory = mkdtempSync(join(tmpdir(), "rooms-"));
   try {
     cpSync(join(root, "biome.json"), join(directory, "biome.json"));
     const expected = rooms.flatMap((room) => {
-      const others = [...rooms, "gen", "app", "cli"].filter((other) => other !== room);
+      const others = [...rooms, "gen"].filter((other) => other !== room);
       const named = others.map((other) => `#${other}/x.ts`);
       const specifiers = [...named, "../x.ts", "@connectrpc/connect", "bun:ffi"];
       probe(directory, `src/${room}`, specifiers);
       const allowed = new Set([
-        ...(mayImport[room] ?? []).map((other) => `#${other}/x.ts`),
+        ...(mayImport.get(room) ?? []).map((other) => `#${other}/x.ts`),
         ...(speakGrpc.includes(room) ? ["@connectrpc/connect"] : []),
       ]);
       return specifiers
@@ -61,6 +71,17 @@ test("only src/device/nvml may make native calls", () => {
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test("each file that a room's rule leaves out still needs it", () => {
+  const { overrides } = JSON.parse(readFileSync(join(root, "biome.json"), "utf8"));
+  const left: readonly string[] = overrides
+    .flatMap(({ includes }: { readonly includes: readonly string[] }) => includes)
+    .filter((pattern: string) => /^!.*\.ts$/.test(pattern));
+  const needing = left.filter((pattern) =>
+    readFileSync(join(root, pattern.slice(1)), "utf8").includes('from "#cli/'),
+  );
+  expect(needing).toEqual([...left]);
 });
 
 function probe(directory: string, folder: string, specifiers: readonly string[]): void {
