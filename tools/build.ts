@@ -54,15 +54,15 @@ export function build({ arch, outfile }: Target): void {
   if (exitCode !== 0) throw new Error(`Cannot build ${outfile}:\n${stdout}${stderr}`);
 }
 
-/** The commit that is built: an image build is told, a source archive has none. */
+/** The commit that is built: an image build passes it in, a source archive has none. */
 function revision(): string {
-  const told = process.env["BUILD_REVISION"];
-  if (told !== undefined) return told;
+  const passedIn = process.env["BUILD_REVISION"];
+  if (passedIn !== undefined) return passedIn;
   const git = Bun.spawnSync(["git", "rev-parse", "--short=12", "HEAD"], { cwd: root });
   return git.exitCode === 0 ? git.stdout.toString().trim() : "unknown";
 }
 
-function wanted(): readonly Target[] {
+function requestedTargets(): readonly Target[] {
   const { values } = parseArgs({
     options: {
       all: { type: "boolean", default: false },
@@ -78,7 +78,7 @@ function wanted(): readonly Target[] {
 }
 
 if (import.meta.main) {
-  for (const target of wanted()) {
+  for (const target of requestedTargets()) {
     build(target);
     const mebibytes = Bun.file(target.outfile).size / 1024 / 1024;
     console.log(`${target.outfile} ${mebibytes.toFixed(1)} MiB`);

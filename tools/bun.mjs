@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const wanted = packageManager.split("@")[1];
+const pinned = packageManager.split("@")[1];
 
 const run = (command, args, options) =>
   spawnSync(command, args, { cwd: root, stdio: "inherit", ...options });
@@ -34,22 +34,22 @@ function installed() {
 }
 
 function pinnedBun() {
-  if (process.versions.bun === wanted) return process.execPath;
-  const isWanted = (path) => versionOf(path) === wanted;
-  const found = [...installed(), "bun"].find(isWanted);
+  if (process.versions.bun === pinned) return process.execPath;
+  const isPinned = (path) => versionOf(path) === pinned;
+  const found = [...installed(), "bun"].find(isPinned);
   if (found !== undefined) return found;
 
-  console.error(`Installing Bun ${wanted} from npm into .bun/ (once)`);
+  console.error(`Installing Bun ${pinned} from npm into .bun/ (once)`);
   const npm = ["install", "--prefix", join(root, ".bun"), "--no-save", "--ignore-scripts"];
-  run("npm", [...npm, "--no-audit", "--no-fund", "--loglevel=error", `bun@${wanted}`]);
-  const brought = installed().find(isWanted);
+  run("npm", [...npm, "--no-audit", "--no-fund", "--loglevel=error", `bun@${pinned}`]);
+  const brought = installed().find(isPinned);
   if (brought !== undefined) return brought;
-  console.error(`Cannot get Bun ${wanted}: npm did not bring it; see the lines above`);
+  console.error(`Cannot get Bun ${pinned}: npm did not bring it; see the lines above`);
   process.exit(1);
 }
 
 const bun = pinnedBun();
-// The output is wanted only when it fails: a demo should start with the demo.
+// Its output is shown only when it fails: a demo should start with the demo.
 const packages = run(bun, ["install", "--frozen-lockfile"], { stdio: ["ignore", "pipe", "pipe"] });
 if (packages.status !== 0) {
   process.stderr.write(packages.stdout);

@@ -54,7 +54,7 @@ ${Object.entries(metadata)
   .map(([key, value]) => `        ${key}: "${value}"`)
   .join("\n")}
 
-GPU 0..3: utilization of each. GetMetrics and IsActive: what KEDA is told. Replicas: what the HPA
+GPU 0..3: utilization of each. GetMetrics and IsActive: what KEDA gets. Replicas: what the HPA
 makes of it (AverageValue, tolerance ${hpaTolerance}), from ${minReplicas} to ${maxReplicas}.
 
 time       GPU 0  GPU 1  GPU 2  GPU 3   GetMetrics  IsActive   replicas`);

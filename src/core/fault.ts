@@ -40,7 +40,7 @@ export interface FaultFacts {
   "devices-unheld": { readonly pods: readonly string[] };
   /** This process has just started and has not heard all agents yet. */
   "fleet-syncing": { readonly waitingFor: string };
-  /** A limit of `core/limits.ts` is reached. */
+  /** A limit of `src/core/limits.ts` is reached. */
   overloaded: { readonly limit: number };
   /** The process is stopping. */
   stopping: Readonly<Record<string, never>>;

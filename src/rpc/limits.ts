@@ -11,7 +11,7 @@ import {
   streamsMax,
 } from "#core/limits.ts";
 
-/** The limits that the server keeps; their reasons are in `core/limits.ts`. */
+/** The limits that the server keeps; their reasons are in `src/core/limits.ts`. */
 export const grpcLimits = {
   messageBytesMax,
   streamsMax,

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { scripts } from "../../package.json" with { type: "json" };
 import { lineCharsMax, longLines, missingPaths } from "./document-rules.ts";
+import { sourceFiles } from "./sources.ts";
 
 const root = join(import.meta.dir, "..", "..");
 const files = Bun.spawnSync(["git", "ls-files", "--cached", "--others", "--exclude-standard"], {
@@ -36,6 +37,17 @@ describe.each(documents)("%s", (document) => {
   test(`has no line above ${lineCharsMax} characters`, () => {
     expect(longLines(text)).toEqual([]);
   });
+});
+
+test("comments of the code name only paths that exist", () => {
+  const missing = sourceFiles(root, "{src,test,tools,bench}/**/*.{ts,mjs}").flatMap(
+    ({ path, comments }) => {
+      // A document's block of code is an indented line, a comment's is only the comment's own.
+      const text = comments.map(({ value }) => value.replaceAll(/^ +/gm, "")).join("\n\n");
+      return missingPaths(path, text, files).map((missed) => `${path}: ${missed}`);
+    },
+  );
+  expect(missing).toEqual([]);
 });
 
 test("there are documents to check", () => {
