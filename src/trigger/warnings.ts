@@ -32,7 +32,7 @@ export interface OtherTrigger {
   /** As the ScaledObject names it: `external`, `prometheus`, `cron` … */
   readonly type: string;
   /** Where it is one of ours. */
-  readonly trigger?: Trigger;
+  readonly trigger?: Trigger | undefined;
 }
 
 /** What is known around a trigger; absent is unknown. */
@@ -43,11 +43,11 @@ export interface TriggerFacts {
   /** All others; empty where there are none. */
   readonly otherTriggers?: readonly OtherTrigger[];
   /** Device memory in use in a replica that has started. */
-  readonly memoryPercent?: number;
+  readonly memoryPercent?: number | undefined;
   /** The server takes its memory at start, whatever it then does with it. */
-  readonly prealloc?: boolean;
+  readonly prealloc?: boolean | undefined;
   /** Upper bounds of the histogram that the metric comes from, ascending, in the metric's unit. */
-  readonly bucketEdges?: readonly number[];
+  readonly bucketEdges?: readonly number[] | undefined;
 }
 
 /** The HPA leaves replicas alone while value over target is this near to 1. */

@@ -30,9 +30,9 @@ export interface Workload {
 /** What a trigger's metadata leaves of a workload's pods. */
 export interface PodFilter {
   /** A label selector on top of the scale target's own. */
-  readonly podSelector?: string;
+  readonly podSelector?: string | undefined;
   /** Keeps this container of each pod, and only pods that have it. */
-  readonly container?: string;
+  readonly container?: string | undefined;
 }
 
 /** Whose pods a ScaledObject scales. Nothing here waits: it is known already, or it is a fault. */

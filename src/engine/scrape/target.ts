@@ -17,13 +17,13 @@ export interface ScrapeTarget {
       }
     | { readonly url: string; readonly namespace: string };
   /** The only port to look at. */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /** Absent: found out from the page. */
-  readonly engine?: string;
+  readonly engine?: string | undefined;
   /** Absent: the engine's own, or those that engines commonly have. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** A bearer token, read anew at each scrape because tokens rotate. */
-  readonly tokenFile?: string;
+  readonly tokenFile?: string | undefined;
 }
 
 /** One place to look for the metrics. */
