@@ -1,78 +1,145 @@
 /**
- * Answers from what is in memory: a metric of devices from the fleet's readings, one of engines from
- * their pages, and says how.
+ * Answers from what is in memory: reads the devices or engines that a trigger means, and makes a
+ * value or an activity of them.
  *
  * @module
  */
-import { type MetricName, metricOf } from "#metric/catalogue.ts";
+import type { Clock } from "#core/clock.ts";
+import { Fault, unlessFault } from "#core/fault.ts";
+import type { FleetStore } from "#fleet/view.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import { parseTrigger, type Scope, type Trigger } from "#trigger/trigger.ts";
-import type { Workload } from "#workload/workload.ts";
-import { watchActivity } from "./activity-watch.ts";
-import type { Activity, Answerer } from "./answer.ts";
-import { type DeviceSources, deviceAnswers } from "./device-answers.ts";
-import { engineAnswers } from "./engine-answers.ts";
-import type { EngineWanted } from "./engine-ask.ts";
+import type { WorkloadView } from "#workload/workload.ts";
+import type { Activity, Answer, Answerer } from "./answer.ts";
+import {
+  clusterReadings,
+  type DeviceGroupReadings,
+  deviceGroupActivity,
+  deviceGroupValue,
+  nodeReadings,
+} from "./device-group.ts";
+import {
+  type EndpointReadings,
+  endpointActivity,
+  endpointReadings,
+  endpointValue,
+  watchActivity,
+} from "./endpoint.ts";
+import { podEngineResults } from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
-import { missingTracker } from "./missing.ts";
-import type { Asked } from "./part.ts";
-import { type Parse, warned } from "./warned.ts";
+import { type MissingTracker, missingTracker } from "./missing.ts";
+import { podDevicesResult } from "./pod-devices.ts";
+import { type DeviceQuery, type EngineQuery, lookUpWorkload, metricQuery } from "./query.ts";
+import { type ParseTrigger, withWarnings } from "./warnings.ts";
+import {
+  type WorkloadReadings,
+  workloadActivity,
+  workloadReadings,
+  workloadValue,
+} from "./workload.ts";
 
-export interface AnswererOptions extends DeviceSources {
+export interface AnswererOptions {
+  /** Where the readings of devices are. */
+  readonly store: Pick<FleetStore, "view" | "subscribe">;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** The node whose devices this process reads itself, if it does. */
+  readonly localNode?: string | undefined;
+  /** Told which readings an answer looks for, so that costly ones are taken while somebody asks. */
+  readonly asked?: ((readings: readonly ReadingName[]) => void) | undefined;
+  /** Where there is a Kubernetes API. */
+  readonly workloads?: WorkloadView | undefined;
+  /** Whether the store has its first full view of all agents; left out where there are none. */
+  readonly synced?: (() => boolean) | undefined;
   /** In a process that reads engines. */
-  readonly engines?: EngineReader;
+  readonly engines?: EngineReader | undefined;
   /** As for the trigger that asks: the other triggers of its object are looked at too. */
-  readonly parse?: Parse;
+  readonly parse?: ParseTrigger | undefined;
 }
 
+/** What an answer is made of. */
+type Readings = WorkloadReadings | EndpointReadings | DeviceGroupReadings;
+
 export function answerer(options: AnswererOptions): Answerer {
-  const { store, clock, engines, parse = parseTrigger } = options;
+  const { store, clock, engines, workloads, parse = parseTrigger } = options;
   const tracker = missingTracker(clock);
-  /** What the answer being made has looked up, so that its warnings need not look again. */
-  let seen: Workload | undefined;
-  const { of } = options.workloads ?? {};
-  const workloads = of && {
-    of: (...asked: Parameters<typeof of>) => {
-      seen = of(...asked);
-      return seen;
-    },
-  };
-  const ofDevices = deviceAnswers({ ...options, ...(workloads && { workloads }), tracker });
-  const ofEngines = engineAnswers({
-    clock,
-    tracker,
-    ...(engines === undefined ? {} : { engines }),
-    ...(workloads === undefined ? {} : { workloads }),
-  });
+  const read = (query: DeviceQuery | EngineQuery): Readings =>
+    query.source === "device"
+      ? readDevices(query, options, tracker)
+      : readEngines(query, options, tracker);
 
   return {
     value: (ref, trigger) => {
-      seen = undefined;
-      const wanted = wantedOf(trigger, trigger.metric);
-      const answer = isOfEngine(wanted)
-        ? ofEngines.value(ref, trigger, wanted)
-        : ofDevices.value(ref, trigger, wanted);
-      return warned(ref, trigger, answer, { workload: seen, workloads, parse });
+      const query = metricQuery(ref, trigger, "value");
+      const readings = read(query);
+      const answer = answerOf(readings);
+      const workload =
+        readings.scope === "workload"
+          ? readings.workload
+          : workloads && unlessFault(() => lookUpWorkload(query, workloads));
+      return withWarnings(answer, query, workload, parse);
     },
-    activity: (ref, trigger) => {
-      if (trigger.alwaysActive) return alwaysActive(trigger, ofDevices.scopeOf(trigger));
-      const wanted = wantedOf(trigger, trigger.activationMetric);
-      return isOfEngine(wanted)
-        ? ofEngines.activity(ref, trigger, wanted)
-        : ofDevices.activity(ref, trigger, wanted);
-    },
+    activity: (ref, trigger) =>
+      trigger.alwaysActive
+        ? alwaysActive(trigger, scopeOf(trigger, options))
+        : activityOf(read(metricQuery(ref, trigger, "activity"))),
     subscribe: store.subscribe,
     watchActivity: (ref, trigger, listener) =>
       engines === undefined ? () => undefined : watchActivity(ref, trigger, engines, listener),
   };
 }
 
-function wantedOf({ windowSeconds }: Trigger, metric: MetricName): Asked | EngineWanted {
-  const row = metricOf(metric);
-  return row.source === "device" ? { metric, row, windowSeconds } : { metric, row, windowSeconds };
+function scopeOf({ scope }: Trigger, { workloads }: AnswererOptions): Scope {
+  return scope ?? (workloads === undefined ? "node" : "workload");
 }
 
-function isOfEngine(wanted: Asked | EngineWanted): wanted is EngineWanted {
-  return wanted.row.source === "engine";
+function readDevices(
+  query: DeviceQuery,
+  options: AnswererOptions,
+  tracker: MissingTracker,
+): WorkloadReadings | DeviceGroupReadings {
+  const { store, clock, localNode, asked, workloads, synced } = options;
+  const scope = scopeOf(query.trigger, options);
+  const lacking = workloads === undefined ? lackingFor(scope, localNode) : undefined;
+  if (lacking !== undefined) throw scopeUnavailable(query, scope, lacking);
+  asked?.(query.row.needs);
+  if (synced?.() === false) throw fleetSyncing(query);
+  const view = store.view();
+  const nowMs = clock.monotonicMs();
+  if (scope === "workload" && workloads !== undefined) {
+    const workload = lookUpWorkload(query, workloads);
+    const results = workload.pods.map((pod) => podDevicesResult(pod, query, view, nowMs));
+    return workloadReadings(query, workload, results, tracker, nowMs);
+  }
+  return scope === "cluster"
+    ? clusterReadings(query, view, nowMs)
+    : nodeReadings(query, view, nowMs, localNode);
+}
+
+function readEngines(
+  query: EngineQuery,
+  options: AnswererOptions,
+  tracker: MissingTracker,
+): WorkloadReadings | EndpointReadings {
+  const { clock, engines, workloads } = options;
+  const url = query.trigger.endpoint;
+  const scope = scopeOf(query.trigger, options);
+  const nowMs = clock.monotonicMs();
+  if (engines === undefined) throw enginesUnavailable(query, scope);
+  if (url !== undefined) return endpointReadings(query, url, engines, tracker, nowMs);
+  if (workloads === undefined || scope !== "workload") throw enginesUnavailable(query, scope);
+  const workload = lookUpWorkload(query, workloads);
+  const results = podEngineResults(query, workload, engines);
+  return workloadReadings(query, workload, results, tracker, nowMs);
+}
+
+function answerOf(readings: Readings): Answer {
+  if (readings.scope === "workload") return workloadValue(readings);
+  return readings.scope === "endpoint" ? endpointValue(readings) : deviceGroupValue(readings);
+}
+
+function activityOf(readings: Readings): Activity {
+  if (readings.scope === "workload") return workloadActivity(readings);
+  return readings.scope === "endpoint" ? endpointActivity(readings) : deviceGroupActivity(readings);
 }
 
 function alwaysActive({ activationMetric, profile }: Trigger, scope: Scope): Activity {
@@ -85,4 +152,41 @@ function alwaysActive({ activationMetric, profile }: Trigger, scope: Scope): Act
       devices: [],
     },
   };
+}
+
+/** What a process without the Kubernetes API lacks for a scope of devices. */
+function lackingFor(scope: Scope, localNode: string | undefined): string | undefined {
+  if (scope === "workload") return "it needs the Kubernetes API to find the workload's pods";
+  return scope === "cluster" && localNode !== undefined
+    ? "it needs the devices of every node, which agents send to a scaler in the cluster"
+    : undefined;
+}
+
+function scopeUnavailable({ metric }: DeviceQuery, scope: Scope, lacking: string): Fault {
+  return new Fault(
+    "scope-unavailable",
+    `Cannot answer ${metric} in scope ${scope}: ${lacking}, and this process has none; ` +
+      "run it in the cluster, or set metadata scope to node",
+    { scope },
+  );
+}
+
+function enginesUnavailable({ metric }: EngineQuery, scope: Scope): Fault {
+  return new Fault(
+    "scope-unavailable",
+    `Cannot answer ${metric} in scope ${scope}: it is read from the engines in the workload's ` +
+      "pods, for which this process needs the Kubernetes API and scope workload; run it in the " +
+      "cluster, or give the engine's URL in metadata endpoint",
+    { scope },
+  );
+}
+
+function fleetSyncing({ metric }: DeviceQuery): Fault {
+  const waitingFor = "the first report of every agent";
+  return new Fault(
+    "fleet-syncing",
+    `Cannot answer ${metric}: this process has just started and waits for ${waitingFor}; ` +
+      "ask again in a few seconds, or look into its log for agents that cannot be reached",
+    { waitingFor },
+  );
 }

@@ -10,7 +10,7 @@ import type { ScrapeTarget } from "#engine/scrape/target.ts";
 import type { SignalQuery } from "#engine/signal/ask.ts";
 import type { SignalResult } from "#engine/signal/evaluate.ts";
 
-/** One place behind a URL of a trigger. */
+/** One address behind a URL of a trigger. */
 export interface EngineEndpoint {
   readonly at: ScrapeTarget["at"];
   /** Absent where a URL says it. */
@@ -23,11 +23,11 @@ export interface EngineEndpoint {
 
 export interface EngineReader {
   /** Returns at once; the first call for a target starts to follow it. */
-  readonly read: (spec: ScrapeTarget, ask: SignalQuery) => EngineReading;
-  /** Several engines' outcomes as one; `undefined` when they are not made of observations. */
-  readonly merge: (outcomes: readonly SignalResult[]) => SignalResult | undefined;
+  readonly read: (target: ScrapeTarget, query: SignalQuery) => EngineReading;
+  /** Several engines' results as one; `undefined` when they are not made of observations. */
+  readonly merge: (results: readonly SignalResult[]) => SignalResult | undefined;
   /**
-   * Where the URL of a trigger in this namespace leads, at least one place.
+   * Where the URL of a trigger in this namespace leads, at least one address.
    *
    * @throws {Fault} `endpoint-refused`; `data-missing` when nothing is there or it is not read yet.
    */
@@ -35,11 +35,11 @@ export interface EngineReader {
   /**
    * Where a bearer token of a namespace lies.
    *
-   * @throws {Fault} `file-invalid` in a process that was given no place for them.
+   * @throws {Fault} `file-invalid` in a process that was given no directory for them.
    */
   readonly tokenFile: (namespace: string, name: string) => string;
   /** Reads the target as often as is good for it, and runs `listener` after each time. */
-  readonly listen: (spec: ScrapeTarget, listener: () => void) => Cancel;
-  /** Runs `listener` when a URL may lead to other places. */
+  readonly listen: (target: ScrapeTarget, listener: () => void) => Cancel;
+  /** Runs `listener` when a URL may lead to other addresses. */
   readonly onEndpointsChange: (listener: () => void) => Cancel;
 }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Answerer, Explanation, WorkloadRef } from "#answer/answer.ts";
+import type { Answerer, WorkloadRef } from "#answer/answer.ts";
+import type { Explanation } from "#answer/explanation.ts";
 import type { Log } from "#core/log.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import type { LocalNode } from "./local-node.ts";

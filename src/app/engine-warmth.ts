@@ -7,7 +7,7 @@
  * @module
  */
 import type { WorkloadRef } from "#answer/answer.ts";
-import { readNeeds, readsEngines } from "#answer/engine-needs.ts";
+import { readNeeds, readsEngines } from "#answer/engine.ts";
 import type { EngineReader } from "#answer/engine-reader.ts";
 import { setNewest } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";

@@ -89,3 +89,13 @@ export class Fault extends Error {
     this.facts = facts;
   }
 }
+
+/** What `run` returns; `undefined` where it throws a Fault. Whatever else is thrown is a bug. */
+export function unlessFault<Result>(run: () => Result): Result | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Fault) return undefined;
+    throw error;
+  }
+}

@@ -160,4 +160,7 @@ export const scaleReadsAtOnce = 4;
 
 // ---- answer
 
+/** More names than this make a message that nobody reads; the fault's facts carry all. */
+export const listedNamesMax = 8;
+
 // ---- rpc and keda

@@ -12,7 +12,7 @@ export const metricTypes = ["AverageValue", "Value"] as const;
 export type MetricType = (typeof metricTypes)[number];
 
 /** What the HPA sees beside the value. */
-export interface HpaSide {
+export interface HpaInputs {
   readonly metricType: MetricType;
   /** In the metric's unit. */
   readonly target: number;
@@ -25,7 +25,7 @@ export interface HpaSide {
 const tolerance = 0.1;
 
 /** What the HPA asks for, before `behavior`, minimum and maximum. */
-export function desiredReplicas(value: number, hpa: HpaSide): number {
+export function desiredReplicas(value: number, hpa: HpaInputs): number {
   const { metricType, replicas, readyPods } = hpa;
   const usage = Math.trunc(value * 1000);
   const target = targetMilli(hpa);
@@ -37,11 +37,11 @@ export function desiredReplicas(value: number, hpa: HpaSide): number {
 }
 
 /** The value at which the HPA keeps that many replicas. */
-export function keepingValue(replicas: number, hpa: HpaSide): number {
+export function keepingValue(replicas: number, hpa: HpaInputs): number {
   const target = targetMilli(hpa) / 1000;
   return hpa.metricType === "AverageValue" ? target * replicas : target;
 }
 
-function targetMilli({ target }: HpaSide): number {
+function targetMilli({ target }: HpaInputs): number {
   return Math.round(target * 1000);
 }

@@ -145,7 +145,10 @@ describe("a latency", () => {
     // The 114th of 120, and the 14th of the 20 between 1 s and 2 s.
     expect(answer.value).toBeCloseTo(1_700, 6);
     expect(answer.explanation.engines?.map((one) => one.value)).toEqual([95, 1_950]);
-    expect(answer.explanation.engines?.[0]?.parts).toMatchObject({ kind: "buckets", q: 0.95 });
+    expect(answer.explanation.engines?.[0]?.observations).toMatchObject({
+      kind: "buckets",
+      q: 0.95,
+    });
   });
 
   test("of each replica otherwise", () => {

@@ -79,7 +79,7 @@ export function withEngines(first: EngineScene) {
   let passedMs = 0;
   const reads: { readonly spec: ScrapeTarget; readonly ask: SignalQuery }[] = [];
   const unused = () => {
-    throw new Error("An answer sets no timer and reads no calendar");
+    throw new Error("An answer of engines has no part in this");
   };
   const engines: EngineReader = {
     read: (spec, ask) => {
@@ -95,7 +95,7 @@ export function withEngines(first: EngineScene) {
   };
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },
-    clock: { monotonicMs: () => nowMs + passedMs, wallMs: unused, after: unused, every: unused },
+    clock: { monotonicMs: () => nowMs + passedMs },
     workloads: { of: () => workload(scene) },
     // The agents' readings have no part in these answers.
     synced: () => false,

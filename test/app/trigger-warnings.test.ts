@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Answerer, Explanation } from "#answer/answer.ts";
+import type { Answerer } from "#answer/answer.ts";
+import type { Explanation } from "#answer/explanation.ts";
 import { warning } from "#app/trigger-warnings.ts";
 import { askedForMs } from "#core/limits.ts";
 import { parseTrigger } from "#trigger/trigger.ts";

@@ -1,0 +1,156 @@
+/**
+ * What one device says of a metric, and whether its node can be read at all.
+ *
+ * @module
+ */
+import { staleAfterMs } from "#core/limits.ts";
+import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
+import type { DeviceMetric } from "#metric/catalogue.ts";
+import type { Absence, ReadingName } from "#metric/reading.ts";
+import { type DeviceShare, seconds } from "./explanation.ts";
+import type { DeviceQuery } from "./query.ts";
+
+/** What one device says of one metric. */
+export type DeviceResult = { readonly device: FleetDevice } & (
+  | { readonly state: "known"; readonly value: number }
+  /** It never has the metric in its present mode, so nobody waits for it. */
+  | { readonly state: "unsupported"; readonly reason: string }
+  /** Its MIG slices have the metric, and count in its place. */
+  | { readonly state: "sliced"; readonly reason: string }
+  /** It comes with the next sample. */
+  | { readonly state: "pending"; readonly reason: string }
+  /** It should be there, and is not. */
+  | { readonly state: "missing"; readonly reason: string; readonly sinceMs: number }
+);
+
+/** Each device's result; a GPU that is cut into slices counts only where its slices cannot. */
+export function deviceResults(
+  devices: readonly FleetDevice[],
+  query: DeviceQuery,
+  view: FleetView,
+): DeviceResult[] {
+  const results = devices.map((device) => deviceResult(device, query, view));
+  const sliced = new Set(
+    results
+      .filter(({ state }) => state !== "unsupported")
+      .map(({ device }) => `${device.node} ${device.parentUuid}`),
+  );
+  return results.map((result): DeviceResult => {
+    const { device } = result;
+    return sliced.has(`${device.node} ${device.uuid}`)
+      ? { device, state: "sliced", reason: "its MIG slices count in its place" }
+      : result;
+  });
+}
+
+function deviceResult(
+  device: FleetDevice,
+  { metric, row, trigger: { windowSeconds } }: DeviceQuery,
+  view: FleetView,
+): DeviceResult {
+  const { health } = device;
+  const newest = row.of(device.readings);
+  if (newest !== undefined && health.state === "ok") {
+    const mean =
+      windowSeconds > 0 ? view.average(device, metric, windowSeconds * 1_000) : undefined;
+    return { device, state: "known", value: mean ?? newest };
+  }
+  const absent = absentReadingOf(device, row);
+  if (absent?.absence === "unsupported")
+    return { device, state: "unsupported", reason: `has no ${metric}` };
+  if (health.state !== "ok") {
+    const sinceMs = device.unwellSinceMs ?? device.sampledAtMs;
+    return { device, state: "missing", sinceMs, reason: `${health.state}: ${health.reason}` };
+  }
+  const { absence, reading, sinceMs } = absent ?? {
+    absence: "failed",
+    reading: row.needs.join(", "),
+    sinceMs: device.sampledAtMs,
+  };
+  const reason = `${reading} is ${absence}`;
+  return absence === "pending"
+    ? { device, state: "pending", reason }
+    : { device, state: "missing", sinceMs, reason };
+}
+
+interface AbsentReading {
+  readonly absence: Absence;
+  readonly reading: ReadingName;
+  readonly sinceMs: number;
+}
+
+/** Worst first: what will never come decides over what may come. */
+const severity = ["unsupported", "not-permitted", "failed", "implausible", "pending"] as const;
+const rank = ({ absence }: AbsentReading) => severity.indexOf(absence);
+
+/** Why a metric cannot be made of what a device has; `undefined` when it can. */
+function absentReadingOf(device: FleetDevice, row: DeviceMetric): AbsentReading | undefined {
+  const absent = row.needs.flatMap((need) => {
+    const own = absentReading(device, need);
+    const standIn = row.standIns?.[need];
+    if (own === undefined || standIn === undefined) return own ?? [];
+    const other = absentReading(device, standIn);
+    // Of two that would do, the one that may still come says why, and the later one since when.
+    return other === undefined
+      ? []
+      : {
+          ...(rank(other) > rank(own) ? other : own),
+          sinceMs: Math.max(own.sinceMs, other.sinceMs),
+        };
+  });
+  const [worst] = absent.toSorted((one, other) => rank(one) - rank(other));
+  return worst && { ...worst, sinceMs: Math.min(...absent.map(({ sinceMs }) => sinceMs)) };
+}
+
+function absentReading(device: FleetDevice, reading: ReadingName): AbsentReading | undefined {
+  if (device.readings[reading] !== undefined) return undefined;
+  return {
+    reading,
+    absence: device.absences[reading] ?? "failed",
+    sinceMs: device.absentSinceMs[reading] ?? device.sampledAtMs,
+  };
+}
+
+export function deviceShare(result: DeviceResult, nowMs: number): DeviceShare {
+  const { node, uuid, index, sampledAtMs } = result.device;
+  const identity = { node, uuid, index, ageMs: nowMs - sampledAtMs };
+  return result.state === "known"
+    ? { ...identity, value: result.value }
+    : { ...identity, reason: result.reason };
+}
+
+/** A node's readings that are too old to be served. */
+export interface Lateness {
+  readonly ageMs: number;
+  readonly limitMs: number;
+}
+
+/** @returns `undefined` for a node whose readings can be served. */
+export function lateness(node: FleetNode, nowMs: number): Lateness | undefined {
+  const ageMs = nowMs - node.sampledAtMs;
+  const limitMs = staleAfterMs(node.sampleIntervalMs);
+  return ageMs > limitMs ? { ageMs, limitMs } : undefined;
+}
+
+/** A node whose readings can be served, or why there are none, for people. */
+export function readableNode(
+  name: string,
+  view: FleetView,
+  nowMs: number,
+): { readonly node: FleetNode } | { readonly problem: string } {
+  const node = view.nodes.get(name);
+  const late = node && lateness(node, nowMs);
+  if (node !== undefined && late === undefined) return { node };
+  const silent = view.silent.find((agent) => agent.node === name);
+  const why = silent ? `: agent ${silent.address} ${silent.reason}` : "";
+  const problem =
+    late === undefined
+      ? `no agent speaks for node ${name}${why}`
+      : `node ${name} was last read ${seconds(late.ageMs)} ago${why}`;
+  return { problem };
+}
+
+/** For people. */
+export function deviceText({ index, uuid, model }: FleetDevice): string {
+  return `GPU ${index} (${model}, ${uuid})`;
+}

@@ -1,0 +1,203 @@
+/**
+ * What engines say of a metric: which target a trigger means, and what is read there.
+ *
+ * @module
+ */
+import type { EngineReading } from "#engine/scrape/reading.ts";
+import type { ScrapeTarget } from "#engine/scrape/target.ts";
+import type { SignalResult } from "#engine/signal/evaluate.ts";
+import { metricOf } from "#metric/catalogue.ts";
+import type { Trigger } from "#trigger/trigger.ts";
+import type { Pod } from "#workload/pod.ts";
+import type { Workload, WorkloadView } from "#workload/workload.ts";
+import type { WorkloadRef } from "./answer.ts";
+import type { EngineEndpoint, EngineReader } from "./engine-reader.ts";
+import type { EngineShare } from "./explanation.ts";
+import { type EngineQuery, lookUpWorkload, metricQuery } from "./query.ts";
+import { type PodResult, replicaReducer } from "./replicas.ts";
+
+/** What one engine says, and what of it stands in an explanation. */
+export interface EngineResult {
+  readonly reading: EngineReading;
+  readonly share: EngineShare;
+}
+
+/**
+ * @throws {Fault} `signal-unavailable` when the engine does not export the metric: nobody waits for
+ * what will never come. `overloaded` beyond the limits of the scraper.
+ */
+export function engineResult(
+  target: ScrapeTarget,
+  { signal, running }: EngineQuery,
+  { read }: Pick<EngineReader, "read">,
+): EngineResult {
+  const reading = read(target, signal);
+  if (reading.state === "absent" && reading.reason === "unavailable") throw reading.fault;
+  const atWork = running && read(target, running);
+  const share = {
+    target: reading.target,
+    engine: reading.engine,
+    ageMs: reading.ageMs,
+    observations: reading.parts,
+    running: atWork?.state === "known" ? atWork.value : undefined,
+  };
+  return reading.state === "known"
+    ? { reading, share: { ...share, value: reading.value, queueState: reading.stand } }
+    : { reading, share: { ...share, reason: reading.fault.message } };
+}
+
+/**
+ * The engines' observations as one number, where they are made of observations and it takes all of
+ * them: quantiles of replicas must not be averaged, and requests are not spread evenly.
+ *
+ * @returns `undefined` where each engine's own value counts.
+ */
+export function mergedValue(
+  readings: readonly EngineReading[],
+  { merge }: Pick<EngineReader, "merge">,
+): number | undefined {
+  const merged = merge(readings.flatMap((reading) => mergeable(reading) ?? []));
+  return merged !== undefined && "value" in merged ? merged.value : undefined;
+}
+
+/** What it adds to a merged value: few requests are too few alone, and enough together. */
+export function mergeable(reading: EngineReading): SignalResult | undefined {
+  if (reading.state === "known") return reading;
+  const { reason, parts, fault } = reading;
+  return reason === "no-samples" && parts !== undefined
+    ? { reason, why: fault.message, parts }
+    : undefined;
+}
+
+/** Reads the engine of each pod that counts, at the pod's own address. */
+export function podEngineResults(
+  query: EngineQuery,
+  workload: Workload,
+  engines: EngineReader,
+): readonly PodResult[] {
+  const read = workload.pods.map((pod) => {
+    const target = pod.state === "counted" ? podTarget(pod, query.trigger, engines) : undefined;
+    return { pod, result: target && engineResult(target, query, engines) };
+  });
+  const readings = read.flatMap(({ result }) => result?.reading ?? []);
+  const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
+  return read.map(({ pod, result }) => podEngineResult(pod, result, merged));
+}
+
+/** The busiest replica decides on activity, so there each one's own value counts. */
+function isMerged({ purpose, row, trigger }: EngineQuery, workload: Workload): boolean {
+  return (
+    purpose === "value" && row.kind === "intensity" && replicaReducer(trigger, workload) === "avg"
+  );
+}
+
+/** @param merged Where one number is that of all replicas. */
+function podEngineResult(
+  pod: Pod,
+  result: EngineResult | undefined,
+  merged: number | undefined,
+): PodResult {
+  if (pod.state === "warming") return { pod, state: "warming", devices: [] };
+  if (result === undefined)
+    return { pod, state: "missing", reason: "it has no address yet", devices: [] };
+  const { reading, share } = result;
+  const base = { pod, devices: [], engine: { ...share, pod: pod.name } };
+  if (merged !== undefined && mergeable(reading) !== undefined)
+    return { ...base, state: "known", value: merged };
+  return reading.state === "known"
+    ? { ...base, state: "known", value: reading.value }
+    : { ...base, state: "missing", reason: reading.fault.message };
+}
+
+type Tokens = Pick<EngineReader, "tokenFile">;
+
+/** Port names that people give to a page of metrics, in whatever words around them. */
+const metricsPort = /metric|prom/;
+
+/** Where a pod's engine is; `undefined` while the pod has no address. */
+function podTarget(pod: Pod, trigger: Trigger, tokens: Tokens): ScrapeTarget | undefined {
+  if (pod.ip === undefined) return undefined;
+  const declared = pod.containers.flatMap(({ ports }) => ports);
+  const isNamed = ({ name = "" }: (typeof declared)[number]) => metricsPort.test(name);
+  const ports = [...declared.filter(isNamed), ...declared.filter((port) => !isNamed(port))];
+  const at = {
+    podAddress: pod.ip,
+    ports: [...new Set(ports.map(({ port }) => port))],
+    owner: pod.uid,
+  };
+  return { ...triggerTarget(trigger, pod.namespace, tokens), at };
+}
+
+export function endpointTarget(
+  { at, port, path }: EngineEndpoint,
+  namespace: string,
+  trigger: Trigger,
+  tokens: Tokens,
+): ScrapeTarget {
+  const target = triggerTarget(trigger, namespace, tokens);
+  return { ...target, at, port: port ?? target.port, path: path ?? target.path };
+}
+
+/** What the trigger itself says of the engine. */
+function triggerTarget(
+  { engine, enginePort, enginePath, engineTokenFile }: Trigger,
+  namespace: string,
+  { tokenFile }: Tokens,
+): Omit<ScrapeTarget, "at"> {
+  return {
+    engine,
+    port: enginePort,
+    path: enginePath,
+    tokenFile: engineTokenFile === undefined ? undefined : tokenFile(namespace, engineTokenFile),
+  };
+}
+
+/** Whether anything that a trigger asks for is read from engines. */
+export function readsEngines({ metric, activationMetric }: Trigger): boolean {
+  return [metric, activationMetric].some((name) => metricOf(name).source === "engine");
+}
+
+export interface NeedsOptions {
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile">;
+  readonly workloads?: WorkloadView | undefined;
+}
+
+/**
+ * Reads everything that an answer for this trigger would, so that it is in memory when somebody
+ * asks.
+ *
+ * @throws {Fault} as the answer would.
+ */
+export function readNeeds(
+  ref: WorkloadRef,
+  trigger: Trigger,
+  { engines, workloads }: NeedsOptions,
+): void {
+  const isOne = trigger.metric === trigger.activationMetric;
+  const purposes = isOne ? (["value"] as const) : (["value", "activity"] as const);
+  const queries = purposes
+    .map((purpose) => metricQuery(ref, trigger, purpose))
+    .filter((query) => query.source === "engine");
+  if (queries.length === 0) return;
+  const signals = queries.flatMap(({ signal, running }) => [signal, running ?? []].flat());
+  for (const target of targetsOf(ref, trigger, engines, workloads))
+    for (const signal of signals) engines.read(target, signal);
+}
+
+function targetsOf(
+  ref: WorkloadRef,
+  trigger: Trigger,
+  engines: NeedsOptions["engines"],
+  workloads: WorkloadView | undefined,
+): readonly ScrapeTarget[] {
+  const { endpoint, scope = "workload" } = trigger;
+  const { namespace } = ref;
+  if (endpoint !== undefined)
+    return engines
+      .endpointsOf(endpoint, namespace)
+      .map((one) => endpointTarget(one, namespace, trigger, engines));
+  if (workloads === undefined || scope !== "workload") return [];
+  return lookUpWorkload({ ref, trigger }, workloads).pods.flatMap((pod) =>
+    pod.state === "counted" ? (podTarget(pod, trigger, engines) ?? []) : [],
+  );
+}

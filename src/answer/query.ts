@@ -1,0 +1,88 @@
+/**
+ * What a call asks: one metric of a ScaledObject's trigger, for its size or for its activity.
+ *
+ * @module
+ */
+import { assert } from "#core/assert.ts";
+import type { SignalQuery } from "#engine/signal/ask.ts";
+import {
+  type DeviceMetric,
+  type EngineMetric,
+  type MetricName,
+  metricOf,
+  type SignalName,
+} from "#metric/catalogue.ts";
+import type { Trigger } from "#trigger/trigger.ts";
+import type { Workload, WorkloadView } from "#workload/workload.ts";
+import type { WorkloadRef } from "./answer.ts";
+
+interface Query {
+  readonly ref: WorkloadRef;
+  readonly trigger: Trigger;
+  readonly purpose: "value" | "activity";
+  readonly metric: MetricName;
+}
+
+/** A metric that is read from devices. */
+export interface DeviceQuery extends Query {
+  readonly source: "device";
+  readonly row: DeviceMetric;
+}
+
+/** A metric that is read from inference engines. */
+export interface EngineQuery extends Query {
+  readonly source: "engine";
+  readonly row: EngineMetric;
+  /** What each engine is asked for. */
+  readonly signal: SignalQuery;
+  /** What also tells that an engine is in use; absent where the metric itself says it. */
+  readonly running: SignalQuery | undefined;
+}
+
+export type MetricQuery = DeviceQuery | EngineQuery;
+
+export function metricQuery(
+  ref: WorkloadRef,
+  trigger: Trigger,
+  purpose: MetricQuery["purpose"],
+): MetricQuery {
+  const metric = purpose === "value" ? trigger.metric : trigger.activationMetric;
+  const row = metricOf(metric);
+  if (row.source === "device") return { ref, trigger, purpose, metric, source: "device", row };
+  const signal = signalQuery(row, trigger);
+  const running = runningQuery(signal);
+  return { ref, trigger, purpose, metric, source: "engine", row, signal, running };
+}
+
+function signalQuery(row: EngineMetric, trigger: Trigger): SignalQuery {
+  const { engineMetric, engineLabels = [], windowSeconds } = trigger;
+  const signal = row.signal ?? engineMetric;
+  assert(signal !== undefined, "a trigger that asks for engine_metric names it");
+  return { signal, windowMs: windowSeconds * 1_000, match: engineLabels };
+}
+
+/**
+ * Signals that are 0 while the engine still works: a busy server whose queue is empty must not be
+ * taken for one that nobody uses.
+ */
+const queueSignals: ReadonlySet<unknown> = new Set<SignalName>(["queue_depth", "queue_wait_ms"]);
+
+function runningQuery(query: SignalQuery): SignalQuery | undefined {
+  return queueSignals.has(query.signal)
+    ? { ...query, signal: "running_requests", windowMs: 0 }
+    : undefined;
+}
+
+/**
+ * Whose pods count.
+ *
+ * @throws {Fault} as `WorkloadView` does.
+ */
+export function lookUpWorkload(
+  { ref, trigger }: Pick<MetricQuery, "ref" | "trigger">,
+  workloads: WorkloadView,
+): Workload {
+  const { podSelector, container } = trigger;
+  const { namespace, name, scalerMetadata } = ref;
+  return workloads.of(namespace, name, scalerMetadata, { podSelector, container });
+}
