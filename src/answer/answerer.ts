@@ -44,7 +44,7 @@ export interface AnswererOptions {
   readonly clock: Pick<Clock, "monotonicMs">;
   /** The node whose devices this process reads itself, if it does. */
   readonly localNode?: string | undefined;
-  /** Told which readings an answer looks for, so that costly ones are taken while somebody asks. */
+  /** Called with the readings that an answer needs: costly ones are taken while somebody asks. */
   readonly asked?: ((readings: readonly ReadingName[]) => void) | undefined;
   /** Where there is a Kubernetes API. */
   readonly workloads?: WorkloadView | undefined;

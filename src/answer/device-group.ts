@@ -188,7 +188,7 @@ function namedNode(
   throw name === localNode
     ? new Fault(
         "data-stale",
-        `Cannot answer ${metric} for node ${name}: nothing was read of its devices yet; ` +
+        `Cannot answer ${metric} for node ${name}: its devices have not been read yet; ` +
           "wait for the first sample, or look into this process's log",
         { limitMs: staleLeastMs },
       )

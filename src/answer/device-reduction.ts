@@ -100,7 +100,7 @@ function unsupported(results: readonly DeviceResult[], query: DeviceQuery, where
   const advice =
     instead.length > 0
       ? `use metricType ${instead.join(" or ")} instead`
-      : "choose another metricType; nothing that stands in for it is read there";
+      : "choose another metricType; none of its replacements is read there";
   return new Fault(
     "metric-unsupported",
     `Cannot answer ${query.metric} for ${where}: ` +

@@ -145,7 +145,7 @@ export function readableNode(
   const why = silent ? `: agent ${silent.address} ${silent.reason}` : "";
   const problem =
     late === undefined
-      ? `no agent speaks for node ${name}${why}`
+      ? `no agent reports node ${name}${why}`
       : `node ${name} was last read ${seconds(late.ageMs)} ago${why}`;
   return { problem };
 }

@@ -125,7 +125,7 @@ function wholeValue(readings: EndpointReadings): number {
   throw new Fault(
     "data-missing",
     `Cannot answer ${query.metric} for ${url}: ${knownCount} of ` +
-      `${knownCount + missing.length} places behind it are known, and ${rule}; look into ${listed(texts)}`,
+      `${knownCount + missing.length} addresses behind it are known, and ${rule}; look into ${listed(texts)}`,
     { known: knownCount, missing: texts },
   );
 }
@@ -138,7 +138,7 @@ function explained(readings: EndpointReadings, outcome: string): Explanation {
     scope: "endpoint",
     rule:
       `${reducerOf(query)} of ${metric} in ${row.unit} over ${knownCount} of ` +
-      `${knownCount + missing.length} places behind ${url}, ${windowText(trigger)}: ${outcome}`,
+      `${knownCount + missing.length} addresses behind ${url}, ${windowText(trigger)}: ${outcome}`,
     devices: [],
     engines: shares,
   };

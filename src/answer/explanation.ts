@@ -114,5 +114,5 @@ export function activationText(
   running = 0,
 ): string {
   const compared = `${isAbove ? "above" : "not above"} the activation threshold ${activationThreshold}`;
-  return running > 0 ? `${compared}; ${running} requests are worked on` : compared;
+  return running > 0 ? `${compared}; ${running} requests are running` : compared;
 }

@@ -41,10 +41,11 @@ export function podDevicesResult(
 
 /** Why it cannot be known which pods hold the node's devices. */
 function holdersProblem({ name, holdersAtMs }: FleetNode, nowMs: number): string | undefined {
-  if (holdersAtMs === undefined) return `the kubelet of node ${name} never told who holds what`;
+  if (holdersAtMs === undefined)
+    return `the kubelet of node ${name} has not said which pods hold its devices`;
   const ageMs = nowMs - holdersAtMs;
   return ageMs > holdersStaleMs
-    ? `the kubelet of node ${name} last told who holds what ${seconds(ageMs)} ago`
+    ? `the kubelet of node ${name} last said ${seconds(ageMs)} ago which pods hold its devices`
     : undefined;
 }
 

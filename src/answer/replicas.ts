@@ -82,7 +82,7 @@ export function replicasOf(
 function devicesUnheld(pods: readonly string[], metric: string, where: string): Fault {
   return new Fault(
     "devices-unheld",
-    `Cannot answer ${metric} for ${where}: its pods hold none of the devices asked about ` +
+    `Cannot answer ${metric} for ${where}: its pods hold none of the selected devices ` +
       `(${listed(pods)}); let their containers request a GPU, or correct metadata gpuIndex, ` +
       "container or podSelector",
     { pods },

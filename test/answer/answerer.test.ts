@@ -158,7 +158,7 @@ describe("value() and activity() both fail", () => {
   test.each<[string, FaultCode, FleetNode[], Metadata, string[]]>([
     ["on stale data", "data-stale", [stale], {}, ["node a", "5 s ago", "limit is 5 s"]],
     ["on stale data of a slow sampler", "data-stale", [slow], {}, ["limit is 30 s"]],
-    ["before the first sample", "data-stale", [], {}, ["nothing was read"]],
+    ["before the first sample", "data-stale", [], {}, ["have not been read yet"]],
     ["on an unknown node", "device-unknown", [stale], { node: "b" }, ["node b", "nodes: a;"]],
     ["on a node without devices", "device-unknown", [node([])], {}, ["no devices"]],
     [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { FaultCode } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
-import { held, host, inCluster, type Scene } from "./cluster.ts";
+import { type ClusterState, held, host, inCluster } from "./cluster.ts";
 import { expectFault } from "./faults.ts";
 import { nowMs } from "./fleet.ts";
 
@@ -19,7 +19,7 @@ const lastReadAgo = (ms: number) => host("b", [held("z", 90)], { sampledAtMs: no
 const longAgo = missingGraceMs + 1;
 
 describe("scope cluster is", () => {
-  test.each<[string, Scene, Metadata, number]>([
+  test.each<[string, ClusterState, Metadata, number]>([
     ["all devices at once", { nodes: [a, b] }, { aggregation: "sum" }, 150],
     ["those with one index", { nodes: [a, b] }, { gpuIndex: "1" }, 40],
     ["without a node that is long silent", { nodes: [a, lastReadAgo(longAgo)] }, {}, 40],
@@ -30,11 +30,11 @@ describe("scope cluster is", () => {
       {},
       90,
     ],
-  ])("%s", (_what, scene, metadata, expected) => {
-    expect(inCluster(scene).value({ ...cluster, ...metadata }).value).toBe(expected);
+  ])("%s", (_what, state, metadata, expected) => {
+    expect(inCluster(state).value({ ...cluster, ...metadata }).value).toBe(expected);
   });
 
-  test.each<[string, FaultCode, Scene, Metadata, string[]]>([
+  test.each<[string, FaultCode, ClusterState, Metadata, string[]]>([
     [
       "while a node is waited for",
       "data-missing",
@@ -59,8 +59,8 @@ describe("scope cluster is", () => {
     ["without any device", "device-unknown", {}, {}, ["none of its 0 nodes"]],
     ["without that index", "device-unknown", { nodes: [b] }, { gpuIndex: "3" }, ["index 3"]],
     ["before the first full view", "fleet-syncing", { nodes: [a], synced: false }, {}, []],
-  ])("an error %s", (_what, code, scene, metadata, parts) => {
-    const asked = inCluster(scene);
+  ])("an error %s", (_what, code, state, metadata, parts) => {
+    const asked = inCluster(state);
     expectFault(() => asked.value({ ...cluster, ...metadata }), code, ...parts);
     const above = { activationThreshold: "100" };
     expectFault(() => asked.activity({ ...cluster, ...above, ...metadata }), code, ...parts);

@@ -53,7 +53,7 @@ export function host(
   return node(own, { name, holdersAtMs: nowMs - 2_000, ...changes });
 }
 
-export interface Scene {
+export interface ClusterState {
   readonly nodes?: readonly FleetNode[];
   readonly pods?: readonly Pod[];
   readonly workload?: Partial<Workload>;
@@ -62,7 +62,7 @@ export interface Scene {
   readonly synced?: boolean;
 }
 
-export function workload({ pods = [], workload: changes = {} }: Scene): Workload {
+export function workload({ pods = [], workload: changes = {} }: ClusterState): Workload {
   return {
     kind: "ScaledObject",
     metricType: "AverageValue",
@@ -77,34 +77,34 @@ export function workload({ pods = [], workload: changes = {} }: Scene): Workload
   };
 }
 
-/** A process in a cluster whose scene and time the test changes between two questions. */
-export function inCluster(first: Scene) {
-  let scene = first;
+/** A process in a cluster whose state and time the test changes between two questions. */
+export function inCluster(first: ClusterState) {
+  let state = first;
   let passedMs = 0;
   const lookUps: unknown[] = [];
   const workloads: WorkloadView = {
     of: (namespace, name, metadata, narrowing: PodFilter = {}) => {
       lookUps.push([namespace, name, metadata, narrowing]);
-      return workload(scene);
+      return workload(state);
     },
   };
   const view = (): FleetView => ({
-    nodes: new Map((scene.nodes ?? []).map((one) => [one.name, later(one, passedMs)])),
-    silent: scene.silent ?? [],
-    average: scene.average ?? (() => undefined),
+    nodes: new Map((state.nodes ?? []).map((one) => [one.name, later(one, passedMs)])),
+    silent: state.silent ?? [],
+    average: state.average ?? (() => undefined),
   });
   const start = () =>
     answerer({
       store: { view, subscribe: () => () => undefined },
       clock: { monotonicMs: () => nowMs + passedMs },
       workloads,
-      synced: () => scene.synced ?? true,
+      synced: () => state.synced ?? true,
     });
   let answers = start();
   return {
     lookUps,
-    become: (next: Scene) => {
-      scene = next;
+    become: (next: ClusterState) => {
+      state = next;
     },
     pass: (ms: number) => {
       passedMs += ms;

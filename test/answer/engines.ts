@@ -59,23 +59,23 @@ function fault(reason: AbsenceReason, target: string): Fault {
     : new Fault("engine-unreachable", `Cannot read ${target}: ${reason}`, { target });
 }
 
-export interface EngineScene {
+export interface EngineClusterState {
   readonly pods?: readonly Pod[];
   readonly workload?: Partial<Workload>;
   /** By address. */
   readonly pages?: Readonly<Record<string, Page>>;
   /** Behind every URL. */
-  readonly places?: readonly EngineEndpoint[];
+  readonly endpoints?: readonly EngineEndpoint[];
 }
 
 /** What stands behind a Service at `10.0.0.<number>`. */
-export function place(number: number, ready = true): EngineEndpoint {
+export function endpoint(number: number, ready = true): EngineEndpoint {
   return { at: { podAddress: `10.0.0.${number}`, ports: [] }, port: 8001, ready };
 }
 
-/** A process in a cluster that reads engines; the test changes the scene and the time. */
-export function withEngines(first: EngineScene) {
-  let scene = first;
+/** A process in a cluster that reads engines; the test changes the state and the time. */
+export function withEngines(first: EngineClusterState) {
+  let state = first;
   let passedMs = 0;
   const reads: { readonly spec: ScrapeTarget; readonly ask: SignalQuery }[] = [];
   const unused = () => {
@@ -85,10 +85,10 @@ export function withEngines(first: EngineScene) {
     read: (spec, ask) => {
       reads.push({ spec, ask });
       const { at } = spec;
-      return readingOf(spec, ask, scene.pages?.["url" in at ? at.url : at.podAddress]);
+      return readingOf(spec, ask, state.pages?.["url" in at ? at.url : at.podAddress]);
     },
     merge: mergedResult,
-    endpointsOf: () => scene.places ?? [],
+    endpointsOf: () => state.endpoints ?? [],
     tokenFile: (namespace, name) => `/tokens/${namespace}/${name}`,
     listen: unused,
     onEndpointsChange: unused,
@@ -96,15 +96,15 @@ export function withEngines(first: EngineScene) {
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },
     clock: { monotonicMs: () => nowMs + passedMs },
-    workloads: { of: () => workload(scene) },
+    workloads: { of: () => workload(state) },
     // The agents' readings have no part in these answers.
     synced: () => false,
     engines,
   });
   return {
     reads,
-    become: (next: EngineScene) => {
-      scene = next;
+    become: (next: EngineClusterState) => {
+      state = next;
     },
     pass: (ms: number) => {
       passedMs += ms;

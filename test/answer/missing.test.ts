@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { missingTracker } from "#answer/missing.ts";
 import { missingGraceMs, missingTrackedMax } from "#core/limits.ts";
-import { held, host, inCluster, pod, type Scene } from "./cluster.ts";
+import { type ClusterState, held, host, inCluster, pod } from "./cluster.ts";
 import { expectFault } from "./faults.ts";
 
 const all = ["x", "y", "z"];
 const pods = all.map((name) => pod(name, { node: name }));
 /** Three replicas on a node each; only the agents of the named ones are heard. */
-const heard = (...names: readonly string[]): Scene => ({
+const heard = (...names: readonly string[]): ClusterState => ({
   nodes: names.map((name) => host(name, [held(name, 10)])),
   pods,
 });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { missingGraceMs } from "#core/limits.ts";
-import { held, host, inCluster, pod, type Scene } from "./cluster.ts";
+import { type ClusterState, held, host, inCluster, pod } from "./cluster.ts";
 import { expectFault } from "./faults.ts";
 
 type Metadata = Readonly<Record<string, string>>;
-const ask = (scene: Scene, metadata: Metadata) => inCluster(scene).activity(metadata);
+const ask = (state: ClusterState, metadata: Metadata) => inCluster(state).activity(metadata);
 
-const loaded = (...percents: readonly number[]): Scene => ({
+const loaded = (...percents: readonly number[]): ClusterState => ({
   nodes: [
     host(
       "a",
@@ -15,7 +15,7 @@ const loaded = (...percents: readonly number[]): Scene => ({
   ],
   pods: percents.map((_, index) => pod(`p${index}`)),
 });
-const drawing = (...watts: readonly number[]): Scene => {
+const drawing = (...watts: readonly number[]): ClusterState => {
   const { pods = [] } = loaded(...watts);
   const devices = watts.map((each, index) =>
     held(`p${index}`, 0, {
@@ -24,14 +24,14 @@ const drawing = (...watts: readonly number[]): Scene => {
   );
   return { nodes: [host("a", devices)], pods };
 };
-const withLost = ({ pods = [], ...rest }: Scene): Scene => ({
+const withLost = ({ pods = [], ...rest }: ClusterState): ClusterState => ({
   ...rest,
   pods: [...pods, pod("lost", { node: "far" })],
 });
 const watts = { metricType: "power_draw", targetValue: "300" };
 
 describe("a workload is", () => {
-  test.each<[string, Scene, Metadata, boolean]>([
+  test.each<[string, ClusterState, Metadata, boolean]>([
     ["active above 0", loaded(0, 1), {}, true],
     ["inactive at 0", loaded(0, 0), {}, false],
     [
@@ -81,14 +81,14 @@ describe("a workload is", () => {
       { profile: "training" },
       true,
     ],
-  ])("%s", (_what, scene, metadata, expected) => {
-    expect(ask(scene, metadata).active).toBe(expected);
+  ])("%s", (_what, state, metadata, expected) => {
+    expect(ask(state, metadata).active).toBe(expected);
   });
 
   test("never inactive while a replica is missing: first unknown, after the grace in use", () => {
     const cluster = inCluster(withLost(loaded(0, 0)));
     for (let passedMs = 0; passedMs < missingGraceMs; passedMs += 30_000) {
-      const parts = ["could be in use", "pod lost: no agent speaks for node far"];
+      const parts = ["could be in use", "pod lost: no agent reports node far"];
       expectFault(cluster.activity, "data-missing", ...parts);
       cluster.pass(30_000);
     }

@@ -3,12 +3,12 @@ import type { FaultCode } from "#core/fault.ts";
 import { holdersStaleMs } from "#core/limits.ts";
 import type { FleetNode } from "#fleet/view.ts";
 import type { Pod } from "#workload/pod.ts";
-import { held, holder, host, inCluster, llm, pod, type Scene } from "./cluster.ts";
+import { type ClusterState, held, holder, host, inCluster, llm, pod } from "./cluster.ts";
 import { expectFault } from "./faults.ts";
 import { gpu, nowMs } from "./fleet.ts";
 
 type Metadata = Readonly<Record<string, string>>;
-const ask = (scene: Scene, metadata: Metadata = {}) => inCluster(scene).value(metadata);
+const ask = (state: ClusterState, metadata: Metadata = {}) => inCluster(state).value(metadata);
 const pods = (...names: readonly string[]) => names.map((name) => pod(name));
 const warm = (name: string) =>
   pod(name, { state: "warming", containers: [{ name: "server", ready: false, ports: [] }] });
@@ -19,20 +19,20 @@ const three = (...loads: readonly [number, number, number]): FleetNode[] => [
 const byValue = { metricType: "Value" as const };
 
 describe("three replicas at 92 %", () => {
-  const scene = { nodes: three(92, 92, 92), pods: pods("x", "y", "z") };
+  const state = { nodes: three(92, 92, 92), pods: pods("x", "y", "z") };
 
   test("add up to 276, and the HPA asks for four", () => {
-    const { value, explanation } = ask(scene);
+    const { value, explanation } = ask(state);
     expect(value).toBe(276);
     expect(explanation.workload?.desiredReplicas).toBe(4);
   });
   test("stay 276 while the fourth loads", () => {
-    const { value, explanation } = ask({ ...scene, pods: [...scene.pods, warm("w")] });
+    const { value, explanation } = ask({ ...state, pods: [...state.pods, warm("w")] });
     expect(value).toBe(276);
     expect(explanation.workload?.desiredReplicas).toBe(4);
   });
   test("are 92 under Value, and the HPA asks for four", () => {
-    const { value, explanation } = ask({ ...scene, workload: byValue });
+    const { value, explanation } = ask({ ...state, workload: byValue });
     expect(value).toBe(92);
     expect(explanation.workload?.desiredReplicas).toBe(4);
   });
@@ -48,7 +48,7 @@ describe("value() is", () => {
   ];
   const spread = pods("x");
   const two = [...spread, pod("y", { node: "b" })];
-  test.each<[string, Scene, Metadata, number]>([
+  test.each<[string, ClusterState, Metadata, number]>([
     ["the maximum inside a replica, then the sum", { nodes: several, pods: two }, {}, 90],
     ["another reduction inside", { nodes: several, pods: two }, { aggregation: "min" }, 40],
     [
@@ -123,25 +123,25 @@ describe("value() is", () => {
       { metricType: "temperature" },
       0,
     ],
-  ])("%s", (_what, scene, metadata, expected) => {
-    expect(ask(scene, metadata).value).toBe(expected);
+  ])("%s", (_what, state, metadata, expected) => {
+    expect(ask(state, metadata).value).toBe(expected);
   });
 
   test("over a window the mean of each device", () => {
-    const scene = { nodes: three(90, 90, 90), pods: pods("x", "y"), average: () => 30 };
-    expect(ask(scene, { windowSeconds: "60" }).value).toBe(60);
+    const state = { nodes: three(90, 90, 90), pods: pods("x", "y"), average: () => 30 };
+    expect(ask(state, { windowSeconds: "60" }).value).toBe(60);
   });
 
   test("of a shared device: an intensity whole for each holder, a quantity in equal parts", () => {
     const readings = { utilizationPercent: 80, powerAverageMilliwatts: 300_000 };
     const holders = ["x", "y", "stranger"].map((name) => holder(name, { sharedBy: 3 }));
-    const scene = {
+    const state = {
       nodes: [host("a", [gpu({ readings, holders })])],
       pods: pods("x", "y"),
     };
-    expect(ask(scene).value).toBe(160);
-    expect(ask(scene).explanation.rule).toContain("a shared one counting whole for each holder");
-    const power = ask(scene, { metricType: "power_draw" });
+    expect(ask(state).value).toBe(160);
+    expect(ask(state).explanation.rule).toContain("a shared one counting whole for each holder");
+    const power = ask(state, { metricType: "power_draw" });
     expect(power.value).toBe(200);
     expect(power.explanation.rule).toContain("its equal part");
     expect(power.explanation.devices).toMatchObject([
@@ -159,7 +159,7 @@ describe("value() is", () => {
 });
 
 describe("nothing is taken away for want of knowledge:", () => {
-  test.each<[string, Scene, number, number]>([
+  test.each<[string, ClusterState, number, number]>([
     ["all of four replicas are starting", { pods: ["x", "y", "z", "w"].map(warm) }, 320, 4],
     ["the one replica from zero is starting", { pods: [warm("x")] }, 80, 1],
     [
@@ -178,8 +178,8 @@ describe("nothing is taken away for want of knowledge:", () => {
       80,
       3,
     ],
-  ])("%s", (_what, scene, value, desired) => {
-    const answer = ask(scene);
+  ])("%s", (_what, state, value, desired) => {
+    const answer = ask(state);
     expect(answer.value).toBe(value);
     expect(answer.explanation.workload?.desiredReplicas).toBe(desired);
     expect(answer.explanation.rule).toContain(`at which the HPA keeps ${desired}`);
@@ -200,7 +200,7 @@ describe("value() and activity() fail", () => {
     absences: { utilizationPercent: "unsupported" },
   });
   const silence = { address: "10.0.0.7:6001", node: "far", sinceMs: 0, reason: "refused" };
-  test.each<[string, FaultCode, Scene, Metadata, string[]]>([
+  test.each<[string, FaultCode, ClusterState, Metadata, string[]]>([
     [
       "when no pod holds a device, though all is seen",
       "devices-unheld",
@@ -227,7 +227,7 @@ describe("value() and activity() fail", () => {
       "data-missing",
       { pods: [pod("x", { node: "far" })] },
       {},
-      ["0 of 1 replicas", "pod x: no agent speaks for node far"],
+      ["0 of 1 replicas", "pod x: no agent reports node far"],
     ],
     [
       "on a silent node, and say what was tried",
@@ -243,16 +243,22 @@ describe("value() and activity() fail", () => {
       {},
       ["node a was last read 5 s ago"],
     ],
-    ["before the kubelet told", "data-missing", { nodes: [mute], pods: one }, {}, ["never told"]],
     [
-      "when the kubelet told long ago",
+      "before the kubelet has said who holds what",
+      "data-missing",
+      { nodes: [mute], pods: one },
+      {},
+      ["has not said which pods"],
+    ],
+    [
+      "when the kubelet said so long ago",
       "data-missing",
       {
         nodes: [host("a", [held("x", 0)], { holdersAtMs: nowMs - holdersStaleMs - 1 })],
         pods: one,
       },
       {},
-      ["last told who holds what 60 s ago"],
+      ["last said 60 s ago which pods hold its devices"],
     ],
     [
       "of a pod with a lost device",
@@ -277,8 +283,8 @@ describe("value() and activity() fail", () => {
     ],
     ["before the first full view", "fleet-syncing", { synced: false }, {}, ["waits for"]],
     ["of engine metrics", "scope-unavailable", {}, { profile: "vllm-queue-depth" }, ["engines"]],
-  ])("%s", (_what, code, scene, metadata, parts) => {
-    const cluster = inCluster(scene);
+  ])("%s", (_what, code, state, metadata, parts) => {
+    const cluster = inCluster(state);
     expectFault(() => cluster.value(metadata), code, ...parts);
     expectFault(() => cluster.activity(metadata), code, ...parts);
   });
@@ -317,7 +323,7 @@ test("an answer explains itself: workload, pods, devices, rule, and what the HPA
           name: "gone",
           node: "far",
           state: "missing",
-          reason: "no agent speaks for node far",
+          reason: "no agent reports node far",
           missingMs: 60_000,
         },
         { name: "w", node: "a", state: "warming" },
@@ -328,10 +334,10 @@ test("an answer explains itself: workload, pods, devices, rule, and what the HPA
 });
 
 test("a ScaledJob has no HPA to foretell", () => {
-  const scene = {
+  const state = {
     nodes: three(1, 1, 1),
     pods: pods("x"),
     workload: { kind: "ScaledJob" as const },
   };
-  expect(ask(scene).explanation.workload).not.toHaveProperty("desiredReplicas");
+  expect(ask(state).explanation.workload).not.toHaveProperty("desiredReplicas");
 });

@@ -8,7 +8,7 @@ import { reducerNames } from "#metric/reduce.ts";
 import { replicaReducers } from "#trigger/profiles.ts";
 import type { Pod } from "#workload/pod.ts";
 import { hpaReplicas } from "../kubernetes/hpa-port.ts";
-import { held, holder, host, inCluster, pod, type Scene } from "./cluster.ts";
+import { type ClusterState, held, holder, host, inCluster, pod } from "./cluster.ts";
 import { orFault } from "./faults.ts";
 import { gpu, nowMs } from "./fleet.ts";
 
@@ -21,12 +21,12 @@ const targets = fc.integer({ min: 10, max: 90 });
 const absences: Absence[] = ["unsupported", "not-permitted", "failed", "implausible", "pending"];
 const readyContainers = (ready: boolean) => [{ name: "server", ready, ports: [] }];
 
-/** What the HPA makes of a scene's value, by the test's own arithmetic; `undefined`: it holds. */
-function desired(scene: Scene, target: number, metadata = {}, cluster = inCluster(scene)) {
+/** What the HPA makes of a state's value, by the test's own arithmetic; `undefined`: it holds. */
+function desired(state: ClusterState, target: number, metadata = {}, cluster = inCluster(state)) {
   const answer = orFault(() => cluster.value({ targetValue: `${target}`, ...metadata }));
   const share = answer?.explanation.workload;
   if (answer === undefined || share === undefined) return undefined;
-  const readyPodCount = (scene.pods ?? []).filter(
+  const readyPodCount = (state.pods ?? []).filter(
     ({ containers, state }) => state === "counted" && containers.every(({ ready }) => ready),
   ).length;
   const side = { metricType: share.metricType, statusReplicas: share.replicas, readyPodCount };
@@ -46,7 +46,11 @@ const member = fc.record({
 type Member = typeof member extends fc.Arbitrary<infer One> ? One : never;
 const members = fc.array(member, { minLength: 1, maxLength: 8 });
 
-function sceneOf(all: readonly Member[], metricType: "AverageValue" | "Value", extra = 0): Scene {
+function stateOf(
+  all: readonly Member[],
+  metricType: "AverageValue" | "Value",
+  extra = 0,
+): ClusterState {
   const devices = (name: string) =>
     all.flatMap(({ node, percent, isHeld }, index) =>
       node === name && isHeld ? [held(`p${index}`, percent, { index })] : [],
@@ -76,12 +80,12 @@ test("partial data never lowers the replicas in its first five minutes, nor ends
         const counted = all.filter(({ state }) => state === "counted");
         const isPartial = counted.some(({ node, isHeld }) => node === "far" || !isHeld);
         if (!isPartial) return;
-        const scene = sceneOf(all, metricType, extra);
-        const cluster = inCluster(scene);
+        const state = stateOf(all, metricType, extra);
+        const cluster = inCluster(state);
         for (const waitMs of [0, ...waitsMs]) {
           cluster.pass(waitMs);
           const metadata = replicaAggregation === undefined ? {} : { replicaAggregation };
-          const replicas = desired(scene, target, metadata, cluster);
+          const replicas = desired(state, target, metadata, cluster);
           if (replicas !== undefined) answered += 1;
           if (replicas !== undefined) expect(replicas).toBeGreaterThanOrEqual(all.length + extra);
           expect(orFault(() => cluster.activity().active)).not.toBe(false);
@@ -102,8 +106,8 @@ test("replicas above target are never a reason to have fewer", () => {
         isHeld: true,
         percent: target + 0.01 + (one.percent / 100) * (99 - target),
       }));
-      const scene = sceneOf(busy, metricType, extra);
-      expect(desired(scene, target)).toBeGreaterThanOrEqual(all.length + extra);
+      const state = stateOf(busy, metricType, extra);
+      expect(desired(state, target)).toBeGreaterThanOrEqual(all.length + extra);
     }),
   );
 });
@@ -130,8 +134,8 @@ test("two tenants of one node never change each other's number, whatever the oth
           );
           const mine = own.map((percent, index) => held(`p${index}`, percent, { index }));
           const pods = own.map((_, index) => pod(`p${index}`));
-          const scene = { nodes: [host("a", [...foreign, ...mine])], pods };
-          const cluster = inCluster({ ...scene, workload: { metricType } });
+          const state = { nodes: [host("a", [...foreign, ...mine])], pods };
+          const cluster = inCluster({ ...state, workload: { metricType } });
           return [cluster.value({ aggregation }), cluster.activity({ aggregation })];
         };
         expect(ask(otherwise, true)).toEqual(ask(others, false));
@@ -152,7 +156,7 @@ test("sums are additive over nodes", () => {
         const onNode = (
           nodeLoads: readonly number[],
           at: number,
-        ): Required<Pick<Scene, "nodes" | "pods">> => ({
+        ): Required<Pick<ClusterState, "nodes" | "pods">> => ({
           nodes: [
             host(
               `n${at}`,
@@ -161,13 +165,13 @@ test("sums are additive over nodes", () => {
           ],
           pods: nodeLoads.map((_, index) => pod(`p${at}-${index}`, { node: `n${at}` })),
         });
-        const scenes = loads.map(onNode);
+        const states = loads.map(onNode);
         const whole = {
-          nodes: scenes.flatMap(({ nodes }) => nodes),
-          pods: scenes.flatMap(({ pods }) => pods),
+          nodes: states.flatMap(({ nodes }) => nodes),
+          pods: states.flatMap(({ pods }) => pods),
         };
-        const value = (scene: Scene) => inCluster(scene).value({ aggregation }).value;
-        const parts = scenes.map(value);
+        const value = (state: ClusterState) => inCluster(state).value({ aggregation }).value;
+        const parts = states.map(value);
         expect(value(whole)).toBe(parts.reduce((sum, part) => sum + part, 0));
       },
     ),
@@ -189,7 +193,7 @@ test("from any number of replicas both formulas end where utilization is at the 
           const all = Array.from({ length: replicas }, (): Member => {
             return { state: "counted", ready: true, node: "a", percent, isHeld: true };
           });
-          return Math.max(1, desired(sceneOf(all, metricType), target) ?? Number.NaN);
+          return Math.max(1, desired(stateOf(all, metricType), target) ?? Number.NaN);
         };
         let rounds = 0;
         for (let next = step(); next !== replicas && rounds < 200; next = step()) {
@@ -276,7 +280,7 @@ test("whatever there is, a value is finite and not negative, and all else is a f
             holdersAtMs: nowMs - holdersAgoMs,
           });
         });
-        const { pods = [], workload = {} } = sceneOf(all, metricType);
+        const { pods = [], workload = {} } = stateOf(all, metricType);
         const cluster = inCluster({ nodes, pods, workload });
         cluster.pass(1);
         const answer = orFault(() => cluster.value(metadata));

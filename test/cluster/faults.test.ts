@@ -73,7 +73,7 @@ test.concurrent("while the kubelet is gone its last word serves; an agent that n
   await node.restart();
   await eventually(
     () => refusal(llm),
-    expect.stringContaining("the kubelet of node node-a never told who holds what"),
+    expect.stringContaining("the kubelet of node node-a has not said which pods hold its devices"),
   );
   expect(await value(llm)).toBe("UNAVAILABLE");
 

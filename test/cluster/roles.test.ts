@@ -95,7 +95,7 @@ describe("role all on every node, with the Kubernetes API", () => {
     const far = scene.workload({ name: "far", pods: [{ name: "far-0", node: "node-b" }] });
     await eventually(() => first.value(near), 90);
     await eventually(() => second.value(far), 99);
-    await eventually(() => first.refusal(far), expect.stringContaining("no agent speaks for node"));
+    await eventually(() => first.refusal(far), expect.stringContaining("no agent reports node"));
     expect([await first.value(far), await second.value(near)]).toEqual([
       "UNAVAILABLE",
       "UNAVAILABLE",

@@ -51,18 +51,18 @@ describe("a queue in the workload's pods", () => {
   test.each(["pending", "unreachable", "no-samples"] as const)(
     "%s in one of three: at least the target for each replica, for five minutes the floor, then the target",
     (reason) => {
-      const scene = withEngines({
+      const cluster = withEngines({
         pods: [serving(1), serving(2), serving(3)],
         pages: { "10.0.0.1": page(1), "10.0.0.2": page(1), "10.0.0.3": { queue_depth: reason } },
       });
-      const { value, explanation } = scene.value(queue);
+      const { value, explanation } = cluster.value(queue);
       expect(value).toBe(15);
       expect(explanation.workload?.pods[2]).toMatchObject({ state: "missing", missingMs: 0 });
       expect(explanation.engines?.[2]?.reason).toContain(reason);
-      scene.pass(missingGraceMs);
-      expect(scene.value(queue).value).toBe(15);
-      scene.pass(1);
-      expect(scene.value(queue).value).toBe(7);
+      cluster.pass(missingGraceMs);
+      expect(cluster.value(queue).value).toBe(15);
+      cluster.pass(1);
+      expect(cluster.value(queue).value).toBe(7);
     },
   );
 
@@ -109,19 +109,19 @@ describe("a queue is active", () => {
       pages: { "10.0.0.1": page(queue_depth, running_requests) },
     }).activity({ ...queue, activationThreshold: "1", ...metadata });
 
-  test("above the threshold, or while anything is worked on", () => {
+  test("above the threshold, or while any request runs", () => {
     expect(active(0, 0).active).toBe(false);
     expect(active(1, 0).active).toBe(false);
     expect(active(2, 0).active).toBe(true);
     expect(active(0, 1).active).toBe(true);
-    expect(active(0, 1).explanation.rule).toContain("1 requests are worked on");
+    expect(active(0, 1).explanation.rule).toContain("1 requests are running");
   });
 
-  test("not by what is worked on where that is what it asks for", () => {
+  test("not by what runs where that is what it asks for", () => {
     expect(active(0, 1, { metricType: "running_requests" }).active).toBe(false);
   });
 
-  test("on what is worked on at another replica while one is missing", () => {
+  test("on what runs at another replica while one is missing", () => {
     const { activity } = withEngines({
       pods: [serving(1), serving(2)],
       pages: { "10.0.0.1": page(0, 1), "10.0.0.2": { queue_depth: "unreachable" } },
@@ -154,9 +154,9 @@ describe("a latency", () => {
   test("of each replica otherwise", () => {
     expect(withEngines({ pods, pages }).value(ttft).value).toBe(2_045);
     const most = { ...ttft, replicaAggregation: "max" };
-    const scene = withEngines({ pods, pages, workload: { metricType: "Value" } });
-    expect(scene.value(most).value).toBe(1_950);
-    expect(scene.activity({ ...ttft, activationThreshold: "1900" }).active).toBe(true);
+    const cluster = withEngines({ pods, pages, workload: { metricType: "Value" } });
+    expect(cluster.value(most).value).toBe(1_950);
+    expect(cluster.activity({ ...ttft, activationThreshold: "1900" }).active).toBe(true);
   });
 
   test("of too few requests at each replica, and enough at all together, is known", () => {
@@ -177,16 +177,16 @@ describe("a latency", () => {
 
   test("of a replica that is long missing counts as the target beside the merged one", () => {
     const three = [...pods, serving(3)];
-    const scene = withEngines({
+    const cluster = withEngines({
       pods: three,
       pages: { ...pages, "10.0.0.3": { ttft_p95_ms: "unreachable" } },
       workload: { metricType: "Value" },
     });
-    scene.value(ttft);
-    scene.pass(missingGraceMs);
-    scene.value(ttft);
-    scene.pass(1);
-    expect(scene.value(ttft).value).toBeCloseTo((1_700 * 2 + 1_000) / 3, 6);
+    cluster.value(ttft);
+    cluster.pass(missingGraceMs);
+    cluster.value(ttft);
+    cluster.pass(1);
+    expect(cluster.value(ttft).value).toBeCloseTo((1_700 * 2 + 1_000) / 3, 6);
   });
 });
 

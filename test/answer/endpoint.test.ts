@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { missingGraceMs } from "#core/limits.ts";
-import { latency, place, serving, withEngines } from "./engines.ts";
+import { endpoint, latency, serving, withEngines } from "./engines.ts";
 import { faultOf } from "./faults.ts";
 
 const router = {
@@ -12,18 +12,18 @@ const router = {
 const page = (queue_depth: number, running_requests = 0) => ({ queue_depth, running_requests });
 
 describe("an endpoint", () => {
-  test("is asked in place of the pods, all of its places added up", () => {
+  test("is asked in place of the pods, all of its addresses added up", () => {
     const { value, reads } = withEngines({
       pods: [serving(7)],
       pages: { "10.0.0.1": page(3), "10.0.0.2": page(4), "10.0.0.7": page(100) },
-      places: [place(1), place(2)],
+      endpoints: [endpoint(1), endpoint(2)],
     });
     const { value: sum, explanation } = value(router);
     expect(sum).toBe(7);
     expect(explanation).toMatchObject({
       scope: "endpoint",
       rule: expect.stringContaining(
-        "sum of queue_depth in requests over 2 of 2 places behind http",
+        "sum of queue_depth in requests over 2 of 2 addresses behind http",
       ),
       engines: [{ target: "http://10.0.0.1:8001", value: 3 }, { value: 4 }],
     });
@@ -32,86 +32,94 @@ describe("an endpoint", () => {
   });
 
   test("has a value and wakes the workload at zero replicas", () => {
-    const scene = withEngines({ pods: [], pages: { "10.0.0.1": page(0) }, places: [place(1)] });
-    expect(scene.value(router).value).toBe(0);
-    expect(scene.activity(router).active).toBe(false);
-    scene.become({ pods: [], pages: { "10.0.0.1": page(1) }, places: [place(1)] });
-    expect(scene.value(router).value).toBe(1);
-    expect(scene.activity(router).active).toBe(true);
-    scene.become({ pods: [], pages: { "10.0.0.1": page(0, 2) }, places: [place(1)] });
-    expect(scene.activity(router).active).toBe(true);
+    const cluster = withEngines({
+      pods: [],
+      pages: { "10.0.0.1": page(0) },
+      endpoints: [endpoint(1)],
+    });
+    expect(cluster.value(router).value).toBe(0);
+    expect(cluster.activity(router).active).toBe(false);
+    cluster.become({ pods: [], pages: { "10.0.0.1": page(1) }, endpoints: [endpoint(1)] });
+    expect(cluster.value(router).value).toBe(1);
+    expect(cluster.activity(router).active).toBe(true);
+    cluster.become({ pods: [], pages: { "10.0.0.1": page(0, 2) }, endpoints: [endpoint(1)] });
+    expect(cluster.activity(router).active).toBe(true);
   });
 
   test("decides on activity beside another metric's size", () => {
-    const scene = withEngines({ pods: [], pages: { "10.0.0.1": page(1) }, places: [place(1)] });
+    const cluster = withEngines({
+      pods: [],
+      pages: { "10.0.0.1": page(1) },
+      endpoints: [endpoint(1)],
+    });
     const { metricType, targetValue: _, ...rest } = router;
-    expect(scene.activity({ ...rest, activationMetricType: metricType }).active).toBe(true);
+    expect(cluster.activity({ ...rest, activationMetricType: metricType }).active).toBe(true);
   });
 
-  test("of which a place is missing has no value until the grace is over", () => {
-    const scene = withEngines({
+  test("of which an address is missing has no value until the grace is over", () => {
+    const cluster = withEngines({
       pages: { "10.0.0.1": page(1), "10.0.0.2": { queue_depth: "unreachable" } },
-      places: [place(1), place(2)],
+      endpoints: [endpoint(1), endpoint(2)],
     });
-    const fault = faultOf(() => scene.value(router));
+    const fault = faultOf(() => cluster.value(router));
     expect(fault.code).toBe("data-missing");
-    expect(fault.message).toContain("1 of 2 places behind it are known");
+    expect(fault.message).toContain("1 of 2 addresses behind it are known");
     // What is known is in use, whatever the other says.
-    expect(scene.activity(router).active).toBe(true);
-    expect(faultOf(() => scene.activity({ ...router, activationThreshold: "1" })).code).toBe(
+    expect(cluster.activity(router).active).toBe(true);
+    expect(faultOf(() => cluster.activity({ ...router, activationThreshold: "1" })).code).toBe(
       "data-missing",
     );
-    scene.pass(missingGraceMs);
-    expect(faultOf(() => scene.value(router)).code).toBe("data-missing");
-    scene.pass(1);
-    expect(scene.value(router).value).toBe(1);
+    cluster.pass(missingGraceMs);
+    expect(faultOf(() => cluster.value(router)).code).toBe("data-missing");
+    cluster.pass(1);
+    expect(cluster.value(router).value).toBe(1);
   });
 
   test("of which nothing is known never has a value", () => {
-    const scene = withEngines({
+    const cluster = withEngines({
       pages: { "10.0.0.1": { queue_depth: "unreachable" } },
-      places: [place(1)],
+      endpoints: [endpoint(1)],
     });
     for (const passMs of [0, missingGraceMs, 1]) {
-      scene.pass(passMs);
-      expect(faultOf(() => scene.value(router)).code).toBe("data-missing");
-      expect(faultOf(() => scene.activity(router)).code).toBe("data-missing");
+      cluster.pass(passMs);
+      expect(faultOf(() => cluster.value(router)).code).toBe("data-missing");
+      expect(faultOf(() => cluster.activity(router)).code).toBe("data-missing");
     }
   });
 
-  test("with a place that is not ready counts it as far as it answers", () => {
-    const scene = withEngines({
+  test("with an address that is not ready counts it as far as it answers", () => {
+    const cluster = withEngines({
       pages: { "10.0.0.1": page(1), "10.0.0.2": { queue_depth: "unreachable" } },
-      places: [place(1), place(2, false)],
+      endpoints: [endpoint(1), endpoint(2, false)],
     });
-    expect(scene.value(router).value).toBe(1);
-    scene.become({
+    expect(cluster.value(router).value).toBe(1);
+    cluster.become({
       pages: { "10.0.0.1": page(1), "10.0.0.2": page(2) },
-      places: [place(1), place(2, false)],
+      endpoints: [endpoint(1), endpoint(2, false)],
     });
-    expect(scene.value(router).value).toBe(3);
+    expect(cluster.value(router).value).toBe(3);
   });
 
   test("with a latency has that of all requests behind it", () => {
     const few = latency(undefined, [0.1, 0], [1, 10], [Infinity, 10]);
     const pages = { "10.0.0.1": { ttft_p95_ms: few }, "10.0.0.2": { ttft_p95_ms: few } };
-    const scene = withEngines({ pages, places: [place(1), place(2)] });
-    expect(scene.value({ ...router, metricType: "ttft_p95_ms" }).value).toBeCloseTo(955, 6);
+    const cluster = withEngines({ pages, endpoints: [endpoint(1), endpoint(2)] });
+    expect(cluster.value({ ...router, metricType: "ttft_p95_ms" }).value).toBeCloseTo(955, 6);
   });
 });
 
 describe("warnings", () => {
   test("are told beside the value of an object that nothing wakes from zero", () => {
-    const scene = (otherTriggers: readonly { type: string }[]) =>
+    const cluster = (otherTriggers: readonly { type: string }[]) =>
       withEngines({
         pods: [serving(1)],
         pages: { "10.0.0.1": page(1) },
         workload: { minReplicas: 0, otherTriggers },
       }).value({ metricType: "queue_depth", targetValue: "5" });
-    expect(scene([]).explanation.warnings).toMatchObject([{ code: "no-wake-source" }]);
-    expect(scene([]).value).toBe(1);
-    expect(scene([{ type: "prometheus" }]).explanation.warnings).toBeUndefined();
-    expect(scene([{ type: "cpu" }]).explanation.warnings).toBeDefined();
+    expect(cluster([]).explanation.warnings).toMatchObject([{ code: "no-wake-source" }]);
+    expect(cluster([]).value).toBe(1);
+    expect(cluster([{ type: "prometheus" }]).explanation.warnings).toBeUndefined();
+    expect(cluster([{ type: "cpu" }]).explanation.warnings).toBeDefined();
   });
 
   test("look at the object's other triggers of this scaler", () => {
@@ -131,9 +139,9 @@ describe("warnings", () => {
     const pages = {
       "10.0.0.1": { ttft_p95_ms: latency(500, [0.5, 50], [1, 100], [Infinity, 100]) },
     };
-    const scene = withEngines({ pods: [serving(1)], pages, workload: { metricType: "Value" } });
+    const cluster = withEngines({ pods: [serving(1)], pages, workload: { metricType: "Value" } });
     const codes = (targetValue: string) =>
-      scene
+      cluster
         .value({ metricType: "ttft_p95_ms", targetValue })
         .explanation.warnings?.map(({ code }) => code);
     expect(codes("500")).toEqual(["latency-without-guard"]);
