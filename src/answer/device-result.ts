@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { assert } from "#core/assert.ts";
 import { staleAfterMs } from "#core/limits.ts";
 import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
 import type { DeviceMetric } from "#metric/catalogue.ts";
@@ -62,11 +63,8 @@ function deviceResult(
     const sinceMs = device.unwellSinceMs ?? device.sampledAtMs;
     return { device, state: "missing", sinceMs, reason: `${health.state}: ${health.reason}` };
   }
-  const { absence, reading, sinceMs } = absent ?? {
-    absence: "failed",
-    reading: row.needs.join(", "),
-    sinceMs: device.sampledAtMs,
-  };
+  assert(absent !== undefined, `a device without ${metric} lacks a reading that it needs`);
+  const { absence, reading, sinceMs } = absent;
   const reason = `${reading} is ${absence}`;
   return absence === "pending"
     ? { device, state: "pending", reason }

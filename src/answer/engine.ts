@@ -118,38 +118,30 @@ const metricsPort = /metric|prom/;
 function podTarget(pod: Pod, trigger: Trigger, tokens: Tokens): ScrapeTarget | undefined {
   if (pod.ip === undefined) return undefined;
   const declared = pod.containers.flatMap(({ ports }) => ports);
-  const isNamed = ({ name = "" }: (typeof declared)[number]) => metricsPort.test(name);
-  const ports = [...declared.filter(isNamed), ...declared.filter((port) => !isNamed(port))];
-  const at = {
-    podAddress: pod.ip,
-    ports: [...new Set(ports.map(({ port }) => port))],
-    owner: pod.uid,
-  };
-  return { ...triggerTarget(trigger, pod.namespace, tokens), at };
+  const likely = declared.filter(({ name = "" }) => metricsPort.test(name));
+  const ports = new Set([...likely, ...declared].map(({ port }) => port));
+  const at = { podAddress: pod.ip, ports: [...ports], owner: pod.uid };
+  const { engine, enginePort: port, enginePath: path } = trigger;
+  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, pod.namespace, tokens) };
 }
 
+/** A URL says the port and the path itself. */
 export function endpointTarget(
   { at, port, path }: EngineEndpoint,
   namespace: string,
   trigger: Trigger,
   tokens: Tokens,
 ): ScrapeTarget {
-  const target = triggerTarget(trigger, namespace, tokens);
-  return { ...target, at, port: port ?? target.port, path: path ?? target.path };
+  const { engine } = trigger;
+  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, tokens) };
 }
 
-/** What the trigger itself says of the engine. */
-function triggerTarget(
-  { engine, enginePort, enginePath, engineTokenFile }: Trigger,
+function tokenFileOf(
+  { engineTokenFile }: Trigger,
   namespace: string,
   { tokenFile }: Tokens,
-): Omit<ScrapeTarget, "at"> {
-  return {
-    engine,
-    port: enginePort,
-    path: enginePath,
-    tokenFile: engineTokenFile === undefined ? undefined : tokenFile(namespace, engineTokenFile),
-  };
+): string | undefined {
+  return engineTokenFile === undefined ? undefined : tokenFile(namespace, engineTokenFile);
 }
 
 /** Whether anything that a trigger asks for is read from engines. */

@@ -65,7 +65,7 @@ export function replicasOf(
       metric,
       where,
     );
-  const { gpuIndex, container = "" } = trigger;
+  const { gpuIndex, container } = trigger;
   return results.map((result): Replica => {
     const { state, pod, devices, engine } = result;
     if (state === "warming") return { state, pod, devices, engine };

@@ -102,7 +102,7 @@ export function workloadActivity(readings: WorkloadReadings): Activity {
   const isQuantity = row.kind === "quantity";
   const partial = isQuantity ? known.reduce((sum, value) => sum + value, 0) : Math.max(...known);
   const running = replicas.reduce((sum, { engine }) => sum + (engine?.running ?? 0), 0);
-  const isAbove = known.length > 0 && partial > trigger.activationThreshold;
+  const isAbove = partial > trigger.activationThreshold;
   const active = isAbove || running > 0;
   if (!active && missing.some(({ sinceMs }) => nowMs - sinceMs <= missingGraceMs))
     throw dataMissing(readings, "what is missing could be in use, and what is known is not");

@@ -74,6 +74,31 @@ describe("value() is", () => {
     ["of what is left when a device is long lost", [...loads(30), lost(1, longAgo)], {}, 30],
     ["of what is left when a reading long failed", [...loads(30), failed(1, longAgo)], {}, 30],
     [
+      "of what is left when one of the two readings of a device long failed",
+      [
+        gpu({ readings: { memoryUsedBytes: 30, memoryTotalBytes: 100 } }),
+        gpu({
+          index: 1,
+          absences: { memoryUsedBytes: "failed", memoryTotalBytes: "failed" },
+          absentSinceMs: { memoryUsedBytes: nowMs - 1_000, memoryTotalBytes: nowMs - longAgo },
+        }),
+      ],
+      { metricType: "memory_used_percent" },
+      30,
+    ],
+    [
+      "of what is left when one of the two readings of a device is pending and the other never comes",
+      [
+        gpu({ readings: { memoryUsedBytes: 30, memoryTotalBytes: 100 } }),
+        gpu({
+          index: 1,
+          absences: { memoryUsedBytes: "pending", memoryTotalBytes: "unsupported" },
+        }),
+      ],
+      { metricType: "memory_used_percent" },
+      30,
+    ],
+    [
       "of slices in place of their GPU",
       [
         gpu({ readings: { memoryUsedBytes: 90, memoryTotalBytes: 100 } }),
@@ -180,7 +205,21 @@ describe("value() and activity() both fail", () => {
       "metric-unsupported",
       [node([modern, unsupported(1)])],
       {},
-      ["choose another metricType"],
+      ["GPU 0 (H200, GPU-0), GPU 1 (H200, GPU-1) do not support it", "choose another metricType"],
+    ],
+    [
+      "on a metric that none of many devices has, and names the first eight",
+      "metric-unsupported",
+      [node(Array.from({ length: 9 }, (_, index) => unsupported(index)))],
+      {},
+      ["GPU 7 (H200, GPU-7) and 1 more do not support it"],
+    ],
+    [
+      "on a metric that the only device does not have",
+      "metric-unsupported",
+      [node([modern])],
+      {},
+      ["GPU 0 (H200, GPU-0) does not support it"],
     ],
     ["on engine metrics", "scope-unavailable", [stale], { profile: "vllm-queue-depth" }, ["pods"]],
     ["in scope workload", "scope-unavailable", [stale], { scope: "workload" }, ["Kubernetes API"]],

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { FaultCode } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { type ClusterState, held, host, inCluster } from "./cluster.ts";
-import { expectFault } from "./faults.ts";
+import { expectFault, faultOf } from "./faults.ts";
 import { nowMs } from "./fleet.ts";
 
 type Metadata = Readonly<Record<string, string>>;
@@ -24,6 +24,12 @@ describe("scope cluster is", () => {
     ["those with one index", { nodes: [a, b] }, { gpuIndex: "1" }, 40],
     ["without a node that is long silent", { nodes: [a, lastReadAgo(longAgo)] }, {}, 40],
     ["without an agent that is long silent", { nodes: [a], silent: [silence(longAgo)] }, {}, 40],
+    [
+      "as many devices as there are silent agents",
+      { nodes: [b], silent: [silence(longAgo)] },
+      {},
+      90,
+    ],
     [
       "whole when another agent speaks for the node of a silent one",
       { nodes: [a, b], silent: [silence(0, "b")] },
@@ -64,6 +70,13 @@ describe("scope cluster is", () => {
     expectFault(() => asked.value({ ...cluster, ...metadata }), code, ...parts);
     const above = { activationThreshold: "100" };
     expectFault(() => asked.activity({ ...cluster, ...above, ...metadata }), code, ...parts);
+  });
+
+  test("an error that names every node in order where none has the device", () => {
+    const asked = inCluster({ nodes: [b, a] });
+    const { message, facts } = faultOf(() => asked.value({ ...cluster, gpuIndex: "3" }));
+    expect(message).toContain("none of its 2 nodes with an agent has a device with index 3");
+    expect(facts).toEqual({ asked: "any device with index 3", known: ["a", "b"] });
   });
 
   test("active by what is known, and explained without what is left out", () => {

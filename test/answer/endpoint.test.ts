@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import type { EngineReader } from "#answer/engine-reader.ts";
+import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
-import { endpoint, latency, serving, withEngines } from "./engines.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
+import { answererOf, endpoint, latency, serving, unusedEngines, withEngines } from "./engines.ts";
 import { faultOf } from "./faults.ts";
 
 const router = {
@@ -106,46 +109,186 @@ describe("an endpoint", () => {
     const cluster = withEngines({ pages, endpoints: [endpoint(1), endpoint(2)] });
     expect(cluster.value({ ...router, metricType: "ttft_p95_ms" }).value).toBeCloseTo(955, 6);
   });
+
+  test("with a latency that one address lacks has no value, though the others' merge", () => {
+    const pages = {
+      "10.0.0.1": { ttft_p95_ms: latency(955, [0.1, 0], [1, 100], [Infinity, 100]) },
+      "10.0.0.2": { ttft_p95_ms: "unreachable" as const },
+    };
+    const cluster = withEngines({ pages, endpoints: [endpoint(1), endpoint(2)] });
+    const metadata = { ...router, metricType: "ttft_p95_ms" };
+    expect(faultOf(() => cluster.value(metadata)).message).toContain("1 of 2 addresses");
+    cluster.pass(missingGraceMs);
+    expect(faultOf(() => cluster.value(metadata)).message).toContain("waited for");
+    cluster.pass(1);
+    expect(cluster.value(metadata).value).toBeCloseTo(955, 6);
+  });
+
+  test("with a latency of the slowest address, where the metadata asks for the maximum", () => {
+    const pages = {
+      "10.0.0.1": { ttft_p95_ms: latency(95, [0.1, 100], [1, 100], [Infinity, 100]) },
+      "10.0.0.2": { ttft_p95_ms: latency(955, [0.1, 0], [1, 100], [Infinity, 100]) },
+    };
+    const cluster = withEngines({ pages, endpoints: [endpoint(1), endpoint(2)] });
+    const metadata = { ...router, metricType: "ttft_p95_ms", replicaAggregation: "max" };
+    expect(cluster.value(metadata).value).toBe(955);
+  });
+
+  test("of which fewer than half are known has no value, however long", () => {
+    const cluster = withEngines({
+      pages: {
+        "10.0.0.1": page(1),
+        "10.0.0.2": { queue_depth: "unreachable" },
+        "10.0.0.3": { queue_depth: "unreachable" },
+      },
+      endpoints: [endpoint(1), endpoint(2), endpoint(3)],
+    });
+    faultOf(() => cluster.value(router));
+    cluster.pass(missingGraceMs);
+    faultOf(() => cluster.value(router));
+    cluster.pass(1);
+    const fault = faultOf(() => cluster.value(router));
+    expect(fault.message).toContain("at least half of them must be known");
+    expect(fault.facts).toMatchObject({ known: 1, missing: { length: 2 } });
+  });
+
+  test("is a mean of its addresses where the metric is an intensity or the metadata says so", () => {
+    const pages = {
+      "10.0.0.1": { ...page(2), kv_cache_usage: 20 },
+      "10.0.0.2": { ...page(4), kv_cache_usage: 60 },
+    };
+    const cluster = withEngines({ pages, endpoints: [endpoint(1), endpoint(2)] });
+    expect(cluster.value({ ...router, metricType: "kv_cache_usage" }).value).toBe(40);
+    expect(cluster.value({ ...router, replicaAggregation: "avg" }).value).toBe(3);
+    expect(cluster.value({ ...router, replicaAggregation: "max" }).value).toBe(4);
+  });
+
+  test("is read at its own port and path, with the token of the ScaledObject's namespace", () => {
+    const at = { podAddress: "10.0.0.1", ports: [] };
+    const cluster = withEngines({
+      pages: { "10.0.0.1": page(1) },
+      endpoints: [{ at, ready: true, port: 8_001, path: "/own" }],
+    });
+    cluster.value({ ...router, engineTokenFile: "metrics" });
+    const target = { engine: "vllm-router", port: 8_001, path: "/own" };
+    expect(cluster.reads[0]?.spec).toEqual({ at, ...target, tokenFile: "/tokens/ml/metrics" });
+  });
+
+  test("explains an activity by its value", () => {
+    const cluster = withEngines({ pages: { "10.0.0.1": page(3) }, endpoints: [endpoint(1)] });
+    expect(cluster.activity(router).explanation.rule).toEndWith(
+      ": 3, above the activation threshold 0",
+    );
+  });
+
+  test("explains what is active, whatever is missing", () => {
+    const cluster = withEngines({
+      pages: { "10.0.0.1": { queue_depth: "unreachable", running_requests: 2 } },
+      endpoints: [endpoint(1)],
+    });
+    const { active, explanation } = cluster.activity(router);
+    expect(active).toBe(true);
+    expect(explanation.rule).toEndWith(
+      "over 0 of 1 addresses behind http://router:8000/metrics, newest readings: unknown, " +
+        "not above the activation threshold 0; 2 requests are running",
+    );
+  });
 });
 
-describe("warnings", () => {
-  test("are told beside the value of an object that nothing wakes from zero", () => {
-    const cluster = (otherTriggers: readonly { type: string }[]) =>
-      withEngines({
-        pods: [serving(1)],
-        pages: { "10.0.0.1": page(1) },
-        workload: { minReplicas: 0, otherTriggers },
-      }).value({ metricType: "queue_depth", targetValue: "5" });
-    expect(cluster([]).explanation.warnings).toMatchObject([{ code: "no-wake-source" }]);
-    expect(cluster([]).value).toBe(1);
-    expect(cluster([{ type: "prometheus" }]).explanation.warnings).toBeUndefined();
-    expect(cluster([{ type: "cpu" }]).explanation.warnings).toBeDefined();
-  });
+describe("watchActivity()", () => {
+  const namespace = "ml";
+  const ref = { namespace, name: "llm", scalerMetadata: {} };
 
-  test("look at the object's other triggers of this scaler", () => {
-    const ours = { scalerAddress: "here", ...router };
-    const warningsWith = (metadata: Readonly<Record<string, string>>) =>
-      withEngines({
-        pods: [serving(1)],
-        pages: { "10.0.0.1": page(1) },
-        workload: { minReplicas: 0, otherTriggers: [{ type: "external", metadata }] },
-      }).value({ metricType: "queue_depth", targetValue: "5" }).explanation.warnings;
-    expect(warningsWith(ours)).toBeUndefined();
-    const { endpoint: _, engine: __, ...own } = ours;
-    expect(warningsWith(own)).toMatchObject([{ code: "no-wake-source" }]);
-  });
-
-  test("know the engine's buckets", () => {
-    const pages = {
-      "10.0.0.1": { ttft_p95_ms: latency(500, [0.5, 50], [1, 100], [Infinity, 100]) },
+  /** An answerer whose URL leads to addresses that the test changes. */
+  function watching(metadata: Readonly<Record<string, string>>, first: readonly number[]) {
+    let numbers = first;
+    const scraped = new Map<string, () => void>();
+    const listens: string[] = [];
+    let endpointsChanged: (() => void) | undefined;
+    const engines: EngineReader = {
+      ...unusedEngines,
+      endpointsOf: () => {
+        if (numbers.length === 0)
+          throw new Fault("data-missing", "Cannot find any: none; wait", { known: 0, missing: [] });
+        return numbers.map((number) => endpoint(number));
+      },
+      listen: (target, listener) => {
+        const address = "podAddress" in target.at ? target.at.podAddress : "";
+        if (address === "10.0.0.9")
+          throw new Fault("overloaded", "Cannot follow: too many; scale in", { limit: 1 });
+        scraped.set(address, listener);
+        listens.push(address);
+        return () => void scraped.delete(address);
+      },
+      onEndpointsChange: (listener) => {
+        endpointsChanged = listener;
+        return () => {
+          endpointsChanged = undefined;
+        };
+      },
     };
-    const cluster = withEngines({ pods: [serving(1)], pages, workload: { metricType: "Value" } });
-    const codes = (targetValue: string) =>
-      cluster
-        .value({ metricType: "ttft_p95_ms", targetValue })
-        .explanation.warnings?.map(({ code }) => code);
-    expect(codes("500")).toEqual(["latency-without-guard"]);
-    expect(codes("600")).toEqual(["latency-without-guard", "target-off-bucket-edge"]);
-    expect(codes("2000")).toEqual(["latency-without-guard", "target-beyond-buckets"]);
+    let heard = 0;
+    const cancel = answererOf(engines).watchActivity(ref, parseTrigger(metadata), () => {
+      heard += 1;
+    });
+    return {
+      heard: () => heard,
+      listens,
+      followed: () => [...scraped.keys()],
+      scrape: (address: string) => scraped.get(address)?.(),
+      isSubscribed: () => endpointsChanged !== undefined,
+      lead: (...to: readonly number[]) => {
+        numbers = to;
+        endpointsChanged?.();
+      },
+      cancel,
+    };
+  }
+
+  test("hears each scrape of each address", () => {
+    const watch = watching(router, [1, 2]);
+    expect(watch.followed()).toEqual(["10.0.0.1", "10.0.0.2"]);
+    watch.scrape("10.0.0.2");
+    expect(watch.heard()).toBe(1);
+  });
+
+  test("hears at once that the addresses have changed, and follows those there are now", () => {
+    const watch = watching(router, [1, 2]);
+    watch.lead(2, 3);
+    expect(watch.heard()).toBe(1);
+    expect(watch.followed()).toEqual(["10.0.0.2", "10.0.0.3"]);
+    expect(watch.listens).toEqual(["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+  });
+
+  test("goes on where nothing is found or followed, for the answer says what is wrong", () => {
+    const watch = watching(router, []);
+    expect(watch.followed()).toEqual([]);
+    watch.lead(9, 1);
+    expect(watch.followed()).toEqual(["10.0.0.1"]);
+    expect(watch.heard()).toBe(1);
+  });
+
+  test("ends when it is cancelled", () => {
+    const watch = watching(router, [1, 2]);
+    watch.cancel();
+    expect(watch.followed()).toEqual([]);
+    expect(watch.isSubscribed()).toBe(false);
+  });
+
+  test.each<[string, Readonly<Record<string, string>>]>([
+    ["without an endpoint", { metricType: "queue_depth", targetValue: "5" }],
+    ["of devices", { ...router, activationMetricType: "gpu_utilization" }],
+  ])("follows nothing for an activity %s", (_which, metadata) => {
+    const watch = watching(metadata, [1]);
+    expect(watch.followed()).toEqual([]);
+    expect(watch.isSubscribed()).toBe(false);
+    watch.cancel();
+  });
+
+  test("follows nothing in a process that reads no engines", () => {
+    const listener = () => {
+      throw new Error("Nothing can be heard");
+    };
+    answererOf(undefined).watchActivity(ref, parseTrigger(router), listener)();
   });
 });

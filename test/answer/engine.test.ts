@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { readNeeds, readsEngines } from "#answer/engine.ts";
 import { missingGraceMs } from "#core/limits.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
+import { workload } from "./cluster.ts";
 import { latency, serving, withEngines } from "./engines.ts";
 import { faultOf } from "./faults.ts";
 
@@ -255,4 +258,64 @@ test.each(["node", "cluster"])("an engine's metric in scope %s is refused", (sco
   const fault = faultOf(() => value({ ...queue, scope }));
   expect(fault.code).toBe("scope-unavailable");
   expect(fault.message).toContain("metadata endpoint");
+});
+
+describe("readsEngines()", () => {
+  test.each<[boolean, Readonly<Record<string, string>>]>([
+    [true, queue],
+    [true, { activationMetricType: "queue_depth" }],
+    [true, { ...queue, activationMetricType: "gpu_utilization" }],
+    [false, {}],
+  ])("is %p of %p", (expected, metadata) => {
+    expect(readsEngines(parseTrigger(metadata))).toBe(expected);
+  });
+});
+
+describe("readNeeds()", () => {
+  const ref = { namespace: "ml", name: "llm", scalerMetadata: {} };
+  const needs = (metadata: Readonly<Record<string, string>>, isInCluster = true) => {
+    const reads: unknown[] = [];
+    readNeeds(ref, parseTrigger(metadata), {
+      engines: {
+        read: ({ at }, { signal, windowMs }) => {
+          reads.push(["podAddress" in at ? at.podAddress : at.url, signal, windowMs]);
+          return { target: "", state: "known", value: 0 };
+        },
+        endpointsOf: (url, namespace) => [{ at: { url, namespace }, ready: true }],
+        tokenFile: () => "",
+      },
+      workloads: isInCluster
+        ? { of: () => workload({ pods: [serving(1), serving(2, { state: "warming" })] }) }
+        : undefined,
+    });
+    return reads;
+  };
+
+  test("reads each signal that the answers would, once, of each pod that counts", () => {
+    expect(needs({ ...queue, windowSeconds: "60" })).toEqual([
+      ["10.0.0.1", "queue_depth", 60_000],
+      ["10.0.0.1", "running_requests", 0],
+    ]);
+    expect(needs({ activationMetricType: "request_rate" })).toEqual([
+      ["10.0.0.1", "request_rate", 0],
+    ]);
+    expect(needs({ ...queue, activationMetricType: "request_rate" })).toEqual([
+      ["10.0.0.1", "queue_depth", 0],
+      ["10.0.0.1", "running_requests", 0],
+      ["10.0.0.1", "request_rate", 0],
+    ]);
+  });
+
+  test("reads what the URL leads to in place of the pods", () => {
+    const endpoint = "http://router:8000/metrics";
+    expect(needs({ metricType: "request_rate", targetValue: "5", endpoint }, false)).toEqual([
+      [endpoint, "request_rate", 0],
+    ]);
+  });
+
+  test("reads nothing where no answer would", () => {
+    expect(needs({})).toEqual([]);
+    expect(needs(queue, false)).toEqual([]);
+    expect(needs({ ...queue, scope: "cluster" })).toEqual([]);
+  });
 });

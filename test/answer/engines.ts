@@ -73,15 +73,33 @@ export function endpoint(number: number, ready = true): EngineEndpoint {
   return { at: { podAddress: `10.0.0.${number}`, ports: [] }, port: 8001, ready };
 }
 
+const unused = () => {
+  throw new Error("It has no part in this answer");
+};
+
+/** For a test that replaces what it needs. */
+export const unusedEngines: EngineReader = {
+  read: unused,
+  merge: unused,
+  endpointsOf: unused,
+  tokenFile: unused,
+  listen: unused,
+  onEndpointsChange: unused,
+};
+
+/** A process without the Kubernetes API. */
+export function answererOf(engines: EngineReader | undefined) {
+  const store = { view: unused, subscribe: () => () => undefined };
+  return answerer({ store, clock: { monotonicMs: () => nowMs }, engines });
+}
+
 /** A process in a cluster that reads engines; the test changes the state and the time. */
 export function withEngines(first: EngineClusterState) {
   let state = first;
   let passedMs = 0;
   const reads: { readonly spec: ScrapeTarget; readonly ask: SignalQuery }[] = [];
-  const unused = () => {
-    throw new Error("An answer of engines has no part in this");
-  };
   const engines: EngineReader = {
+    ...unusedEngines,
     read: (spec, ask) => {
       reads.push({ spec, ask });
       const { at } = spec;
@@ -90,8 +108,6 @@ export function withEngines(first: EngineClusterState) {
     merge: mergedResult,
     endpointsOf: () => state.endpoints ?? [],
     tokenFile: (namespace, name) => `/tokens/${namespace}/${name}`,
-    listen: unused,
-    onEndpointsChange: unused,
   };
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },

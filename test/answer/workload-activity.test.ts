@@ -106,4 +106,12 @@ describe("a workload is", () => {
     );
     expect(explanation.workload?.pods.map(({ value }) => value)).toEqual([5, 6]);
   });
+
+  test.each<[number, string]>([
+    [5, ": 5, not above the activation threshold 5"],
+    [6, ": 6, above the activation threshold 5"],
+  ])("explained by its one replica at %d", (percent, outcome) => {
+    const { explanation } = ask(loaded(percent), { activationThreshold: "5" });
+    expect(explanation.rule).toEndWith(outcome);
+  });
 });

@@ -38,6 +38,25 @@ describe("three replicas at 92 %", () => {
   });
 });
 
+test("under Value the HPA multiplies by the pods of which every container is ready", () => {
+  const sidecar = (ready: boolean) => ({ name: "sidecar", ready, ports: [] });
+  const withSidecar = (name: string, ready: boolean) =>
+    pod(name, { containers: [{ name: "server", ready: true, ports: [] }, sidecar(ready)] });
+  const three = ["x", "y", "z"];
+  const nodes = [
+    host(
+      "a",
+      three.map((name) => held(name, 100)),
+    ),
+  ];
+  const desired = (...ready: readonly boolean[]) => {
+    const pods = three.map((name, at) => withSidecar(name, ready[at] === true));
+    return ask({ nodes, pods, workload: byValue }).explanation.workload?.desiredReplicas;
+  };
+  expect(desired(true, true, true)).toBe(4);
+  expect(desired(true, true, false)).toBe(3);
+});
+
 describe("value() is", () => {
   const several = [
     host("a", [
@@ -150,6 +169,21 @@ describe("value() is", () => {
     ]);
   });
 
+  test("of a shared device beside a whole one, each by its own rule", () => {
+    const readings = { utilizationPercent: 80, powerAverageMilliwatts: 300_000 };
+    const shared = ["x", "y"].map((name) => holder(name, { sharedBy: 2 }));
+    const devices = [
+      gpu({ readings, holders: shared }),
+      gpu({ index: 1, readings, holders: [holder("x")] }),
+    ];
+    const power = ask(
+      { nodes: [host("a", devices)], pods: pods("x", "y") },
+      { metricType: "power_draw", targetValue: "300", aggregation: "sum" },
+    );
+    expect(power.value).toBe(150 + 300 + 150);
+    expect(power.explanation.rule).toContain("its equal part");
+  });
+
   test("asked of the workload's view with the metadata that came and the narrowing", () => {
     const cluster = inCluster({ nodes: three(1, 1, 1), pods: pods("x") });
     cluster.value({ podSelector: "app=llm", container: "server" });
@@ -183,6 +217,12 @@ describe("nothing is taken away for want of knowledge:", () => {
     expect(answer.value).toBe(value);
     expect(answer.explanation.workload?.desiredReplicas).toBe(desired);
     expect(answer.explanation.rule).toContain(`at which the HPA keeps ${desired}`);
+  });
+
+  test("but one that is exactly at the target is not above it, and may be all that is kept", () => {
+    const { value, explanation } = ask({ nodes: three(80, 0, 0), pods: [pod("x"), warm("w")] });
+    expect(value).toBe(80);
+    expect(explanation.workload?.desiredReplicas).toBe(1);
   });
 
   test("but idle replicas beside starting ones are known, and may go", () => {
@@ -331,6 +371,15 @@ test("an answer explains itself: workload, pods, devices, rule, and what the HPA
       desiredReplicas: 4,
     },
   });
+});
+
+test("an answer says where it is not what was measured", () => {
+  const devices = [held("x", 0, { readings: { temperatureCelsius: -5 } })];
+  const { explanation } = ask(
+    { nodes: [host("a", devices)], pods: pods("x") },
+    { metricType: "temperature", targetValue: "80" },
+  );
+  expect(explanation.rule).toEndWith(": 0; -5, sent as 0, for KEDA carries no negative number");
 });
 
 test("a ScaledJob has no HPA to foretell", () => {

@@ -301,5 +301,5 @@ test("whatever there is, a value is finite and not negative, and all else is a f
     ),
     { numRuns: 1000 },
   );
-  expect(answered).toBeGreaterThan(100);
+  expect(answered).toBeGreaterThan(50);
 });
