@@ -29,7 +29,13 @@ import { podEngineResults } from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
 import { type MissingTracker, missingTracker } from "./missing.ts";
 import { podDevicesResult } from "./pod-devices.ts";
-import { type DeviceQuery, type EngineQuery, lookUpWorkload, metricQuery } from "./query.ts";
+import {
+  type DeviceQuery,
+  type EngineQuery,
+  lookUpWorkload,
+  type MetricQuery,
+  metricQuery,
+} from "./query.ts";
 import { type ParseTrigger, withWarnings } from "./warnings.ts";
 import {
   type WorkloadReadings,
@@ -62,7 +68,7 @@ type Readings = WorkloadReadings | EndpointReadings | DeviceGroupReadings;
 export function answerer(options: AnswererOptions): Answerer {
   const { store, clock, engines, workloads, parse = parseTrigger } = options;
   const tracker = missingTracker(clock);
-  const read = (query: DeviceQuery | EngineQuery): Readings =>
+  const read = (query: MetricQuery): Readings =>
     query.source === "device"
       ? readDevices(query, options, tracker)
       : readEngines(query, options, tracker);

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { answerer } from "#answer/answerer.ts";
+import { unlessFault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { FleetDevice } from "#fleet/view.ts";
@@ -8,7 +9,6 @@ import { type MetricName, metricNames, metricOf } from "#metric/catalogue.ts";
 import { type Absence, type ReadingName, readingNames, readingRanges } from "#metric/reading.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
-import { orFault } from "./faults.ts";
 import { clock, gpu, node, nowMs, storeOf } from "./fleet.ts";
 
 const ref = { namespace: "", name: "", scalerMetadata: {} };
@@ -84,8 +84,8 @@ test("whatever the fleet, a value is finite and not negative, and all else is a 
   fc.assert(
     fc.property(devices, triggers, (fleet, trigger) => {
       const answers = answerer({ store: storeOf([node(fleet)]), clock, localNode: "a" });
-      const answer = orFault(() => answers.value(ref, trigger));
-      const activity = orFault(() => answers.activity(ref, trigger));
+      const answer = unlessFault(() => answers.value(ref, trigger));
+      const activity = unlessFault(() => answers.activity(ref, trigger));
       if (activity !== undefined) expect(activity.active).toBeBoolean();
       if (answer === undefined) return;
       values += 1;
@@ -126,9 +126,9 @@ test("within the grace, data that goes missing neither lowers a value nor ends a
           ({ unwellSinceMs = Number.NEGATIVE_INFINITY }) => nowMs - unwellSinceMs <= missingGraceMs,
         );
         const full = ask(whole).value(ref, trigger).value;
-        const left = orFault(() => ask(partial).value(ref, trigger).value);
+        const left = unlessFault(() => ask(partial).value(ref, trigger).value);
         if (inGrace && left !== undefined) expect(left).toBeGreaterThanOrEqual(full);
-        const activity = orFault(() => ask(partial).activity(ref, trigger));
+        const activity = unlessFault(() => ask(partial).activity(ref, trigger));
         if (inGrace && activity !== undefined) expect(activity.active).toBe(true);
         if (!anyMissing) expect(activity?.active).toBe(full > Number(activationThreshold));
       },

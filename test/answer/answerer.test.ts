@@ -148,7 +148,9 @@ describe("value() is", () => {
       return mean;
     });
     const { value } = answerer({ store, clock, localNode: "a" });
-    expect(value(ref, parseTrigger({ windowSeconds: "60" })).value).toBe(mean);
+    const answer = value(ref, parseTrigger({ windowSeconds: "60" }));
+    expect(answer.value).toBe(mean);
+    expect(answer.explanation.rule).toEndWith(`, means over 60 s: ${mean}`);
     expect(asked).toEqual([["GPU-0", "gpu_utilization", 60_000]]);
   });
 
@@ -189,9 +191,9 @@ describe("value() and activity() both fail", () => {
     [
       "on an index that is not there",
       "device-unknown",
-      [node(loads(1, 2))],
+      [node(loads(1, 2).toReversed())],
       { gpuIndex: "7" },
-      ["gpuIndex 7", "0, 1"],
+      ["gpuIndex 7", "its indexes are 0, 1;"],
     ],
     [
       "on a metric that no device has, and name what it does have",
@@ -289,6 +291,20 @@ describe("value() is missing", () => {
     expectFault(ask(devices, metadata).value, "data-missing");
   });
 
+  test("for the reading that is absent, beside one that is there", () => {
+    const half = gpu({
+      readings: { memoryUsedBytes: 1 },
+      absences: { memoryTotalBytes: "pending" },
+    });
+    const metadata = { metricType: "memory_used_percent" };
+    expectFault(
+      ask([half], metadata).value,
+      "data-missing",
+      "0 of 1 devices are known",
+      "look into GPU 0 (H200, GPU-0): memoryTotalBytes is pending",
+    );
+  });
+
   test("not for a device that was not asked for", () => {
     expect(ask([...loads(90), lost(1, 0)], { gpuIndex: "0" }).value().value).toBe(90);
   });
@@ -332,14 +348,14 @@ describe("activity() is", () => {
 });
 
 test("tells which readings are looked for, before they are there", () => {
-  const told: unknown[] = [];
+  const needed: unknown[] = [];
   const store = storeOf([node(loads(1))]);
-  const answers = answerer({ store, clock, localNode: "a", asked: (needs) => told.push(needs) });
+  const answers = answerer({ store, clock, localNode: "a", asked: (needs) => needed.push(needs) });
   const trigger = parseTrigger({
     metricType: "pcie_tx_kbps",
     activationMetricType: "memory_used_percent",
   });
   expectFault(() => answers.value(ref, trigger), "data-missing");
   expectFault(() => answers.activity(ref, trigger), "data-missing");
-  expect(told).toEqual([["pcieTxKilobytesPerSecond"], ["memoryUsedBytes", "memoryTotalBytes"]]);
+  expect(needed).toEqual([["pcieTxKilobytesPerSecond"], ["memoryUsedBytes", "memoryTotalBytes"]]);
 });

@@ -62,7 +62,13 @@ describe("scope cluster is", () => {
       {},
       ["0 of 1"],
     ],
-    ["without any device", "device-unknown", {}, {}, ["none of its 0 nodes"]],
+    [
+      "without any device",
+      "device-unknown",
+      {},
+      {},
+      ["none of its 0 nodes with an agent has a device;"],
+    ],
     ["without that index", "device-unknown", { nodes: [b] }, { gpuIndex: "3" }, ["index 3"]],
     ["before the first full view", "fleet-syncing", { nodes: [a], synced: false }, {}, []],
   ])("an error %s", (_what, code, state, metadata, parts) => {
@@ -100,5 +106,6 @@ describe("scope node in a cluster", () => {
       "set metadata node",
       "a, b",
     );
+    expectFault(() => inCluster({}).value({ scope: "node" }), "scope-unavailable", "nodes: none");
   });
 });

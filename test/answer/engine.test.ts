@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { readNeeds, readsEngines } from "#answer/engine.ts";
+import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { workload } from "./cluster.ts";
-import { latency, serving, withEngines } from "./engines.ts";
+import { latency, serving, unusedEngines, withEngines } from "./engines.ts";
 import { faultOf } from "./faults.ts";
 
 const queue = { metricType: "queue_depth", targetValue: "5" };
@@ -313,8 +314,21 @@ describe("readNeeds()", () => {
     ]);
   });
 
+  test("looks nothing up where no metric is read from engines", () => {
+    const fault = new Fault("workload-syncing", "Cannot look up: it is read; wait", {
+      ...ref,
+      waitingFor: "",
+    });
+    const of = () => {
+      throw fault;
+    };
+    const read = (metadata: Readonly<Record<string, string>>) =>
+      readNeeds(ref, parseTrigger(metadata), { engines: unusedEngines, workloads: { of } });
+    read({});
+    expect(() => read(queue)).toThrow(fault);
+  });
+
   test("reads nothing where no answer would", () => {
-    expect(needs({})).toEqual([]);
     expect(needs(queue, false)).toEqual([]);
     expect(needs({ ...queue, scope: "cluster" })).toEqual([]);
   });

@@ -22,13 +22,3 @@ export function expectFault(
   expect(fault.message).toMatch(/^Cannot .+: .+; .+$/);
   for (const part of parts) expect(fault.message).toContain(part);
 }
-
-/** @returns `undefined` where a Fault came; anything else that is thrown fails the test. */
-export function orFault<Result>(ask: () => Result): Result | undefined {
-  try {
-    return ask();
-  } catch (error) {
-    if (error instanceof Fault) return undefined;
-    throw error;
-  }
-}

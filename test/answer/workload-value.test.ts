@@ -77,6 +77,18 @@ describe("value() is", () => {
       60,
     ],
     [
+      "the mean over replicas where the metadata asks for it",
+      { nodes: several, pods: two },
+      { replicaAggregation: "avg" },
+      45,
+    ],
+    [
+      "the 95th percentile over replicas",
+      { nodes: three(10, 30, 20), pods: pods("x", "y", "z") },
+      { replicaAggregation: "p95" },
+      30,
+    ],
+    [
       "the mean under Value",
       { nodes: several, pods: two, workload: byValue },
       { aggregation: "sum" },

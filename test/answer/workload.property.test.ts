@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { unlessFault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import type { FleetDevice } from "#fleet/view.ts";
 import { type MetricName, metricNames } from "#metric/catalogue.ts";
@@ -9,7 +10,6 @@ import { replicaReducers } from "#trigger/profiles.ts";
 import type { Pod } from "#workload/pod.ts";
 import { hpaReplicas } from "../kubernetes/hpa-port.ts";
 import { type ClusterState, held, holder, host, inCluster, pod } from "./cluster.ts";
-import { orFault } from "./faults.ts";
 import { gpu, nowMs } from "./fleet.ts";
 
 /** A series must be named besides. */
@@ -23,7 +23,7 @@ const readyContainers = (ready: boolean) => [{ name: "server", ready, ports: [] 
 
 /** What the HPA makes of a state's value, by the test's own arithmetic; `undefined`: it holds. */
 function desired(state: ClusterState, target: number, metadata = {}, cluster = inCluster(state)) {
-  const answer = orFault(() => cluster.value({ targetValue: `${target}`, ...metadata }));
+  const answer = unlessFault(() => cluster.value({ targetValue: `${target}`, ...metadata }));
   const share = answer?.explanation.workload;
   if (answer === undefined || share === undefined) return undefined;
   const readyPodCount = (state.pods ?? []).filter(
@@ -88,7 +88,7 @@ test("partial data never lowers the replicas in its first five minutes, nor ends
           const replicas = desired(state, target, metadata, cluster);
           if (replicas !== undefined) answered += 1;
           if (replicas !== undefined) expect(replicas).toBeGreaterThanOrEqual(all.length + extra);
-          expect(orFault(() => cluster.activity().active)).not.toBe(false);
+          expect(unlessFault(() => cluster.activity().active)).not.toBe(false);
         }
       },
     ),
@@ -283,8 +283,8 @@ test("whatever there is, a value is finite and not negative, and all else is a f
         const { pods = [], workload = {} } = stateOf(all, metricType);
         const cluster = inCluster({ nodes, pods, workload });
         cluster.pass(1);
-        const answer = orFault(() => cluster.value(metadata));
-        const activity = orFault(() => cluster.activity(metadata));
+        const answer = unlessFault(() => cluster.value(metadata));
+        const activity = unlessFault(() => cluster.activity(metadata));
         if (activity !== undefined) expect(activity.active).toBeBoolean();
         if (answer === undefined) return;
         answered += 1;
