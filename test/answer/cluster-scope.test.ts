@@ -40,6 +40,15 @@ describe("scope cluster is", () => {
     expect(inCluster(state).value({ ...cluster, ...metadata }).value).toBe(expected);
   });
 
+  test.each<[Metadata, string]>([
+    [{}, "of 3 devices of the cluster, newest readings"],
+    [{ gpuIndex: "1" }, "of 1 devices of every GPU 1 of the cluster, newest readings"],
+  ])("explained, of %p", (metadata, which) => {
+    const { explanation } = inCluster({ nodes: [a, b] }).value({ ...cluster, ...metadata });
+    expect(explanation.rule).toContain(which);
+    expect(explanation.scope).toBe("cluster");
+  });
+
   test.each<[string, FaultCode, ClusterState, Metadata, string[]]>([
     [
       "while a node is waited for",
