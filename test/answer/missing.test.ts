@@ -37,6 +37,19 @@ describe("a missing replica", () => {
     expect(cluster.value().value).toBe(30);
   });
 
+  test("that is long missing beside another that is not yet: each by its own rule", () => {
+    const cluster = inCluster({ ...heard("x", "y"), workload: { replicas: 4 } });
+    poll(cluster, missingGraceMs + pollMs);
+    const late = pod("w", { node: "far" });
+    cluster.become({ ...heard("x", "y"), pods: [...pods, late], workload: { replicas: 4 } });
+    const { value, explanation } = cluster.value();
+    expect(value).toBe(320);
+    expect(explanation.rule).toEndWith(
+      ": 320; 1 long missing, each counted as the target 80; 100 while some are missing, sent as " +
+        "320, at which the HPA keeps 4",
+    );
+  });
+
   test("lets the others ask for more meanwhile", () => {
     const nodes = ["x", "y"].map((name) => host(name, [held(name, 100)]));
     const cluster = inCluster({ nodes, pods });

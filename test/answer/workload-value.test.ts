@@ -160,7 +160,15 @@ describe("value() is", () => {
 
   test("over a window the mean of each device", () => {
     const state = { nodes: three(90, 90, 90), pods: pods("x", "y"), average: () => 30 };
-    expect(ask(state, { windowSeconds: "60" }).value).toBe(60);
+    const { value, explanation } = ask(state, { windowSeconds: "1" });
+    expect(value).toBe(60);
+    expect(explanation.rule).toEndWith("means over 1 s: 60");
+  });
+
+  test("known until the kubelet has said nothing for longer than its limit", () => {
+    const holdersAtMs = nowMs - holdersStaleMs;
+    const state = { nodes: [host("a", [held("x", 40)], { holdersAtMs })], pods: pods("x") };
+    expect(ask(state).value).toBe(40);
   });
 
   test("of a shared device: an intensity whole for each holder, a quantity in equal parts", () => {
