@@ -63,12 +63,12 @@ export interface AnswererOptions {
 }
 
 /** What an answer is made of. */
-type Readings = WorkloadReadings | EndpointReadings | DeviceGroupReadings;
+type AnswerReadings = WorkloadReadings | EndpointReadings | DeviceGroupReadings;
 
 export function answerer(options: AnswererOptions): Answerer {
   const { store, clock, engines, workloads, parse = parseTrigger } = options;
   const tracker = missingTracker(clock);
-  const read = (query: MetricQuery): Readings =>
+  const read = (query: MetricQuery): AnswerReadings =>
     query.source === "device"
       ? readDevices(query, options, tracker)
       : readEngines(query, options, tracker);
@@ -138,12 +138,12 @@ function readEngines(
   return workloadReadings(query, workload, results, tracker, nowMs);
 }
 
-function answerOf(readings: Readings): Answer {
+function answerOf(readings: AnswerReadings): Answer {
   if (readings.scope === "workload") return workloadValue(readings);
   return readings.scope === "endpoint" ? endpointValue(readings) : deviceGroupValue(readings);
 }
 
-function activityOf(readings: Readings): Activity {
+function activityOf(readings: AnswerReadings): Activity {
   if (readings.scope === "workload") return workloadActivity(readings);
   return readings.scope === "endpoint" ? endpointActivity(readings) : deviceGroupActivity(readings);
 }

@@ -16,7 +16,7 @@ import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
 
-interface Query {
+interface QueryBase {
   readonly ref: WorkloadRef;
   readonly trigger: Trigger;
   readonly purpose: "value" | "activity";
@@ -24,13 +24,13 @@ interface Query {
 }
 
 /** A metric that is read from devices. */
-export interface DeviceQuery extends Query {
+export interface DeviceQuery extends QueryBase {
   readonly source: "device";
   readonly row: DeviceMetric;
 }
 
 /** A metric that is read from inference engines. */
-export interface EngineQuery extends Query {
+export interface EngineQuery extends QueryBase {
   readonly source: "engine";
   readonly row: EngineMetric;
   /** What each engine is asked for. */
