@@ -2,10 +2,13 @@
  * What an answer costs: the compiled binary over the NVML stand-in with 8 GPUs whose PCIe call sleeps
  * 20 ms, asked by `@grpc/grpc-js` on Node.js.
  *
- *   bun bench/get-metrics.ts [--calls 100000] [--soak 1000000] [--idle-seconds 30] [--starts 10]
+ *   bun bench/get-metrics.ts [--calls 100000] [--rounds 3] [--streams 1000] [--soak 1000000]
+ *                            [--idle-seconds 30] [--starts 10] [--binary PATH]...
  *
- * Prints one JSON object a figure. Each load runs in rounds that alternate with the same load on a bare
- * HTTP/2 server, because on a machine that others use only the ratio of the two says much.
+ * Prints one JSON object a figure. Each load runs in rounds that alternate with the same load on the
+ * servers of `floor.ts`, because on a machine that others use only the ratio of them says much. Several
+ * binaries, each named by `--binary`, alternate too; without one it is the binary of these sources.
+ * Of each load the medians of its rounds come last.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,66 +22,133 @@ import { binary, type Serving, serveBinary } from "../test/support/binary.ts";
 const { values } = parseArgs({
   options: {
     calls: { type: "string", default: "100000" },
+    rounds: { type: "string", default: "3" },
+    streams: { type: "string", default: "0" },
     soak: { type: "string", default: "0" },
     "idle-seconds": { type: "string", default: "30" },
     starts: { type: "string", default: "10" },
+    binary: { type: "string", multiple: true },
   },
 });
+const binaries = values.binary ?? [binary()];
 const metadata = { targetGpuUtilization: "80" };
-const rounds = 3;
 const soakStep = 100_000;
+const streamSeconds = 10;
 const nvml = await nvmlStandin();
 nvml.set({ gpus: 8, each: { utilizationPercent: 73 } });
 const args = ["--collector", "nvml", "--nvml-library", nvml.libraryPath];
-const start = () => serveBinary({ args, env: nvml.env });
+const start = (path: string) => serveBinary({ args, env: nvml.env, command: [path] });
 const report = (figure: string, facts: object) => console.log(JSON.stringify({ figure, ...facts }));
 
-report("binary", { mebibytes: round(Bun.file(binary()).size / 2 ** 20) });
-
-const startMs: number[] = [];
-for (let run = 0; run < Number(values.starts); run += 1) {
-  const fromMs = performance.now();
-  const serving = await start();
-  await firstAnswer(serving);
-  startMs.push(performance.now() - fromMs);
-  await serving[Symbol.asyncDispose]();
+for (const path of binaries) {
+  report("binary", { path, mebibytes: round(Bun.file(path).size / 2 ** 20) });
+  await measureStarts(path);
+  await measureStreams(path);
 }
-startMs.sort((low, high) => low - high);
-report("start to first answered call", {
-  runs: startMs.length,
-  medianMs: round(startMs[Math.floor(startMs.length / 2)] ?? Number.NaN),
-  maxMs: round(startMs.at(-1) ?? Number.NaN),
-});
 
-const serving = await start();
-await firstAnswer(serving);
-await Bun.sleep(3_000);
-const before = cpuSeconds(serving.pid);
-const idleSeconds = Number(values["idle-seconds"]);
-await Bun.sleep(idleSeconds * 1_000);
-report("idle, sampling 8 GPUs at 1 Hz", {
-  seconds: idleSeconds,
-  cpuPercentOfACore: round(((cpuSeconds(serving.pid) - before) / idleSeconds) * 100),
-  rssMebibytes: rss(serving.pid),
-});
-
-const bare = await bareServer();
-const ours = { figure: "GetMetrics", pid: serving.pid, port: serving.grpcPort };
-const calls = Number(values.calls);
-for (const callers of [1, 32])
-  for (let round = 0; round < rounds; round += 1)
-    for (const server of [bare, ours]) {
-      const share = callers === 1 ? calls / 5 : calls;
-      load(server, { callers, calls: Math.ceil(share / rounds) });
-    }
-report("after the calls", { rssMebibytes: rss(serving.pid) });
-for (let done = 0; done < Number(values.soak); done += soakStep) {
-  load(ours, { callers: 32, calls: soakStep });
-  report("soak", { calls: done + soakStep, rssMebibytes: rss(serving.pid) });
-}
-bare.stop();
-await serving[Symbol.asyncDispose]();
+const servings = await Promise.all(binaries.map(start));
+const servers = servings.map(({ pid, grpcPort }, at) => ({
+  figure: `GetMetrics, ${binaries[at]}`,
+  pid,
+  port: grpcPort,
+}));
+for (const serving of servings) await firstAnswer(serving);
+await measureIdle();
+const floors = [await floorServer("http2"), await floorServer("connect")];
+for (const callers of [1, 32]) measureCalls(callers);
+for (const { figure, pid } of servers)
+  report(`${figure}, after the calls`, { rssMebibytes: rss(pid) });
+soak();
+for (const floor of floors) floor.stop();
+for (const serving of servings) await serving[Symbol.asyncDispose]();
 nvml.remove();
+
+/** Each start ends at the first answered call. */
+async function measureStarts(path: string): Promise<void> {
+  const startMs: number[] = [];
+  for (let run = 0; run < Number(values.starts); run += 1) {
+    const fromMs = performance.now();
+    const serving = await start(path);
+    await firstAnswer(serving);
+    startMs.push(performance.now() - fromMs);
+    await serving[Symbol.asyncDispose]();
+  }
+  if (startMs.length === 0) return;
+  report("start to first answered call", {
+    path,
+    runs: startMs.length,
+    medianMs: round(median(startMs)),
+    maxMs: round(Math.max(...startMs)),
+  });
+}
+
+/** Push streams of one connection that repeat themselves each second. */
+async function measureStreams(path: string): Promise<void> {
+  const streams = Number(values.streams);
+  if (streams === 0) return;
+  await using serving = await start(path);
+  await firstAnswer(serving);
+  await Bun.sleep(3_000);
+  const rssBefore = rss(serving.pid);
+  const program = join(import.meta.dir, "stream-load.mjs");
+  const client = Bun.spawn(["node", program, `${serving.grpcPort}`, `${streams}`], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  await client.stdout.getReader().read();
+  const cpuFrom = cpuSeconds(serving.pid);
+  await Bun.sleep(streamSeconds * 1_000);
+  report("push streams, a message a second each", {
+    path,
+    streams,
+    cpuMsPerMessage: ((cpuSeconds(serving.pid) - cpuFrom) * 1_000) / (streams * streamSeconds),
+    rssMebibytes: rss(serving.pid),
+    rssKibibytesPerStream: round(((rss(serving.pid) - rssBefore) * 1_024) / streams),
+  });
+  client.kill();
+  await client.exited;
+}
+
+async function measureIdle(): Promise<void> {
+  await Bun.sleep(3_000);
+  const before = servers.map(({ pid }) => cpuSeconds(pid));
+  const seconds = Number(values["idle-seconds"]);
+  await Bun.sleep(seconds * 1_000);
+  for (const [at, { figure, pid }] of servers.entries())
+    report(`${figure}, idle, sampling 8 GPUs at 1 Hz`, {
+      seconds,
+      cpuPercentOfACore: round(((cpuSeconds(pid) - (before[at] ?? 0)) / seconds) * 100),
+      rssMebibytes: rss(pid),
+    });
+}
+
+function measureCalls(callers: number): void {
+  const rounds = Number(values.rounds);
+  const calls = Math.ceil(Number(values.calls) / (callers === 1 ? 5 : 1) / rounds);
+  const all = [...floors, ...servers];
+  const loads = Array.from({ length: rounds }, () =>
+    all.map((server) => load(server, { callers, calls })),
+  );
+  for (const [at, { figure }] of all.entries()) {
+    const medianOf = (name: keyof Load) => median(loads.map((round) => round[at]?.[name] ?? 0));
+    report(`${figure}, medians`, {
+      callers,
+      rounds,
+      callsPerSecond: medianOf("callsPerSecond"),
+      p50Ms: medianOf("p50Ms"),
+      p99Ms: medianOf("p99Ms"),
+      serverCpuMsPerCall: medianOf("serverCpuMsPerCall"),
+    });
+  }
+}
+
+function soak(): void {
+  for (let done = 0; done < Number(values.soak); done += soakStep)
+    for (const server of servers) {
+      load(server, { callers: 32, calls: soakStep });
+      report(`${server.figure}, soak`, { calls: done + soakStep, rssMebibytes: rss(server.pid) });
+    }
+}
 
 interface Server {
   readonly figure: string;
@@ -86,23 +156,35 @@ interface Server {
   readonly port: number;
 }
 
-async function bareServer(): Promise<Server & { readonly stop: () => void }> {
+async function floorServer(kind: string): Promise<Server & { readonly stop: () => void }> {
   const program = join(import.meta.dir, "floor.ts");
-  const child = Bun.spawn([process.execPath, program], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([process.execPath, program, kind], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   const { value } = await child.stdout.getReader().read();
   const port = Number(new TextDecoder().decode(value));
-  return { figure: "bare HTTP/2", pid: child.pid, port, stop: () => child.kill() };
+  return { figure: `bare ${kind}`, pid: child.pid, port, stop: () => child.kill() };
 }
 
-function load({ figure, pid, port }: Server, request: { callers: number; calls: number }): void {
+interface Load {
+  readonly callsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly serverCpuMsPerCall: number;
+}
+
+function load({ figure, pid, port }: Server, request: { callers: number; calls: number }): Load {
   const cpuFrom = cpuSeconds(pid);
   const program = join(import.meta.dir, "load.mjs");
   const node = ["node", program, String(port), JSON.stringify({ ...request, metadata })];
   const { stdout, stderr, exitCode } = Bun.spawnSync(node);
   if (exitCode !== 0) throw new Error(`the load failed: ${stderr}`);
   const serverMs = (cpuSeconds(pid) - cpuFrom) * 1_000;
-  const perCall = { serverCpuMsPerCall: Number((serverMs / request.calls).toFixed(3)) };
-  report(figure, { ...JSON.parse(stdout.toString()), ...perCall });
+  const serverCpuMsPerCall = Number((serverMs / request.calls).toFixed(3));
+  const result = { ...JSON.parse(stdout.toString()), serverCpuMsPerCall };
+  report(figure, result);
+  return result;
 }
 
 async function firstAnswer({ grpcPort }: Serving): Promise<void> {
@@ -123,6 +205,10 @@ function cpuSeconds(pid: number): number {
 function rss(pid: number): number {
   const [, kibibytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return round(Number(kibibytes) / 1024);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((low, high) => low - high)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function round(value: number): number {

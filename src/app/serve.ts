@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { answerer } from "#answer/answerer.ts";
 import type { ServeOptions } from "#cli/commands.ts";
 import type { World } from "#cli/run.ts";
+import { pushSpacingMs } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
 import { type Log, lineLog } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
@@ -19,9 +20,8 @@ import { podResourcesSocket } from "#node/pod-resources.ts";
 import { nodeTelemetry } from "#node/telemetry-service.ts";
 import { startHttp } from "#observe/http.ts";
 import { processMetrics } from "#observe/metrics.ts";
-import { grpcLimits } from "#rpc/limits.ts";
-import { type Registration, registration, startGrpcServer } from "#rpc/server.ts";
-import { drainingKey } from "#rpc/wakeups.ts";
+import { grpcLimits, type Registration, registration, startGrpcServer } from "#rpc/server.ts";
+import { connectionKey } from "#rpc/streams.ts";
 import { triggerParser } from "#trigger/trigger.ts";
 import { told, withFault } from "./answers.ts";
 import { findKubernetes, followAgents, followWorkloads, type Kubernetes } from "./cluster.ts";
@@ -177,7 +177,7 @@ function agentPart({ world: { clock } }: Scene, node: LocalNode): Part {
     source: node.reports,
     clock,
     startedAtMs: clock.wallMs(),
-    draining: ({ values }) => values.get(drainingKey),
+    draining: ({ values }) => values.get(connectionKey),
   });
   return {
     service: registration(NodeTelemetry, telemetry),
@@ -233,7 +233,7 @@ function scalerPart(
         answerer: engines.remembering(told(warnings.answers, log)),
         parse,
         onParseChange: profiles.subscribe,
-        pushSpacingMs: grpcLimits.pushSpacingMs,
+        pushSpacingMs,
         clock,
       }),
     ),

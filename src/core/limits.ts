@@ -7,33 +7,8 @@
 /** One log line for the same event and facts in this time: a steady fault is one line a minute. */
 export const logRepeatMs = 60_000;
 
-/** A ScaledObject's metadata is a few hundred bytes; KEDA sends nothing larger. */
-export const messageBytesMax = 1024 * 1024;
 export const metadataKeysMax = 64;
 export const metadataValueBytesMax = 4 * 1024;
-
-/** KEDA holds one push stream a trigger, all on one connection; one costs about 50 kB here. */
-export const streamsMax = 5_000;
-/** Calls worked on at once: each lasts well below a millisecond, so more only costs memory. */
-export const callsMax = 64;
-/** Calls that wait for their turn: KEDA may open every stream and ask every value in one moment. */
-export const callsWaitingMax = 10_000;
-/** Least time between two rounds over the push streams: a large fleet changes all the time. */
-export const pushSpacingMs = 200;
-/** The text of an error travels in a header, which clients limit to 8 KiB or more. */
-export const faultMessageCharsMax = 2_048;
-/** KEDA holds one connection a scaler address; the rest are probes and people. */
-export const connectionsMax = 512;
-/** Answers come from memory, so a call still open after this is a client that stopped sending. */
-export const handlerMs = 1_000;
-
-/** After this a connection is asked to reconnect, so that KEDA spreads over new replicas. */
-export const connectionAgeMs = 600_000;
-/** Spread of that age, so that connections opened together do not return together. */
-export const connectionAgeJitter = 0.2;
-
-/** KEDA's default termination grace is 30 s; a stop that takes 5 s leaves room for the kubelet. */
-export const shutdownMs = 5_000;
 
 /** Agents that one process follows: one stream each, the same count as streams it may serve. */
 export const agentsMax = 5_000;
@@ -164,3 +139,26 @@ export const scaleReadsAtOnce = 4;
 export const listedNamesMax = 8;
 
 // ---- rpc and keda
+
+/** A ScaledObject's metadata is a few hundred bytes; KEDA sends nothing larger. */
+export const messageBytesMax = 1024 * 1024;
+/** KEDA holds one push stream a trigger, all on one connection; one costs about 50 kB here. */
+export const streamsMax = 5_000;
+/** Unary calls worked on at once: each lasts about a millisecond, so more only costs memory. */
+export const callsMax = 64;
+/** Calls that wait for their turn: KEDA may open every stream and ask every value in one moment. */
+export const callsWaitingMax = 10_000;
+/** Least time between two updates of the push streams: a large fleet changes all the time. */
+export const pushSpacingMs = 200;
+/** The text of an error travels in a header, which clients limit to 8 KiB or more. */
+export const faultMessageCharsMax = 2_048;
+/** KEDA holds one connection a scaler address; the rest are probes and people. */
+export const connectionsMax = 512;
+/** Answers come from memory, so a request still incomplete is a client that stopped sending. */
+export const handlerMs = 1_000;
+/** After this a connection is asked to reconnect, so that KEDA spreads over new replicas. */
+export const connectionAgeMs = 600_000;
+/** Spread of that age, so that connections opened together do not return together. */
+export const connectionAgeJitter = 0.2;
+/** KEDA's default termination grace is 30 s; a stop that takes 5 s leaves room for the kubelet. */
+export const shutdownMs = 5_000;

@@ -1,19 +1,42 @@
 /**
- * Runs at most `most` tasks at once; the others wait their turn in order.
+ * Runs a task now or in its turn.
+ *
+ * @param share Whose task it is: shares take turns, so that one with many tasks delays itself alone.
  */
-export function slots(most: number): <Result>(task: () => Promise<Result>) => Promise<Result> {
+export type Slots = <Result>(task: () => Promise<Result>, share?: unknown) => Promise<Result>;
+
+/** Runs at most `most` tasks at once; the others wait, in order within their share. */
+export function slots(most: number): Slots {
+  const queues = new Map<unknown, (() => void)[]>();
   let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (task) => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+
+  const turn = (share: unknown) =>
+    new Promise<void>((start) => {
+      const queue = queues.get(share);
+      if (queue === undefined) queues.set(share, [start]);
+      else queue.push(start);
+    });
+
+  const takeNext = () => {
+    for (const [share, queue] of queues) {
+      const start = queue.shift();
+      queues.delete(share);
+      if (queue.length > 0) queues.set(share, queue);
+      return start;
+    }
+    return undefined;
+  };
+
+  return async (task, share) => {
+    if (running >= most) await turn(share);
     else running += 1;
     try {
       return await task();
     } finally {
-      // The place is handed on, not freed, so that nobody slips in between.
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
+      // The slot is handed on, not freed, so that nobody slips in between.
+      const start = takeNext();
+      if (start === undefined) running -= 1;
+      else start();
     }
   };
 }

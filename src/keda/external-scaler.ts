@@ -8,82 +8,36 @@
  *
  * @module
  */
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import { assert } from "#core/assert.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault, type FaultCode } from "#core/fault.ts";
 import type { ExternalScaler, ScaledObjectRef } from "#gen/externalscaler/externalscaler_pb.ts";
-import type { Implementation } from "#rpc/unary.ts";
-import { type WakeSource, wakeups } from "#rpc/wakeups.ts";
+import { type Subscribe, updates } from "#rpc/streams.ts";
 import type { Trigger } from "#trigger/trigger.ts";
-import { spaced } from "./push-rounds.ts";
+import { throttled } from "./throttle.ts";
 
 export interface ExternalScalerOptions {
   readonly answerer: Answerer;
   /** @throws {Fault} `trigger-invalid`, with every problem at once. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
-  /** Calls its argument when `parse` may give something else for the same metadata. */
-  readonly onParseChange?: WakeSource;
-  /** Least time between two rounds over the push streams. */
+  /** Tells when `parse` may give something else for the same metadata. */
+  readonly onParseChange?: Subscribe | undefined;
+  /** Least time between two updates of the push streams. */
   readonly pushSpacingMs: number;
   readonly clock: Clock;
 }
 
-/**
- * Faults that only another trigger or another process can cure. They end a push stream; see
- * `streamIsActive` for the rest.
- */
-const lasting: ReadonlySet<FaultCode> = new Set(["trigger-invalid", "scope-unavailable"]);
+/** Faults that only another trigger or another process can cure: they end a push stream. */
+const permanentFaults: ReadonlySet<FaultCode> = new Set(["trigger-invalid", "scope-unavailable"]);
 
-export function externalScaler({
-  answerer,
-  parse,
-  onParseChange = () => () => {},
-  pushSpacingMs,
-  clock,
-}: ExternalScalerOptions): Implementation<typeof ExternalScaler> {
-  const changes = spaced(answerer.subscribe, pushSpacingMs, clock);
-
-  /** Undefined while the answer cannot be known but may come. */
-  const activity = (ref: WorkloadRef, trigger: Trigger): boolean | undefined => {
-    try {
-      return answerer.activity(ref, trigger).active;
-    } catch (error) {
-      if (error instanceof Fault && !lasting.has(error.code)) return undefined;
-      throw error;
-    }
-  };
-
+export function externalScaler(options: ExternalScalerOptions): ServiceImpl<typeof ExternalScaler> {
+  const { answerer, parse, onParseChange = () => () => {} } = options;
   return {
     isActive: (ref) => ({ result: answerer.activity(ref, parse(ref.scalerMetadata)).active }),
 
-    /**
-     * Sends the answer at once, whenever it changes, and again every `pollIntervalSeconds`, because
-     * KEDA drops a `true` that comes while it has no HPA for the trigger yet.
-     *
-     * While the answer is unknown the stream stays open and silent. KEDA reconnects after an error
-     * with a back-off that grows to 60 s, so an outage answered by errors would delay the wake-up by
-     * up to a minute after its end; an open stream wakes the workload with the first reading. Nothing
-     * is lost by the silence: KEDA ignores a pushed `false`, and its polling calls get the error.
-     */
-    async *streamIsActive(ref, context) {
-      const { pollIntervalSeconds } = parse(ref.scalerMetadata);
-      let sent: boolean | undefined;
-      const repeat = (ring: () => void) =>
-        clock.every(pollIntervalSeconds * 1_000, () => {
-          sent = undefined;
-          ring();
-        });
-      // A profile may change what is listened to: then the client's next stream listens to that.
-      const watchActivity = (ring: () => void) =>
-        answerer.watchActivity(ref, parse(ref.scalerMetadata), ring);
-      for await (const _ of wakeups(context, changes, onParseChange, repeat, watchActivity)) {
-        const active = activity(ref, parse(ref.scalerMetadata));
-        const news = active !== sent;
-        sent = active;
-        if (news && active !== undefined) yield { result: active };
-      }
-    },
+    streamIsActive: activityStream({ ...options, onParseChange }),
 
     getMetricSpec: (ref) => metricSpec(parse(ref.scalerMetadata)),
 
@@ -104,12 +58,63 @@ export function externalScaler({
     /** Sends the spec at once, and again when a profile has changed what the metadata means. */
     async *streamMetricSpec(ref, context) {
       let sent: Trigger | undefined;
-      for await (const _ of wakeups(context, onParseChange)) {
+      for await (const _ of updates(context, onParseChange)) {
         const trigger = parse(ref.scalerMetadata);
         if (!isSameSpec(trigger, sent)) yield metricSpec(trigger);
         sent = trigger;
       }
     },
+  };
+}
+
+/**
+ * Sends the answer at once, whenever it changes, and again every `pollIntervalSeconds`, because KEDA
+ * drops a `true` that comes while it has no HPA for the trigger yet.
+ *
+ * While the answer is unknown the stream stays open and silent. KEDA reconnects after an error with a
+ * back-off that grows to 60 s, so an outage answered by errors would delay the wake-up by up to a
+ * minute after its end; an open stream wakes the workload with the first reading. Nothing is lost by
+ * the silence: KEDA ignores a pushed `false`, and its polling calls get the error.
+ */
+function activityStream({
+  answerer,
+  parse,
+  onParseChange,
+  pushSpacingMs,
+  clock,
+}: ExternalScalerOptions & { readonly onParseChange: Subscribe }) {
+  const onAnswerChange = throttled(answerer.subscribe, pushSpacingMs, clock);
+
+  /** Undefined while the answer cannot be known but may come. */
+  const activity = (ref: WorkloadRef, trigger: Trigger): boolean | undefined => {
+    try {
+      return answerer.activity(ref, trigger).active;
+    } catch (error) {
+      if (error instanceof Fault && !permanentFaults.has(error.code)) return undefined;
+      throw error;
+    }
+  };
+
+  return async function* (ref: ScaledObjectRef, context: HandlerContext) {
+    const { pollIntervalSeconds } = parse(ref.scalerMetadata);
+    let sent: boolean | undefined;
+    const sources: readonly Subscribe[] = [
+      onAnswerChange,
+      onParseChange,
+      // A profile may change what is watched: the client's next stream watches that.
+      (onChange) => answerer.watchActivity(ref, parse(ref.scalerMetadata), onChange),
+      (onChange) =>
+        clock.every(pollIntervalSeconds * 1_000, () => {
+          sent = undefined;
+          onChange();
+        }),
+    ];
+    for await (const _ of updates(context, ...sources)) {
+      const active = activity(ref, parse(ref.scalerMetadata));
+      const changed = active !== sent;
+      sent = active;
+      if (changed && active !== undefined) yield { result: active };
+    }
   };
 }
 
@@ -137,22 +142,22 @@ function presentRef(ref: ScaledObjectRef | undefined): ScaledObjectRef {
 }
 
 /**
- * Checks that the caller asks for the metric which the trigger has, and gives the name back as asked.
+ * Checks that the caller asks for the metric which the trigger has, and returns the name as it was sent.
  *
  * KEDA never asks for another one, but while a profile changes it may hold the older name, and the HPA
  * would divide the new metric by the old target: an error holds replicas until KEDA has caught up.
  * The HPA's prefix `s<trigger index>-` may be there and case does not count, as in KEDA. An empty name,
  * in a call by hand, means the trigger's own, and so does the catalogue's (`gpu_utilization`).
  */
-function ownMetricName(asked: string, { metricName: known, metric }: Trigger): string {
+function ownMetricName(requested: string, { metricName: known, metric }: Trigger): string {
   const same = (name: string) =>
     [known, metric].some((own) => own.toLowerCase() === name.toLowerCase());
-  if (asked === "") return known;
-  if (same(asked) || same(asked.replace(/^s\d+-/i, ""))) return asked;
+  if (requested === "") return known;
+  if (same(requested) || same(requested.replace(/^s\d+-/i, ""))) return requested;
   throw new Fault(
     "metric-unknown",
-    `Cannot answer for metric ${JSON.stringify(asked)}: this trigger's metric is named ` +
+    `Cannot answer for metric ${JSON.stringify(requested)}: this trigger's metric is named ` +
       `"${known}"; ask for the name that GetMetricSpec gives`,
-    { asked, known },
+    { asked: requested, known },
   );
 }

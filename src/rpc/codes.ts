@@ -80,20 +80,27 @@ export function faultError(fault: Fault): ConnectError {
 }
 
 /**
- * Turns what a handler throws into a status. A fault is told to the caller. A `ConnectError` is
- * already a status: a deadline, a cancelled call, a message that is no message. Anything else is a
- * bug: the caller hears only that, the log gets the stack.
+ * Turns what a call throws into a status. A `ConnectError` is one already: a deadline, a cancelled
+ * call, a message that is no message. A fault is for the caller to read. So is nothing else: a client
+ * that went away while it was read hears no more, and of a bug it learns only that it is one, while
+ * the log gets the stack.
  */
-export function statusOf(error: unknown, method: string, log: Log): ConnectError {
+function statusOf(error: unknown, method: string, log: Log): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof Fault) return faultError(error);
+  if (isPrematureClose(error)) return new ConnectError("the client went away", Code.Canceled);
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   log("error", "call failed by a bug", { method, stack });
   const text = `Cannot answer ${method}: a bug in the scaler; its log has the details`;
   return new ConnectError(text, Code.Internal, undefined, undefined, error);
 }
 
-/** `statusOf` for the calls that Connect answers. */
+/** How Node.js says that a stream was closed while somebody read it. */
+function isPrematureClose(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
+}
+
+/** Gives every failure of a call its code, by the one table. */
 export function faultsToCodes(log: Log): Interceptor {
   return (next) => async (request) => {
     const method = `${request.service.typeName}/${request.method.name}`;

@@ -1,25 +1,23 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-import type { Cancel } from "#core/clock.ts";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { listeners } from "#core/listeners.ts";
 import {
   type Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "#gen/grpc/health/v1/health_pb.ts";
-import type { Implementation } from "./unary.ts";
-import { wakeups } from "./wakeups.ts";
+import { type Subscribe, updates } from "./streams.ts";
 
 /** Whether the data is fresh enough to answer with. */
 export interface HealthSource {
   readonly serving: () => boolean;
-  /** Runs `listener` whenever `serving` may have changed; returns the way to stop it. */
-  readonly subscribe: (listener: () => void) => Cancel;
+  /** Tells when `serving` may have changed. */
+  readonly subscribe: Subscribe;
 }
 
 /** grpc.health.v1 as its specification says; any other service is unknown to it. */
 export function healthService(
   { serving, subscribe }: HealthSource,
   names: readonly string[],
-): Implementation<typeof Health> {
+): ServiceImpl<typeof Health> {
   // The empty name is the server as a whole.
   const services = ["", ...names];
   const status = () => (serving() ? Status.SERVING : Status.NOT_SERVING);
@@ -38,7 +36,7 @@ export function healthService(
     /** An unknown service is a status here, not an error: it might be known one day. */
     async *watch({ service }, context) {
       let sent: Status | undefined;
-      for await (const _ of wakeups(context, subscribe)) {
+      for await (const _ of updates(context, subscribe)) {
         const now = services.includes(service) ? status() : Status.SERVICE_UNKNOWN;
         if (now !== sent) yield { status: now };
         sent = now;
@@ -48,13 +46,13 @@ export function healthService(
 }
 
 /** A health source that can be made to say no for good. */
-export interface StoppableHealth extends HealthSource {
+interface StoppableHealth extends HealthSource {
   readonly stop: () => void;
   readonly stopped: () => boolean;
 }
 
-/** `source` until `stop` is called; from then on it is not serving, and its listeners are told. */
-export function stoppable(source: HealthSource): StoppableHealth {
+/** `source` until `stop` is called; then it is not serving any more. */
+export function stoppableHealth(source: HealthSource): StoppableHealth {
   const stops = listeners();
   let stopped = false;
   return {
@@ -65,11 +63,9 @@ export function stoppable(source: HealthSource): StoppableHealth {
       stops.notify();
     },
     subscribe: (listener) => {
-      const leave = stops.subscribe(listener);
-      const unsubscribe = source.subscribe(listener);
+      const cancels = [stops.subscribe(listener), source.subscribe(listener)];
       return () => {
-        leave();
-        unsubscribe();
+        for (const cancel of cancels) cancel();
       };
     },
   };

@@ -12,7 +12,7 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import type { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import type { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { untilDrained } from "./wakeups.ts";
+import { untilDrained } from "./streams.ts";
 
 /** The parts of a request that both versions share. */
 interface Request {
@@ -44,27 +44,30 @@ export function reflectionService(
     ),
   );
 
-  const answer = ({ messageRequest: asked }: Request) => {
-    switch (asked.case) {
+  const answer = ({ messageRequest: request }: Request) => {
+    switch (request.case) {
       case "listServices": {
         const service = services.map(({ typeName: name }) => ({ name }));
         return { case: "listServicesResponse" as const, value: { service } };
       }
       case "fileByFilename":
-        return fileAnswer(byName.get(asked.value), `file "${asked.value}"`);
+        return fileAnswer(byName.get(request.value), `file "${request.value}"`);
       case "fileContainingSymbol":
-        return fileAnswer(symbols.get(asked.value), `symbol "${asked.value}"`);
+        return fileAnswer(symbols.get(request.value), `symbol "${request.value}"`);
       case "fileContainingExtension": {
-        const { containingType, extensionNumber } = asked.value;
+        const { containingType, extensionNumber } = request.value;
         return notFound(`extension ${extensionNumber} of "${containingType}"`);
       }
       case "allExtensionNumbersOfType": {
-        if (!messages.has(asked.value)) return notFound(`message "${asked.value}"`);
-        const value = { baseTypeName: asked.value, extensionNumber: [] };
+        if (!messages.has(request.value)) return notFound(`message "${request.value}"`);
+        const value = { baseTypeName: request.value, extensionNumber: [] };
         return { case: "allExtensionNumbersResponse" as const, value };
       }
       case undefined:
-        throw new ConnectError("Cannot reflect: the request asks nothing", Code.InvalidArgument);
+        throw new ConnectError(
+          "Cannot reflect: the request is empty; ask for services, a file or a symbol",
+          Code.InvalidArgument,
+        );
     }
   };
   async function* responses<R extends Request>(
@@ -81,33 +84,33 @@ export function reflectionService(
   return { serverReflectionInfo: responses };
 }
 
-function fileAnswer(file: DescFile | undefined, asked: string) {
-  if (file === undefined) return notFound(asked);
+function fileAnswer(file: DescFile | undefined, what: string) {
+  if (file === undefined) return notFound(what);
   const fileDescriptorProto = withDependencies([file]).map(({ proto }) =>
     toBinary(FileDescriptorProtoSchema, proto),
   );
   return { case: "fileDescriptorResponse" as const, value: { fileDescriptorProto } };
 }
 
-/** Reflection answers what it does not know inside the stream, so that the next question can follow. */
-function notFound(asked: string) {
+/** Reflection answers what it does not know inside the stream, so that the next request can follow. */
+function notFound(what: string) {
   const value = {
     errorCode: Code.NotFound,
-    errorMessage: `Cannot find ${asked}: no registered service refers to it`,
+    errorMessage: `Cannot find ${what}: no registered service refers to it`,
   };
   return { case: "errorResponse" as const, value };
 }
 
 /** Each file before those it imports, none twice. */
-function withDependencies(files: readonly DescFile[]): readonly DescFile[] {
-  const seen = new Set<DescFile>();
+function withDependencies(roots: readonly DescFile[]): readonly DescFile[] {
+  const files = new Set<DescFile>();
   const add = (file: DescFile) => {
-    if (seen.has(file)) return;
-    seen.add(file);
+    if (files.has(file)) return;
+    files.add(file);
     file.dependencies.forEach(add);
   };
-  files.forEach(add);
-  return [...seen];
+  roots.forEach(add);
+  return [...files];
 }
 
 function symbolsOf(file: DescFile): readonly string[] {

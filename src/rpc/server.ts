@@ -4,23 +4,70 @@
  * @module
  */
 import http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
-import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
-import { compressionGzip } from "@connectrpc/connect-node";
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Clock } from "#core/clock.ts";
+import {
+  callsMax,
+  callsWaitingMax,
+  connectionAgeJitter,
+  connectionAgeMs,
+  connectionsMax,
+  handlerMs,
+  messageBytesMax,
+  shutdownMs,
+  streamsMax,
+} from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { callHandler } from "./calls.ts";
 import { faultsToCodes } from "./codes.ts";
-import { clientConnections } from "./connections.ts";
-import { type HealthSource, healthService, stoppable } from "./health.ts";
-import { type GrpcLimits, grpcLimits } from "./limits.ts";
-import type { Meter } from "./meter.ts";
+import { type ConnectionLimits, clientConnections } from "./connections.ts";
+import { type CallLimits, callGuard, type FinishedCall } from "./guard.ts";
+import { type HealthSource, healthService, stoppableHealth } from "./health.ts";
 import { reflectionService } from "./reflection.ts";
-import { type Implementation, type UnaryAnswer, unaryAnswers } from "./unary.ts";
+
+export interface GrpcLimits extends ConnectionLimits, CallLimits {
+  /** Of one message of a client, unpacked. */
+  readonly messageBytesMax: number;
+}
+
+/** The limits that a server keeps; their reasons are in `src/core/limits.ts`. */
+export const grpcLimits: GrpcLimits = {
+  messageBytesMax,
+  streamsMax,
+  callsMax,
+  callsWaitingMax,
+  connectionsMax,
+  handlerMs,
+  connectionAgeMs,
+  connectionAgeJitter,
+  shutdownMs,
+};
+
+/** Where the server counts. Each function is called when its fact changes and must not throw. */
+export interface Meter {
+  readonly finished: (call: FinishedCall) => void;
+  readonly openStreams: (count: number) => void;
+  readonly openConnections: (count: number) => void;
+}
+
+/** A service and what answers its calls. */
+export interface Registration {
+  readonly descriptor: DescService;
+  readonly register: (router: ConnectRouter) => void;
+}
+
+/** Pairs a service with its implementation, whose unary methods may answer at once. */
+export function registration<S extends DescService>(
+  descriptor: S,
+  implementation: ServiceImpl<S>,
+): Registration {
+  return { descriptor, register: (router) => router.service(descriptor, implementation) };
+}
 
 export interface GrpcServerOptions {
   readonly host: string;
@@ -56,44 +103,57 @@ export interface GrpcServer {
 export async function startGrpcServer({
   host,
   port,
-  services,
-  health,
+  services: served,
+  health: source,
   clock,
   log,
   meter,
   limits = grpcLimits,
   random = Math.random,
 }: GrpcServerOptions): Promise<GrpcServer> {
-  const lasting = stoppable(health);
-  const router = createConnectRouter({
-    grpcWeb: false,
-    connect: false,
-    acceptCompression: [compressionGzip],
-    readMaxBytes: limits.messageBytesMax,
-    interceptors: [faultsToCodes(log)],
-  });
-  const names = services.map(({ descriptor }) => descriptor.typeName);
-  const registered = [...services, registration(Health, healthService(lasting, names))];
-  registerServices(router, registered);
+  const health = stoppableHealth(source);
   const connections = clientConnections({
     limits,
     clock,
     log,
     random,
-    count: meter.openConnections,
+    onCount: meter.openConnections,
   });
-  const { handlers } = router;
-  const unary = new Map(registered.flatMap((service) => service.unary));
-  const stopping = lasting.stopped;
-  const handle = callHandler({ handlers, unary, connections, limits, stopping, clock, log, meter });
+  const services = allServices(served, health);
   const server = createHttp2Server(limits);
-  server.on("session", connections.accept);
-  server.on("request", handle);
+  // Node.js gives no session its socket, but it makes a session as soon as a socket is there.
+  let socket: Socket;
+  server.prependListener("connection", (connected: Socket) => {
+    socket = connected;
+  });
+  server.on("session", (session) => connections.accept(session, socket));
+  const guard = callGuard({
+    services: services.map(({ descriptor }) => descriptor),
+    handler: (hooks) =>
+      connectNodeAdapter({
+        routes: (router) => {
+          for (const { register } of services) register(router);
+        },
+        grpcWeb: false,
+        connect: false,
+        acceptCompression: [compressionGzip],
+        readMaxBytes: limits.messageBytesMax,
+        interceptors: [faultsToCodes(log)],
+        ...hooks,
+      }),
+    connections,
+    limits,
+    stopping: health.stopped,
+    clock,
+    onFinished: meter.finished,
+    onStreams: meter.openStreams,
+  });
+  server.on("request", guard);
   await listen(server, host, port);
 
   let stopped: Promise<void> | undefined;
   const stop = async () => {
-    lasting.stop();
+    health.stop();
     // Listening ends last: closing the server says GOAWAY on every connection, and that must come
     // after the streams. Until then a new connection is cut.
     await connections.drainAll();
@@ -108,35 +168,23 @@ export async function startGrpcServer({
   };
 }
 
-/** A service and what answers its calls. */
-export interface Registration {
-  readonly descriptor: DescService;
-  readonly register: (router: ConnectRouter) => void;
-  readonly unary: readonly (readonly [path: string, UnaryAnswer])[];
-}
-
-export function registration<S extends DescService>(
-  descriptor: S,
-  implementation: Implementation<S>,
-): Registration {
-  return {
-    descriptor,
-    // A function that does without the context is one of Connect's, but for a generic service the
-    // compiler does not follow.
-    register: (router) => router.service(descriptor, implementation as ServiceImpl<S>),
-    unary: unaryAnswers(descriptor, implementation),
-  };
-}
-
-/** Registers `own` and a reflection that describes exactly what is registered. */
-function registerServices(router: ConnectRouter, own: readonly Registration[]): void {
-  const reflections = [ServerReflection, ServerReflectionAlpha] as const;
+/** `served`, their health, and a reflection that describes exactly what is registered. */
+function allServices(
+  served: readonly Registration[],
+  health: HealthSource,
+): readonly Registration[] {
+  const names = served.map(({ descriptor }) => descriptor.typeName);
+  const own = [...served, registration(Health, healthService(health, names))];
   const reflection = reflectionService([
     ...own.map(({ descriptor }) => descriptor),
-    ...reflections,
+    ServerReflection,
+    ServerReflectionAlpha,
   ]);
-  for (const { register } of own) register(router);
-  for (const descriptor of reflections) router.service(descriptor, reflection);
+  return [
+    ...own,
+    registration(ServerReflection, reflection),
+    registration(ServerReflectionAlpha, reflection),
+  ];
 }
 
 /** The one place where the transport is chosen. */

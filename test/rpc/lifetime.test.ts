@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { type ForeignClient, foreignClient } from "../foreign/client.ts";
+import { manualClock } from "../support/manual-clock.ts";
 import { rawClient } from "./raw-client.ts";
 import { heldServer, until } from "./stand-in.ts";
 
@@ -53,6 +56,24 @@ describe("an old connection", () => {
     expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
   });
 
+  test.each([
+    [0, 800],
+    [0.5, 1_000],
+    [0.999_999, 1_200],
+  ])("is drained at its own age (%p of the spread: %p ms)", async (share, ageMs) => {
+    const clock = manualClock();
+    const limits = { connectionAgeMs: 1_000, connectionAgeJitter: 0.2 };
+    await using held = await heldServer({ clock, random: () => share, ...limits });
+    const channel = await client.connect(held.address);
+    const stream = await channel.stream(scaler, "StreamMetricSpec");
+    await stream.next();
+    clock.advance(ageMs - 1);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    expect(held.open.streams).toBe(1);
+    clock.advance(1);
+    expect((await stream.ended).code).toBe("OK");
+  });
+
   test("whose client does not read is cut", async () => {
     await using held = await heldServer({ connectionAgeMs: 100, shutdownMs: 100 });
     held.set({ active: () => true });
@@ -64,9 +85,68 @@ describe("an old connection", () => {
   });
 });
 
+/** A client that never closes its side, whatever the server does. */
+async function stubbornSocket(port: number): Promise<Socket> {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.on("error", () => undefined).resume();
+  await once(socket, "connect");
+  return socket;
+}
+
+/** Whether a socket is still there for the kernel: it answers nothing to a socket that is closed. */
+async function isHalfOpen(socket: Socket): Promise<boolean> {
+  const closed = new Promise<boolean>((resolve) => socket.once("close", () => resolve(false)));
+  socket.write("?");
+  return Promise.race([closed, Bun.sleep(200).then(() => true)]);
+}
+
+describe("a client that never closes its side", () => {
+  test("is cut when its connection is old", async () => {
+    await using held = await heldServer({ connectionAgeMs: 100, shutdownMs: 100 });
+    const socket = await stubbornSocket(held.server.port);
+    await until(() => held.open.connections === 1, "the connection is open");
+    await until(() => held.open.connections === 0, "the connection is cut");
+    expect(await isHalfOpen(socket)).toBe(false);
+  });
+
+  test("is cut when there are too many", async () => {
+    await using held = await heldServer({ connectionsMax: 1 });
+    await using _raw = rawClient(held.server.port);
+    await until(() => held.open.connections === 1, "the first connection is open");
+    const socket = await stubbornSocket(held.server.port);
+    await once(socket, "end");
+    expect(await isHalfOpen(socket)).toBe(false);
+    expect(held.logged).toMatchObject([
+      { level: "warn", event: "connection refused", facts: { limit: 1 } },
+    ]);
+  });
+
+  test("is cut some time after its session has ended", async () => {
+    await using held = await heldServer({ shutdownMs: 100 });
+    const socket = await stubbornSocket(held.server.port);
+    socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    socket.write(new Uint8Array([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+    // GOAWAY of the client's own.
+    socket.write(new Uint8Array([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+    await until(() => held.open.connections === 1, "the connection is open");
+    await until(() => held.open.connections === 0, "the connection is cut");
+  });
+
+  test("does not keep the server from stopping", async () => {
+    await using held = await heldServer({ shutdownMs: 100 });
+    const socket = await stubbornSocket(held.server.port);
+    await until(() => held.open.connections === 1, "the connection is open");
+    await held.server.stop();
+    expect(held.open.connections).toBe(0);
+    expect(await isHalfOpen(socket)).toBe(false);
+  });
+});
+
 test("a port that is taken is the system's own error", async () => {
   await using held = await heldServer();
-  await expect(heldServer({}, held.server.port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await expect(heldServer({ port: held.server.port })).rejects.toMatchObject({
+    code: "EADDRINUSE",
+  });
 });
 
 describe("stop()", () => {

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { ScaledObjectRefSchema } from "#gen/externalscaler/externalscaler_pb.ts";
 import { type ForeignClient, foreignClient } from "../foreign/client.ts";
-import { rawClient } from "./raw-client.ts";
+import { frame, rawClient } from "./raw-client.ts";
 import { heldServer, until } from "./stand-in.ts";
 
 const scaler = "externalscaler.ExternalScaler";
 const emptyMessage = new Uint8Array(5);
+const message = (ref: MessageInitShape<typeof ScaledObjectRefSchema>) =>
+  frame(toBinary(ScaledObjectRefSchema, create(ScaledObjectRefSchema, ref)));
 let client: ForeignClient;
 beforeAll(() => {
   client = foreignClient();
@@ -54,6 +58,43 @@ describe("messages", () => {
     expect(held.finished).toMatchObject([{ code: "DEADLINE_EXCEEDED" }]);
     expect(held.logged).toEqual([]);
   });
+});
+
+test("a process that stands still does not hold it against its clients", async () => {
+  await using held = await heldServer({ handlerMs: 200 });
+  await using raw = rawClient(held.server.port);
+  const call = raw.call(`/${scaler}/IsActive`);
+  call.write(emptyMessage.subarray(0, 1));
+  raw.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+  await until(() => held.open.streams === 1, "the call has come");
+  Bun.sleepSync(400);
+  // When the time is over already.
+  setTimeout(() => call.send(emptyMessage.subarray(1)));
+  expect((await call.ended).status).toBe("0");
+});
+
+test("a stream with a long message lives on when the time to send it is over", async () => {
+  await using held = await heldServer({ handlerMs: 100 });
+  const channel = await client.connect(held.address);
+  await using stream = await channel.stream(scaler, "StreamIsActive", {
+    name: "x".repeat(100_000),
+  });
+  expect(await stream.next()).toEqual({ result: false });
+  await Bun.sleep(200);
+  held.set({ active: () => true });
+  expect(await stream.next()).toEqual({ result: true });
+});
+
+test("calls that are reset as soon as they are opened leave nothing behind", async () => {
+  await using held = await heldServer({ streamsMax: 10 });
+  await using raw = rawClient(held.server.port);
+  for (let at = 0; at < 20; at += 1)
+    for (const method of ["IsActive", "StreamIsActive", "Nothing"])
+      raw.call(`/${scaler}/${method}`, emptyMessage).cancel();
+  expect((await raw.call(`/${scaler}/IsActive`, emptyMessage).ended).status).toBe("0");
+  await until(() => held.open.streams === 0, "no stream is open");
+  expect(held.listeners.size).toBe(0);
+  expect(held.logged).toEqual([]);
 });
 
 describe("a client that dies", () => {
@@ -126,36 +167,118 @@ describe("unary calls", () => {
     expect(await channel.burst(500, scaler, "IsActive")).toEqual({ OK: 500 });
   });
 
+  const path = `/${scaler}/IsActive`;
+  /** More than a stream holds unread: it takes a slot before it has come whole. */
+  const long = message({ name: "x".repeat(100_000) });
+  const abandonedMessage = message({ name: "abandoned" });
+  const [longStart, longRest] = [long.subarray(0, 60_000), long.subarray(60_000)];
+
   test("more than may wait is RESOURCE_EXHAUSTED, and what waits is answered", async () => {
     await using held = await heldServer({ callsMax: 1, callsWaitingMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
-    const path = `/${scaler}/IsActive`;
     const working = raw.call(path);
+    working.write(longStart);
     const waiting = raw.call(path, emptyMessage);
     const refused = raw.call(path, emptyMessage);
     expect(await refused.ended).toEqual({
       status: "8",
       message: "Cannot take another call: at most 1 waiting calls; ask again later or add replicas",
     });
-    working.send(emptyMessage);
+    working.send(longRest);
     expect((await working.ended).status).toBe("0");
     expect((await waiting.ended).status).toBe("0");
   });
 
-  test("a call that gave up while it waited holds no place", async () => {
+  test.each(["gave up", "died with its connection"])(
+    "a call that %s while it waited holds no slot",
+    async (how) => {
+      await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
+      await using raw = rawClient(held.server.port);
+      const working = raw.call(path);
+      working.write(longStart);
+      await using other = rawClient(held.server.port);
+      const abandoned = other.call(path, abandonedMessage);
+      // Reflection needs no slot, and it comes after the call.
+      const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+      for (const { call } of [raw, other]) call(reflection);
+      await until(() => held.open.streams === 2, "both calls have come");
+      if (how === "gave up") abandoned.cancel();
+      else await other[Symbol.asyncDispose]();
+      await until(() => held.finished.length > 0, "the server knows");
+      working.send(longRest);
+      expect((await working.ended).status).toBe("0");
+      expect((await raw.call(path, emptyMessage).ended).status).toBe("0");
+      expect(held.refs.map(({ name }) => name)).not.toContain("abandoned");
+      expect(held.logged).toEqual([]);
+    },
+  );
+
+  test("a call that died while it was read holds no slot", async () => {
+    await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
+    const raw = rawClient(held.server.port);
+    raw.call(path).write(longStart);
+    await until(() => held.open.connections === 1, "the connection is open");
+    await raw[Symbol.asyncDispose]();
+    await until(() => held.finished.length === 1, "the call is over");
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    expect(held.logged).toEqual([]);
+  });
+
+  test("a long call that stops is DEADLINE_EXCEEDED, and makes room", async () => {
+    await using held = await heldServer({ callsMax: 1, handlerMs: 200 });
+    await using raw = rawClient(held.server.port);
+    const stuck = raw.call(path);
+    stuck.write(longStart);
+    const next = raw.call(path, emptyMessage);
+    expect(await stuck.ended).toEqual({
+      status: "4",
+      message: "Cannot read the request: it did not end within 200 ms; send it whole",
+    });
+    expect((await next.ended).status).toBe("0");
+    expect(held.logged).toEqual([]);
+  });
+
+  const garbage = frame(new Uint8Array([0xff, 0xff]));
+  const silent = { initialWindowSize: 0 };
+  const text = { "content-type": "text/plain" };
+  test.each([
+    { which: "whose message has not come", part: new Uint8Array() },
+    { which: "whose message has come in part", part: longStart.subarray(0, 1_000) },
+    { which: "whose answer is not read", whole: emptyMessage, settings: silent },
+    { which: "that is no protobuf", whole: garbage, settings: silent },
+    { which: "that is no gRPC", whole: emptyMessage, settings: silent, headers: text },
+  ])("a call $which holds no slot", async ({ part, whole, settings, headers }) => {
+    await using held = await heldServer({ callsMax: 1, callsWaitingMax: 1, handlerMs: 60_000 });
+    await using raw = rawClient(held.server.port, settings);
+    for (let calls = 0; calls < 8; calls += 1) {
+      const call = raw.call(path, whole, headers);
+      if (part !== undefined) call.write(part);
+    }
+    raw.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    await until(() => held.open.streams === 1, "the calls have come");
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+  });
+
+  test("what one connection asks for at once does not delay another's call", async () => {
     await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
-    const working = raw.call(`/${scaler}/IsActive`);
-    // Reflection needs no place, and it comes after the call.
+    const working = raw.call(path);
+    working.write(longStart);
+    const crowd = Array.from({ length: 20 }, () => raw.call(path, emptyMessage).ended);
     raw.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
-    await until(() => held.open.streams === 1, "the call has come");
+    await until(() => held.open.streams === 1, "the calls have come");
     const channel = await client.connect(held.address);
-    const given = await channel.unary(scaler, "IsActive", {}, { deadlineMs: 100 });
-    expect(given.code).toBe("DEADLINE_EXCEEDED");
-    await until(() => held.finished.length === 1, "the server knows");
-    working.send(emptyMessage);
-    expect((await working.ended).status).toBe("0");
-    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    const alone = channel.unary(scaler, "IsActive", { name: "alone" });
+    await channel.stream(scaler, "StreamMetricSpec");
+    await until(() => held.open.streams === 2, "the other's call has come");
+    working.send(longRest);
+    await Promise.all(crowd);
+    await alone;
+    // After the long one and one of the crowd at most.
+    expect(held.refs.findIndex(({ name }) => name === "alone")).toBeLessThanOrEqual(2);
+    expect(held.refs).toHaveLength(22);
   });
 });
 
@@ -189,6 +312,19 @@ describe("what is no call", () => {
       expect(held.finished).toMatchObject([{ method: "unknown", code: "UNIMPLEMENTED" }]);
     },
   );
+
+  test("a call whose authority is no host is INVALID_ARGUMENT, and no others suffer", async () => {
+    await using held = await heldServer();
+    await using raw = rawClient(held.server.port);
+    const path = `/${scaler}/IsActive`;
+    const call = raw.call(path, emptyMessage, { ":authority": "here:port" });
+    expect(await call.ended).toEqual({
+      status: "3",
+      message: "Cannot read the request: its :authority is no host; send host and port",
+    });
+    expect((await raw.call(path, emptyMessage).ended).status).toBe("0");
+    expect(held.finished).toMatchObject([{ code: "INVALID_ARGUMENT" }, { code: "OK" }]);
+  });
 
   test("bytes that are no HTTP/2 are cut off and nothing else suffers", async () => {
     await using held = await heldServer();

@@ -6,6 +6,13 @@ export interface RawEnd {
   readonly message?: string;
 }
 
+/** A message as gRPC sends it: behind a flag, 1 for compressed, and its length. */
+export function frame(message: Uint8Array, flag = 0): Buffer {
+  const header = Buffer.from([flag, 0, 0, 0, 0]);
+  header.writeUInt32BE(message.length, 1);
+  return Buffer.concat([header, message]);
+}
+
 /** HTTP/2 without gRPC's manners: for what no gRPC client does. */
 export function rawClient(port: number, settings: http2.Settings = {}) {
   const session = http2.connect(`http://127.0.0.1:${port}`, { settings });
@@ -45,6 +52,7 @@ export function rawClient(port: number, settings: http2.Settings = {}) {
         closed: new Promise<void>((resolve) => stream.once("close", resolve)),
         write: (part: Uint8Array) => void stream.write(part),
         send: (last: Uint8Array) => void stream.end(last),
+        cancel: () => stream.close(http2.constants.NGHTTP2_CANCEL),
       };
     },
     [Symbol.asyncDispose]: async () => {

@@ -93,11 +93,11 @@ describe.each(["grpc.reflection.v1", "grpc.reflection.v1alpha"])("%s", (version)
     });
   });
 
-  test("a question that asks nothing is INVALID_ARGUMENT", async () => {
+  test("an empty request is INVALID_ARGUMENT", async () => {
     await using held = await heldServer();
     const stream = await open(held.address);
     await stream.send({ host: "here" });
-    const details = "Cannot reflect: the request asks nothing";
+    const details = "Cannot reflect: the request is empty; ask for services, a file or a symbol";
     expect(await stream.ended).toEqual({ code: "INVALID_ARGUMENT", details });
   });
 

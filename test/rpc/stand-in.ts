@@ -1,12 +1,17 @@
 import type { Activity, Answer, Answerer, WorkloadRef } from "#answer/answer.ts";
-import { systemClock } from "#core/clock.ts";
+import { type Clock, systemClock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import type { Facts, LogLevel } from "#core/log.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { externalScaler } from "#keda/external-scaler.ts";
-import { type GrpcLimits, grpcLimits } from "#rpc/limits.ts";
-import type { FinishedCall } from "#rpc/meter.ts";
-import { type GrpcServer, registration, startGrpcServer } from "#rpc/server.ts";
+import type { FinishedCall } from "#rpc/guard.ts";
+import {
+  type GrpcLimits,
+  type GrpcServer,
+  grpcLimits,
+  registration,
+  startGrpcServer,
+} from "#rpc/server.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 
 const trigger: Trigger = {
@@ -85,22 +90,33 @@ interface HeldServer extends AsyncDisposable, ReturnType<typeof heldAnswerer> {
   readonly open: { readonly streams: number; readonly connections: number };
 }
 
-export async function heldServer(limits: Partial<GrpcLimits> = {}, port = 0): Promise<HeldServer> {
+interface HeldServerOptions extends Partial<GrpcLimits> {
+  readonly port?: number;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly pushSpacingMs?: number;
+}
+
+export async function heldServer({
+  port = 0,
+  clock = systemClock(),
+  random = () => 0.5,
+  pushSpacingMs = 200,
+  ...limits
+}: HeldServerOptions = {}): Promise<HeldServer> {
   const held = heldAnswerer();
   const logged: LogLine[] = [];
   const finished: FinishedCall[] = [];
   const open = { streams: 0, connections: 0 };
   const healthListeners = new Set<() => void>();
   let serving = true;
-  const allLimits = { ...grpcLimits, shutdownMs: 1_000, ...limits };
-  const { pushSpacingMs } = allLimits;
   const server = await startGrpcServer({
     host: "127.0.0.1",
     port,
     services: [
       registration(
         ExternalScaler,
-        externalScaler({ answerer: held.answerer, parse, pushSpacingMs, clock: systemClock() }),
+        externalScaler({ answerer: held.answerer, parse, pushSpacingMs, clock }),
       ),
     ],
     health: {
@@ -110,7 +126,7 @@ export async function heldServer(limits: Partial<GrpcLimits> = {}, port = 0): Pr
         return () => healthListeners.delete(listener);
       },
     },
-    clock: systemClock(),
+    clock,
     log: (level, event, facts) => logged.push({ level, event, facts }),
     meter: {
       finished: (call) => finished.push(call),
@@ -121,8 +137,8 @@ export async function heldServer(limits: Partial<GrpcLimits> = {}, port = 0): Pr
         open.connections = count;
       },
     },
-    limits: allLimits,
-    random: () => 0.5,
+    limits: { ...grpcLimits, shutdownMs: 1_000, ...limits },
+    random,
   });
   return {
     ...held,

@@ -3,16 +3,10 @@ import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { ScaledObjectRefSchema } from "#gen/externalscaler/externalscaler_pb.ts";
-import { rawClient } from "./raw-client.ts";
+import { frame, rawClient } from "./raw-client.ts";
 import { heldServer, until } from "./stand-in.ts";
 
 const isActive = "/externalscaler.ExternalScaler/IsActive";
-
-function frame(message: Uint8Array, flag = 0) {
-  const header = Buffer.from([flag, 0, 0, 0, 0]);
-  header.writeUInt32BE(message.length, 1);
-  return Buffer.concat([header, message]);
-}
 
 const ref = toBinary(
   ScaledObjectRefSchema,
