@@ -2,16 +2,16 @@
  * What following many engines costs one process: `bun bench/engine-targets.ts [TARGETS] [SECONDS]`.
  *
  * Each target is a server of its own in another process, with a vLLM page of some 60 kB of which two
- * asks want a handful of names, as a queue trigger does, and a third the buckets of a latency. As in
- * the scaler, every target is read for every ask at each interval. Printed: CPU of this process as a
+ * queries need a handful of names, as a queue trigger does, and a third the buckets of a latency. As in
+ * the scaler, every target is read for every query at each interval. Printed: CPU of this process as a
  * share of one core, resident memory, scrapes and their failures.
  */
 import { join } from "node:path";
 import { systemClock } from "#core/clock.ts";
 import { engineScraper } from "#engine/scrape/scraper.ts";
-import type { SignalQuery } from "#engine/signal/ask.ts";
+import type { SignalQuery } from "#engine/signal/query.ts";
 
-const bytesAimed = 60_000;
+const pageBytes = 60_000;
 const warmUpMs = 12_000;
 
 async function vllmPage(): Promise<string> {
@@ -19,7 +19,7 @@ async function vllmPage(): Promise<string> {
   const [first = ""] = (await Bun.file(fixture).text()).split("# 60 s later\n");
   const parts = [first];
   const labels = 'engine="0",model_name="meta-llama/Llama-3.1-8B-Instruct"';
-  for (let number = 0, bytes = first.length; bytes < bytesAimed; number += 1) {
+  for (let number = 0, bytes = first.length; bytes < pageBytes; number += 1) {
     const name = `vllm:other_${number}_seconds`;
     const buckets = Array.from(
       { length: 22 },
@@ -75,7 +75,7 @@ async function measure(count: number, seconds: number): Promise<void> {
     },
     readFile: () => Promise.reject(new Error("no file")),
   });
-  const asks: readonly SignalQuery[] = (
+  const queries: readonly SignalQuery[] = (
     ["queue_depth", "running_requests", "ttft_p95_ms"] as const
   ).map((signal) => ({ signal, windowMs: 0, match: [] }));
   let readMs = 0;
@@ -83,7 +83,7 @@ async function measure(count: number, seconds: number): Promise<void> {
     const startedMs = clock.monotonicMs();
     for (const [index, port] of ports.entries()) {
       const at = { podAddress: "127.0.0.1", ports: [port], owner: `uid-${index}` };
-      for (const ask of asks) scraper.read({ at, port, engine: "vllm" }, ask);
+      for (const query of queries) scraper.read({ at, port, engine: "vllm" }, query);
     }
     readMs = clock.monotonicMs() - startedMs;
   };

@@ -7,8 +7,8 @@
 import type { Cancel } from "#core/clock.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import type { ScrapeTarget } from "#engine/scrape/target.ts";
-import type { SignalQuery } from "#engine/signal/ask.ts";
-import type { SignalResult } from "#engine/signal/evaluate.ts";
+import type { SignalQuery } from "#engine/signal/query.ts";
+import type { SignalResult } from "#engine/signal/result.ts";
 
 /** One address behind a URL of a trigger. */
 export interface EngineEndpoint {

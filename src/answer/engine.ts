@@ -5,7 +5,7 @@
  */
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import type { ScrapeTarget } from "#engine/scrape/target.ts";
-import type { SignalResult } from "#engine/signal/evaluate.ts";
+import type { SignalResult } from "#engine/signal/result.ts";
 import { metricOf } from "#metric/catalogue.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
@@ -38,11 +38,11 @@ export function engineResult(
     target: reading.target,
     engine: reading.engine,
     ageMs: reading.ageMs,
-    observations: reading.parts,
+    observations: reading.observations,
     running: atWork?.state === "known" ? atWork.value : undefined,
   };
   return reading.state === "known"
-    ? { reading, share: { ...share, value: reading.value, queueState: reading.stand } }
+    ? { reading, share: { ...share, value: reading.value, queueState: reading.queueState } }
     : { reading, share: { ...share, reason: reading.fault.message } };
 }
 
@@ -63,9 +63,9 @@ export function mergedValue(
 /** What it adds to a merged value: few requests are too few alone, and enough together. */
 export function mergeable(reading: EngineReading): SignalResult | undefined {
   if (reading.state === "known") return reading;
-  const { reason, parts, fault } = reading;
-  return reason === "no-samples" && parts !== undefined
-    ? { reason, why: fault.message, parts }
+  const { reason, observations, fault } = reading;
+  return reason === "no-samples" && observations !== undefined
+    ? { reason, why: fault.message, observations }
     : undefined;
 }
 

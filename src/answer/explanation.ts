@@ -4,7 +4,7 @@
  * @module
  */
 import { listedNamesMax } from "#core/limits.ts";
-import type { Observations, QueueState } from "#engine/signal/evaluate.ts";
+import type { Observations, QueueState } from "#engine/signal/result.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import type { Scope, Trigger } from "#trigger/trigger.ts";
 import type { TriggerWarning } from "#trigger/warnings.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert } from "#core/assert.ts";
-import type { SignalQuery } from "#engine/signal/ask.ts";
+import type { SignalQuery } from "#engine/signal/query.ts";
 import {
   type DeviceMetric,
   type EngineMetric,

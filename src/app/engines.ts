@@ -15,7 +15,7 @@ import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import { allowedUrl, type EndpointRules, label, portOf } from "#engine/scrape/address-policy.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
-import { mergedResult } from "#engine/signal/merged-result.ts";
+import { mergedResult } from "#engine/signal/result.ts";
 import { type Services, watchServices } from "#kubernetes/services.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";

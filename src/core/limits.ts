@@ -133,6 +133,33 @@ export const scaleReadsAtOnce = 4;
 
 // ---- engine
 
+/** A page that spells its series anew each time costs parsing, not memory. */
+export const pageSpellingsMax = 2 * pageSeriesMax;
+/** Enough to know an engine by; a page of random names must not fill the memory. */
+export const pageNamesMax = 5_000;
+/** What an error quotes of a body that is no metrics page: enough to know a login page by. */
+export const pageHeadChars = 160;
+/** There are some twenty engines, and a dozen sets of signals that triggers query. */
+export const nameFiltersMax = 256;
+/** Below this many series nothing is gained by dropping those that are gone. */
+export const compactSeriesLeast = 256;
+/** Different queries of one target; triggers have one or two each. */
+export const targetQueriesMax = 64;
+/** Scrapes between two checks whose page it is: what is behind a Service may change. */
+export const identifyScrapes = 12;
+/** Ports that a target's text lists; of an engine that nobody named there are a dozen. */
+export const targetTextPortsMax = 4;
+/** The window of counters where a query has none. */
+export const counterWindowMs = 60_000;
+/** A window with too few observations is widened up to this. */
+export const widestWindowMs = 300_000;
+/** Fewer observations than these make a quantile that is one request's luck. */
+export const quantileSamplesLeast = [
+  { q: 0.99, samples: 100 },
+  { q: 0.95, samples: 20 },
+  { q: 0, samples: 5 },
+] as const;
+
 // ---- answer
 
 /** More names than this make a message that nobody reads; the fault's facts carry all. */

@@ -314,6 +314,11 @@ const metrics = {
 export type MetricName = keyof typeof metrics;
 export const metricNames = Object.keys(metrics) as MetricName[];
 
+/** Whether a metric, or a signal of that name, is a time that requests take. */
+export function isLatency(name: MetricName): boolean {
+  return metrics[name].unit === "ms";
+}
+
 /** The row of a metric, without the literal types of the table. */
 export function metricOf(name: MetricName): DeviceMetric | EngineMetric {
   return metrics[name];

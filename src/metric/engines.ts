@@ -5,6 +5,13 @@
  * @module
  */
 
+/** A condition on one label of a metrics page. A label that a series lacks is the empty text. */
+export interface LabelMatcher {
+  readonly label: string;
+  readonly op: "=" | "!=";
+  readonly value: string;
+}
+
 export interface EngineFacts {
   /** It stands in front of engines, is there at 0 replicas, and so can wake them. */
   readonly isFrontEnd: boolean;

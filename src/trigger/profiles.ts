@@ -8,9 +8,8 @@
  */
 import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName } from "#metric/catalogue.ts";
-import type { EngineName } from "#metric/engines.ts";
+import type { EngineName, LabelMatcher } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
-import type { LabelMatcher } from "./rules.ts";
 
 /** Ways for several series of one page to become one value. */
 export const seriesReducers = ["sum", "mean", "max"] as const;

@@ -8,6 +8,7 @@
  */
 import * as v from "valibot";
 import { metadataValueBytesMax } from "#core/limits.ts";
+import type { LabelMatcher } from "#metric/engines.ts";
 
 /** A kind of value: `rule` completes the sentence "must be …". */
 export interface Rule<Value> {
@@ -15,13 +16,6 @@ export interface Rule<Value> {
   readonly schema: v.GenericSchema<string, Value>;
   /** What can be chosen, for "did you mean". */
   readonly choices?: readonly string[];
-}
-
-/** A condition on one label of a metrics page. A label that a series lacks is the empty text. */
-export interface LabelMatcher {
-  readonly label: string;
-  readonly op: "=" | "!=";
-  readonly value: string;
 }
 
 /** Text that is not looked into. */

@@ -1,7 +1,7 @@
 import { Fault } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName } from "#metric/catalogue.ts";
-import type { EngineName } from "#metric/engines.ts";
+import type { EngineName, LabelMatcher } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { aimOf } from "./aim.ts";
 import { endpointOf, endpointProblems, engineOf, engineProblems } from "./engine-rules.ts";
@@ -16,7 +16,6 @@ import {
   type replicaReducers,
   type seriesReducers,
 } from "./profiles.ts";
-import type { LabelMatcher } from "./rules.ts";
 
 export type Scope = (typeof scopes)[number];
 

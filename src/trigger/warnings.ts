@@ -7,7 +7,7 @@
  */
 
 import type { MetricType } from "#kubernetes/hpa.ts";
-import { metricOf } from "#metric/catalogue.ts";
+import { isLatency, metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
 import type { Trigger } from "./trigger.ts";
 
@@ -182,7 +182,3 @@ const sum: Look = ({ replicaAggregation, scope = "workload" }, { metricType: giv
       "write metricType: AverageValue beside metadata, or leave replicaAggregation out",
   };
 };
-
-function isLatency(metric: Trigger["metric"]): boolean {
-  return metricOf(metric).unit === "ms";
-}

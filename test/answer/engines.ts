@@ -4,9 +4,9 @@ import type { EngineEndpoint, EngineReader } from "#answer/engine-reader.ts";
 import { Fault } from "#core/fault.ts";
 import type { AbsenceReason, EngineReading } from "#engine/scrape/reading.ts";
 import { type ScrapeTarget, targetText } from "#engine/scrape/target.ts";
-import { type SignalQuery, signalText } from "#engine/signal/ask.ts";
-import type { Observations } from "#engine/signal/evaluate.ts";
-import { mergedResult } from "#engine/signal/merged-result.ts";
+import { type SignalQuery, signalText } from "#engine/signal/query.ts";
+import type { Observations } from "#engine/signal/result.ts";
+import { mergedResult } from "#engine/signal/result.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import type { Workload } from "#workload/workload.ts";
@@ -16,7 +16,7 @@ import { nowMs } from "./fleet.ts";
 /** A number, a latency with what it is made of, or why there is none. */
 export type Shown =
   | number
-  | { readonly value?: number; readonly parts: Observations }
+  | { readonly value?: number; readonly observations: Observations }
   | AbsenceReason;
 /** By signal. */
 export type Page = Readonly<Record<string, Shown>>;
@@ -32,8 +32,8 @@ export function latency(
   ...counts: readonly (readonly [number, number])[]
 ): Shown {
   const buckets = counts.map(([le, count]) => ({ le, count }));
-  const parts: Observations = { kind: "buckets", q: 0.95, scale: 1_000, buckets };
-  return value === undefined ? { parts } : { value, parts };
+  const observations: Observations = { kind: "buckets", q: 0.95, scale: 1_000, buckets };
+  return value === undefined ? { observations } : { value, observations };
 }
 
 function readingOf(spec: ScrapeTarget, ask: SignalQuery, page: Page = {}): EngineReading {
@@ -43,10 +43,16 @@ function readingOf(spec: ScrapeTarget, ask: SignalQuery, page: Page = {}): Engin
   if (typeof shown === "number") return { ...base, state: "known", value: shown };
   if (typeof shown === "string")
     return { ...base, state: "absent", reason: shown, fault: fault(shown, target) };
-  const { value, parts } = shown;
+  const { value, observations } = shown;
   return value === undefined
-    ? { ...base, state: "absent", reason: "no-samples", parts, fault: fault("no-samples", target) }
-    : { ...base, state: "known", value, parts };
+    ? {
+        ...base,
+        state: "absent",
+        reason: "no-samples",
+        observations,
+        fault: fault("no-samples", target),
+      }
+    : { ...base, state: "known", value, observations };
 }
 
 function fault(reason: AbsenceReason, target: string): Fault {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Fault } from "#core/fault.ts";
+import { pageLineBytesMax, pageNamesMax } from "#core/limits.ts";
 import { type Page, pageParser } from "#engine/page/exposition.ts";
 import { nameFilter } from "#engine/page/name-filter.ts";
 import { type SeriesTable, seriesTable } from "#engine/page/series.ts";
@@ -12,10 +13,10 @@ interface Read {
   readonly samples: Record<string, number>;
 }
 
-function read(text: string | Uint8Array, wanted: readonly string[], cuts: readonly number[] = []) {
+function read(text: string | Uint8Array, names: readonly string[], cuts: readonly number[] = []) {
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
   const table = seriesTable();
-  const parser = pageParser({ wanted: nameFilter(wanted), table, collectNames: true });
+  const parser = pageParser({ filter: nameFilter(names), table, collectNames: true });
   let from = 0;
   for (const cut of [...cuts.toSorted((a, b) => a - b), bytes.length]) {
     // A buffer that is overwritten afterwards, as a socket's may be.
@@ -26,13 +27,12 @@ function read(text: string | Uint8Array, wanted: readonly string[], cuts: readon
   }
   const page = parser.end();
   const samples: Record<string, number> = {};
-  for (const name of table.names())
-    for (const { id, labels } of table.byName(name)) {
-      const value = page.values[id];
-      const text = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
-      if (value !== undefined && !Number.isNaN(value))
-        samples[`${name}{${text.sort().join(",")}}`] = value;
-    }
+  for (const { id, name, labels } of table.all()) {
+    const value = page.values[id];
+    const text = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+    if (value !== undefined && !Number.isNaN(value))
+      samples[`${name}{${text.sort().join(",")}}`] = value;
+  }
   return { page, table, samples } satisfies Read;
 }
 
@@ -73,8 +73,8 @@ describe("pageParser() reads", () => {
       { "a{x=1}": 1, "a{x=2}": 2, "b{}": 9 },
     ],
   ])("%s", (_what, text, samples) => {
-    const wanted = ["a", "b", "vllm_a", "a_total_bucket"];
-    const { page, samples: got } = read(text, wanted);
+    const names = ["a", "b", "vllm_a", "a_total_bucket"];
+    const { page, samples: got } = read(text, names);
     expect(got).toEqual(samples);
     expect(page.warnings).toEqual({ duplicates: 0, malformed: 0, notFinite: 0 });
   });
@@ -87,7 +87,7 @@ describe("pageParser() reads", () => {
     expect(twice.samples).toEqual({ "a{le=1}": 2 });
   });
 
-  test("types of wanted names", () => {
+  test("types of the names that are read", () => {
     const { page } = read("# TYPE a counter\n# TYPE c gauge\n# HELP a x\na 1\n", ["a"]);
     expect([...page.types]).toEqual([["a", "counter"]]);
     expect([...page.names]).toEqual(["a", "c"]);
@@ -142,7 +142,7 @@ describe("pageParser() refuses", () => {
 
   test("a page that is too large, before it is all here", () => {
     const table = seriesTable();
-    const parser = pageParser({ wanted: nameFilter(["a"]), table, bytesMax: 10 });
+    const parser = pageParser({ filter: nameFilter(["a"]), table, bytesMax: 10 });
     parser.push(Buffer.from("a 1\na 2\n"));
     expect(() => parser.push(Buffer.from("a 3\n"))).toThrow("at most 10 bytes");
   });
@@ -162,6 +162,47 @@ test("pageParser() drops a line without end and reads on behind it", () => {
   expect(page.warnings.malformed).toBe(1);
 });
 
+test("pageParser() reads every line of every chunk behind a line that was too long", () => {
+  const lines = ["a 1", `b{x="${"y".repeat(70_000)}"} 1`, "c 3", "d 4", "e 5"];
+  const text = `${lines.join("\n")}\n`;
+  const at = (line: string) => text.indexOf(line);
+  const cuts = [at("b") + 66_000, at("c 3"), at("d 4"), at("e 5")];
+  const { samples, page } = read(text, ["a", "b", "c", "d", "e"], cuts);
+  expect(samples).toEqual({ "a{}": 1, "c{}": 3, "d{}": 4, "e{}": 5 });
+  expect(page.warnings.malformed).toBe(1);
+});
+
+test("pageParser() takes nothing in the rest of a line that was too long for a sample", () => {
+  const text = `b{x="${"y".repeat(70_000)}\nc 3\n`.replace("\n", "a 9\n");
+  const { samples, page } = read(text, ["a", "b", "c"], [text.indexOf("a 9")]);
+  expect(samples).toEqual({ "c{}": 3 });
+  expect(page.warnings.malformed).toBe(1);
+});
+
+test("pageParser() takes a page and a line of exactly the limit", () => {
+  const text = `a{x="${"y".repeat(pageLineBytesMax - 'a{x=""} 1'.length)}"} 1`;
+  for (const cuts of [[], [10]]) {
+    const { page } = read(`${text}\nb 2`, ["a", "b"], cuts);
+    expect(page.warnings.malformed).toBe(0);
+    expect(page.values.length).toBe(2);
+    expect(read(`${text}y\nb 2`, ["b"], [pageLineBytesMax + 1]).page.warnings.malformed).toBe(1);
+  }
+  const table = seriesTable();
+  const parser = pageParser({ filter: nameFilter(["a"]), table, bytesMax: 4 });
+  parser.push(Buffer.from("a 1\n"));
+  expect(parser.end().values).toEqual(new Float64Array([1]));
+});
+
+test("pageParser() gathers names up to a limit, whatever else the page has", () => {
+  const lines = Array.from(
+    { length: pageNamesMax + 10 },
+    (_, at) => `# TYPE t${at} gauge\nx${at} 1`,
+  );
+  expect(read(lines.join("\n"), []).page.names.size).toBe(pageNamesMax);
+  const samples = Array.from({ length: pageNamesMax + 10 }, (_, at) => `x${at} 1`);
+  expect(read(samples.join("\n"), []).page.names.size).toBe(pageNamesMax);
+});
+
 const labelName = fc.stringMatching(/^[a-z_][a-z0-9_]{0,6}$/).filter((name) => name !== "le");
 const labelValue = fc.string({ unit: "grapheme", maxLength: 12 });
 const sampleOf = fc.record({
@@ -179,13 +220,13 @@ function write({ name, labels, value }: Written): string {
   );
   return `${name}${escaped.length === 0 ? "" : `{${escaped.join(",")}}`} ${value}`;
 }
-const wanted = ["a", "b", "vllm_c"];
+const names = ["a", "b", "vllm_c"];
 
 describe("pageParser() properties", () => {
   test("labels and values come back as they were written", () => {
     fc.assert(
       fc.property(sampleOf, ({ name, labels, value }) => {
-        const { table, page } = read(`z 1\n${write({ name, labels, value })}\n`, [...wanted, "z"]);
+        const { table, page } = read(`z 1\n${write({ name, labels, value })}\n`, [...names, "z"]);
         const series = table.byName(name.replace(":", "_")).at(-1);
         expect({ ...series?.labels }).toEqual(labels);
         expect(page.values[series?.id ?? -1]).toBe(value);
@@ -198,7 +239,7 @@ describe("pageParser() properties", () => {
     fc.assert(
       fc.property(fc.array(sampleOf, { minLength: 1, maxLength: 12 }), cuts, (lines, at) => {
         const text = `z 1\n# TYPE a gauge\n${lines.map(write).join("\r\n")}`;
-        expect(read(text, wanted, at).samples).toEqual(read(text, wanted).samples);
+        expect(read(text, names, at).samples).toEqual(read(text, names).samples);
       }),
     );
   });
@@ -211,9 +252,7 @@ describe("pageParser() properties", () => {
       fc.property(fc.array(sampleOf, { maxLength: 8 }), junk, fc.nat(8), (lines, line, at) => {
         const page = ["z 1", ...lines.map(write)];
         const dirty = page.toSpliced(Math.min(at, page.length), 0, line);
-        expect(read(dirty.join("\n"), wanted).samples).toEqual(
-          read(page.join("\n"), wanted).samples,
-        );
+        expect(read(dirty.join("\n"), names).samples).toEqual(read(page.join("\n"), names).samples);
       }),
     );
   });
@@ -222,7 +261,7 @@ describe("pageParser() properties", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         try {
-          read(bytes, wanted);
+          read(bytes, names);
         } catch (error) {
           expect(error).toBeInstanceOf(Fault);
         }

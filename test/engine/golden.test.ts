@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { adapterOf } from "#engine/adapters/all.ts";
-import type { Matcher } from "#engine/signal/ask.ts";
+import { adapterOf, adapters } from "#engine/adapters/all.ts";
 import { type SignalName, signalNames } from "#metric/catalogue.ts";
-import type { EngineName } from "#metric/engines.ts";
-import { askFor, fixture, pagesOf, readPages, shown, signalsOf } from "./pages.ts";
+import type { EngineName, LabelMatcher } from "#metric/engines.ts";
+import { fixture, pagesOf, queryFor, readPages, shown, signalsOf } from "./pages.ts";
 
 type Expected = Partial<Record<SignalName, number | string>>;
 
@@ -23,7 +22,7 @@ const tokens: Expected = { generation_tokens_per_second: 100, prompt_tokens_per_
 const preempted: Expected = { preemptions_per_second: 0.1 };
 const vllmAll: Expected = { ...load, ...times, ...queued, ...requests, ...tokens, ...preempted };
 
-const shop: readonly Matcher[] = [
+const shop: readonly LabelMatcher[] = [
   { label: "route_name", op: "=", value: "chat" },
   { label: "route_namespace", op: "=", value: "shop" },
 ];
@@ -32,7 +31,7 @@ const rows: readonly (readonly [
   file: string,
   engine: EngineName,
   Expected,
-  match?: readonly Matcher[],
+  match?: readonly LabelMatcher[],
 ])[] = [
   ["vllm-v1.prom", "vllm", { ...vllmAll, ...errors }],
   ["vllm-v0.11.prom", "vllm", { ...vllmAll, error_rate: 0 }],
@@ -208,7 +207,9 @@ describe("a page gives exactly these signals:", () => {
     const got = signalsOf(file, signalNames, { match });
     const known = Object.entries(got).filter(([, value]) => typeof value === "number");
     expect(Object.fromEntries(known)).toEqual(expected);
-    expect(readPages(pagesOf(file), askFor("concurrency", { match })).adapter.engine).toBe(engine);
+    expect(readPages(pagesOf(file), queryFor("concurrency", { match })).adapter.engine).toBe(
+      engine,
+    );
   });
 });
 
@@ -230,12 +231,12 @@ describe("pages of several models", () => {
 
   test("a model that is not there is said, with those that are", () => {
     const match = [{ label: "model_name", op: "=", value: "mistral" }] as const;
-    const { outcome } = readPages(
+    const { result } = readPages(
       pagesOf("vllm-two-models.prom"),
-      askFor("queue_depth", { match }),
+      queryFor("queue_depth", { match }),
     );
-    expect(outcome).toMatchObject({ reason: "not-exported" });
-    expect("why" in outcome && outcome.why).toContain(
+    expect(result).toMatchObject({ reason: "not-exported" });
+    expect("why" in result && result.why).toContain(
       'no series with model_name="mistral", there is llama, qwen',
     );
   });
@@ -261,27 +262,37 @@ describe("Triton's ensembles", () => {
   });
 });
 
+test.each(["healthy_pods_total", "num_incoming_requests_total", "current_qps"])(
+  "a page with vllm:%s is the router's",
+  (name) => {
+    const text = `vllm:num_requests_waiting 1\nvllm:${name} 1\n`;
+    expect(readPages([{ atMs: 0, text }], queryFor("queue_depth")).adapter.engine).toBe(
+      "vllm-router",
+    );
+  },
+);
+
 test("a router's copy is not taken for an engine", () => {
   const router = `${fixture("vllm-router.prom").split("# 60 s later\n")[1]}`;
-  const { outcome } = readPages([{ atMs: 0, text: router }], askFor("queue_depth"), "vllm");
-  expect(outcome).toMatchObject({ reason: "refused" });
-  expect("why" in outcome && outcome.why).toContain("use engine vllm-router");
+  const { result } = readPages([{ atMs: 0, text: router }], queryFor("queue_depth"), "vllm");
+  expect(result).toMatchObject({ reason: "refused" });
+  expect("why" in result && result.why).toContain("use engine vllm-router");
 });
 
 test("the interceptor's numbers are never those of all routes", () => {
   for (const file of ["http-add-on.prom", "http-add-on-queue.json"])
-    expect(shown(readPages(pagesOf(file), askFor("concurrency")).outcome)).toBe("[refused]");
+    expect(shown(readPages(pagesOf(file), queryFor("concurrency")).result)).toBe("[refused]");
   const match = shop.map((one) => ({ ...one, value: "typo" }));
-  const { outcome } = readPages(
+  const { result } = readPages(
     pagesOf("http-add-on-queue.json"),
-    askFor("concurrency", { match }),
+    queryFor("concurrency", { match }),
   );
-  expect(shown(outcome)).toBe("[not-exported]");
+  expect(shown(result)).toBe("[not-exported]");
 });
 
 describe("a metric by its name", () => {
   const read = (metric: string, more = {}) =>
-    shown(readPages(pagesOf("triton.prom"), askFor({ metric, ...more }), "prometheus").outcome);
+    shown(readPages(pagesOf("triton.prom"), queryFor({ metric, ...more }), "prometheus").result);
 
   test("is a rate when its TYPE says counter, whatever its name", () => {
     expect(read("nv_inference_count")).toBe(16);
@@ -296,9 +307,44 @@ describe("a metric by its name", () => {
   });
 });
 
+describe("a metric has one name however it is spelled:", () => {
+  const printed = "vllm:num_requests_waiting";
+  test.each([printed, "vllm_num_requests_waiting", "ray_vllm_num_requests_waiting"])(
+    "%s",
+    (spelling) => {
+      const page = [{ atMs: 0, text: `# TYPE ${spelling} gauge\n${spelling} 7\n` }];
+      for (const metric of [printed, "vllm_num_requests_waiting", "ray_vllm_num_requests_waiting"])
+        expect(shown(readPages(page, queryFor({ metric }), "prometheus").result)).toBe(7);
+      expect(shown(readPages(page, queryFor("queue_depth"), "vllm").result)).toBe(7);
+    },
+  );
+
+  test("a rate by its TYPE or its name, in every spelling", () => {
+    const read = (metric: string, ...lines: readonly string[]) => {
+      const page = lines.map((line, at) => ({ atMs: at * 5_000, text: `${line}\n` }));
+      return shown(readPages(page, queryFor({ metric }), "prometheus").result);
+    };
+    const typed = (value: number) => `# TYPE vllm:x counter\nvllm:x ${value}`;
+    expect(read("vllm_x", typed(0), typed(10))).toBe(2);
+    expect(read("vllm:x", typed(0), typed(10))).toBe(2);
+    expect(read("job:x:sum", "job:x:sum 0", "job:x:sum 10")).toBe(2);
+  });
+
+  test("an error spells it as the engine does", () => {
+    const page = [{ atMs: 0, text: "vllm:num_requests_running 1\n" }];
+    const { result } = readPages(page, queryFor("queue_depth"));
+    expect("why" in result && result.why).toBe(
+      "its page has no vllm:num_requests_waiting_by_reason, no vllm:num_requests_waiting",
+    );
+    const match = [{ label: "model_name", op: "=", value: "x" }] as const;
+    const other = readPages(pagesOf("vllm-v1.prom"), queryFor("queue_depth", { match })).result;
+    expect("why" in other && other.why).toStartWith("its vllm:num_requests_waiting has no series");
+  });
+});
+
 test("asking for what an engine does not export lists what it does", () => {
-  const { outcome } = readPages(pagesOf("tei.prom"), askFor("kv_cache_usage"));
-  expect("why" in outcome && outcome.why).toBe(
+  const { result } = readPages(pagesOf("tei.prom"), queryFor("kv_cache_usage"));
+  expect("why" in result && result.why).toBe(
     "Text Embeddings Inference does not export kv_cache_usage; it has e2e_p95_ms, error_rate, queue_depth, queue_wait_ms, request_rate",
   );
 });
@@ -309,16 +355,27 @@ test.each(["vllm-v1.prom", "sglang.prom"])("NIM 2 passes %s through", (file) => 
 });
 
 test("a page of another engine is refused, and told", () => {
-  const refused = () => readPages(pagesOf("sglang.prom"), askFor("queue_depth"), "vllm");
+  const refused = () => readPages(pagesOf("sglang.prom"), queryFor("queue_depth"), "vllm");
   expect(refused).toThrow("set engine to sglang");
-  expect(() => readPages([{ atMs: 0, text: "go_info 1\n" }], askFor("queue_depth"))).toThrow(
+  expect(() => readPages([{ atMs: 0, text: "go_info 1\n" }], queryFor("queue_depth"))).toThrow(
     "its page has no known names, got text/plain with go_info",
   );
 });
 
+test.each(adapters.filter(({ engine }) => engine !== "prometheus"))(
+  "another program's page is not $engine's, and the error says what to switch on",
+  ({ engine }) => {
+    const refused = () =>
+      readPages([{ atMs: 0, text: "go_info 1\n" }], queryFor("queue_depth"), engine);
+    expect(refused).toThrow(
+      /^Cannot read .+: its page has names of that engine, got text\/plain with go_info; check the port and path, or .+ .+$/,
+    );
+  },
+);
+
 test("trtllm-serve's JSON is not its metrics page", () => {
   const json = [{ atMs: 0, text: fixture("trtllm-metrics.json") }];
-  expect(() => readPages(json, askFor("queue_depth"), "trtllm")).toThrow(
+  expect(() => readPages(json, queryFor("queue_depth"), "trtllm")).toThrow(
     "a page is Prometheus text",
   );
   expect(adapterOf("trtllm")?.path).toBe("/prometheus/metrics");

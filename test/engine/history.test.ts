@@ -1,19 +1,23 @@
 import { describe, expect, test } from "bun:test";
 import { nameFilter } from "#engine/page/name-filter.ts";
 import { seriesTable } from "#engine/page/series.ts";
-import { type History, valueIn, windowOf, withScrape } from "#engine/signal/history.ts";
+import { type ScrapeHistory, valueIn, windowOf, withScrape } from "#engine/signal/history.ts";
 
-const wanted = nameFilter(["a"]);
-const empty = (): History => ({ table: seriesTable(), scrapes: [] });
+const filter = nameFilter(["a"]);
+const empty = (): ScrapeHistory => ({ table: seriesTable(), scrapes: [] });
 
 /** A scrape of one series for each label value. */
-function add(history: History, atMs: number, values: Readonly<Record<string, number>>): History {
+function add(
+  history: ScrapeHistory,
+  atMs: number,
+  values: Readonly<Record<string, number>>,
+): ScrapeHistory {
   const ids = Object.entries(values).map(
     ([pid, value]) => [history.table.internLabels("a", { pid }).id, value] as const,
   );
   const columns = new Float64Array(history.table.size()).fill(Number.NaN);
   for (const [id, value] of ids) columns[id] = value;
-  return withScrape(history, { atMs, values: columns, wanted, types: new Map() }, 10_000);
+  return withScrape(history, { atMs, values: columns, filter, types: new Map() }, 10_000);
 }
 
 describe("withScrape()", () => {
@@ -22,6 +26,16 @@ describe("withScrape()", () => {
     for (const atMs of [0, 4_000, 8_000, 12_000]) history = add(history, atMs, { x: atMs });
     expect(history.scrapes.map(({ atMs }) => atMs)).toEqual([4_000, 8_000, 12_000]);
     expect(windowOf(history, 4_000, 0).map(({ atMs }) => atMs)).toEqual([8_000, 12_000]);
+  });
+
+  test("gives a window the scrape before it starts, one interval of slack away at most", () => {
+    let history = empty();
+    for (const atMs of [0, 4_000, 8_000]) history = add(history, atMs, { x: atMs });
+    const startMs = (windowMs: number, slackMs: number) =>
+      windowOf(history, windowMs, slackMs)[0]?.atMs;
+    expect(startMs(5_000, 0)).toBe(4_000);
+    expect(startMs(5_000, 2_999)).toBe(4_000);
+    expect(startMs(5_000, 3_000)).toBe(0);
   });
 
   test("forgets series that are gone, and keeps the values of the others", () => {

@@ -1,14 +1,15 @@
-/** Reading fixture pages the way a follower does, without the network. */
+/** Reading fixture pages the way a target scraper does, without the network. */
 import { readFileSync } from "node:fs";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { adapterOf, adapters } from "#engine/adapters/all.ts";
 import { nameFilter } from "#engine/page/name-filter.ts";
 import { pageSink } from "#engine/page/page.ts";
 import { seriesTable } from "#engine/page/series.ts";
-import { type SignalQuery, wantedNames } from "#engine/signal/ask.ts";
-import type { SignalResult } from "#engine/signal/evaluate.ts";
-import { type History, withScrape } from "#engine/signal/history.ts";
-import { type Memory, signalOutcome } from "#engine/signal/signal.ts";
+import { evaluate } from "#engine/signal/evaluate.ts";
+import { type ScrapeHistory, withScrape } from "#engine/signal/history.ts";
+import type { LatencyState } from "#engine/signal/latency.ts";
+import { queryNames, type SignalQuery } from "#engine/signal/query.ts";
+import type { SignalResult } from "#engine/signal/result.ts";
 import type { SignalName } from "#metric/catalogue.ts";
 
 export interface TimedPage {
@@ -27,7 +28,7 @@ export function pagesOf(name: string): readonly TimedPage[] {
     .map((text, at) => ({ atMs: at * 60_000, text }));
 }
 
-export function askFor(
+export function queryFor(
   signal: SignalQuery["signal"],
   more: Partial<SignalQuery> = {},
 ): SignalQuery {
@@ -36,56 +37,54 @@ export function askFor(
 
 export interface Read {
   readonly adapter: Adapter;
-  readonly outcome: SignalResult;
+  readonly result: SignalResult;
   /** After each page. */
-  readonly outcomes: readonly SignalResult[];
+  readonly results: readonly SignalResult[];
 }
 
 /**
  * @param engine Absent: found out from the page.
- * @param bornAtMs When the engine started, on the clock of the pages.
+ * @param startedAtMs When the engine started, on the clock of the pages.
  */
 export function readPages(
   pages: readonly TimedPage[],
-  ask: SignalQuery,
+  query: SignalQuery,
   engine?: string,
-  bornAtMs?: number,
+  startedAtMs?: number,
 ): Read {
   const named = engine === undefined ? undefined : adapterOf(engine);
-  let history: History = { table: seriesTable(), scrapes: [] };
+  let history: ScrapeHistory = { table: seriesTable(), scrapes: [] };
   let adapter = named;
-  let memory: Memory = {};
-  const outcomes: SignalResult[] = [];
+  let latency: LatencyState = {};
+  const results: SignalResult[] = [];
   for (const { atMs, text } of pages) {
     const among = adapter === undefined ? adapters : [adapter];
     const sink = pageSink({
       contentType: "text/plain",
       table: history.table,
-      wanted: nameFilter(wantedNames([ask], among)),
+      filter: nameFilter(queryNames([query], among)),
       isToIdentify: true,
-      ...(named && { adapter: named }),
+      adapter: named,
     });
     sink.push(Buffer.from(text));
     const page = sink.end();
     adapter = page.adapter;
-    history = withScrape(
-      history,
-      { ...page, atMs, ...(bornAtMs !== undefined && { bornAtMs }) },
-      400_000,
-    );
-    const scene = { history, adapter, intervalMs: 5_000 };
-    const done = signalOutcome(scene, ask, memory);
-    memory = done.memory;
-    outcomes.push(done.outcome);
+    const { values, filter, types } = page;
+    history = withScrape(history, { values, filter, types, atMs, startedAtMs }, 400_000);
+    const newest = history.scrapes.at(-1);
+    if (newest === undefined) throw new Error("the scrape is not kept");
+    const done = evaluate({ history, newest, adapter, intervalMs: 5_000, query }, latency);
+    latency = done.latency;
+    results.push(done.result);
   }
-  const outcome = outcomes.at(-1);
-  if (adapter === undefined || outcome === undefined) throw new Error("no pages");
-  return { adapter, outcome, outcomes };
+  const result = results.at(-1);
+  if (adapter === undefined || result === undefined) throw new Error("no pages");
+  return { adapter, result, results };
 }
 
 /** A signal's value, or the reason for none in brackets. */
-export function shown(outcome: SignalResult): number | string {
-  return "value" in outcome ? Number(outcome.value.toPrecision(9)) : `[${outcome.reason}]`;
+export function shown(result: SignalResult): number | string {
+  return "value" in result ? Number(result.value.toPrecision(9)) : `[${result.reason}]`;
 }
 
 export function signalsOf(
@@ -97,7 +96,7 @@ export function signalsOf(
   return Object.fromEntries(
     signals.map((signal) => [
       signal,
-      shown(readPages(pagesOf(name), askFor(signal, more), engine).outcome),
+      shown(readPages(pagesOf(name), queryFor(signal, more), engine).result),
     ]),
   );
 }

@@ -3,12 +3,12 @@ import { createServer, type Server, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { type Clock, systemClock } from "#core/clock.ts";
 import type { Fault } from "#core/fault.ts";
-import { engineHoldMs } from "#core/limits.ts";
+import { engineBodyBytesMax, engineHoldMs } from "#core/limits.ts";
 import { slots } from "#core/slots.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
 import type { ScrapeTarget } from "#engine/scrape/target.ts";
-import { askFor, fixture } from "./pages.ts";
+import { fixture, queryFor } from "./pages.ts";
 
 type Respond = (socket: Socket, path: string, head: string) => void;
 interface Upstream {
@@ -57,6 +57,15 @@ async function upstream(respond: Respond): Promise<Upstream> {
   });
 }
 
+/** A port on which nothing listens any more. */
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
 const ok = (body: string | Buffer, type = "text/plain; version=0.0.4", more = ""): Respond => {
   const bytes = Buffer.from(body);
   return (socket) =>
@@ -78,7 +87,7 @@ const page = (waiting: number) =>
 
 interface Setup {
   readonly scraper: EngineScraper;
-  readonly spec: ScrapeTarget;
+  readonly target: ScrapeTarget;
   readonly read: () => EngineReading;
   /** Lets the clock jump, as a long silence would. */
   readonly jump: (ms: number) => void;
@@ -93,12 +102,13 @@ interface SetupOptions {
   readonly host?: string;
   readonly intervalMs?: number;
   readonly random?: () => number;
+  readonly clock?: Clock;
   readonly scraped?: () => void;
 }
 
 function setup({ port }: { readonly port: number }, options: SetupOptions = {}): Setup {
   const { path = "/metrics", timeoutMs = 2_000, host = "127.0.0.1", intervalMs = 20 } = options;
-  const real = systemClock();
+  const real = options.clock ?? systemClock();
   let offsetMs = 0;
   const clock: Clock = { ...real, monotonicMs: () => real.monotonicMs() + offsetMs };
   const scraper = engineScraper({
@@ -117,15 +127,15 @@ function setup({ port }: { readonly port: number }, options: SetupOptions = {}):
     gatewayMs: 10,
   });
   cleanups.push(scraper.stop);
-  const spec: ScrapeTarget = {
+  const target: ScrapeTarget = {
     at: { url: `http://${host}:${port}${path}`, namespace: "shop" },
     ...(options.engine && { engine: options.engine }),
     ...(options.tokenFile && { tokenFile: options.tokenFile }),
   };
   return {
     scraper,
-    spec,
-    read: () => scraper.read(spec, askFor("queue_depth")),
+    target,
+    read: () => scraper.read(target, queryFor("queue_depth")),
     jump: (ms) => {
       offsetMs += ms;
     },
@@ -151,7 +161,13 @@ describe("a target", () => {
   test("is scraped in the background, once for all readers, over one connection", async () => {
     const server = await upstream(ok(page(7)));
     const { read } = setup(server);
-    expect(read()).toMatchObject({ state: "absent", reason: "pending" });
+    const target = `http://127.0.0.1:${server.port}/metrics`;
+    expect(read()).toMatchObject({
+      target,
+      state: "absent",
+      reason: "pending",
+      fault: { code: "data-missing", facts: { known: 0, missing: [target] } },
+    });
     await until(() => known(read()) === 7);
     for (let reader = 0; reader < 1_000; reader += 1) read();
     const scrapes = server.paths.length;
@@ -190,8 +206,8 @@ describe("a target", () => {
 
   test("says what it has when it is asked for what it has not", async () => {
     const server = await upstream(ok(fixture("tei.prom")));
-    const { scraper, spec } = setup(server);
-    const read = () => scraper.read(spec, askFor("kv_cache_usage"));
+    const { scraper, target } = setup(server);
+    const read = () => scraper.read(target, queryFor("kv_cache_usage"));
     await until(() => read().state === "absent" && read().engine === "tei");
     const reading = read();
     expect(reading).toMatchObject({ state: "absent", reason: "unavailable" });
@@ -206,17 +222,17 @@ describe("a target", () => {
 
   test("behind an open stream is a gateway scraped every second, and is not forgotten", async () => {
     const server = await upstream(ok(fixture("litellm.prom").split("# 60 s later\n")[0] ?? ""));
-    const { scraper, spec, jump } = setup(server, { engine: "litellm", intervalMs: 600_000 });
+    const { scraper, target, jump } = setup(server, { engine: "litellm", intervalMs: 600_000 });
     let heard = 0;
-    const cancel = scraper.listen(spec, () => {
+    const cancel = scraper.listen(target, () => {
       heard += 1;
     });
-    scraper.read(spec, askFor("concurrency"));
+    scraper.read(target, queryFor("concurrency"));
     await until(() => heard > 3);
     jump(600_001);
     const now = heard;
     await until(() => heard > now + 2);
-    await until(() => known(scraper.read(spec, askFor("concurrency"))) === 18);
+    await until(() => known(scraper.read(target, queryFor("concurrency"))) === 18);
     cancel();
     expect(scraper.targets()).toHaveLength(1);
   });
@@ -226,10 +242,10 @@ describe("a target", () => {
     // A first scrape, and after it a whole interval of ten minutes.
     let draws = 0;
     const random = () => (draws++ === 1 ? 1 : 0);
-    const { scraper, spec } = setup(server, { engine: "litellm", intervalMs: 600_000, random });
-    await until(() => known(scraper.read(spec, askFor("concurrency"))) === 18);
+    const { scraper, target } = setup(server, { engine: "litellm", intervalMs: 600_000, random });
+    await until(() => known(scraper.read(target, queryFor("concurrency"))) === 18);
     expect(server.paths).toHaveLength(1);
-    scraper.listen(spec, () => {});
+    scraper.listen(target, () => {});
     await until(() => server.paths.length > 3);
   });
 
@@ -245,28 +261,81 @@ describe("a target", () => {
     await until(() => scraper.targets().length === 0);
   });
 
+  test("is left alone after a stop, also where a scrape was under way", async () => {
+    const server = await upstream(() => {});
+    let scrapes = 0;
+    const { read, scraper } = setup(server, { scraped: () => (scrapes += 1), intervalMs: 10 });
+    read();
+    await until(() => server.paths.length === 1);
+    scraper.stop();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(server.paths).toHaveLength(1);
+    expect(scrapes).toBe(0);
+    expect(scraper.scrapes().size).toBe(0);
+    expect(read).toThrow("Cannot follow one more engine");
+  });
+
+  test("spreads from its second scrape on, however many came together", async () => {
+    const server = await upstream(ok(page(7)));
+    const delaysMs: number[] = [];
+    const real = systemClock();
+    const clock: Clock = {
+      ...real,
+      after: (delayMs, run) => {
+        // More is a scrape's time limit. What counts is how long a loop was meant to wait.
+        if (delayMs > 600) return real.after(delayMs, run);
+        delaysMs.push(delayMs);
+        return real.after(0, run);
+      },
+    };
+    const { read } = setup(server, { clock, intervalMs: 600, random: () => 0.25 });
+    read();
+    await until(() => delaysMs.length > 3);
+    const [first, second, ...others] = delaysMs;
+    // The first is soon, within the interval of a gateway, which is 10 ms in these tests.
+    expect(first).toBe(2.5);
+    expect(second).toBe(150);
+    for (const delayMs of others) expect(delayMs).toBeWithin(450, 600);
+  });
+
   test("with one address and another owner is another target", async () => {
     const server = await upstream(ok(page(7)));
     const { scraper } = setup(server);
     const at = { podAddress: "127.0.0.1", ports: [server.port] };
     for (const owner of ["uid-1", "uid-2"])
-      scraper.read({ at: { ...at, owner } }, askFor("queue_depth"));
+      scraper.read({ at: { ...at, owner } }, queryFor("queue_depth"));
     expect(scraper.targets()).toHaveLength(2);
   });
 
-  test("is told of after each scrape, which is counted by how it ended", async () => {
+  test("is reported after each scrape, which is counted by how it ended", async () => {
     const server = await upstream(ok(page(7)));
-    let told = 0;
-    const { read, scraper } = setup(server, { scraped: () => (told += 1) });
+    let calls = 0;
+    const { read, scraper } = setup(server, { scraped: () => (calls += 1) });
     await until(() => known(read()) === 7);
     server.respond = status(500);
     await until(() => (scraper.scrapes().get("engine-unreachable") ?? 0) > 1);
     const counted = [...scraper.scrapes().values()].reduce((sum, count) => sum + count, 0);
-    expect(told).toBe(counted);
+    expect(calls).toBe(counted);
   });
 });
 
 describe("an engine is found", () => {
+  test("where its page has moved to, once it has failed three times in a row", async () => {
+    const server = await upstream(ok(page(7)));
+    const { read } = setup(server, { path: "" });
+    await until(() => known(read()) === 7);
+    const before = server.paths.length;
+    server.respond = (socket, path, head) =>
+      path === "/v1/metrics"
+        ? ok("num_requests_waiting 4\n")(socket, path, head)
+        : status(404)(socket, path, head);
+    await until(() => known(read()) === 4);
+    const tried = server.paths.slice(before);
+    const moved = tried.findIndex((path) => path !== "/metrics");
+    expect(tried.slice(0, moved).length).toBeGreaterThanOrEqual(3);
+    expect(tried.slice(moved)).toContain("/v1/metrics");
+  });
+
   test("again when another one answers at the same address", async () => {
     const server = await upstream(ok(page(7)));
     const { read } = setup(server);
@@ -307,8 +376,8 @@ describe("an engine is found", () => {
 
   test("in JSON that is labelled as text", async () => {
     const server = await upstream(ok(fixture("ollama-ps.json")));
-    const { scraper, spec } = setup(server, { path: "/api/ps" });
-    const read = () => scraper.read(spec, askFor("loaded_models"));
+    const { scraper, target } = setup(server, { path: "/api/ps" });
+    const read = () => scraper.read(target, queryFor("loaded_models"));
     await until(() => known(read()) === 2);
     expect(read().engine).toBe("ollama");
   });
@@ -394,15 +463,15 @@ describe("a server that", () => {
 
   test("is given a path with a newline is sent nothing", async () => {
     const server = await upstream(ok(page(7)));
-    const given = setup(server, { path: "" });
-    const spec: ScrapeTarget = { ...given.spec, path: "/metrics\r\nX-Evil: 1" };
-    const read = () => given.scraper.read(spec, askFor("queue_depth"));
-    expect((await failureOf({ ...given, read })).code).toBe("engine-unreachable");
+    const prepared = setup(server, { path: "" });
+    const target: ScrapeTarget = { ...prepared.target, path: "/metrics\r\nX-Evil: 1" };
+    const read = () => prepared.scraper.read(target, queryFor("queue_depth"));
+    expect((await failureOf({ ...prepared, read })).code).toBe("engine-unreachable");
     expect(server.paths).toEqual([]);
   });
 
   test("is not there is a stated failure", async () => {
-    const failure = await failureOf(setup({ port: 1 }, { timeoutMs: 500 }));
+    const failure = await failureOf(setup({ port: await closedPort() }, { timeoutMs: 500 }));
     expect(failure.message).toContain("ECONNREFUSED");
   });
 
@@ -417,11 +486,20 @@ describe("a server that", () => {
       socket.on("drain", more);
       more();
     });
-    const given = setup(server, { intervalMs: 600_000 });
-    const failure = await failureOf(given);
+    const prepared = setup(server, { intervalMs: 600_000 });
+    const failure = await failureOf(prepared);
     expect(failure.message).toContain("8388608 bytes");
     await until(() => server.open() === 0);
     expect(sentBytes).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test("sends a page of exactly the limit is read", async () => {
+    const lines = page(7);
+    const body = `${lines}${"#\n".repeat((engineBodyBytesMax - lines.length) / 2)}`;
+    expect(body).toHaveLength(engineBodyBytesMax);
+    const server = await upstream(ok(body));
+    const { read } = setup(server, { intervalMs: 600_000 });
+    await until(() => known(read()) === 7);
   });
 
   test("sends a decompression bomb is cut off at the limit", async () => {
@@ -460,10 +538,10 @@ describe("a name", () => {
       lookups += 1;
       return Promise.resolve(["10.0.0.1"]);
     };
-    const given = setup({ port: 80 }, { resolve });
-    const spec: ScrapeTarget = { at: { url: "http://vllm.bank/metrics", namespace: "shop" } };
-    const read = () => given.scraper.read(spec, askFor("queue_depth"));
-    const failure = await failureOf({ ...given, read });
+    const prepared = setup({ port: 80 }, { resolve });
+    const target: ScrapeTarget = { at: { url: "http://vllm.bank/metrics", namespace: "shop" } };
+    const read = () => prepared.scraper.read(target, queryFor("queue_depth"));
+    const failure = await failureOf({ ...prepared, read });
     expect(failure.code).toBe("endpoint-refused");
     expect(lookups).toBe(0);
   });
@@ -476,10 +554,10 @@ describe("a bearer token", () => {
   test("is read anew at each scrape, and not sent on by a redirect", async () => {
     const server = await upstream(guarded);
     let token = "old\n";
-    const given = setup(server, { tokenFile: "/token", readFile: () => Promise.resolve(token) });
-    expect((await failureOf(given)).message).toContain("status 401");
+    const prepared = setup(server, { tokenFile: "/token", readFile: () => Promise.resolve(token) });
+    expect((await failureOf(prepared)).message).toContain("status 401");
     token = "new\n";
-    await until(() => known(given.read()) === 7);
+    await until(() => known(prepared.read()) === 7);
   });
 
   test("that cannot be read is said, and nothing is sent without it", async () => {
@@ -512,15 +590,16 @@ describe("limits", () => {
 
   test("no more targets than can be followed", () => {
     const scraper = quiet();
-    for (let index = 0; index < 5_000; index += 1) scraper.read(pod(index), askFor("queue_depth"));
-    expect(() => scraper.read(pod(5_000), askFor("queue_depth"))).toThrow("at most 5000");
+    for (let index = 0; index < 5_000; index += 1)
+      scraper.read(pod(index), queryFor("queue_depth"));
+    expect(() => scraper.read(pod(5_000), queryFor("queue_depth"))).toThrow("at most 5000");
   });
 
   test("no more signals of a target than can be kept", () => {
     const scraper = quiet();
     for (let windowMs = 0; windowMs < 64; windowMs += 1)
-      scraper.read(pod(1), askFor("queue_depth", { windowMs }));
-    expect(() => scraper.read(pod(1), askFor("queue_depth", { windowMs: 64 }))).toThrow(
+      scraper.read(pod(1), queryFor("queue_depth", { windowMs }));
+    expect(() => scraper.read(pod(1), queryFor("queue_depth", { windowMs: 64 }))).toThrow(
       "at most 64",
     );
   });

@@ -1,47 +1,75 @@
 import { describe, expect, test } from "bun:test";
 import { adapterOf, adapters } from "#engine/adapters/all.ts";
-import { candidatesOf, targetKey, targetStaleMs, targetText } from "#engine/scrape/target.ts";
+import { locationsOf, targetKey, targetStaleMs, targetText } from "#engine/scrape/target.ts";
 import { engineNames } from "#metric/engines.ts";
 
 const pod = (ports: readonly number[]) => ({ podAddress: "10.0.0.7", ports });
 
-describe("candidatesOf() looks", () => {
+describe("locationsOf() looks", () => {
   test("where the engine has its metrics", () => {
-    expect(candidatesOf({ at: pod([]), engine: "triton" })).toEqual([
+    expect(locationsOf({ at: pod([]), engine: "triton" })).toEqual([
       { port: 8002, path: "/metrics" },
     ]);
-    expect(candidatesOf({ at: pod([]), engine: "trtllm" })).toEqual([
+    expect(locationsOf({ at: pod([]), engine: "trtllm" })).toEqual([
       { port: 8000, path: "/prometheus/metrics" },
       { port: 8000, path: "/metrics" },
     ]);
   });
   test("only where it was told to", () => {
     const at = pod([8080]);
-    expect(candidatesOf({ at, port: 9000, engine: "trtllm", path: "/m" })).toEqual([
+    expect(locationsOf({ at, port: 9000, engine: "trtllm", path: "/m" })).toEqual([
       { port: 9000, path: "/m" },
     ]);
     const url = { url: "http://vllm:8000/m?model=a", namespace: "shop" };
-    expect(candidatesOf({ at: url, path: "/other" })).toEqual([{ path: "/m?model=a" }]);
+    expect(locationsOf({ at: url, path: "/other" })).toEqual([{ path: "/m?model=a" }]);
   });
   test("at a named engine's own port first where the pod declares it, and last where not", () => {
     const ports = (...declared: number[]) =>
-      candidatesOf({ at: pod(declared), engine: "triton", path: "/m" }).map(({ port }) => port);
+      locationsOf({ at: pod(declared), engine: "triton", path: "/m" }).map(({ port }) => port);
     expect(ports(8000, 8001, 8002)).toEqual([8002, 8000, 8001]);
     expect(ports(9000)).toEqual([9000, 8002]);
   });
   test("at the pod's ports for every engine when it has no name", () => {
-    const candidates = candidatesOf({ at: pod([8000, 9000]) });
+    const candidates = locationsOf({ at: pod([8000, 9000]) });
     expect(candidates.map(({ port }) => port)).toEqual([
       8000, 8000, 8000, 8000, 9000, 9000, 9000, 9000,
     ]);
     expect(candidates[0]).toEqual({ port: 8000, path: "/metrics" });
   });
   test("at the engines' ports, never at gateways', when the pod declares none", () => {
-    const ports = new Set(candidatesOf({ at: pod([]) }).map(({ port }) => port));
+    const ports = new Set(locationsOf({ at: pod([]) }).map(({ port }) => port));
     expect(ports).toContain(30_000);
     expect(ports).not.toContain(9090);
   });
 });
+
+/** Of a pod that declares no ports. */
+test.each([
+  ["triton", ["8002/metrics"]],
+  ["dynamo-worker", ["8081/metrics"]],
+  ["dynamo-frontend", ["8000/metrics"]],
+  ["ray-serve", ["8080/metrics"]],
+  ["vllm-router", ["8001/metrics"]],
+  ["vllm", ["8000/metrics"]],
+  ["sglang", ["30000/metrics"]],
+  ["trtllm", ["8000/prometheus/metrics", "8000/metrics"]],
+  ["tgi", ["80/metrics"]],
+  ["tei", ["80/metrics"]],
+  ["lmdeploy", ["23333/metrics"]],
+  ["llama.cpp", ["8080/metrics"]],
+  ["litellm", ["4000/metrics/"]],
+  ["epp", ["9090/metrics"]],
+  ["http-add-on", ["9090/queue", "9090/metrics"]],
+  ["nim", ["8000/v1/metrics", "8000/metrics"]],
+  ["ollama", ["11434/api/ps"]],
+  ["prometheus", ["80/metrics"]],
+] as readonly (readonly [string, readonly string[]])[])(
+  "%s is scraped where it has its metrics",
+  (engine, where) => {
+    const locations = locationsOf({ at: pod([]), engine });
+    expect(locations.map(({ port, path }) => `${port}${path}`)).toEqual([...where]);
+  },
+);
 
 test("targets differ by all that is asked of them", () => {
   const specs = [

@@ -14,7 +14,7 @@ export const fixedNumbers: Readonly<Record<string, string>> = {
   megabytesPerMib: "conversion",
   second: "conversion",
   twoTo32: "conversion",
-  exactDigitsMax: "IEEE 754: a double holds 15 decimal digits exactly",
+  exactDigits: "IEEE 754: a double holds 15 decimal digits exactly",
   headerBytes: "gRPC: a flag and a length before each message",
   hpaTolerance: "the HPA's default tolerance",
   initNoGpus: "NVML: NVML_INIT_FLAG_NO_GPUS",

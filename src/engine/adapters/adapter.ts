@@ -1,12 +1,12 @@
 import { canonicalName } from "#engine/page/name-filter.ts";
-import type { Labels } from "#engine/page/series.ts";
-import type { SignalTerms } from "#engine/signal/term.ts";
+import type { SeriesLabels } from "#engine/page/series.ts";
+import type { SignalFormulas } from "#engine/signal/formula.ts";
 import type { EngineName } from "#metric/engines.ts";
 
 /** One sample of a page that is JSON, under a name of our own. */
 export interface JsonSample {
   readonly name: string;
-  readonly labels: Labels;
+  readonly labels: SeriesLabels;
   readonly value: number;
 }
 
@@ -15,7 +15,7 @@ export interface Adapter {
   readonly engine: EngineName;
   /** As people write it. */
   readonly title: string;
-  /** Where its metrics are unless told otherwise. */
+  /** Where its metrics are unless the trigger says otherwise. */
   readonly port: number;
   readonly path: string;
   /** Paths to try once when the first answers 404 or something that is no metrics page. */
@@ -24,24 +24,37 @@ export interface Adapter {
   readonly enable: string;
   /** Whether a page with these metric names, as spelled there, is this engine's. */
   readonly owns: (names: ReadonlySet<string>) => boolean;
-  readonly signals: SignalTerms;
-  /** Series that repeat others, such as those of a second rank, are left out. */
-  readonly keep?: (labels: Labels) => boolean;
+  readonly signals: SignalFormulas;
+  /** Not for series that repeat others, such as those of a second rank. */
+  readonly isCounted?: (labels: SeriesLabels) => boolean;
   /** Why a series shows that the page is another program's. */
-  readonly foreign?: (labels: Labels) => string | undefined;
+  readonly foreign?: (labels: SeriesLabels) => string | undefined;
   /** Label by which a process repeats a gauge: of several, the highest number is the newest. */
   readonly copyLabel?: string;
   /** For pages in JSON. @returns `undefined` when it is not this engine's. */
   readonly fromJson?: (page: unknown) => readonly JsonSample[] | undefined;
 }
 
-/** Tells a page by names that start, in canonical form, with one of `prefixes`. */
+/** Whether a page has a name, in any spelling, that starts with one of `prefixes`. */
 export function ownsPrefixes(...prefixes: readonly string[]): Adapter["owns"] {
+  const starts = prefixes.map(canonicalName);
+  return ownsNames((name) => starts.some((start) => name.startsWith(start)));
+}
+
+/** Whether a page has one of these names, in any spelling. */
+export function ownsAny(...own: readonly string[]): Adapter["owns"] {
+  const wholes = new Set(own.map(canonicalName));
+  return ownsNames((name) => wholes.has(name));
+}
+
+function ownsNames(isOwn: (canonical: string) => boolean): Adapter["owns"] {
   return (names) => {
-    for (const name of names) {
-      const plain = canonicalName(name);
-      if (prefixes.some((prefix) => plain.startsWith(prefix))) return true;
-    }
+    for (const name of names) if (isOwn(canonicalName(name))) return true;
     return false;
   };
+}
+
+/** The signals that an engine exports, in alphabetical order. */
+export function offeredSignals({ signals }: Pick<Adapter, "signals">): readonly string[] {
+  return Object.keys(signals).sort();
 }

@@ -1,14 +1,14 @@
 import {
-  eager,
-  either,
+  combined,
   fraction,
   gauge,
   latencies,
   rate,
-  type SignalTerms,
-} from "#engine/signal/term.ts";
+  type SignalFormulas,
+  withoutLazy,
+} from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
-import { firstRank, sglangSignals } from "./sglang.ts";
+import { isFirstRank, sglangSignals } from "./sglang.ts";
 import { trtllmSignals } from "./trtllm.ts";
 import { routerCopy, vllmSignals } from "./vllm.ts";
 
@@ -54,7 +54,7 @@ export const dynamoFrontend: Adapter = {
   },
 };
 
-const component: SignalTerms = {
+const component: SignalFormulas = {
   kv_cache_usage: [
     fraction([
       "dynamo_component_gpu_cache_usage_percent",
@@ -72,8 +72,8 @@ export const dynamoWorker: Adapter = {
   otherPaths: [],
   enable: "set DYN_SYSTEM_PORT",
   owns: ownsPrefixes("dynamo_component_"),
-  keep: firstRank,
+  isCounted: isFirstRank,
   foreign: routerCopy,
   copyLabel: "pid",
-  signals: either(either(either(component, vllmSignals), sglangSignals), eager(trtllmSignals)),
+  signals: combined(component, vllmSignals, sglangSignals, withoutLazy(trtllmSignals)),
 };

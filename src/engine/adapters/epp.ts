@@ -1,4 +1,4 @@
-import { concurrencyOf, fraction, gauge, latencies, rate } from "#engine/signal/term.ts";
+import { concurrencyOf, fraction, gauge, latencies, rate } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** The endpoint picker's prefixes: llm-d's router, the gateway extension from 1.1, and before. */
@@ -48,7 +48,7 @@ export const epp: Adapter = {
         e2e: names("request_duration_seconds"),
       },
       1000,
-      { lazy: { until: names("request_total") } },
+      { lazy: { unlessPresent: names("request_total") } },
     ),
     request_rate: [rate(names("request"), { lazy })],
     error_rate: [rate(names("request_error"), { lazy })],

@@ -1,4 +1,4 @@
-import { gauge, latencies, rate } from "#engine/signal/term.ts";
+import { gauge, latencies, rate } from "#engine/signal/formula.ts";
 import { type Adapter, type JsonSample, ownsPrefixes } from "./adapter.ts";
 
 /** `/queue` lists every route, so one that is not on it does not exist; `/metrics` is lazy. */
@@ -6,7 +6,7 @@ const queueName = "interceptor_queue_concurrency";
 const inFlight = [
   gauge(queueName),
   gauge(["interceptor_request_concurrency", "interceptor_pending_requests"], {
-    lazy: { until: [queueName] },
+    lazy: { unlessPresent: [queueName] },
   }),
 ];
 const counted = ["interceptor_request_count", "interceptor_requests"];
@@ -40,8 +40,8 @@ export const httpAddOn: Adapter = {
   signals: {
     concurrency: inFlight,
     ...latencies({ e2e: "interceptor_request_duration_seconds" }, 1000, {
-      lazy: { until: counted.map((name) => `${name}_total`) },
+      lazy: { unlessPresent: counted.map((name) => `${name}_total`) },
     }),
-    request_rate: [rate(counted, { lazy: { until: [queueName] } })],
+    request_rate: [rate(counted, { lazy: { unlessPresent: [queueName] } })],
   },
 };

@@ -1,4 +1,4 @@
-import { gauge, latencies, rate } from "#engine/signal/term.ts";
+import { gauge, latencies, rate } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** In flight means waiting or running: the proxy cannot see which. */
@@ -22,7 +22,7 @@ export const litellm: Adapter = {
         e2e: "litellm_request_total_latency_metric",
       },
       1000,
-      { lazy: { until: ["litellm_proxy_total_requests_metric_total"] } },
+      { lazy: { unlessPresent: ["litellm_proxy_total_requests_metric_total"] } },
     ),
     request_rate: [rate("litellm_proxy_total_requests_metric", { lazy })],
     error_rate: [rate("litellm_proxy_failed_requests_metric", { lazy })],

@@ -1,8 +1,8 @@
-import { concurrencyOf, fraction, gauge, rate } from "#engine/signal/term.ts";
+import { concurrencyOf, fraction, gauge, rate } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
-const waiting = gauge("llamacpp_requests_deferred");
-const running = gauge("llamacpp_requests_processing");
+const waiting = gauge("llamacpp:requests_deferred");
+const running = gauge("llamacpp:requests_processing");
 
 export const llamaCpp: Adapter = {
   engine: "llama.cpp",
@@ -11,14 +11,14 @@ export const llamaCpp: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --metrics; in router mode the path needs ?model=<name>",
-  owns: ownsPrefixes("llamacpp_"),
+  owns: ownsPrefixes("llamacpp:"),
   signals: {
     queue_depth: [waiting],
     running_requests: [running],
     concurrency: [concurrencyOf(waiting, running)],
     // Only servers before 2025 have it.
-    kv_cache_usage: [fraction("llamacpp_kv_cache_usage_ratio")],
-    generation_tokens_per_second: [rate("llamacpp_tokens_predicted")],
-    prompt_tokens_per_second: [rate("llamacpp_prompt_tokens")],
+    kv_cache_usage: [fraction("llamacpp:kv_cache_usage_ratio")],
+    generation_tokens_per_second: [rate("llamacpp:tokens_predicted")],
+    prompt_tokens_per_second: [rate("llamacpp:prompt_tokens")],
   },
 };

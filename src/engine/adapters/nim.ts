@@ -1,21 +1,21 @@
 import {
+  combined,
   concurrencyOf,
-  either,
   fraction,
   gauge,
   latencies,
   rate,
-  type SignalTerms,
-} from "#engine/signal/term.ts";
+  type SignalFormulas,
+} from "#engine/signal/formula.ts";
 import type { Adapter } from "./adapter.ts";
-import { firstRank, sglang, sglangSignals } from "./sglang.ts";
+import { isFirstRank, sglang, sglangSignals } from "./sglang.ts";
 import { routerCopy, vllm } from "./vllm.ts";
 
 const waiting = gauge("num_requests_waiting");
 const running = gauge("num_requests_running");
 
 /** NIM 1.x prints vLLM's older names without their prefix. */
-const bare: SignalTerms = {
+const bare: SignalFormulas = {
   queue_depth: [waiting],
   running_requests: [running],
   concurrency: [concurrencyOf(waiting, running)],
@@ -44,8 +44,8 @@ export const nim: Adapter = {
     names.has("num_requests_running") ||
     vllm.owns(names) ||
     sglang.owns(names),
-  keep: firstRank,
+  isCounted: isFirstRank,
   foreign: routerCopy,
   copyLabel: "pid",
-  signals: either(either(bare, vllm.signals), sglangSignals),
+  signals: combined(bare, vllm.signals, sglangSignals),
 };

@@ -1,7 +1,7 @@
-import { gauge } from "#engine/signal/term.ts";
+import { gauge } from "#engine/signal/formula.ts";
 import type { Adapter } from "./adapter.ts";
 
-/** Ollama has no metrics; what it tells is which models it holds (`GET /api/ps`). */
+/** Ollama has no metrics; it lists the models that it holds (`GET /api/ps`). */
 export const ollama: Adapter = {
   engine: "ollama",
   title: "Ollama",

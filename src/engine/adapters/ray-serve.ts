@@ -1,16 +1,22 @@
-import { concurrencyOf, either, gauge, type SignalTerms } from "#engine/signal/term.ts";
+import {
+  combined,
+  concurrencyOf,
+  gauge,
+  mapFormulas,
+  type SignalFormulas,
+} from "#engine/signal/formula.ts";
 import type { Adapter } from "./adapter.ts";
 import { vllmSignals } from "./vllm.ts";
 
-/** Gauges are always there, so they tell that this is an LLM deployment. */
-const lazy = { given: "vllm_num_requests_waiting" };
+/** Gauges are always there, so they show that this is an LLM deployment. */
+const lazy = { ifPresent: "vllm:num_requests_waiting" };
 
-const waiting = gauge("serve_deployment_queued_queries");
+const waiting = gauge("ray_serve_deployment_queued_queries");
 const running = gauge([
-  "serve_num_ongoing_requests_at_replicas",
-  "serve_replica_processing_queries",
+  "ray_serve_num_ongoing_requests_at_replicas",
+  "ray_serve_replica_processing_queries",
 ]);
-const serve: SignalTerms = {
+const serve: SignalFormulas = {
   queue_depth: [waiting],
   running_requests: [running],
   concurrency: [concurrencyOf(waiting, running)],
@@ -28,14 +34,10 @@ export const rayServe: Adapter = {
   otherPaths: [],
   enable: "Ray's node agent serves them on its metrics export port",
   owns: (names) => [...names].some((name) => name.startsWith("ray_")),
-  signals: either(serve, lazyRates(vllmSignals)),
+  signals: combined(
+    serve,
+    mapFormulas(vllmSignals, (formula) =>
+      formula.kind === "rate" ? { ...formula, lazy } : formula,
+    ),
+  ),
 };
-
-function lazyRates(signals: SignalTerms): SignalTerms {
-  return Object.fromEntries(
-    Object.entries(signals).map(([signal, terms]) => [
-      signal,
-      terms.map((term) => (term.kind === "rate" ? { ...term, lazy } : term)),
-    ]),
-  );
-}

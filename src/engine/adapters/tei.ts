@@ -1,4 +1,4 @@
-import { gauge, latencies, rate } from "#engine/signal/term.ts";
+import { gauge, latencies, rate } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** As in TGI, a series is there from its first use on. */
@@ -15,7 +15,7 @@ export const tei: Adapter = {
   signals: {
     queue_depth: [gauge("te_queue_size", { lazy })],
     ...latencies({ e2e: "te_request_duration", queue: "te_request_queue_duration" }, 1000, {
-      lazy: { until: ["te_request_success"] },
+      lazy: { unlessPresent: ["te_request_success"] },
     }),
     request_rate: [rate("te_request_count", { lazy })],
     error_rate: [rate("te_request_failure", { lazy })],

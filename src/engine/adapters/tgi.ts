@@ -1,4 +1,4 @@
-import { concurrencyOf, gauge, latencies, rate, ratio } from "#engine/signal/term.ts";
+import { concurrencyOf, gauge, latencies, rate, ratio } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** Its exporter makes a series at its first use: a fresh server has no queue line at all. */
@@ -27,7 +27,7 @@ export const tgi: Adapter = {
       },
       1000,
       // A request that succeeded has left its times: what is absent then is not exported.
-      { lazy: { until: ["tgi_request_success"] } },
+      { lazy: { unlessPresent: ["tgi_request_success"] } },
     ),
     request_rate: [rate("tgi_request_count", { lazy })],
     error_rate: [rate("tgi_request_failure", { lazy })],

@@ -1,31 +1,31 @@
-import type { Labels } from "#engine/page/series.ts";
+import type { SeriesLabels } from "#engine/page/series.ts";
 import {
-  either,
+  combined,
   fraction,
-  type Gauge,
+  type GaugeFormula,
   gauge,
   latencies,
-  plus,
   rate,
-  type SignalTerms,
-} from "#engine/signal/term.ts";
+  type SignalFormulas,
+  sum,
+} from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 import { vllmSignals } from "./vllm.ts";
 
 /** The TensorRT-LLM backend keeps all its gauges under one name and tells them apart by a label. */
-const requests = (type: string): Gauge =>
+const requests = (type: string): GaugeFormula =>
   gauge("nv_trt_llm_request_metrics", {
-    where: ({ request_type }: Labels) => request_type === type,
+    where: ({ request_type }: SeriesLabels) => request_type === type,
   });
 
 const pending = gauge("nv_inference_pending_request_count");
 const success = rate("nv_inference_request_success");
 const failure = rate("nv_inference_request_failure", { lazy: true });
 
-const backends: SignalTerms = {
+const backends: SignalFormulas = {
   queue_depth: [requests("waiting")],
   running_requests: [requests("scheduled")],
-  concurrency: [plus([requests("waiting"), requests("scheduled")])],
+  concurrency: [sum([requests("waiting"), requests("scheduled")])],
   kv_cache_usage: [
     fraction("nv_trt_llm_kv_cache_block_metrics", {
       where: ({ kv_cache_block_type }) => kv_cache_block_type === "fraction",
@@ -34,18 +34,18 @@ const backends: SignalTerms = {
 };
 
 /** Durations are counters in microseconds over all requests, cached ones included. */
-const server: SignalTerms = {
+const server: SignalFormulas = {
   queue_depth: [pending],
   ...latencies({ ttft: "nv_inference_first_response_histogram_ms" }, 1),
   queue_wait_ms: [
     {
       kind: "average",
       names: ["nv_inference_queue_duration_us"],
-      counts: ["nv_inference_request_success"],
+      countNames: ["nv_inference_request_success"],
       scale: 1 / 1000,
     },
   ],
-  request_rate: [plus([success], [failure])],
+  request_rate: [sum([success], [failure])],
   error_rate: [failure],
 };
 
@@ -63,5 +63,5 @@ export const triton: Adapter = {
   otherPaths: [],
   enable: "start it with --allow-metrics=true",
   owns: ownsPrefixes("nv_inference_", "nv_trt_llm_"),
-  signals: either(either(backends, vllmBackend), server),
+  signals: combined(backends, vllmBackend, server),
 };

@@ -4,19 +4,19 @@ import {
   gauge,
   latencies,
   rate,
-  type SignalTerms,
-} from "#engine/signal/term.ts";
+  type SignalFormulas,
+} from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /**
  * Nothing is printed before the first request. Once one has succeeded, a missing gauge means that
  * the engine does not keep it.
  */
-const lazy = { until: ["trtllm_request_success_total"] };
+const lazy = { unlessPresent: ["trtllm_request_success_total"] };
 const waiting = gauge("trtllm_num_requests_waiting", { lazy });
 const running = gauge("trtllm_num_requests_running", { lazy });
 
-export const trtllmSignals: SignalTerms = {
+export const trtllmSignals: SignalFormulas = {
   queue_depth: [waiting],
   running_requests: [running],
   concurrency: [concurrencyOf(waiting, running)],

@@ -1,11 +1,8 @@
-import { canonicalName } from "#engine/page/name-filter.ts";
-import { concurrencyOf, gauge, latencies, rate } from "#engine/signal/term.ts";
-import type { Adapter } from "./adapter.ts";
+import { concurrencyOf, gauge, latencies, rate } from "#engine/signal/formula.ts";
+import { type Adapter, ownsAny } from "./adapter.ts";
 
-const waiting = gauge("vllm_num_requests_waiting");
-const running = gauge("vllm_num_requests_running");
-/** Names that only the router of the vLLM production stack has. */
-const own = ["vllm_healthy_pods_total", "vllm_num_incoming_requests_total", "vllm_current_qps"];
+const waiting = gauge("vllm:num_requests_waiting");
+const running = gauge("vllm:num_requests_running");
 
 export const vllmRouter: Adapter = {
   engine: "vllm-router",
@@ -14,16 +11,17 @@ export const vllmRouter: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "the router serves them on its API port",
-  owns: (names) => [...names].some((name) => own.includes(canonicalName(name))),
+  // Names that no engine has.
+  owns: ownsAny("vllm:healthy_pods_total", "vllm:num_incoming_requests_total", "vllm:current_qps"),
   signals: {
     queue_depth: [waiting],
     running_requests: [running],
     concurrency: [concurrencyOf(waiting, running)],
-    ...latencies({ e2e: "vllm_request_latency_seconds" }),
+    ...latencies({ e2e: "vllm:request_latency_seconds" }),
     // Counts what arrives, also while no engine is there to take it: the signal that wakes.
-    request_rate: [rate("vllm_num_incoming_requests"), gauge("vllm_current_qps")],
-    error_rate: [rate("vllm_request_errors", { lazy: true })],
-    generation_tokens_per_second: [rate("vllm_output_tokens", { lazy: true })],
-    prompt_tokens_per_second: [rate("vllm_input_tokens", { lazy: true })],
+    request_rate: [rate("vllm:num_incoming_requests"), gauge("vllm:current_qps")],
+    error_rate: [rate("vllm:request_errors", { lazy: true })],
+    generation_tokens_per_second: [rate("vllm:output_tokens", { lazy: true })],
+    prompt_tokens_per_second: [rate("vllm:input_tokens", { lazy: true })],
   },
 };

@@ -1,8 +1,15 @@
-import { fraction, gauge, latencies, plus, rate, type SignalTerms } from "#engine/signal/term.ts";
+import {
+  fraction,
+  gauge,
+  latencies,
+  rate,
+  type SignalFormulas,
+  sum,
+} from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
-const waiting = gauge("vllm_num_requests_waiting");
-const running = gauge("vllm_num_requests_running");
+const waiting = gauge("vllm:num_requests_waiting");
+const running = gauge("vllm:num_requests_running");
 
 /**
  * vLLM's names, also where others repeat them: V1, and behind each the V0 or renamed one.
@@ -10,32 +17,32 @@ const running = gauge("vllm_num_requests_running");
  * `capacity` is the part of the queue that more replicas cure; the rest waits for a LoRA slot or a
  * transfer.
  */
-export const vllmSignals: SignalTerms = {
+export const vllmSignals: SignalFormulas = {
   queue_depth: [
-    gauge("vllm_num_requests_waiting_by_reason", {
+    gauge("vllm:num_requests_waiting_by_reason", {
       where: ({ reason }) => reason === "capacity",
     }),
     waiting,
   ],
   running_requests: [running],
-  concurrency: [plus([waiting, running])],
-  kv_cache_usage: [fraction(["vllm_kv_cache_usage_perc", "vllm_gpu_cache_usage_perc"])],
+  concurrency: [sum([waiting, running])],
+  kv_cache_usage: [fraction(["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"])],
   ...latencies({
-    ttft: "vllm_time_to_first_token_seconds",
-    interToken: ["vllm_inter_token_latency_seconds", "vllm_time_per_output_token_seconds"],
-    e2e: "vllm_e2e_request_latency_seconds",
-    queue: ["vllm_request_queue_time_seconds", "vllm_time_in_queue_requests"],
+    ttft: "vllm:time_to_first_token_seconds",
+    interToken: ["vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"],
+    e2e: "vllm:e2e_request_latency_seconds",
+    queue: ["vllm:request_queue_time_seconds", "vllm:time_in_queue_requests"],
   }),
-  request_rate: [rate("vllm_request_success")],
+  request_rate: [rate("vllm:request_success")],
   generation_tokens_per_second: [
-    rate("vllm_generation_tokens"),
-    gauge("vllm_avg_generation_throughput_toks_per_s"),
+    rate("vllm:generation_tokens"),
+    gauge("vllm:avg_generation_throughput_toks_per_s"),
   ],
   prompt_tokens_per_second: [
-    rate("vllm_prompt_tokens"),
-    gauge("vllm_avg_prompt_throughput_toks_per_s"),
+    rate("vllm:prompt_tokens"),
+    gauge("vllm:avg_prompt_throughput_toks_per_s"),
   ],
-  preemptions_per_second: [rate("vllm_num_preemptions")],
+  preemptions_per_second: [rate("vllm:num_preemptions")],
 };
 
 /** The router copies its engines' gauges under their own names and adds this label. */
@@ -52,7 +59,7 @@ export const vllm: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it without --disable-log-stats",
-  owns: ownsPrefixes("vllm_"),
+  owns: ownsPrefixes("vllm:"),
   foreign: routerCopy,
   signals: {
     ...vllmSignals,
@@ -60,7 +67,7 @@ export const vllm: Adapter = {
     error_rate: [
       rate("http_requests", {
         where: ({ status }) => /^5/.test(status ?? ""),
-        lazy: { given: "vllm_num_requests_waiting" },
+        lazy: { ifPresent: "vllm:num_requests_waiting" },
       }),
     ],
   },

@@ -1,26 +1,27 @@
 /**
  * Reads a metrics page: Prometheus text 0.0.4 and OpenMetrics, fed in chunks of any size.
  *
- * One pass over the bytes. Of a line whose name is not wanted nothing is made, so a page of 12,000
- * lines of which six names are wanted costs the scan for newlines and names. Until the first valid
- * sample every line is checked, so that a page that is none (HTML, JSON) is told from a page that
- * has nothing we want.
+ * One pass over the bytes. A line whose name is not on the allow-list makes no garbage, so a page
+ * of 12,000 lines of which six names are read costs the scan for newlines and names. Until the first
+ * valid sample every line is checked, to tell a page that is none (HTML, JSON) from one that has
+ * none of the names.
  *
  * Source: https://prometheus.io/docs/instrumenting/exposition_formats and the OpenMetrics text format.
  *
  * @module
  */
 import { Fault } from "#core/fault.ts";
-import { engineBodyBytesMax, pageLineBytesMax } from "#core/limits.ts";
+import { engineBodyBytesMax, pageHeadChars, pageNamesMax } from "#core/limits.ts";
+import { lineSplitter } from "./lines.ts";
 import { canonicalStart, hashByte, hashSeed, type NameFilter } from "./name-filter.ts";
 import { parseNumber, parseNumberBytes } from "./number-text.ts";
 import type { SeriesTable } from "./series.ts";
 
-/** What the page had that its readers should know of. */
+/** What a page had that its readers should know of. */
 export interface PageWarnings {
   /** Samples of a series that came before on the same page: the last one counts. */
   readonly duplicates: number;
-  /** Lines that had a wanted name and were no valid sample. */
+  /** Lines with a name on the allow-list that are no valid sample. */
   readonly malformed: number;
   /** Samples that are NaN or infinite, which no scaler can use. */
   readonly notFinite: number;
@@ -30,28 +31,28 @@ export interface PageWarnings {
 export interface Page {
   readonly values: Float64Array;
   readonly warnings: PageWarnings;
-  /** Types from `# TYPE`, of the wanted names only. */
+  /** Types from `# TYPE`, of the names on the allow-list only, by canonical name. */
   readonly types: ReadonlyMap<string, string>;
   /** Every metric name as the page spells it, if asked for; at most `pageNamesMax`. */
   readonly names: ReadonlySet<string>;
 }
 
-export interface PageParser {
+interface PageParser {
   /** @throws {Fault} `page-invalid` when the page is too large. The bytes may be reused after. */
   readonly push: (chunk: Uint8Array) => void;
   /** @throws {Fault} `page-invalid` when no valid sample came. */
   readonly end: () => Page;
 }
 
-export interface PageParserOptions {
-  readonly wanted: NameFilter;
+interface PageParserOptions {
+  /** The names to read. */
+  readonly filter: NameFilter;
   readonly table: SeriesTable;
-  /** Also gather the names of what is not wanted, to find out whose page it is. */
+  /** Also gather the names that are not read, to find out whose page it is. */
   readonly collectNames?: boolean;
   readonly bytesMax?: number;
 }
 
-const newline = 0x0a;
 const carriageReturn = 0x0d;
 const space = 0x20;
 const tab = 0x09;
@@ -61,35 +62,71 @@ const hashSign = 0x23;
 const letterT = 0x54;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
-const nothing = Buffer.alloc(0);
-const headBytes = 160;
-/** Enough to know an engine by; a page of random names must not fill the memory. */
-const pageNamesMax = 5_000;
 const metricName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 
 export function pageParser(options: PageParserOptions): PageParser {
-  const { wanted, table, collectNames = false, bytesMax = engineBodyBytesMax } = options;
+  const { table, bytesMax = engineBodyBytesMax } = options;
+  const columns = valueColumns(table);
+  const reader = lineReader(options, columns);
+  const lines = lineSplitter({ onLine: reader.line, onTooLong: reader.malformed });
+  let bytesRead = 0;
+  let head = "";
+  return {
+    push: (chunk) => {
+      bytesRead += chunk.length;
+      if (bytesRead > bytesMax) throw tooLarge(bytesMax);
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      if (head.length < pageHeadChars)
+        head += bytes.toString("latin1", 0, pageHeadChars - head.length);
+      lines.push(bytes);
+    },
+    end: () => {
+      lines.end();
+      const { isPage, types, names, warnings } = reader.result();
+      if (!isPage) throw notAPage(head, bytesRead);
+      return { values: columns.values(), warnings, types, names };
+    },
+  };
+}
+
+interface ValueColumns {
+  /** @returns Whether the column was empty. */
+  readonly set: (id: number, value: number) => boolean;
+  readonly values: () => Float64Array;
+}
+
+function valueColumns(table: SeriesTable): ValueColumns {
+  let columns = new Float64Array(Math.max(64, table.size())).fill(Number.NaN);
+  return {
+    set: (id, value) => {
+      if (id >= columns.length) {
+        const wider = new Float64Array(Math.max(id + 1, columns.length * 2)).fill(Number.NaN);
+        wider.set(columns);
+        columns = wider;
+      }
+      const isEmpty = Number.isNaN(columns[id]);
+      columns[id] = value;
+      return isEmpty;
+    },
+    // A copy: a view of a larger array would keep all of it, and its buffer as an object besides.
+    values: () => columns.slice(0, table.size()),
+  };
+}
+
+interface LineReader {
+  readonly line: (bytes: Buffer, lineStart: number, lineEnd: number) => void;
+  readonly malformed: () => void;
+  readonly result: () => Omit<Page, "values"> & { readonly isPage: boolean };
+}
+
+function lineReader(options: PageParserOptions, columns: ValueColumns): LineReader {
+  const { filter, table, collectNames = false } = options;
   const warnings = { duplicates: 0, malformed: 0, notFinite: 0 };
   const types = new Map<string, string>();
   const names = new Set<string>();
-  let values = new Float64Array(Math.max(64, table.size())).fill(Number.NaN);
-  let taken = 0;
   let isPage = false;
-  let carry: Buffer = nothing;
-  let isSkipping = false;
-  let head = "";
 
-  const keep = (id: number, value: number): void => {
-    if (id >= values.length) {
-      const wider = new Float64Array(Math.max(id + 1, values.length * 2)).fill(Number.NaN);
-      wider.set(values);
-      values = wider;
-    }
-    if (!Number.isNaN(values[id])) warnings.duplicates += 1;
-    values[id] = value;
-  };
-
-  /** The value behind a series, or the reason it counts as none. */
+  /** A line whose name is on the allow-list. */
   const sample = (bytes: Buffer, name: string, start: number, nameEnd: number, end: number) => {
     const seriesEnd = seriesEndAt(bytes, nameEnd, end);
     const value = seriesEnd < 0 ? undefined : valueAt(bytes, seriesEnd, end);
@@ -103,37 +140,11 @@ export function pageParser(options: PageParserOptions): PageParser {
     }
     isPage = true;
     if (collectNames) names.add(bytes.toString("latin1", start, nameEnd));
-    if (Number.isFinite(value)) keep(series.id, value);
-    else warnings.notFinite += 1;
+    if (!Number.isFinite(value)) warnings.notFinite += 1;
+    else if (!columns.set(series.id, value)) warnings.duplicates += 1;
   };
 
-  const comment = (bytes: Buffer, start: number, end: number): void => {
-    const [, keyword, name, type] = bytes.toString("latin1", start, end).split(/[ \t]+/);
-    if (keyword !== "TYPE" || name === undefined || type === undefined) return;
-    if (collectNames && names.size < pageNamesMax) names.add(name);
-    const raw = Buffer.from(name, "latin1");
-    const found = wanted.find(raw, 0, raw.length, hashAll(raw));
-    if (found !== undefined) types.set(found, type);
-  };
-
-  const line = (bytes: Buffer, lineStart: number, lineEnd: number): void => {
-    const start = blanksEndAt(bytes, lineStart, lineEnd);
-    const end = textEndAt(bytes, lineEnd);
-    if (start >= end) return;
-    if (bytes[start] === hashSign) {
-      // "# TYPE", told by its third byte: help texts are a third of a page.
-      if (bytes[start + 2] === letterT) comment(bytes, start, end);
-      return;
-    }
-    let at = canonicalStart(bytes, start);
-    let hash = hashSeed;
-    for (; at < end && !endsName(bytes[at]); at += 1) hash = hashByte(hash, bytes[at] ?? 0);
-    const name = wanted.find(bytes, start, at, hash);
-    if (name === undefined) unwanted(bytes, start, at, end);
-    else sample(bytes, name, start, at, end);
-  };
-
-  const unwanted = (bytes: Buffer, start: number, nameEnd: number, end: number): void => {
+  const otherSample = (bytes: Buffer, start: number, nameEnd: number, end: number): void => {
     if (isPage && !collectNames) return;
     const name = bytes.toString("latin1", start, nameEnd);
     if (isPage && (names.has(name) || names.size >= pageNamesMax)) return;
@@ -144,49 +155,36 @@ export function pageParser(options: PageParserOptions): PageParser {
     if (collectNames) names.add(name);
   };
 
-  /** Ends the line that the last chunk left open; returns where the next line starts. */
-  const closeLine = (bytes: Buffer): number => {
-    const end = bytes.indexOf(newline);
-    const stop = end < 0 ? bytes.length : end;
-    if (carry.length + stop > pageLineBytesMax) skipLine();
-    else if (!isSkipping && stop > 0) carry = Buffer.concat([carry, bytes.subarray(0, stop)]);
-    if (end < 0) return stop;
-    if (!isSkipping) line(carry, 0, carry.length);
-    isSkipping = false;
-    carry = nothing;
-    return end + 1;
-  };
-
-  const skipLine = (): void => {
-    if (!isSkipping) warnings.malformed += 1;
-    isSkipping = true;
-    carry = nothing;
-  };
-
-  const lines = (bytes: Buffer): void => {
-    let start = carry.length > 0 || isSkipping ? closeLine(bytes) : 0;
-    for (let end = bytes.indexOf(newline, start); end >= 0; end = bytes.indexOf(newline, start)) {
-      line(bytes, start, end);
-      start = end + 1;
-    }
-    if (bytes.length - start > pageLineBytesMax) skipLine();
-    else if (start < bytes.length) carry = Buffer.from(bytes.subarray(start));
+  const comment = (bytes: Buffer, start: number, end: number): void => {
+    const [, keyword, name, type] = bytes.toString("latin1", start, end).split(/[ \t]+/);
+    if (keyword !== "TYPE" || name === undefined || type === undefined) return;
+    if (collectNames && names.size < pageNamesMax) names.add(name);
+    const nameBytes = Buffer.from(name, "latin1");
+    const found = filter.find(nameBytes, 0, nameBytes.length, hashOf(nameBytes));
+    if (found !== undefined) types.set(found, type);
   };
 
   return {
-    push: (chunk) => {
-      taken += chunk.length;
-      if (taken > bytesMax) throw tooLarge(bytesMax);
-      const fresh = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      if (head.length < headBytes) head += fresh.toString("latin1", 0, headBytes - head.length);
-      lines(fresh);
+    line: (bytes, lineStart, lineEnd) => {
+      const start = blanksEndAt(bytes, lineStart, lineEnd);
+      const end = textEndAt(bytes, lineEnd);
+      if (start >= end) return;
+      if (bytes[start] === hashSign) {
+        // The third byte tells "# TYPE" from the help texts, which are a third of a page.
+        if (bytes[start + 2] === letterT) comment(bytes, start, end);
+        return;
+      }
+      let at = canonicalStart(bytes, start);
+      let hash = hashSeed;
+      for (; at < end && !endsName(bytes[at]); at += 1) hash = hashByte(hash, bytes[at] ?? 0);
+      const name = filter.find(bytes, start, at, hash);
+      if (name === undefined) otherSample(bytes, start, at, end);
+      else sample(bytes, name, start, at, end);
     },
-    end: () => {
-      if (carry.length > 0) line(carry, 0, carry.length);
-      if (!isPage) throw notAPage(head, taken);
-      // A copy: a part of a larger array would keep all of it, and its buffer as an object besides.
-      return { values: values.slice(0, table.size()), warnings, types, names };
+    malformed: () => {
+      warnings.malformed += 1;
     },
+    result: () => ({ isPage, types, names, warnings }),
   };
 }
 
@@ -194,7 +192,7 @@ function isBlank(byte: number | undefined): boolean {
   return byte === space || byte === tab;
 }
 
-function hashAll(bytes: Uint8Array): number {
+function hashOf(bytes: Uint8Array): number {
   let hash = hashSeed;
   for (let at = canonicalStart(bytes, 0); at < bytes.length; at += 1)
     hash = hashByte(hash, bytes[at] ?? 0);

@@ -1,26 +1,36 @@
 /**
- * The allow-list of metric names, matched on bytes so that a line nobody wants costs no string.
+ * Metric names: which spellings are one metric, and the allow-list of a page.
  *
- * Names are compared in canonical form: without a leading `ray_` and with `_` for `:`. vLLM's own
- * page, Ray's copy of it and older Dynamo's then share one table of names.
+ * Everywhere else a name is spelled as its engine prints it. Engines print one metric in several
+ * ways: vLLM's `vllm:num_requests_waiting` is `vllm_num_requests_waiting` behind some gateways and
+ * `ray_vllm_num_requests_waiting` on Ray's page. So names are compared in a canonical form, without
+ * a leading `ray_` and with `_` for `:`, and this room alone knows that form.
+ *
+ * The allow-list is matched on bytes, so that a line nobody reads costs no string.
  *
  * @module
  */
+import { setNewest } from "#core/bounded-map.ts";
+import { nameFiltersMax } from "#core/limits.ts";
+
 const colon = 0x3a;
 const underscore = 0x5f;
-const rayBytes = Buffer.from("ray_");
+const rayPrefix = "ray_";
+const rayBytes = Buffer.from(rayPrefix);
 
-/** The name under which all tables know a metric. */
+/** The form in which two spellings of one metric are equal. */
 export function canonicalName(name: string): string {
-  return (name.startsWith("ray_") ? name.slice(4) : name).replaceAll(":", "_");
+  const plain = name.startsWith(rayPrefix) ? name.slice(rayPrefix.length) : name;
+  // Twice as fast as replaceAll(), and it runs for each name that a query reads.
+  return plain.split(":").join("_");
 }
 
 export interface NameFilter {
-  readonly names: readonly string[];
+  /** @param name In any spelling. */
   readonly has: (name: string) => boolean;
   /**
-   * @param hash `hashName` of the same bytes.
-   * @returns The canonical name at `bytes[start, end)` if it is wanted.
+   * @param hash `hashByte` over the name's canonical bytes.
+   * @returns The canonical name at `bytes[start, end)` if it is on the list.
    */
   readonly find: (
     bytes: Uint8Array,
@@ -42,27 +52,28 @@ export function canonicalStart(bytes: Uint8Array, start: number): number {
     bytes[start + 1] === rayBytes[1] &&
     bytes[start + 2] === rayBytes[2] &&
     bytes[start + 3] === rayBytes[3]
-    ? start + 4
+    ? start + 4 // A literal: with a variable the parser takes a third longer.
     : start;
 }
 
 /**
- * @param wanted Canonical sample names, so a histogram is named by its `_bucket`, `_sum`, `_count`.
+ * @param allowed Sample names in any spelling; a histogram is named by its `_bucket`, `_sum` and
+ *   `_count`.
  */
-export function nameFilter(wanted: Iterable<string>): NameFilter {
-  const names = [...new Set(wanted)];
-  const known = new Set(names);
-  const slots = 2 ** Math.ceil(Math.log2(Math.max(names.length, 1) * 4));
+export function nameFilter(allowed: Iterable<string>): NameFilter {
+  const spellings = new Set(allowed);
+  const names = new Set([...spellings].map(canonicalName));
+  const slots = 2 ** Math.ceil(Math.log2(Math.max(names.size, 1) * 4));
   const table: (Entry | undefined)[] = new Array(slots).fill(undefined);
   for (const name of names) {
-    const entry = { name, bytes: Buffer.from(name), hash: hashOf(name) };
-    let slot = entry.hash & (slots - 1);
+    const bytes = Buffer.from(name);
+    const hash = bytes.reduce(hashByte, hashSeed);
+    let slot = hash & (slots - 1);
     while (table[slot] !== undefined) slot = (slot + 1) & (slots - 1);
-    table[slot] = entry;
+    table[slot] = { name, bytes, hash };
   }
   return {
-    names,
-    has: (name) => known.has(name),
+    has: (name) => spellings.has(name) || names.has(canonicalName(name)),
     find: (bytes, start, end, hash) => {
       let slot = hash & (slots - 1);
       for (let entry = table[slot]; entry !== undefined; entry = table[slot]) {
@@ -74,32 +85,21 @@ export function nameFilter(wanted: Iterable<string>): NameFilter {
   };
 }
 
-/** Filters for the same names are one: most targets are asked for the same few signals. */
+/** Filters for the same names are one object: most targets are read for the same few signals. */
 export function sharedFilters(): (names: ReadonlySet<string>) => NameFilter {
   const filters = new Map<string, NameFilter>();
   return (names) => {
     const key = [...names].sort().join(" ");
     const filter = filters.get(key) ?? nameFilter(names);
-    filters.delete(key);
-    filters.set(key, filter);
-    const [oldest] = filters.keys();
-    if (filters.size > sharedFiltersMax && oldest !== undefined) filters.delete(oldest);
+    setNewest(filters, key, filter, nameFiltersMax);
     return filter;
   };
 }
-/** There are some twenty engines, and a dozen sets of signals that triggers ask for. */
-const sharedFiltersMax = 256;
 
 interface Entry {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly hash: number;
-}
-
-function hashOf(name: string): number {
-  let hash = hashSeed;
-  for (const byte of Buffer.from(name)) hash = hashByte(hash, byte);
-  return hash;
 }
 
 /** The hash only narrows the choice: bytes decide. */

@@ -1,8 +1,13 @@
+/**
+ * Numbers as Prometheus pages spell them.
+ *
+ * @module
+ */
 const zero = 0x30;
 const nine = 0x39;
 const point = 0x2e;
 /** Beyond this many digits the sum below is no longer exact and the runtime must parse. */
-const exactDigitsMax = 15;
+const exactDigits = 15;
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const hexadecimal = /^([+-]?)0x([\da-f]*)\.?([\da-f]*)(?:p([+-]?\d+))?$/i;
 const infinity = /^([+-]?)inf(inity)?$/i;
@@ -15,15 +20,15 @@ const infinity = /^([+-]?)inf(inity)?$/i;
 export function parseNumber(text: string): number | undefined {
   if (decimal.test(text)) return Number(text);
   if (/^[+-]?nan$/i.test(text)) return Number.NaN;
-  const endless = infinity.exec(text);
-  if (endless !== null) return endless[1] === "-" ? -Infinity : Infinity;
+  const infinite = infinity.exec(text);
+  if (infinite !== null) return infinite[1] === "-" ? -Infinity : Infinity;
   return parseHexadecimal(text);
 }
 
 function parseHexadecimal(text: string): number | undefined {
-  const [, sign, whole = "", part = "", exponent = "0"] = hexadecimal.exec(text) ?? [];
-  if (sign === undefined || whole + part === "") return undefined;
-  const mantissa = Number.parseInt(whole + part, 16) / 16 ** part.length;
+  const [, sign, whole = "", fraction = "", exponent = "0"] = hexadecimal.exec(text) ?? [];
+  if (sign === undefined || whole + fraction === "") return undefined;
+  const mantissa = Number.parseInt(whole + fraction, 16) / 16 ** fraction.length;
   return (sign === "-" ? -1 : 1) * mantissa * 2 ** Number(exponent);
 }
 
@@ -49,6 +54,6 @@ function exactDecimal(bytes: Buffer, start: number, end: number): number | undef
       if (decimals >= 0) decimals += 1;
     }
   }
-  if (digits === 0 || digits > exactDigitsMax) return undefined;
+  if (digits === 0 || digits > exactDigits) return undefined;
   return decimals > 0 ? value / 10 ** decimals : value;
 }

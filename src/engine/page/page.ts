@@ -1,34 +1,37 @@
+/**
+ * A body that an engine answered with: which format it has, whose page it is, its samples.
+ *
+ * @module
+ */
 import { Fault } from "#core/fault.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { detectEngine, detectJson } from "#engine/adapters/all.ts";
 import type { BodySink } from "#engine/scrape/http.ts";
-import { processStart } from "#engine/signal/ask.ts";
-import { type PageWarnings, pageParser } from "./exposition.ts";
-import { type NameFilter, nameFilter } from "./name-filter.ts";
+import { processStart } from "#engine/signal/query.ts";
+import { type Page, pageParser } from "./exposition.ts";
+import { canonicalName, type NameFilter, nameFilter } from "./name-filter.ts";
 import type { SeriesTable } from "./series.ts";
 
 /** One page of a target, read and known to be an engine's. */
-export interface EnginePage {
+export interface EnginePage extends Pick<Page, "values" | "types" | "warnings"> {
   readonly adapter: Adapter;
-  readonly values: Float64Array;
-  readonly wanted: NameFilter;
-  readonly types: ReadonlyMap<string, string>;
-  readonly warnings: PageWarnings;
+  /** The names that were read: absence from the page says something only about these. */
+  readonly filter: NameFilter;
   /** When the engine's process started, in ms since 1970 by its own clock. */
-  readonly bornWallMs?: number;
+  readonly startedWallMs?: number | undefined;
 }
 
-export interface PageOptions {
+interface PageOptions {
   readonly contentType: string;
   readonly table: SeriesTable;
-  readonly wanted: NameFilter;
-  /** The engine that it is said to be; absent, the page tells. */
-  readonly adapter?: Adapter;
-  /** Whether to look at the page for whose it is, or to trust `adapter`. */
+  readonly filter: NameFilter;
+  /** The engine that it should be; absent, the page tells. */
+  readonly adapter?: Adapter | undefined;
+  /** Whether to find out from the page's names whose it is, or to trust `adapter`. */
   readonly isToIdentify: boolean;
 }
 
-/** Reads a page in text or JSON, told by its first character: servers mislabel JSON as text. */
+/** Reads a page in text or JSON. Its first character decides: servers mislabel JSON as text. */
 export function pageSink(options: PageOptions): BodySink<EnginePage> {
   let sink: BodySink<EnginePage> | undefined;
   return {
@@ -46,31 +49,19 @@ const blanks: ReadonlySet<number> = new Set(Buffer.from(" \t\r\n"));
 const openBrace = 0x7b;
 const openBracket = 0x5b;
 
-function expositionSink({
-  table,
-  wanted,
-  adapter,
-  isToIdentify,
-  contentType,
-}: PageOptions): BodySink<EnginePage> {
-  const parser = pageParser({ wanted, table, collectNames: isToIdentify });
+function expositionSink(options: PageOptions): BodySink<EnginePage> {
+  const { table, filter, adapter, isToIdentify, contentType } = options;
+  const parser = pageParser({ filter, table, collectNames: isToIdentify });
   return {
     push: parser.push,
     end: () => {
       const { values, types, warnings, names } = parser.end();
       const owner = isToIdentify ? ownerOf(adapter, names) : adapter;
-      if (owner === undefined) throw stranger(adapter, names, contentType);
-      const [born] = table.byName(processStart);
-      const bornSeconds = born === undefined ? undefined : values[born.id];
-      const isBornKnown = bornSeconds !== undefined && !Number.isNaN(bornSeconds);
-      return {
-        adapter: owner,
-        values,
-        wanted,
-        types,
-        warnings,
-        ...(isBornKnown && { bornWallMs: bornSeconds * 1000 }),
-      };
+      if (owner === undefined) throw unknownPage(adapter, names, contentType);
+      const [start] = table.byName(processStart);
+      const startSeconds = start === undefined ? Number.NaN : (values[start.id] ?? Number.NaN);
+      const startedWallMs = Number.isNaN(startSeconds) ? undefined : startSeconds * 1000;
+      return { adapter: owner, values, filter, types, warnings, startedWallMs };
     },
   };
 }
@@ -80,7 +71,7 @@ function ownerOf(named: Adapter | undefined, names: ReadonlySet<string>): Adapte
   return named.owns(names) ? named : undefined;
 }
 
-function stranger(
+function unknownPage(
   named: Adapter | undefined,
   names: ReadonlySet<string>,
   contentType: string,
@@ -109,16 +100,16 @@ function jsonSink({ table, adapter, contentType }: PageOptions): BodySink<Engine
       const samples = owner?.fromJson?.(page);
       if (owner === undefined || samples === undefined)
         throw notItsJson(text, contentType, adapter);
-      const placed = samples.map(({ name, labels, value }) => ({
-        id: table.internLabels(name, labels).id,
+      const columns = samples.map(({ name, labels, value }) => ({
+        id: table.internLabels(canonicalName(name), labels).id,
         value,
       }));
       const values = new Float64Array(table.size()).fill(Number.NaN);
-      for (const { id, value } of placed) values[id] = value;
+      for (const { id, value } of columns) values[id] = value;
       return {
         adapter: owner,
         values,
-        wanted: everything,
+        filter: everyName,
         types: new Map(),
         warnings: { duplicates: 0, malformed: 0, notFinite: 0 },
       };
@@ -127,13 +118,13 @@ function jsonSink({ table, adapter, contentType }: PageOptions): BodySink<Engine
 }
 
 /** A page in JSON is read whole, so absence from it always says something. */
-const everything: NameFilter = { ...nameFilter([]), has: () => true };
+const everyName: NameFilter = { ...nameFilter([]), has: () => true };
 
 function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // What came is told by the caller, with its first characters.
+    // The caller says what came, with its first characters.
     return undefined;
   }
 }

@@ -1,41 +1,47 @@
+/**
+ * The time series of one target, each known by its text on the page and by its labels.
+ *
+ * A page repeats the same text at every scrape, so labels are parsed once in a target's life.
+ *
+ * @module
+ */
 import { Fault } from "#core/fault.ts";
-import { pageSeriesMax } from "#core/limits.ts";
+import { pageSeriesMax, pageSpellingsMax } from "#core/limits.ts";
+import { canonicalName } from "./name-filter.ts";
 import { parseNumber } from "./number-text.ts";
 
-export type Labels = Readonly<Record<string, string>>;
+export type SeriesLabels = Readonly<Record<string, string>>;
 
 /** One time series of a target. `id` is its column in every scrape of that target. */
 export interface Series {
   readonly id: number;
-  /** Canonical sample name. */
+  /** In canonical form, which is not how the page spells it. */
   readonly name: string;
-  readonly labels: Labels;
+  readonly labels: SeriesLabels;
   /** The bucket's upper bound, read as a number because printers differ (`1`, `1.0`, `1e0`). */
-  readonly le?: number;
+  readonly le: number | undefined;
   /** All labels but `le`: what the buckets of one histogram have in common. */
   readonly group: string;
 }
 
-/** A page that spells its series anew each time costs parsing, not memory. */
-const spellingsMax = 2 * pageSeriesMax;
-
-/**
- * The series of one target, each known by its text on the page and by its labels.
- *
- * A page repeats the same text at every scrape, so labels are parsed once in a target's life.
- */
 export interface SeriesTable {
   readonly size: () => number;
+  readonly all: () => Iterable<Series>;
+  /** @param name In any spelling. */
   readonly byName: (name: string) => readonly Series[];
   /**
+   * @param name In canonical form.
    * @param text The series as the page spells it, one character a byte.
    * @returns `undefined` when the text is no series.
    * @throws {Fault} `page-invalid` beyond `pageSeriesMax` series.
    */
   readonly intern: (name: string, text: string) => Series | undefined;
-  /** For pages that are not in the exposition format. */
-  readonly internLabels: (name: string, labels: Labels) => Series;
-  readonly names: () => Iterable<string>;
+  /**
+   * For pages that are not in the exposition format.
+   *
+   * @param name In canonical form.
+   */
+  readonly internLabels: (name: string, labels: SeriesLabels) => Series;
 }
 
 export function seriesTable(): SeriesTable {
@@ -43,7 +49,7 @@ export function seriesTable(): SeriesTable {
   const byKey = new Map<string, Series>();
   const byName = new Map<string, Series[]>();
 
-  const internLabels = (name: string, labels: Labels): Series => {
+  const internLabels = (name: string, labels: SeriesLabels): Series => {
     const { le: bound } = labels;
     const le = bound === undefined ? undefined : parseNumber(bound);
     const group = groupOf(labels);
@@ -53,16 +59,10 @@ export function seriesTable(): SeriesTable {
     if (byKey.size >= pageSeriesMax)
       throw new Fault(
         "page-invalid",
-        `Cannot read metrics: at most ${pageSeriesMax} series of the wanted names, got more; choose series by their labels at the engine`,
+        `Cannot read metrics: at most ${pageSeriesMax} series of the names that are read, got more; choose series by their labels at the engine`,
         { came: `more than ${pageSeriesMax} series` },
       );
-    const series: Series = {
-      id: byKey.size,
-      name,
-      labels,
-      group,
-      ...(le === undefined ? {} : { le }),
-    };
+    const series: Series = { id: byKey.size, name, labels, le, group };
     byKey.set(key, series);
     const siblings = byName.get(name);
     if (siblings === undefined) byName.set(name, [series]);
@@ -72,7 +72,8 @@ export function seriesTable(): SeriesTable {
 
   return {
     size: () => byKey.size,
-    byName: (name) => byName.get(name) ?? [],
+    all: () => byKey.values(),
+    byName: (name) => byName.get(canonicalName(name)) ?? [],
     intern: (name, text) => {
       const earlier = byText.get(text);
       if (earlier !== undefined) return earlier;
@@ -80,27 +81,26 @@ export function seriesTable(): SeriesTable {
       const labels = open < 0 ? {} : parseLabels(text, open);
       if (labels === undefined) return undefined;
       const series = internLabels(name, labels);
-      if (byText.size < spellingsMax) byText.set(text, series);
+      if (byText.size < pageSpellingsMax) byText.set(text, series);
       return series;
     },
     internLabels,
-    names: () => byName.keys(),
   };
 }
 
-function groupOf(labels: Labels): string {
+function groupOf(labels: SeriesLabels): string {
   const rest = Object.entries(labels).filter(([label]) => label !== "le");
   return JSON.stringify(rest.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 const label = /[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*(,|(?=\}))/y;
-const escapes: Labels = { n: "\n", '"': '"', "\\": "\\" };
+const escapes: SeriesLabels = { n: "\n", '"': '"', "\\": "\\" };
 
 /**
  * @param text One character a byte, `{` at `open`, ending behind the `}` that closes it.
  * @returns `undefined` when that is no label set.
  */
-function parseLabels(text: string, open: number): Labels | undefined {
+function parseLabels(text: string, open: number): SeriesLabels | undefined {
   const labels: Record<string, string> = Object.create(null);
   label.lastIndex = open + 1;
   let end = open + 1;

@@ -3,84 +3,81 @@
  *
  * @module
  */
-import { isIPv4, isIPv6 } from "node:net";
+import { BlockList, isIP } from "node:net";
 
 /**
  * - `metadata`: a cloud's own service, which hands out credentials
  * - `local`: the machine itself or its link: loopback, link-local, unspecified
- * - `group`: multicast and broadcast
+ * - `group`: multicast, broadcast and what is reserved
  */
-export type AddressKind = "metadata" | "local" | "group" | "other";
+type AddressKind = "metadata" | "local" | "group" | "other";
 
-/** Addresses of the instance and credential services of AWS, Google, Azure, Alibaba and Oracle. */
-const metadataAddresses: ReadonlySet<string> = new Set([
-  "169.254.169.254",
-  "169.254.170.2",
-  "169.254.170.23",
-  "168.63.129.16",
-  "100.100.100.200",
-  "192.0.0.192",
-]);
-const metadataGroups: ReadonlySet<string> = new Set(
-  ["fd00:ec2::254", "fd00:ec2::23"].map(groupsText),
-);
+const ranges: readonly (readonly [Exclude<AddressKind, "other">, BlockList])[] = [
+  [
+    "metadata",
+    // The instance and credential services of AWS, Google, Azure, Alibaba and Oracle.
+    blockList(
+      "169.254.169.254/32",
+      "169.254.170.2/32",
+      "169.254.170.23/32",
+      "168.63.129.16/32",
+      "100.100.100.200/32",
+      "192.0.0.192/32",
+      "fd00:ec2::254/128",
+      "fd00:ec2::23/128",
+    ),
+  ],
+  ["local", blockList("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/112", "fe80::/10")],
+  ["group", blockList("224.0.0.0/3", "ff00::/8")],
+];
+
+/** IPv6 addresses that stand for an IPv4 address, and which of their 16-bit groups hold it. */
+const embeddings = [
+  { range: blockList("::ffff:0:0/96"), groups: [6, 7] }, // mapped
+  { range: blockList("::/96"), groups: [6, 7] }, // compatible
+  { range: blockList("::ffff:0:0:0/96"), groups: [6, 7] }, // translated
+  { range: blockList("64:ff9b::/32"), groups: [6, 7] }, // NAT64
+  { range: blockList("2002::/16"), groups: [1, 2] }, // 6to4
+] as const;
 
 /** @param address Text of an IPv4 or IPv6 address, without brackets. */
 export function addressKind(address: string): AddressKind {
   const [plain = ""] = address.split("%", 1);
-  if (isIPv4(plain)) return kindOfV4(plain);
-  if (!isIPv6(plain)) return "local";
-  const groups = groupsOf(plain);
-  if (metadataGroups.has(groups.join(":"))) return "metadata";
-  const embedded = embeddedV4(groups);
-  if (embedded !== undefined) return kindOfV4(embedded);
-  const [first = 0] = groups;
-  if (groups.slice(0, 7).every((group) => group === 0)) return "local";
-  if ((first & 0xffc0) === 0xfe80) return "local";
-  return (first & 0xff00) === 0xff00 ? "group" : "other";
+  const version = isIP(plain);
+  if (version === 0) return "local";
+  const v4 = version === 4 ? plain : embeddedV4(plain);
+  const isIn = (range: BlockList) =>
+    v4 === undefined ? range.check(plain, "ipv6") : range.check(v4, "ipv4");
+  return ranges.find(([, range]) => isIn(range))?.[0] ?? "other";
 }
 
-function kindOfV4(address: string): AddressKind {
-  if (metadataAddresses.has(address)) return "metadata";
-  const [first = 0, second = 0] = address.split(".").map(Number);
-  if (first === 0 || first === 127 || (first === 169 && second === 254)) return "local";
-  return first >= 224 ? "group" : "other";
-}
-
-/** The IPv4 address inside a mapped, compatible, NAT64 or 6to4 address. */
-function embeddedV4(groups: readonly number[]): string | undefined {
-  const [first = 0, second = 0, third = 0] = groups;
-  const [seventh = 0, eighth = 0] = groups.slice(6);
-  const isZeroFrom = (from: number, to: number) =>
-    groups.slice(from, to).every((group) => group === 0);
-  const isMapped = isZeroFrom(0, 5) && (groups[5] === 0xffff || groups[5] === 0);
-  const isTranslated = isZeroFrom(0, 4) && groups[4] === 0xffff && groups[5] === 0;
-  const isNat64 = first === 0x64 && second === 0xff9b;
-  if (isMapped && groups[5] === 0 && seventh === 0) return undefined;
-  if (isMapped || isTranslated || isNat64) return quad(seventh, eighth);
-  return first === 0x2002 ? quad(second, third) : undefined;
-}
-
-function quad(high: number, low: number): string {
-  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join(".");
+function embeddedV4(address: string): string | undefined {
+  const embedding = embeddings.find(({ range }) => range.check(address, "ipv6"));
+  if (embedding === undefined) return undefined;
+  const groups = groupsOf(address);
+  return embedding.groups
+    .map((at) => groups[at] ?? 0)
+    .flatMap((group) => [group >> 8, group & 0xff])
+    .join(".");
 }
 
 /** The eight groups of a valid IPv6 address. */
 function groupsOf(address: string): readonly number[] {
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
-  const [, head = "", ...bytes] = dotted ?? [];
-  const [a = 0, b = 0, c = 0, d = 0] = bytes.map(Number);
-  const hex =
-    dotted === null
-      ? address
-      : `${head}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  const [left = "", right] = hex.split("::");
-  const before = left === "" ? [] : left.split(":");
-  const after = right === undefined || right === "" ? [] : right.split(":");
+  // The URL parser writes every address in one way: hexadecimal groups, and "::" for zeros.
+  const { hostname } = new URL(`http://[${address}]`);
+  const [before = [], after = []] = hostname
+    .slice(1, -1)
+    .split("::")
+    .map((text) => text.split(":").filter((group) => group !== ""));
   const zeros = new Array<string>(8 - before.length - after.length).fill("0");
   return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16));
 }
 
-function groupsText(address: string): string {
-  return groupsOf(address).join(":");
+function blockList(...subnets: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const subnet of subnets) {
+    const [network = "", prefix = ""] = subnet.split("/");
+    list.addSubnet(network, Number(prefix), isIP(network) === 6 ? "ipv6" : "ipv4");
+  }
+  return list;
 }

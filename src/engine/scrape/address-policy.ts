@@ -10,10 +10,11 @@
  */
 import { isIP } from "node:net";
 import { Fault } from "#core/fault.ts";
+import { hostPort } from "#core/host-port.ts";
 import { addressKind } from "./address-kind.ts";
 
-/** Where to connect, and what to ask there. */
-export interface Endpoint {
+/** Where to connect, and under which name. */
+export interface ScrapeEndpoint {
   /** As people read it. */
   readonly url: string;
   /** An IP address: nothing is resolved after this. */
@@ -36,14 +37,14 @@ export interface EndpointRules {
 }
 
 /** An explicit URL that passed every rule that needs no look-up. */
-export interface AllowedUrl {
+interface AllowedUrl {
   readonly url: URL;
   /** What to resolve; ends with a dot for a Service, so that no search list is tried. */
   readonly name: string;
   /** The operator named this very host, so it may be this machine. */
   readonly mayBeLocal: boolean;
   /** The Service of the trigger's namespace that it is; absent where the operator allowed the host. */
-  readonly service?: string;
+  readonly service?: string | undefined;
 }
 
 /**
@@ -56,15 +57,15 @@ export function podEndpoint(
   address: string,
   port: number,
   { allow }: Pick<EndpointRules, "allow">,
-): Endpoint {
-  const host = isIP(address) === 6 ? `[${address}]` : address;
-  const url = `http://${host}:${port}`;
+): ScrapeEndpoint {
+  const host = hostPort({ address, port });
+  const url = `http://${host}`;
   if (isIP(address) === 0) throw refused(url, "a pod's address is an IP address");
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw refused(url, "a port is from 1 to 65535");
-  const mayBeLocal = allow.some((one) => !one.includes("*") && fits(one, address, port));
+  const mayBeLocal = allow.some((one) => !one.includes("*") && matchesPattern(one, address, port));
   checkAddress(url, address, mayBeLocal);
-  return { url, address, port, host: `${host}:${port}` };
+  return { url, address, port, host };
 }
 
 /**
@@ -85,7 +86,7 @@ export function allowedUrl(
   const host = url.hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
   if (isIP(host) !== 0 && addressKind(host) === "metadata")
     throw refused(text, "a cloud's metadata address is never asked");
-  const pattern = allow.find((one) => fits(one, host, portOf(url)));
+  const pattern = allow.find((one) => matchesPattern(one, host, portOf(url)));
   if (pattern !== undefined) return { url, name: host, mayBeLocal: !pattern.includes("*") };
   const service = serviceOf(host, namespace, clusterDomain);
   if (service === undefined)
@@ -102,23 +103,23 @@ export function allowedUrl(
  *
  * @throws {Fault} `endpoint-refused` for an address, `engine-unreachable` when there is none.
  */
-export async function pinned(
+export async function resolvedEndpoint(
   { url, name, mayBeLocal }: AllowedUrl,
   resolve: EndpointRules["resolve"],
-): Promise<Endpoint> {
+): Promise<ScrapeEndpoint> {
   const addresses =
     isIP(name) === 0
       ? await resolve(name).catch((error: unknown) => {
-          throw nowhere(url, name, error);
+          throw unresolved(url, name, error);
         })
       : [name];
   const [address] = addresses;
-  if (address === undefined) throw nowhere(url, name);
+  if (address === undefined) throw unresolved(url, name);
   for (const one of addresses) checkAddress(url.href, one, mayBeLocal);
   return { url: url.origin, address, port: portOf(url), host: url.host };
 }
 
-function nowhere({ href }: URL, name: string, cause?: unknown): Fault {
+function unresolved({ href }: URL, name: string, cause?: unknown): Fault {
   return new Fault(
     "engine-unreachable",
     `Cannot reach ${href}: ${name} has no address; check the name and that its Service exists`,
@@ -155,7 +156,7 @@ function serviceOf(host: string, namespace: string, clusterDomain: string): stri
   return inNamespace === namespace ? name : undefined;
 }
 
-function fits(pattern: string, host: string, port: number): boolean {
+function matchesPattern(pattern: string, host: string, port: number): boolean {
   const [, patternHost = pattern, patternPort] =
     /^(\[[^\]]*\]|[^:]*)(?::(\d+|\*))?$/.exec(pattern.toLowerCase()) ?? [];
   if (patternPort !== undefined && patternPort !== "*" && Number(patternPort) !== port)

@@ -9,7 +9,7 @@ import { createGunzip } from "node:zlib";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { engineBodyBytesMax } from "#core/limits.ts";
-import type { Endpoint } from "./address-policy.ts";
+import type { ScrapeEndpoint } from "./address-policy.ts";
 
 /** Takes a body as it comes; `push` may throw to stop it. */
 export interface BodySink<Result> {
@@ -17,10 +17,10 @@ export interface BodySink<Result> {
   readonly end: () => Result;
 }
 
-export interface GetOptions<Result> {
-  readonly endpoint: Endpoint;
+interface GetOptions<Result> {
+  readonly endpoint: ScrapeEndpoint;
   readonly path: string;
-  readonly token?: string;
+  readonly token?: string | undefined;
   readonly timeoutMs: number;
   readonly clock: Clock;
   /** Keeps the connection for the next scrape. */
@@ -56,7 +56,7 @@ export async function get<Result>(options: GetOptions<Result>): Promise<Result> 
   return second.result;
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -75,6 +75,7 @@ function getOnce<Result>(options: GetOptions<Result>, path: string): Promise<Ans
         accept,
         "accept-encoding": "identity",
         "user-agent": "keda-gpu-scaler",
+        // Spread, because a header without a value would be sent as "undefined".
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
     });
@@ -119,7 +120,7 @@ async function drain(
   response: IncomingMessage,
   sink: BodySink<unknown>,
 ): Promise<void> {
-  let taken = 0;
+  let bytesRead = 0;
   const encoding = response.headers["content-encoding"] ?? "identity";
   if (!["identity", "gzip", "x-gzip"].includes(encoding))
     throw unreachable(options, `it answers in ${encoding}, which was not asked for`);
@@ -128,8 +129,8 @@ async function drain(
   response.on("aborted", () => gunzip?.destroy(new Error("the connection closed early")));
   const body = gunzip === undefined ? response : response.pipe(gunzip);
   for await (const chunk of body) {
-    taken += chunk.length;
-    if (taken > engineBodyBytesMax) {
+    bytesRead += chunk.length;
+    if (bytesRead > engineBodyBytesMax) {
       gunzip?.destroy();
       throw unreachable(options, `its page is larger than ${engineBodyBytesMax} bytes`);
     }
@@ -170,6 +171,7 @@ function unreachable(
   return new Fault(
     "engine-unreachable",
     `Cannot read metrics of ${target}: ${what}`,
+    // Spread, because the status says that something answered, whatever it is.
     { target, ...(status !== undefined && { status }) },
     cause,
   );

@@ -1,5 +1,5 @@
 /**
- * All targets that somebody asks for: one background scrape a target and interval, shared by all
+ * All targets that somebody reads: one background scrape a target and interval, shared by all
  * readers. A read starts what it needs and returns what is in memory.
  *
  * @module
@@ -15,43 +15,44 @@ import {
   engineTargetsMax,
   gatewayIntervalMs,
 } from "#core/limits.ts";
+import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import { slots } from "#core/slots.ts";
 import { sharedFilters } from "#engine/page/name-filter.ts";
-import type { SignalQuery } from "#engine/signal/ask.ts";
+import type { SignalQuery } from "#engine/signal/query.ts";
 import { type EngineName, engineFacts } from "#metric/engines.ts";
-import { type Follower, type FollowerState, type FollowerTools, follower } from "./follower.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { namedAdapter, type ScrapeTarget, targetKey, targetStaleMs, targetText } from "./target.ts";
+import { type TargetScraperTools, type TargetState, targetScraper } from "./target-scraper.ts";
 
-export interface TargetStatus extends FollowerState {
+interface TargetStatus extends TargetState {
   readonly target: string;
 }
 
-export type ScrapeEnd = "ok" | FaultCode;
+type ScrapeEnd = "ok" | FaultCode;
 
 export interface EngineScraper {
   /**
    * Returns at once. The first call for a target starts to scrape it; a target that nobody reads
-   * for `engineHoldMs` is let go.
+   * for `engineHoldMs` is dropped.
    *
    * @throws {Fault} `overloaded` beyond the number of targets; `signal-unavailable` for an engine
    *   that does not exist.
    */
-  readonly read: (spec: ScrapeTarget, ask: SignalQuery) => EngineReading;
+  readonly read: (target: ScrapeTarget, query: SignalQuery) => EngineReading;
   /**
-   * Runs `listener` after each scrape of the target, and keeps it from being forgotten. A gateway is
+   * Runs `listener` after each scrape of the target, and keeps it from being dropped. A gateway is
    * scraped every second while somebody listens.
    */
-  readonly listen: (spec: ScrapeTarget, listener: () => void) => Cancel;
+  readonly listen: (target: ScrapeTarget, listener: () => void) => Cancel;
   readonly targets: () => readonly TargetStatus[];
   /** Scrapes since the start, by how they ended: `ok`, or a fault's code. */
   readonly scrapes: () => ReadonlyMap<ScrapeEnd, number>;
   readonly stop: () => void;
 }
 
-export interface EngineScraperOptions
-  extends Omit<FollowerTools, "agent" | "timeoutMs" | "filterOf"> {
+interface EngineScraperOptions
+  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf"> {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -62,129 +63,157 @@ export interface EngineScraperOptions
   readonly scraped?: () => void;
 }
 
-interface Held {
-  readonly follower: Follower;
-  readonly target: string;
-  readonly named: EngineName | undefined;
-  readonly listeners: Set<() => void>;
-  askedAtMs: number;
-  /** Stops the timer of the next scrape; `undefined` while one is under way. */
-  cancel: Cancel | undefined;
-}
-
 export function engineScraper(options: EngineScraperOptions): EngineScraper {
-  const {
-    clock,
-    log,
-    random,
-    intervalMs = engineIntervalMs,
-    gatewayMs = gatewayIntervalMs,
-    timeoutMs = engineScrapeMs,
-    scraped = () => undefined,
-  } = options;
+  const { log, timeoutMs = engineScrapeMs, scraped = () => undefined } = options;
+  const { intervalMs = engineIntervalMs, gatewayMs = gatewayIntervalMs } = options;
   const agent = new Agent({ keepAlive: true });
-  const held = new Map<string, Held>();
-  const slot = slots(engineScrapesMax);
-  const filterOf = sharedFilters();
+  const loops = new Map<string, ScrapeLoop>();
   const ends = new Map<ScrapeEnd, number>();
+  const slot = slots(engineScrapesMax);
+  const tools = { ...options, agent, timeoutMs, filterOf: sharedFilters(), intervalMs, gatewayMs };
   let isStopped = false;
 
-  const pace = ({ follower, listeners, named }: Held): number => {
-    const engine = follower.state().adapter?.engine ?? named;
-    const isFrontEnd = engine !== undefined && engineFacts(engine).isFrontEnd;
-    return listeners.size > 0 && isFrontEnd ? gatewayMs : intervalMs;
-  };
-
-  const turn = async (key: string, one: Held): Promise<void> => {
-    const startedAtMs = clock.monotonicMs();
-    if (one.listeners.size === 0 && startedAtMs - one.askedAtMs > engineHoldMs) {
-      held.delete(key);
-      return;
-    }
-    one.cancel = undefined;
-    const before = one.follower.state().failure;
-    await slot(() => one.follower.scrape(pace(one)));
-    // Stopped or forgotten while it was under way.
-    if (isStopped || held.get(key) !== one) return;
-    report(one, before);
-    const tookMs = clock.monotonicMs() - startedAtMs;
-    // Targets come in crowds, at a start or a roll-out: from the second scrape on they are spread.
-    const isSecond = one.follower.state().tries === 1;
-    schedule(key, one, isSecond ? random() * pace(one) : Math.max(0, pace(one) - tookMs));
-    for (const listener of [...one.listeners]) listener();
-    scraped();
-  };
-
-  const report = ({ follower, target }: Held, before: Fault | undefined): void => {
-    const { failure, adapter } = follower.state();
-    const end = failure?.code ?? "ok";
-    ends.set(end, (ends.get(end) ?? 0) + 1);
-    if (failure !== undefined && failure.message !== before?.message)
-      log("warn", "engine scrape failed", { target, code: failure.code, problem: failure.message });
-    if (failure === undefined && before !== undefined)
-      log("info", "engine scraped again", { target, engine: adapter?.engine });
-  };
-
-  const schedule = (key: string, one: Held, delayMs: number): void => {
-    one.cancel = clock.after(delayMs, () => {
-      turn(key, one).catch((error: unknown) => {
-        log("error", "engine follower broke", { target: one.target, problem: String(error) });
-        held.delete(key);
-      });
-    });
-  };
-
-  const hold = (spec: ScrapeTarget): Held => {
-    const key = targetKey(spec);
-    const earlier = held.get(key);
+  const loopOf = (target: ScrapeTarget): ScrapeLoop => {
+    const key = targetKey(target);
+    const earlier = loops.get(key);
     if (earlier !== undefined) return earlier;
-    if (held.size >= engineTargetsMax || isStopped)
+    if (loops.size >= engineTargetsMax || isStopped)
       throw new Fault(
         "overloaded",
         `Cannot follow one more engine: at most ${engineTargetsMax} are followed; scale on fewer pods or run more replicas`,
         { limit: engineTargetsMax },
       );
-    const one: Held = {
-      follower: follower(spec, { ...options, agent, timeoutMs, filterOf }),
-      target: targetText(spec),
-      named: namedAdapter(spec)?.engine,
-      listeners: new Set(),
-      askedAtMs: clock.monotonicMs(),
-      cancel: undefined,
-    };
-    held.set(key, one);
-    schedule(key, one, random() * Math.min(intervalMs, gatewayMs));
-    return one;
+    const loop = scrapeLoop(target, {
+      ...tools,
+      slot,
+      ended: (end) => ends.set(end, (ends.get(end) ?? 0) + 1),
+      scraped,
+      dropped: () => loops.delete(key),
+      broke: (error) => {
+        const problem = String(error);
+        log("error", "engine scrape broke", { target: targetText(target), problem });
+        loops.delete(key);
+      },
+    });
+    loops.set(key, loop);
+    return loop;
   };
 
   return {
-    read: (spec, ask) => {
-      const one = hold(spec);
-      one.askedAtMs = clock.monotonicMs();
-      return readingOf(one, ask, clock.monotonicMs(), targetStaleMs(pace(one)));
-    },
-    listen: (spec, listener) => {
-      const one = hold(spec);
-      const own = () => listener();
-      one.listeners.add(own);
-      // Its next scrape may be a whole interval away.
-      if (one.cancel !== undefined && pace(one) < intervalMs) {
-        one.cancel();
-        schedule(targetKey(spec), one, random() * gatewayMs);
-      }
-      return () => {
-        one.listeners.delete(own);
-        one.askedAtMs = clock.monotonicMs();
-      };
-    },
-    targets: () =>
-      [...held.values()].map(({ follower, target }) => ({ ...follower.state(), target })),
+    read: (target, query) => loopOf(target).read(query),
+    listen: (target, listener) => loopOf(target).listen(listener),
+    targets: () => [...loops.values()].map((loop) => loop.status()),
     scrapes: () => ends,
     stop: () => {
       isStopped = true;
-      for (const one of held.values()) one.cancel?.();
-      held.clear();
+      for (const loop of loops.values()) loop.stop();
+      loops.clear();
       agent.destroy();
     },
   };
+}
+
+interface ScrapeLoop {
+  readonly read: (query: SignalQuery) => EngineReading;
+  readonly listen: (listener: () => void) => Cancel;
+  readonly status: () => TargetStatus;
+  readonly stop: () => void;
+}
+
+interface ScrapeLoopTools
+  extends TargetScraperTools,
+    Required<
+      Pick<EngineScraperOptions, "log" | "random" | "intervalMs" | "gatewayMs" | "scraped">
+    > {
+  readonly slot: ReturnType<typeof slots>;
+  readonly ended: (end: ScrapeEnd) => void;
+  /** Nobody reads the target any more. */
+  readonly dropped: () => void;
+  /** The loop has ended by a bug; the next read starts another one. */
+  readonly broke: (error: unknown) => void;
+}
+
+/** Scrapes one target at its interval until nobody reads it. */
+function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
+  const { clock, log, random, slot, intervalMs, gatewayMs } = tools;
+  const text = targetText(target);
+  const named = namedAdapter(target)?.engine;
+  const scraper = targetScraper(target, tools);
+  const subscribers = listeners();
+  let lastReadMs = clock.monotonicMs();
+  let isStopped = false;
+  /** Cancels the next scrape; `undefined` while one is under way. */
+  let cancel: Cancel | undefined;
+
+  const paceMs = (): number => {
+    const isGateway = isFrontEnd(scraper.state().adapter?.engine ?? named);
+    return isGateway && !subscribers.isEmpty() ? gatewayMs : intervalMs;
+  };
+
+  const turn = async (): Promise<void> => {
+    const startedAtMs = clock.monotonicMs();
+    if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) {
+      tools.dropped();
+      return;
+    }
+    cancel = undefined;
+    const before = scraper.state();
+    await slot(() => scraper.scrape(paceMs()));
+    if (isStopped) return;
+    const state = scraper.state();
+    tools.ended(state.failure?.code ?? "ok");
+    logChange(log, text, before, state);
+    const tookMs = clock.monotonicMs() - startedAtMs;
+    // Targets come in crowds, at a start or a roll-out: from the second scrape on they are spread.
+    const isFirst = state.tries === 1;
+    schedule(isFirst ? random() * paceMs() : Math.max(0, paceMs() - tookMs));
+    subscribers.notify();
+    tools.scraped();
+  };
+
+  const schedule = (delayMs: number): void => {
+    cancel = clock.after(delayMs, () => {
+      turn().catch(tools.broke);
+    });
+  };
+
+  schedule(random() * Math.min(intervalMs, gatewayMs));
+  return {
+    read: (query) => {
+      lastReadMs = clock.monotonicMs();
+      const result = scraper.result(query);
+      const at = { target: text, state: scraper.state(), result };
+      return readingOf(at, query, lastReadMs, targetStaleMs(paceMs()));
+    },
+    listen: (listener) => {
+      const unsubscribe = subscribers.subscribe(listener);
+      // Its next scrape may be a whole interval away.
+      if (cancel !== undefined && paceMs() < intervalMs) {
+        cancel();
+        schedule(random() * gatewayMs);
+      }
+      return () => {
+        unsubscribe();
+        lastReadMs = clock.monotonicMs();
+      };
+    },
+    status: () => ({ ...scraper.state(), target: text }),
+    stop: () => {
+      isStopped = true;
+      cancel?.();
+    },
+  };
+}
+
+function isFrontEnd(engine: EngineName | undefined): boolean {
+  return engine !== undefined && engineFacts(engine).isFrontEnd;
+}
+
+/** Logs a failure when it is new or another one, and its end. */
+function logChange(log: Log, target: string, before: TargetState, after: TargetState): void {
+  const { failure, adapter } = after;
+  if (failure !== undefined && failure.message !== before.failure?.message)
+    log("warn", "engine scrape failed", { target, code: failure.code, problem: failure.message });
+  if (failure === undefined && before.failure !== undefined)
+    log("info", "engine scraped again", { target, engine: adapter?.engine });
 }

@@ -1,5 +1,10 @@
+/**
+ * Which engine or gateway to scrape, and where its metrics may be.
+ *
+ * @module
+ */
 import { Fault } from "#core/fault.ts";
-import { engineStaleIntervals, engineStaleLeastMs } from "#core/limits.ts";
+import { engineStaleIntervals, engineStaleLeastMs, targetTextPortsMax } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { adapterOf, adapters } from "#engine/adapters/all.ts";
 import { engineFacts, engineNames } from "#metric/engines.ts";
@@ -10,13 +15,13 @@ export interface ScrapeTarget {
   readonly at:
     | {
         readonly podAddress: string;
-        /** Those that it declares, the likeliest first; none: the engine's own. */
+        /** Those that it declares, the likeliest first; none: the engine's own is tried. */
         readonly ports: readonly number[];
         /** Who has the address: pods come and go, and the next one is another target. */
-        readonly owner?: string;
+        readonly owner?: string | undefined;
       }
     | { readonly url: string; readonly namespace: string };
-  /** The only port to look at. */
+  /** The only port to try. */
   readonly port?: number | undefined;
   /** Absent: found out from the page. */
   readonly engine?: string | undefined;
@@ -26,8 +31,8 @@ export interface ScrapeTarget {
   readonly tokenFile?: string | undefined;
 }
 
-/** One place to look for the metrics. */
-export interface Candidate {
+/** Where a target's metrics may be. */
+export interface PageLocation {
   /** Absent for a URL, which has one. */
   readonly port?: number;
   readonly path: string;
@@ -37,16 +42,13 @@ export function targetKey({ at, port, engine, path, tokenFile }: ScrapeTarget): 
   return JSON.stringify([at, port, engine, path, tokenFile]);
 }
 
-const textPortsMax = 4;
-
 /** As people read it. */
-export function targetText(spec: ScrapeTarget): string {
-  const { at, path = "" } = spec;
+export function targetText(target: ScrapeTarget): string {
+  const { at, path = "" } = target;
   if ("url" in at) return at.url;
   const host = at.podAddress.includes(":") ? `[${at.podAddress}]` : at.podAddress;
-  const ports = portsOf(at.ports, spec);
-  // Of an engine that nobody named there are a dozen.
-  const port = ports.length > textPortsMax ? "" : `:${ports.join("|")}`;
+  const ports = portsOf(at.ports, target);
+  const port = ports.length > targetTextPortsMax ? "" : `:${ports.join("|")}`;
   return `http://${host}${port}${path}`;
 }
 
@@ -70,27 +72,33 @@ const commonPorts: readonly number[] = [
   ),
 ];
 
-/** Every place to look, the likeliest first. */
-export function candidatesOf(spec: ScrapeTarget): readonly Candidate[] {
-  const adapter = namedAdapter(spec);
-  const { at, path } = spec;
-  const own = adapter === undefined ? commonPaths : [adapter.path, ...adapter.otherPaths];
-  if ("url" in at) {
-    const url = URL.parse(at.url);
-    const given = url === null || url.pathname === "/" ? path : `${url.pathname}${url.search}`;
-    return (given === undefined ? own : [given]).map((one) => ({ path: one }));
-  }
-  const paths = path === undefined ? own : [path];
-  return portsOf(at.ports, spec).flatMap((port) => paths.map((one) => ({ port, path: one })));
+/** Every location to try, the likeliest first. */
+export function locationsOf(target: ScrapeTarget): readonly PageLocation[] {
+  const { at } = target;
+  const path = "url" in at ? (urlPath(at.url) ?? target.path) : target.path;
+  const paths = path === undefined ? knownPaths(target) : [path];
+  if ("url" in at) return paths.map((one) => ({ path: one }));
+  return portsOf(at.ports, target).flatMap((port) => paths.map((one) => ({ port, path: one })));
+}
+
+/** The path of a URL that has one; a URL of a host alone leaves it open. */
+function urlPath(text: string): string | undefined {
+  const url = URL.parse(text);
+  return url === null || url.pathname === "/" ? undefined : `${url.pathname}${url.search}`;
+}
+
+function knownPaths(target: ScrapeTarget): readonly string[] {
+  const adapter = namedAdapter(target);
+  return adapter === undefined ? commonPaths : [adapter.path, ...adapter.otherPaths];
 }
 
 /**
- * The ports to look at, the likeliest first. What a pod declares is only information for people, so
+ * The ports to try, the likeliest first. What a pod declares is only information for people, so
  * a named engine's own port counts too.
  */
-function portsOf(declared: readonly number[], spec: ScrapeTarget): readonly number[] {
-  if (spec.port !== undefined) return [spec.port];
-  const adapter = namedAdapter(spec);
+function portsOf(declared: readonly number[], target: ScrapeTarget): readonly number[] {
+  if (target.port !== undefined) return [target.port];
+  const adapter = namedAdapter(target);
   if (adapter === undefined) return declared.length > 0 ? declared : commonPorts;
   const { port } = adapter;
   return declared.includes(port)

@@ -1,141 +1,201 @@
 /**
- * From the scrapes of one target to the number that was asked for. Pure.
+ * From the scrapes of one target to the number that a query means. Pure.
+ *
+ * The first formula whose names the newest page has makes the value. Where there is none, a formula
+ * of a lazy exporter makes a true 0; else there is a reason for no value.
  *
  * @module
  */
-
+import { counterWindowMs, widestWindowMs } from "#core/limits.ts";
 import type { Series } from "#engine/page/series.ts";
-import { type SignalQuery, signalText } from "./ask.ts";
-import { type Scrape, valueIn, windowOf } from "./history.ts";
-import { histogramIncrease, increase, type Span, spanOf } from "./increase.ts";
-import { type Bucket, bucketQuantile } from "./quantile.ts";
-import { refusalOf } from "./refusal.ts";
+import { isLatency } from "#metric/catalogue.ts";
+import { averageNames, averageResult, histogramResult, rateResult } from "./counters.ts";
 import {
-  type Eye,
-  gaugeSeries,
-  isPresent,
-  isZero,
-  nameOnPage,
-  notFound,
-  pairOf,
-  type Scene,
-  seriesOf,
-} from "./scene.ts";
-import {
-  type Average,
-  type Gauge,
+  type Formula,
+  formulasOf,
+  type GaugeFormula,
   namesOf,
-  type Plus,
-  type Quantile,
-  type Rate,
-  type Ratio,
-  type Term,
-} from "./term.ts";
+  type RatioFormula,
+  type SingleFormula,
+  type SumFormula,
+} from "./formula.ts";
+import {
+  firstOnPage,
+  type QueryContext,
+  type Scrape,
+  selectedSeries,
+  seriesOnPage,
+  valueIn,
+  windowOf,
+} from "./history.ts";
+import { type LatencyState, latencyResult, latencyStateAfter } from "./latency.ts";
+import { notFound, notOffered, refusalOf } from "./no-value.ts";
+import { type SignalQuery, signalText } from "./query.ts";
+import type { SignalResult } from "./result.ts";
 
-/**
- * Why there is no value:
- * - `pending`: rates need a second scrape
- * - `no-samples`: too few events for a mean or a quantile
- * - `not-exported`: the engine, in this version or as it was started, does not have it
- * - `refused`: there is a number, but it would be another's or count something twice
- */
-export type NoValueReason = "pending" | "no-samples" | "not-exported" | "refused";
+export interface Evaluation {
+  readonly result: SignalResult;
+  /** For the next scrape's evaluation. */
+  readonly latency: LatencyState;
+}
 
-/** What a value was made of, so that those of several targets can be put together. */
-export type Observations =
-  | {
-      readonly kind: "buckets";
-      readonly q: number;
-      readonly scale: number;
-      readonly buckets: readonly Bucket[];
-    }
-  | { readonly kind: "mean"; readonly sum: number; readonly count: number; readonly scale: number };
+/** @param latency Of the scrape before. */
+export function evaluate(context: QueryContext, latency: LatencyState): Evaluation {
+  const { query, newest } = context;
+  const observed = signalResult(context);
+  if (!isOfLatency(query)) return { result: observed, latency };
+  const load = {
+    waiting: gaugeNow(context, "queue_depth"),
+    running: () => gaugeNow(context, "running_requests"),
+  };
+  const next = latencyStateAfter(latency, observed, load, newest.atMs);
+  return { result: latencyResult(observed, next, load, newest.atMs), latency: next };
+}
 
-export type SignalResult =
-  | { readonly value: number; readonly parts?: Observations; readonly stand?: QueueState }
-  | { readonly reason: NoValueReason; readonly why: string; readonly parts?: Observations };
+/** How long scrapes are kept for a query: few requests widen the window of a latency. */
+export function retentionMs(query: SignalQuery, intervalMs: number): number {
+  const widestMs = isOfLatency(query) ? widestWindowMs : counterWindowMs;
+  return Math.max(query.windowMs, widestMs) + 2 * intervalMs;
+}
 
-/** Why a latency is not from observations: nothing is there to wait, or nothing gets through. */
-export type QueueState = "idle" | "stalled";
+function isOfLatency({ signal }: SignalQuery): boolean {
+  return typeof signal === "string" && isLatency(signal);
+}
 
-/** Fewer observations than these make a quantile that is one request's luck. */
-const samplesLeast = [
-  { q: 0.99, samples: 100 },
-  { q: 0.95, samples: 20 },
-  { q: 0, samples: 5 },
-] as const;
-/** A window with too few observations is widened up to this. */
-export const widestWindowMs = 300_000;
-/** Of counters, where the ask says none. */
-export const defaultWindowMs = 60_000;
+/** @returns `undefined` when this engine does not say, or not now. */
+function gaugeNow(
+  context: QueryContext,
+  signal: "queue_depth" | "running_requests",
+): number | undefined {
+  const query: SignalQuery = { ...context.query, signal, windowMs: 0 };
+  const result = signalResult({ ...context, query });
+  return "value" in result ? result.value : undefined;
+}
 
-/**
- * @param terms The ways to make the signal; the first whose names the newest page has is used.
- * @returns The value in the signal's unit, or why there is none. Never 0 for what is not known.
- */
-export function evaluate(scene: Scene, ask: SignalQuery, terms: readonly Term[]): SignalResult {
-  const newest = scene.history.scrapes.at(-1);
-  if (newest === undefined) return { reason: "pending", why: "no scrape yet" };
-  if (!terms.flatMap(namesOf).every((name) => newest.wanted.has(name)))
+function signalResult(context: QueryContext): SignalResult {
+  const { adapter, history, newest, query } = context;
+  const formulas = formulasOf(query.signal, adapter.signals, history.types);
+  if (formulas.length === 0) return notOffered(context);
+  if (!formulas.flatMap(namesOf).every((name) => newest.filter.has(name)))
     return { reason: "pending", why: "it was not looked for yet" };
-  const refusal = refusalOf(scene, ask, terms, newest);
-  if (refusal !== undefined) return { reason: "refused", why: refusal };
-  const eye: Eye = { ...scene, ask, newest };
-  const present =
-    terms.find((term) => isPresent(eye, term)) ?? terms.find((term) => isZero(eye, term));
-  if (present === undefined) return { reason: "not-exported", why: notFound(eye, terms) };
-  return checked(termValue(eye, present), signalText(ask));
+  const refusal = refusalOf(context, formulas);
+  if (refusal !== undefined) return refusal;
+  const formula = applicable(context, formulas);
+  if (formula === undefined) return notFound(context, formulas);
+  return possible(formulaResult(context, formula), signalText(query));
 }
 
 /** Counts, shares and times are never negative and always finite. */
-function checked(outcome: SignalResult, signal: string): SignalResult {
-  return "value" in outcome && !(outcome.value >= 0 && Number.isFinite(outcome.value))
-    ? { reason: "no-samples", why: `its ${signal} is ${outcome.value}, which cannot be` }
-    : outcome;
+function possible(result: SignalResult, signal: string): SignalResult {
+  return "value" in result && !(result.value >= 0 && Number.isFinite(result.value))
+    ? { reason: "no-samples", why: `its ${signal} is ${result.value}, which cannot be` }
+    : result;
 }
 
-function termValue(eye: Eye, term: Term): SignalResult {
-  switch (term.kind) {
+/** `zero`: absent because nothing has happened yet. */
+type Presence = "present" | "zero" | "absent";
+
+function applicable(context: QueryContext, formulas: readonly Formula[]): Formula | undefined {
+  let zero: Formula | undefined;
+  for (const formula of formulas) {
+    const presence = presenceOf(context, formula);
+    if (presence === "present") return formula;
+    if (presence === "zero") zero ??= formula;
+  }
+  return zero;
+}
+
+function presenceOf(context: QueryContext, formula: Formula): Presence {
+  if (formula.kind === "sum") {
+    const presences = formula.terms.map((term) => presenceOf(context, term));
+    if (presences.includes("absent")) return "absent";
+    return presences.includes("present") ? "present" : "zero";
+  }
+  // A share of something that is not there is no share of 0.
+  if (formula.kind === "ratio" && firstOnPage(context, [formula.denominator]) === undefined)
+    return "absent";
+  if (isPresent(context, formula)) return "present";
+  return isZero(context, formula) ? "zero" : "absent";
+}
+
+function isPresent(context: QueryContext, formula: SingleFormula): boolean {
+  switch (formula.kind) {
     case "gauge":
-      return gaugeValue(eye, term);
-    case "rate":
-      return rateValue(eye, term);
-    case "ratio":
-      return ratioValue(eye, term);
+      return gaugeSeries(context, formula).length > 0;
     case "average":
-      return averageValue(eye, term);
+      return averageNames(context, formula) !== undefined;
     case "quantile":
-      return quantileValue(eye, term);
-    case "plus":
-      return plusValue(eye, term);
+      return firstOnPage(context, formula.names, "_bucket") !== undefined;
+    case "rate":
+    case "ratio":
+      return firstOnPage(context, formula.names) !== undefined;
   }
 }
 
-function gaugeValue(eye: Eye, term: Gauge): SignalResult {
-  const series = newestCopies(eye, gaugeSeries(eye, term));
-  const { windowMs } = eye.ask;
-  const scrapes = windowMs === 0 ? [eye.newest] : windowOf(eye.history, windowMs, 0);
-  const values = scrapes.flatMap((scrape) => reduced(term, scrape, series) ?? []);
+function isZero(context: QueryContext, { lazy }: SingleFormula): boolean {
+  const isOnPage = (name: string) => seriesOnPage(context, name).length > 0;
+  if (typeof lazy !== "object") return lazy === true;
+  return "ifPresent" in lazy ? isOnPage(lazy.ifPresent) : !lazy.unlessPresent.some(isOnPage);
+}
+
+function formulaResult(context: QueryContext, formula: Formula): SignalResult {
+  switch (formula.kind) {
+    case "gauge":
+      return gaugeResult(context, formula);
+    case "rate":
+      return rateResult(context, formula);
+    case "ratio":
+      return ratioResult(context, formula);
+    case "average":
+      return averageResult(context, formula);
+    case "quantile":
+      return histogramResult(context, formula);
+    case "sum":
+      return sumResult(context, formula);
+  }
+}
+
+function gaugeResult(context: QueryContext, formula: GaugeFormula): SignalResult {
+  const { history, query } = context;
+  const series = newestCopies(context, gaugeSeries(context, formula));
+  const scrapes = windowOf(history, query.windowMs, 0);
+  const values = scrapes.flatMap((scrape) => reducedValue(formula, scrape, series) ?? []);
   // Scrapes are evenly apart, so that their plain mean is the mean over time.
-  const sum = values.reduce((total, value) => total + value, 0);
-  return { value: values.length === 0 ? 0 : (sum / values.length) * term.scale };
+  return { value: values.length === 0 ? 0 : (total(values) / values.length) * formula.scale };
+}
+
+/**
+ * The series of the first name that the newest page has any of. A gauge's labels are all there from
+ * the start, so unlike a counter's it is absent when none passes `where`.
+ */
+function gaugeSeries(
+  context: QueryContext,
+  { names, where = () => true }: GaugeFormula,
+): readonly Series[] {
+  for (const name of names) {
+    const series = selectedSeries(context, name).filter(({ labels }) => where(labels));
+    if (series.some((one) => valueIn(context.newest, one) !== undefined)) return series;
+  }
+  return [];
 }
 
 /** @returns `undefined` when the scrape has none of the series, and that does not mean 0. */
-function reduced(
-  { reduce, lazy }: Gauge,
+function reducedValue(
+  { reduce, lazy }: GaugeFormula,
   scrape: Scrape,
   series: readonly Series[],
 ): number | undefined {
   const values = series.flatMap((one) => valueIn(scrape, one) ?? []);
   if (values.length === 0) return lazy === undefined ? undefined : 0;
   if (reduce === "max") return Math.max(...values);
-  const sum = values.reduce((total, value) => total + value, 0);
-  return reduce === "mean" ? sum / values.length : sum;
+  return reduce === "mean" ? total(values) / values.length : total(values);
 }
 
 /** Of gauges that several processes print, the newest process' one. */
-function newestCopies({ adapter, newest }: Eye, series: readonly Series[]): readonly Series[] {
+function newestCopies(
+  { adapter, newest }: QueryContext,
+  series: readonly Series[],
+): readonly Series[] {
   const { copyLabel } = adapter;
   if (copyLabel === undefined) return series;
   const copies = Map.groupBy(
@@ -153,93 +213,27 @@ function newestCopies({ adapter, newest }: Eye, series: readonly Series[]): read
   );
 }
 
-/** The window that counters are read over: at least two intervals, or there are no two scrapes. */
-function counterWindowMs({ ask, intervalMs }: Eye): number {
-  return Math.max(ask.windowMs === 0 ? defaultWindowMs : ask.windowMs, 2 * intervalMs);
-}
-
-function spanFor(eye: Eye, name: string, windowMs: number, isLazy: boolean): Span | undefined {
-  return spanOf(windowOf(eye.history, windowMs, eye.intervalMs), name, { windowMs, isLazy });
-}
-
-const pending: SignalResult = { reason: "pending", why: "a rate needs two scrapes" };
-
-function rateValue(eye: Eye, term: Rate): SignalResult {
-  const name = nameOnPage(eye, term.names);
-  const span = spanFor(
-    eye,
-    name ?? term.names[0] ?? "",
-    counterWindowMs(eye),
-    term.lazy !== undefined,
-  );
-  if (span === undefined) return pending;
-  if (name === undefined) return { value: 0 };
-  return { value: (increase(span, chosen(eye, term, name)) / span.elapsedMs) * 1000 };
-}
-
-function chosen(eye: Eye, { where }: Rate | Average | Quantile, name: string): readonly Series[] {
-  return seriesOf(eye, name).filter(({ labels }) => where === undefined || where(labels));
-}
-
-function ratioValue(eye: Eye, term: Ratio): SignalResult {
-  const sum = (name: string) =>
-    seriesOf(eye, name).reduce((total, series) => total + (valueIn(eye.newest, series) ?? 0), 0);
-  const whole = sum(term.whole);
+function ratioResult(context: QueryContext, formula: RatioFormula): SignalResult {
+  const { names, denominator, scale } = formula;
+  const sumOf = (name: string) =>
+    total(selectedSeries(context, name).map((series) => valueIn(context.newest, series) ?? 0));
+  const whole = sumOf(denominator);
   return whole > 0
-    ? { value: (sum(term.names[0] ?? "") / whole) * term.scale }
-    : { reason: "no-samples", why: `its ${term.whole} is ${whole}` };
+    ? { value: (sumOf(names[0] ?? "") / whole) * scale }
+    : { reason: "no-samples", why: `its ${denominator} is ${whole}` };
 }
 
-function plusValue(eye: Eye, { parts, optional }: Plus): SignalResult {
+function sumResult(context: QueryContext, { terms, optional }: SumFormula): SignalResult {
   let value = 0;
-  for (const part of [...parts, ...optional.filter((one) => isPresent(eye, one))]) {
-    const outcome = termValue(eye, part);
-    if (!("value" in outcome)) return outcome;
-    value += outcome.value;
+  const present = optional.filter((term) => isPresent(context, term));
+  for (const term of [...terms, ...present]) {
+    const result = formulaResult(context, term);
+    if (!("value" in result)) return result;
+    value += result.value;
   }
   return { value };
 }
 
-function averageValue(eye: Eye, term: Average): SignalResult {
-  const pair = pairOf(eye, term);
-  if (pair === undefined) return { reason: "no-samples", why: "nothing was counted yet" };
-  const spans = pair.map((name) =>
-    spanFor(eye, name, counterWindowMs(eye), term.lazy !== undefined),
-  );
-  const [sums, counts] = spans;
-  if (sums === undefined || counts === undefined) return pending;
-  const sum = increase(sums, chosen(eye, term, pair[0]));
-  const count = increase(counts, chosen(eye, term, pair[1]));
-  return meanOutcome({ kind: "mean", sum, count, scale: term.scale });
-}
-
-/** The mean, if anything was counted. */
-export function meanOutcome(parts: Extract<Observations, { kind: "mean" }>): SignalResult {
-  return parts.count > 0
-    ? { value: (parts.sum / parts.count) * parts.scale, parts }
-    : { reason: "no-samples", why: "no request finished in the window", parts };
-}
-
-/** The quantile, if there are enough observations for it. */
-export function bucketsOutcome(parts: Extract<Observations, { kind: "buckets" }>): SignalResult {
-  const { q, buckets, scale } = parts;
-  const least = samplesLeast.find((row) => q >= row.q)?.samples ?? 1;
-  const samples = buckets.find(({ le }) => le === Infinity)?.count ?? 0;
-  const value = bucketQuantile(q, buckets);
-  return samples >= least && value !== undefined
-    ? { value: value * scale, parts }
-    : { reason: "no-samples", why: `${samples} requests in the window, ${least} needed`, parts };
-}
-
-function quantileValue(eye: Eye, term: Quantile): SignalResult {
-  const name = nameOnPage(eye, term.names, "_bucket");
-  if (name === undefined) return { reason: "no-samples", why: "nothing was observed yet" };
-  const { q, scale } = term;
-  for (let windowMs = counterWindowMs(eye); ; windowMs = Math.min(windowMs * 2, widestWindowMs)) {
-    const span = spanFor(eye, `${name}_bucket`, windowMs, term.lazy !== undefined);
-    if (span === undefined) return pending;
-    const buckets = histogramIncrease(span, chosen(eye, term, `${name}_bucket`));
-    const outcome = bucketsOutcome({ kind: "buckets", q, scale, buckets });
-    if ("value" in outcome || windowMs >= widestWindowMs) return outcome;
-  }
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }

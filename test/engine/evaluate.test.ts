@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { mergedResult } from "#engine/signal/merged-result.ts";
-import { askFor, readPages, shown, type TimedPage } from "./pages.ts";
+import { mergedResult, type SignalResult } from "#engine/signal/result.ts";
+import { queryFor, readPages, shown, type TimedPage } from "./pages.ts";
 
 const idle = "vllm:num_requests_waiting 0\nvllm:num_requests_running 0\n";
 /** One page every 5 s. */
@@ -10,11 +10,18 @@ const every5s = (texts: readonly string[], base = idle): readonly TimedPage[] =>
 const requests = (value: number, label = "a") =>
   `vllm:request_success_total{finished_reason="${label}"} ${value}`;
 const rateOf = (texts: readonly string[], more = {}) =>
-  shown(readPages(every5s(texts), askFor("request_rate", more)).outcome);
+  shown(readPages(every5s(texts), queryFor("request_rate", more)).result);
 
 describe("a rate", () => {
   test("needs two scrapes", () => {
     expect(rateOf([requests(10)])).toBe("[pending]");
+  });
+  test("is over the whole window: the scrape just before it is its start", () => {
+    // Scrapes at 0, 5, 10 and 15 s: a window of 12 s starts at 3 s, and so with the scrape at 0 s.
+    const texts = [requests(0), requests(30), requests(30), requests(30)];
+    expect(rateOf(texts, { windowMs: 12_000 })).toBe(2);
+    expect(rateOf(texts, { windowMs: 10_000 })).toBe(2);
+    expect(rateOf([requests(0), ...texts], { windowMs: 10_000 })).toBe(2);
   });
   test("is what was gained over the time between, not extrapolated", () => {
     expect(rateOf([requests(10), requests(10), requests(25)])).toBe(1.5);
@@ -33,17 +40,17 @@ describe("a rate", () => {
   });
   test("counts a new series whole when the engine started inside the window", () => {
     const pages = every5s([requests(2, "a"), `${requests(12, "a")}\n${requests(5, "b")}`]);
-    const young = readPages(pages, askFor("request_rate"), "vllm", -1_000);
+    const young = readPages(pages, queryFor("request_rate"), "vllm", -1_000);
     // 2 of a before the first scrape, 10 of a after it and 5 of b, in six seconds.
-    expect(shown(young.outcome)).toBeCloseTo(17 / 6, 6);
+    expect(shown(young.result)).toBeCloseTo(17 / 6, 6);
     // A restart between the scrapes: a fell and counts anew, b is new.
     const restarted = readPages(
       every5s([requests(20, "a"), `${requests(12, "a")}\n${requests(5, "b")}`]),
-      askFor("request_rate"),
+      queryFor("request_rate"),
       "vllm",
       1_000,
     );
-    expect(shown(restarted.outcome)).toBe(17 / 5);
+    expect(shown(restarted.result)).toBe(17 / 5);
   });
   test("keeps what a series gained before it went", () => {
     const both = (a: number, b: number) => `${requests(a, "a")}\n${requests(b, "b")}`;
@@ -60,8 +67,8 @@ describe("a rate", () => {
       atMs: at * 5_000,
       text: `${text}\n`,
     }));
-    const { outcomes } = readPages(pages, askFor("error_rate"));
-    expect(outcomes.map(shown)).toEqual(["[pending]", 0, 0.3]);
+    const { results } = readPages(pages, queryFor("error_rate"));
+    expect(results.map(shown)).toEqual(["[pending]", 0, 0.3]);
   });
 
   test("equals all that was ever added, wherever the counter resets", () => {
@@ -98,16 +105,16 @@ function ttft(
     .join("\n");
 }
 const p50 = (texts: readonly string[], base?: string) =>
-  readPages(every5s(texts, base), askFor("ttft_p50_ms"));
+  readPages(every5s(texts, base), queryFor("ttft_p50_ms"));
 
 describe("a quantile", () => {
   test("is of the window, not of the engine's life", () => {
-    const { outcome } = p50([ttft([1000, 1000, 1000, 1000]), ttft([1000, 1000, 1010, 1010])]);
-    expect(shown(outcome)).toBe(750);
+    const { result } = p50([ttft([1000, 1000, 1000, 1000]), ttft([1000, 1000, 1010, 1010])]);
+    expect(shown(result)).toBe(750);
   });
   test("takes a reset of one bucket for a reset of all", () => {
-    const { outcome } = p50([ttft([5, 100, 100, 100]), ttft([6, 6, 16, 16])]);
-    expect(shown(outcome)).toBe(600);
+    const { result } = p50([ttft([5, 100, 100, 100]), ttft([6, 6, 16, 16])]);
+    expect(shown(result)).toBe(600);
   });
   test("is over the bounds that a mixed set of layouts has in common", () => {
     const old = ttft([0, 0, 0, 0]);
@@ -115,11 +122,16 @@ describe("a quantile", () => {
       `${old}\n${ttft([0, 0], [0.5, "+Inf"], "1")}`,
       `${ttft([4, 10, 10, 10])}\n${ttft([10, 10], [0.5, "+Inf"], "1")}`,
     ];
-    expect(shown(p50(now).outcome)).toBe(250);
+    expect(shown(p50(now).result)).toBe(250);
+  });
+  test("is over the bounds that were there before and after a restart", () => {
+    const before = ttft([0, 0, 0, 0]);
+    const after = ttft([0, 10, 10], [0.1, 1, "+Inf"]);
+    expect(shown(p50([before, after]).result)).toBe(550);
   });
   test("of too few observations is none while something runs", () => {
     const busy = "vllm:num_requests_waiting 0\nvllm:num_requests_running 3\n";
-    expect(shown(p50([ttft([0, 0, 0, 0]), ttft([4, 4, 4, 4])], busy).outcome)).toBe("[no-samples]");
+    expect(shown(p50([ttft([0, 0, 0, 0]), ttft([4, 4, 4, 4])], busy).result)).toBe("[no-samples]");
   });
   test("widens its window up to five minutes", () => {
     const texts = [
@@ -127,30 +139,34 @@ describe("a quantile", () => {
       ttft([0, 5, 5, 5]),
       ...Array.from({ length: 40 }, () => ttft([0, 5, 5, 5])),
     ];
-    expect(shown(p50(texts).outcome)).toBe(300);
+    expect(shown(p50(texts).result)).toBe(300);
   });
   test("of an idle engine is 0", () => {
-    const { outcome } = p50([ttft([9, 9, 9, 9]), ttft([9, 9, 9, 9])]);
-    expect(outcome).toEqual({ value: 0, stand: "idle" });
+    const { result } = p50([ttft([9, 9, 9, 9]), ttft([9, 9, 9, 9])]);
+    expect(result).toEqual({ value: 0, queueState: "idle" });
   });
   test("of an engine that is stuck grows with the wait", () => {
     const stuck = "vllm:num_requests_waiting 4\nvllm:num_requests_running 8\n";
     const texts = Array.from({ length: 5 }, () => ttft([9, 9, 9, 9]));
-    const { outcomes } = p50(texts, stuck);
-    expect(outcomes.map(shown)).toEqual(["[pending]", 5000, 10000, 15000, 20000]);
+    const { results } = p50(texts, stuck);
+    expect(results.map(shown)).toEqual(["[pending]", 5000, 10000, 15000, 20000]);
   });
   test("is not 0 when it does not know whether anything waits", () => {
     const pages = every5s(
       [ttft([9, 9, 9, 9]), ttft([9, 9, 9, 9])],
       "vllm:num_requests_running 0\n",
     );
-    expect(shown(readPages(pages, askFor("ttft_p50_ms")).outcome)).toBe("[no-samples]");
+    expect(shown(readPages(pages, queryFor("ttft_p50_ms")).result)).toBe("[no-samples]");
   });
 });
 
+/** 10, 20 and 10 observations below three bounds. */
+const buckets = (...edges: readonly number[]) =>
+  [...edges, Infinity].map((le, at) => ({ le, count: [10, 30, 40, 40][at] ?? 0 }));
+
 describe("several targets", () => {
   const target = (late: readonly number[], base?: string) =>
-    p50([ttft([0, 0, 0, 0]), ttft(late)], base).outcome;
+    p50([ttft([0, 0, 0, 0]), ttft(late)], base).result;
 
   test("have one quantile of all their observations, not a mean of theirs", () => {
     const fast = target([90, 90, 90, 90]);
@@ -179,8 +195,29 @@ describe("several targets", () => {
     );
     expect(mergedResult([stuck, target([90, 90, 90, 90])])).toEqual({
       value: 5000,
-      stand: "stalled",
+      queueState: "stalled",
     });
+  });
+  test("have one quantile though one counts in seconds and one in milliseconds", () => {
+    const inSeconds: SignalResult = {
+      value: 500,
+      observations: { kind: "buckets", q: 0.5, scale: 1_000, buckets: buckets(0.5, 1, 2) },
+    };
+    const inMs: SignalResult = {
+      value: 500,
+      observations: { kind: "buckets", q: 0.5, scale: 1, buckets: buckets(500, 1_000, 2_000) },
+    };
+    for (const results of [
+      [inSeconds, inMs],
+      [inMs, inSeconds],
+    ]) {
+      const merged = mergedResult(results);
+      expect(merged && shown(merged)).toBe(750);
+      expect(merged?.observations).toMatchObject({
+        kind: "buckets",
+        buckets: [{ count: 20 }, { count: 60 }, { count: 80 }, { count: 80 }],
+      });
+    }
   });
   test("with gauges are left to the caller", () => {
     expect(mergedResult([{ value: 3 }, { value: 4 }])).toBeUndefined();
@@ -192,9 +229,9 @@ test("a gauge over a window is its mean", () => {
     atMs: at * 5_000,
     text: `vllm:num_requests_waiting ${value}\n`,
   }));
-  expect(shown(readPages(pages, askFor("queue_depth", { windowMs: 10_000 })).outcome)).toBe(5);
-  expect(shown(readPages(pages, askFor("queue_depth", { windowMs: 5_000 })).outcome)).toBe(6.5);
-  expect(shown(readPages(pages, askFor("queue_depth")).outcome)).toBe(9);
+  expect(shown(readPages(pages, queryFor("queue_depth", { windowMs: 10_000 })).result)).toBe(5);
+  expect(shown(readPages(pages, queryFor("queue_depth", { windowMs: 5_000 })).result)).toBe(6.5);
+  expect(shown(readPages(pages, queryFor("queue_depth")).result)).toBe(9);
 });
 
 test("a gauge that left the page is not its last value", () => {
@@ -202,7 +239,7 @@ test("a gauge that left the page is not its last value", () => {
     { atMs: 0, text: "vllm:num_requests_waiting 3\n" },
     { atMs: 5_000, text: "vllm:num_requests_running 3\n" },
   ];
-  expect(shown(readPages(pages, askFor("queue_depth")).outcome)).toBe("[not-exported]");
+  expect(shown(readPages(pages, queryFor("queue_depth")).result)).toBe("[not-exported]");
 });
 
 test("the mean wait of several targets is over all their requests", () => {
@@ -212,8 +249,8 @@ test("the mean wait of several targets is over all their requests", () => {
         atMs: at * 5_000,
         text: `nv_inference_queue_duration_us{model="m"} ${us * at}\nnv_inference_request_success{model="m"} ${requests * at}\n`,
       })),
-      askFor("queue_wait_ms"),
-    ).outcome;
+      queryFor("queue_wait_ms"),
+    ).result;
   const [few, many] = [wait(100_000, 1), wait(900_000, 99)];
   expect([shown(few), shown(many)]).toEqual([100, 9.09090909]);
   expect(shown(mergedResult([few, many]) ?? few)).toBe(10);

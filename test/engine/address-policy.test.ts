@@ -3,7 +3,7 @@ import { isIPv4 } from "node:net";
 import fc from "fast-check";
 import { Fault } from "#core/fault.ts";
 import { addressKind } from "#engine/scrape/address-kind.ts";
-import { allowedUrl, pinned, podEndpoint } from "#engine/scrape/address-policy.ts";
+import { allowedUrl, podEndpoint, resolvedEndpoint } from "#engine/scrape/address-policy.ts";
 
 const rules = { allow: [] as readonly string[], clusterDomain: "cluster.local" };
 const name = (url: string, allow: readonly string[] = []) =>
@@ -87,10 +87,12 @@ describe("--allow-endpoint", () => {
   });
 });
 
-describe("pinned()", () => {
+describe("resolvedEndpoint()", () => {
   const pin = (addresses: readonly string[], allow: readonly string[] = []) => {
     const url = allow.length > 0 ? "http://gate.example.org:9000/m" : "http://vllm:8000/metrics";
-    return pinned(allowedUrl(url, "shop", { ...rules, allow }), () => Promise.resolve(addresses));
+    return resolvedEndpoint(allowedUrl(url, "shop", { ...rules, allow }), () =>
+      Promise.resolve(addresses),
+    );
   };
 
   test("connects to the address that was checked, under the name that was asked", async () => {
@@ -120,9 +122,15 @@ describe("pinned()", () => {
     await expect(pin(["169.254.169.254"], ["gate.example.org"])).rejects.toThrow("metadata");
   });
 
+  test("takes port 80 where the URL has none", async () => {
+    const resolve = () => Promise.resolve(["10.1.2.3"]);
+    const endpoint = await resolvedEndpoint(allowedUrl("http://vllm/m", "shop", rules), resolve);
+    expect(endpoint).toMatchObject({ port: 80, host: "vllm" });
+  });
+
   test("says that a name has no address", async () => {
     await expect(pin([])).rejects.toThrow("has no address");
-    const failing = pinned(allowedUrl("http://vllm", "shop", rules), () =>
+    const failing = resolvedEndpoint(allowedUrl("http://vllm", "shop", rules), () =>
       Promise.reject(new Error("ENOTFOUND")),
     );
     await expect(failing).rejects.toThrow("vllm.shop.svc.cluster.local. has no address");
@@ -137,6 +145,10 @@ test("allowedUrl() takes no namespace that is none", () => {
 describe("podEndpoint()", () => {
   const at = (address: string, port: number, ...allow: string[]) =>
     podEndpoint(address, port, { allow });
+  test("takes every port there is", () => {
+    expect(at("10.0.0.7", 1).port).toBe(1);
+    expect(at("10.0.0.7", 65_535).port).toBe(65_535);
+  });
   test("takes the address of the API as it is", () => {
     expect(at("10.0.0.7", 8000)).toMatchObject({ host: "10.0.0.7:8000", port: 8000 });
     expect(at("fd00::7", 8000).host).toBe("[fd00::7]:8000");

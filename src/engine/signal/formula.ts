@@ -1,0 +1,248 @@
+/**
+ * How a signal is made from the names on a page. Adapters are tables of formulas; `evaluate` reads
+ * them.
+ *
+ * @module
+ */
+import { canonicalName } from "#engine/page/name-filter.ts";
+import type { SeriesLabels } from "#engine/page/series.ts";
+import type { SignalName } from "#metric/catalogue.ts";
+
+/**
+ * The exporter makes the series at its first event, so on a page of this engine its absence means
+ * that nothing has happened yet:
+ * - with `unlessPresent`, only while the page lacks those names too: after that it is not exported
+ * - with `ifPresent`, only if the page has that name: what is absent with it is another engine's
+ */
+type Lazy = true | { readonly unlessPresent: readonly string[] } | { readonly ifPresent: string };
+
+interface FormulaBase {
+  /** As the engine prints them; the first that the newest page has is used. */
+  readonly names: readonly string[];
+  /** Only series whose labels pass are added up. */
+  readonly where?: ((labels: SeriesLabels) => boolean) | undefined;
+  readonly lazy?: Lazy | undefined;
+}
+/** A value of now. */
+export interface GaugeFormula extends FormulaBase {
+  readonly kind: "gauge";
+  /** Counts are summed over engines, ranks and models; fractions are averaged. */
+  readonly reduce: "sum" | "mean" | "max";
+  readonly scale: number;
+}
+/** What a counter gains in a second. */
+export interface RateFormula extends FormulaBase {
+  readonly kind: "rate";
+}
+/** A quantile of a histogram over the window. */
+export interface QuantileFormula extends FormulaBase {
+  readonly kind: "quantile";
+  readonly q: number;
+  readonly scale: number;
+}
+/** What one counter gained for each event that another counted. */
+export interface AverageFormula extends FormulaBase {
+  readonly kind: "average";
+  /** The counter of events for each of `names`. */
+  readonly countNames: readonly string[];
+  readonly scale: number;
+}
+/** One gauge as a share of another. */
+export interface RatioFormula extends FormulaBase {
+  readonly kind: "ratio";
+  readonly denominator: string;
+  readonly scale: number;
+}
+/** An optional term that is absent adds nothing. */
+export interface SumFormula {
+  readonly kind: "sum";
+  readonly terms: readonly (GaugeFormula | RateFormula)[];
+  readonly optional: readonly (GaugeFormula | RateFormula)[];
+}
+export type SingleFormula =
+  | GaugeFormula
+  | RateFormula
+  | QuantileFormula
+  | AverageFormula
+  | RatioFormula;
+export type Formula = SingleFormula | SumFormula;
+
+/** The formulas of each signal, in the order to try. */
+export type SignalFormulas = { readonly [Signal in SignalName]?: readonly Formula[] };
+
+type Names = string | readonly string[];
+type Options = Pick<FormulaBase, "where" | "lazy">;
+const listOf = (names: Names): readonly string[] => (typeof names === "string" ? [names] : names);
+
+export function gauge(names: Names, options: Options = {}): GaugeFormula {
+  return { kind: "gauge", names: listOf(names), reduce: "sum", scale: 1, ...options };
+}
+
+/** A fraction from 0 to 1, which engines like to call "perc", as a percentage. */
+export function fraction(names: Names, options: Options = {}): GaugeFormula {
+  return { kind: "gauge", names: listOf(names), reduce: "mean", scale: 100, ...options };
+}
+
+/** @param names Without `_total`: the name with it is tried first, then the one without. */
+export function rate(names: Names, options: Options = {}): RateFormula {
+  const spellings = listOf(names).flatMap((name) => [`${name}_total`, name]);
+  return { kind: "rate", names: spellings, ...options };
+}
+
+export function ratio(numerator: string, denominator: string, options: Options = {}): RatioFormula {
+  return { kind: "ratio", names: [numerator], denominator, scale: 100, ...options };
+}
+
+export function sum(
+  terms: readonly (GaugeFormula | RateFormula)[],
+  optional: readonly (GaugeFormula | RateFormula)[] = [],
+): SumFormula {
+  return { kind: "sum", terms, optional };
+}
+
+/** Waiting and running together, for engines that tell both apart. */
+export function concurrencyOf(
+  waiting: GaugeFormula | SumFormula,
+  running: GaugeFormula,
+): SumFormula {
+  return waiting.kind === "sum"
+    ? sum([...waiting.terms, running], waiting.optional)
+    : sum([waiting, running]);
+}
+
+/** Histograms by what they measure, each with its older names behind it. */
+interface LatencyNames {
+  readonly ttft?: Names;
+  readonly interToken?: Names;
+  readonly e2e?: Names;
+  readonly queue?: Names;
+}
+
+/**
+ * All latency signals that these histograms give, in milliseconds.
+ *
+ * @param unitMs What the histograms count in: 1000 for seconds.
+ */
+export function latencies(
+  { ttft, interToken, e2e, queue }: LatencyNames,
+  unitMs = 1000,
+  options: Options = {},
+): SignalFormulas {
+  const quantile = (names: Names, q: number): QuantileFormula => ({
+    kind: "quantile",
+    names: listOf(names),
+    q,
+    scale: unitMs,
+    ...options,
+  });
+  // Spread, because a key says that the engine has the signal.
+  return {
+    ...(ttft && {
+      ttft_p50_ms: [quantile(ttft, 0.5)],
+      ttft_p95_ms: [quantile(ttft, 0.95)],
+      ttft_p99_ms: [quantile(ttft, 0.99)],
+    }),
+    ...(interToken && { inter_token_p95_ms: [quantile(interToken, 0.95)] }),
+    ...(e2e && { e2e_p95_ms: [quantile(e2e, 0.95)] }),
+    ...(queue && { queue_wait_ms: [histogramMean(queue, unitMs, options)] }),
+  };
+}
+
+function histogramMean(names: Names, scale: number, options: Options): AverageFormula {
+  return {
+    kind: "average",
+    names: listOf(names).map((name) => `${name}_sum`),
+    countNames: listOf(names).map((name) => `${name}_count`),
+    scale,
+    ...options,
+  };
+}
+
+/** All signals of several tables; of a signal in more than one the earlier formulas come first. */
+export function combined(...tables: readonly SignalFormulas[]): SignalFormulas {
+  const all: { [Signal in SignalName]?: readonly Formula[] } = {};
+  for (const table of tables)
+    for (const signal of Object.keys(table) as SignalName[])
+      all[signal] = [...(all[signal] ?? []), ...(table[signal] ?? [])];
+  return all;
+}
+
+/** The same formulas, for pages where a signal's absence can also mean another engine. */
+export function withoutLazy(signals: SignalFormulas): SignalFormulas {
+  return mapFormulas(signals, (formula) =>
+    formula.kind === "sum"
+      ? sum(formula.terms.map(neverLazy), formula.optional.map(neverLazy))
+      : neverLazy(formula),
+  );
+}
+
+function neverLazy<One extends SingleFormula>(formula: One): One {
+  return { ...formula, lazy: undefined };
+}
+
+export function mapFormulas(
+  signals: SignalFormulas,
+  change: (formula: Formula) => Formula,
+): SignalFormulas {
+  return Object.fromEntries(
+    Object.entries(signals).map(([signal, formulas]) => [signal, formulas.map(change)]),
+  );
+}
+
+/** A metric that the user named, on any Prometheus page. */
+export interface NamedMetric {
+  /** As the page spells it. */
+  readonly metric: string;
+  /**
+   * `rate` for counters. Absent: by the page's `# TYPE`, and without one by the name, of which
+   * `_total`, `_sum` and `_count` end counters.
+   */
+  readonly as?: "gauge" | "rate";
+  /** How several series become one number; the default is `sum`. */
+  readonly reduce?: "sum" | "mean" | "max";
+}
+
+/**
+ * The formulas for a signal at one engine, in the order to try; none when it does not export it.
+ *
+ * @param types The page's `# TYPE`s by canonical name, for a metric that the user named.
+ */
+export function formulasOf(
+  signal: SignalName | NamedMetric,
+  signals: SignalFormulas,
+  types: ReadonlyMap<string, string> = new Map(),
+): readonly Formula[] {
+  if (typeof signal === "string") return signals[signal] ?? [];
+  const { metric, as = kindOf(canonicalName(metric), types), reduce = "sum" } = signal;
+  return as === "rate" ? [{ kind: "rate", names: [metric] }] : [{ ...gauge(metric), reduce }];
+}
+
+/** A counter taken for a gauge would only ever grow, and the workload with it. */
+function kindOf(name: string, types: ReadonlyMap<string, string>): "gauge" | "rate" {
+  const type = types.get(name);
+  if (type === "counter") return "rate";
+  return type === undefined && /_(total|sum|count)$/.test(name) ? "rate" : "gauge";
+}
+
+/** Every sample name that a formula reads. */
+export function namesOf(formula: Formula): readonly string[] {
+  switch (formula.kind) {
+    case "gauge":
+    case "rate":
+      return [...formula.names, ...lazyNames(formula)];
+    case "ratio":
+      return [...formula.names, formula.denominator, ...lazyNames(formula)];
+    case "average":
+      return [...formula.names, ...formula.countNames, ...lazyNames(formula)];
+    case "quantile":
+      return [...formula.names.map((name) => `${name}_bucket`), ...lazyNames(formula)];
+    case "sum":
+      return [...formula.terms, ...formula.optional].flatMap(namesOf);
+  }
+}
+
+/** The names that tell whether an absence means 0. */
+function lazyNames({ lazy }: FormulaBase): readonly string[] {
+  if (typeof lazy !== "object") return [];
+  return "ifPresent" in lazy ? [lazy.ifPresent] : lazy.unlessPresent;
+}

@@ -1,0 +1,124 @@
+/**
+ * What a query gives at one target, and several targets' results as one.
+ *
+ * @module
+ */
+import { quantileSamplesLeast } from "#core/limits.ts";
+import { type Bucket, bucketQuantile } from "./quantile.ts";
+
+/**
+ * Why there is no value:
+ * - `pending`: it comes with one of the next scrapes
+ * - `no-samples`: too few events for a mean or a quantile
+ * - `not-exported`: the engine, in this version or as it was started, does not have it
+ * - `refused`: there is a number, but it would be another's or count something twice
+ */
+export type NoValueReason = "pending" | "no-samples" | "not-exported" | "refused";
+
+interface BucketObservations {
+  readonly kind: "buckets";
+  readonly q: number;
+  readonly scale: number;
+  readonly buckets: readonly Bucket[];
+}
+interface MeanObservations {
+  readonly kind: "mean";
+  readonly sum: number;
+  readonly count: number;
+  readonly scale: number;
+}
+/** What a value was made of, so that those of several targets can be put together. */
+export type Observations = BucketObservations | MeanObservations;
+
+/** Why a latency is not from observations: nothing is there to wait, or nothing gets through. */
+export type QueueState = "idle" | "stalled";
+
+/** A value in the signal's unit, or why there is none. Never 0 for what is not known. */
+export type SignalResult = {
+  readonly observations?: Observations | undefined;
+} & (
+  | { readonly value: number; readonly queueState?: QueueState | undefined }
+  | { readonly reason: NoValueReason; readonly why: string }
+);
+
+/** The mean, if anything was counted. */
+export function meanResult(counted: Omit<MeanObservations, "kind">): SignalResult {
+  const { sum, count, scale } = counted;
+  const observations: Observations = { kind: "mean", ...counted };
+  return count > 0
+    ? { value: (sum / count) * scale, observations }
+    : { reason: "no-samples", why: "no request finished in the window", observations };
+}
+
+/** The quantile, if there are enough observations for it. */
+export function quantileResult(counted: Omit<BucketObservations, "kind">): SignalResult {
+  const { q, buckets, scale } = counted;
+  const observations: Observations = { kind: "buckets", ...counted };
+  const least = quantileSamplesLeast.find((row) => q >= row.q)?.samples ?? 1;
+  const samples = buckets.find(({ le }) => le === Infinity)?.count ?? 0;
+  const value = bucketQuantile(q, buckets);
+  const why = `${samples} requests in the window, ${least} needed`;
+  return samples >= least && value !== undefined
+    ? { value: value * scale, observations }
+    : { reason: "no-samples", why, observations };
+}
+
+/**
+ * One latency for several targets: the quantile of all their observations, or the mean over all
+ * their requests. Quantiles of targets must not be averaged.
+ *
+ * Targets that are stalled have no observations to add; their wait is a lower bound of the answer.
+ * Idle ones add nothing.
+ *
+ * @param results Of the same query at each target.
+ * @returns `undefined` when the signal is not made of observations, and replicas are to be reduced
+ *   one by one.
+ */
+export function mergedResult(results: readonly SignalResult[]): SignalResult | undefined {
+  const merged = mergedObservations(results.flatMap(({ observations }) => observations ?? []));
+  const waits = results.flatMap((result) =>
+    "value" in result && result.queueState !== undefined ? [result.value] : [],
+  );
+  if (waits.length === 0) return merged;
+  const longest = Math.max(...waits);
+  if (merged === undefined) return { value: longest, queueState: longest > 0 ? "stalled" : "idle" };
+  if (longest === 0) return merged;
+  return "value" in merged && merged.value >= longest
+    ? merged
+    : { value: longest, queueState: "stalled" };
+}
+
+function mergedObservations(observations: readonly Observations[]): SignalResult | undefined {
+  const [first] = observations;
+  if (first === undefined) return undefined;
+  // Scales differ where engines count in different units.
+  if (first.kind === "mean") {
+    const means = observations.filter((one) => one.kind === "mean");
+    const sum = means.reduce((total, one) => total + one.sum * one.scale, 0);
+    const count = means.reduce((total, one) => total + one.count, 0);
+    return meanResult({ sum, count, scale: 1 });
+  }
+  const { q, scale } = first;
+  const histograms = observations
+    .filter((one) => one.kind === "buckets")
+    .map((one) => one.buckets.map(({ le, count }) => ({ le: (le * one.scale) / scale, count })));
+  return quantileResult({ q, scale, buckets: mergedBuckets(histograms) });
+}
+
+/** Adds histograms up, bound by bound, over the bounds that every one of them has. */
+export function mergedBuckets(histograms: readonly (readonly Bucket[])[]): readonly Bucket[] {
+  const used = histograms.filter((buckets) => buckets.some(({ count }) => count > 0));
+  const counts = new Map<number, { count: number; histograms: number }>();
+  for (const buckets of used)
+    for (const { le, count } of buckets) {
+      const sum = counts.get(le);
+      if (sum === undefined) counts.set(le, { count, histograms: 1 });
+      else {
+        sum.count += count;
+        sum.histograms += 1;
+      }
+    }
+  return [...counts]
+    .filter(([, { histograms }]) => histograms === used.length)
+    .map(([le, { count }]) => ({ le, count }));
+}
