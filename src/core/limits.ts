@@ -123,6 +123,16 @@ export const scaleReadsAtOnce = 4;
 
 // ---- device
 
+/** Time between readings that change seldom, and between two reads of the list of devices. */
+export const slowReadingsMs = 10_000;
+/** The driver refreshes its own GPM sample every 100 ms; closer ones give nothing or nonsense. */
+export const gpmSpacingLeastMs = 100;
+/** Pauses between two attempts to open a driver session double from the least to the most. */
+export const nvmlPauseLeastMs = 1_000;
+export const nvmlPauseMostMs = 30_000;
+/** So many in a row are no accident: a container that lost its device nodes never gets them back. */
+export const unknownReturnsMax = 5;
+
 // ---- node and telemetry
 
 // ---- fleet

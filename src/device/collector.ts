@@ -18,8 +18,8 @@ export interface Demand {
 export interface Collection {
   /** Counts the driver sessions: handles, indexes and counters of another session mean nothing. */
   readonly session: number;
-  readonly driverVersion?: string;
-  readonly libraryVersion?: string;
+  readonly driverVersion?: string | undefined;
+  readonly libraryVersion?: string | undefined;
   readonly devices: readonly DeviceSample[];
 }
 
@@ -40,7 +40,7 @@ export interface Collector {
 export interface CollectorOptions {
   readonly collector: "auto" | "nvml" | "mock";
   /** Overrides the places where `libnvidia-ml.so.1` is looked for. */
-  readonly nvmlLibrary?: string;
+  readonly nvmlLibrary?: string | undefined;
   /** A mock file; without it the mock collector plays its embedded default. */
-  readonly mockFile?: string;
+  readonly mockFile?: string | undefined;
 }

@@ -6,17 +6,16 @@
  *
  * @module
  */
-import { samplerStopMs } from "#core/limits.ts";
+import type { Clock } from "#core/clock.ts";
+import { demandHoldMs, samplerStopMs } from "#core/limits.ts";
 import type { CollectorOptions, Demand } from "./collector.ts";
-import { demandHolder } from "./demand.ts";
-import { faultOf, type Report, type Taken } from "./messages.ts";
-import type { Spawn } from "./thread.ts";
-import { deadline, type SamplerState, type VitalsSettings, watchVitals } from "./vitals.ts";
+import { faultOf, type Spawn, type ThreadReport, type TimedCollection } from "./thread.ts";
+import { deadline, type SamplerState, startWatchdog, type WatchdogOptions } from "./watchdog.ts";
 
-export interface SamplerSettings extends VitalsSettings {
+export interface SamplerOptions extends WatchdogOptions {
   readonly options: CollectorOptions;
   readonly spawn: Spawn;
-  readonly onCollection: (taken: Taken) => void;
+  readonly onCollection: (taken: TimedCollection) => void;
 }
 
 /** All since the start. */
@@ -32,7 +31,7 @@ export interface SamplerStats {
 export interface Sampler {
   readonly state: () => SamplerState;
   readonly stats: () => SamplerStats;
-  /** Asks for readings that cost. Holds for `demandHoldMs`; ask again to go on. */
+  /** Has readings taken that cost, for `demandHoldMs`; call it again to go on. */
   readonly demand: (demand: Demand) => void;
   /**
    * Lets go of the driver and ends the thread.
@@ -44,48 +43,48 @@ export interface Sampler {
 }
 
 /** Starts the sampling thread; the first collection comes as soon as the first pass ends. */
-export function startSampler(settings: SamplerSettings): Sampler {
+export function startSampler(settings: SamplerOptions): Sampler {
   const { options, sampleIntervalMs, clock, log, spawn, onCollection } = settings;
-  const vitals = watchVitals(settings);
+  const watchdog = startWatchdog(settings);
   const stats = { collections: 0, faults: 0, skipped: 0, passMsTotal: 0 };
   let ended = false;
   let whenEnded = () => {};
 
-  const onPass = (report: Extract<Report, { kind: "collection" | "fault" }>) => {
+  const onPass = (report: Extract<ThreadReport, { kind: "collection" | "fault" }>) => {
     stats.skipped += report.skipped;
     stats.passMsTotal += report.tookMs;
     if (report.kind === "fault") {
       stats.faults += 1;
-      vitals.failed(faultOf(report.fault));
+      watchdog.failed(faultOf(report.fault));
       return;
     }
     const { collection, takenAtMs, tookMs, skipped } = report;
     stats.collections += 1;
-    vitals.took(takenAtMs);
+    watchdog.collected(takenAtMs);
     onCollection({ collection, takenAtMs, tookMs, skipped });
   };
-  const onReport = (report: Report) => {
+  const onReport = (report: ThreadReport) => {
     if (report.kind === "log") log(report.level, report.event, report.facts);
-    else if (vitals.over()) return;
+    else if (watchdog.isOver()) return;
     else if (report.kind === "ready") start();
     else onPass(report);
   };
   const onEnd = (why: string) => {
     ended = true;
-    vitals.ended(why);
+    watchdog.threadEnded(why);
     whenEnded();
   };
 
   const thread = spawn({ onReport, onEnd });
-  const costly = demandHolder(clock, (demand) => thread.post({ kind: "demand", demand }));
+  const held = demandHolder(clock, (demand) => thread.post({ kind: "demand", demand }));
   const start = () => {
     const nowMs = clock.monotonicMs();
-    thread.post({ kind: "start", options, sampleIntervalMs, demand: costly.current(), nowMs });
+    thread.post({ kind: "start", options, sampleIntervalMs, demand: held.current(), nowMs });
   };
 
   const close = () => {
-    vitals.stop();
-    costly.close();
+    watchdog.stop();
+    held.close();
     if (ended) return Promise.resolve(true);
     return new Promise<boolean>((resolve) => {
       const patience = deadline(clock, () => {
@@ -103,14 +102,46 @@ export function startSampler(settings: SamplerSettings): Sampler {
   };
   let stopping: Promise<boolean> | undefined;
   return {
-    state: vitals.state,
+    state: watchdog.state,
     stats: () => ({ ...stats }),
     demand: (demand) => {
-      if (!vitals.over()) costly.ask(demand);
+      if (!watchdog.isOver()) held.renew(demand);
     },
     stop: () => {
       stopping ??= close();
       return stopping;
     },
+  };
+}
+
+/**
+ * Holds a demand for `demandHoldMs` after it was last renewed. Renewing is cheap: only the first
+ * demand and the end of the last one cross to the sampling thread.
+ */
+function demandHolder(clock: Clock, onChange: (demand: Demand) => void) {
+  let heldUntilMs: number | undefined;
+  let cancel = () => {};
+
+  const check = (untilMs: number) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs < untilMs) {
+      cancel = clock.after(untilMs - nowMs, () => check(heldUntilMs ?? nowMs));
+      return;
+    }
+    heldUntilMs = undefined;
+    onChange({ pcieThroughput: false });
+  };
+
+  return {
+    current: (): Demand => ({ pcieThroughput: heldUntilMs !== undefined }),
+    renew: ({ pcieThroughput }: Demand) => {
+      if (!pcieThroughput) return;
+      const begins = heldUntilMs === undefined;
+      heldUntilMs = clock.monotonicMs() + demandHoldMs;
+      if (!begins) return;
+      onChange({ pcieThroughput: true });
+      check(heldUntilMs);
+    },
+    close: () => cancel(),
   };
 }

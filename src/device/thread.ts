@@ -1,14 +1,72 @@
+/**
+ * The sampling thread: how it is started, and the messages between it and the main thread, which are
+ * plain data, for they are cloned.
+ *
+ * @module
+ */
 import { Worker } from "node:worker_threads";
-import type { Order, Report } from "./messages.ts";
+import { Fault } from "#core/fault.ts";
+import type { Facts, LogLevel } from "#core/log.ts";
+import type { Collection, CollectorOptions, Demand } from "./collector.ts";
+
+/** To the sampling thread. */
+export type ThreadCommand =
+  | {
+      readonly kind: "start";
+      readonly options: CollectorOptions;
+      readonly sampleIntervalMs: number;
+      readonly demand: Demand;
+      /** The main thread's monotonic clock, on which every report's times are. */
+      readonly nowMs: number;
+    }
+  | { readonly kind: "demand"; readonly demand: Demand }
+  | { readonly kind: "close" };
+
+/** One pass over the devices. Times are the main thread's monotonic clock. */
+interface PassTimes {
+  /** When the pass began, so that no reading is older than its age says. */
+  readonly takenAtMs: number;
+  readonly tookMs: number;
+  /** Samples left out before this one, because the pass before it took too long. */
+  readonly skipped: number;
+}
+/** A pass that gave readings. */
+export interface TimedCollection extends PassTimes {
+  readonly collection: Collection;
+}
+
+/** From the sampling thread. */
+export type ThreadReport =
+  /** The thread waits for its `start`, so that the time in it is not old when it is read. */
+  | { readonly kind: "ready" }
+  | ({ readonly kind: "collection" } & TimedCollection)
+  | ({ readonly kind: "fault"; readonly fault: FaultData } & PassTimes)
+  | {
+      readonly kind: "log";
+      readonly level: LogLevel;
+      readonly event: string;
+      readonly facts: Facts | undefined;
+    };
+
+/** A `Fault` without its class, which does not survive the way between threads. */
+export type FaultData = Pick<Fault, "code" | "message" | "facts">;
+
+export function faultData({ code, message, facts }: Fault): FaultData {
+  return { code, message, facts };
+}
+
+export function faultOf({ code, message, facts }: FaultData): Fault {
+  return new Fault(...([code, message, facts] as ConstructorParameters<typeof Fault>));
+}
 
 /** The sampling thread as the main thread holds it. */
 export interface Thread {
-  readonly post: (order: Order) => void;
+  readonly post: (command: ThreadCommand) => void;
   /** Stops keeping the process alive for it. A thread inside a driver call cannot be ended. */
   readonly abandon: () => void;
 }
 export interface ThreadEvents {
-  readonly onReport: (report: Report) => void;
+  readonly onReport: (report: ThreadReport) => void;
   /** The thread is no more; `reason` is for people. Comes once, and nothing comes after it. */
   readonly onEnd: (reason: string) => void;
 }
@@ -23,7 +81,7 @@ export const spawnThread: Spawn = ({ onReport, onEnd }) => {
     failure = error.message;
   });
   worker.on("exit", (code) => onEnd(failure ?? `it ended with code ${code}`));
-  return { post: (order) => worker.postMessage(order), abandon: () => worker.unref() };
+  return { post: (command) => worker.postMessage(command), abandon: () => worker.unref() };
 };
 
 /**

@@ -1,36 +1,40 @@
 /**
- * Entry of the one thread that makes native calls. A driver call can block for 45 s, so nothing else
- * lives here, and whatever is learnt leaves as messages. On the main thread this file does nothing.
+ * The sampling thread, the one that makes native calls. A driver call can block for 45 s, so nothing
+ * else lives here, and what it learns leaves as messages. On the main thread this file does nothing.
  *
  * @module
  */
 import { parentPort } from "node:worker_threads";
+import { assert } from "#core/assert.ts";
 import { type Clock, systemClock } from "#core/clock.ts";
+import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
-import { chooseCollector } from "./choose.ts";
-import { type Loop, startLoop } from "./loop.ts";
-import type { Order, Report } from "./messages.ts";
+import type { Collector, CollectorOptions, Demand } from "./collector.ts";
+import { mockCollector } from "./mock/collector.ts";
+import { nvmlCollector } from "./nvml/collector.ts";
+import { nvmlLibraryPaths } from "./nvml/library.ts";
+import { faultData, type ThreadCommand, type ThreadReport } from "./thread.ts";
 
 if (parentPort !== null) {
   const port = parentPort;
-  const post = (report: Report) => port.postMessage(report);
+  const post = (report: ThreadReport) => port.postMessage(report);
   const log: Log = (level, event, facts) => post({ kind: "log", level, event, facts });
   const sleep = (ms: number) => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
   };
-  let loop: Loop | undefined;
+  let loop: SamplingLoop | undefined;
 
-  const obey = (order: Order) => {
-    switch (order.kind) {
+  const onCommand = (command: ThreadCommand) => {
+    switch (command.kind) {
       case "start": {
-        const { options, sampleIntervalMs, demand, nowMs } = order;
+        const { options, sampleIntervalMs, demand, nowMs } = command;
         const clock = clockFrom(nowMs);
         const collector = chooseCollector(options, { clock, log, sleep });
         loop = startLoop({ collector, sampleIntervalMs, demand, clock, post });
         break;
       }
       case "demand":
-        loop?.demand(order.demand);
+        loop?.demand(command.demand);
         break;
       case "close":
         loop?.close();
@@ -38,7 +42,7 @@ if (parentPort !== null) {
         break;
     }
   };
-  port.on("message", obey);
+  port.on("message", onCommand);
   post({ kind: "ready" });
 }
 
@@ -47,4 +51,81 @@ function clockFrom(nowMs: number): Clock {
   const clock = systemClock();
   const aheadMs = nowMs - clock.monotonicMs();
   return { ...clock, monotonicMs: () => clock.monotonicMs() + aheadMs };
+}
+
+/** What a collector may use of the thread it runs on. */
+export interface CollectorTools {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Blocks the thread, as a driver call does; `Infinity` blocks it for ever. */
+  readonly sleep: (ms: number) => void;
+}
+
+/** The collector that the options ask for. `auto` never means the mock: it would make numbers up. */
+export function chooseCollector(options: CollectorOptions, tools: CollectorTools): Collector {
+  const { collector, mockFile, nvmlLibrary } = options;
+  if (collector === "mock") return mockCollector({ ...tools, file: mockFile });
+  const libraryPaths = nvmlLibrary === undefined ? nvmlLibraryPaths : [nvmlLibrary];
+  return nvmlCollector({ ...tools, libraryPaths });
+}
+
+export interface SamplingLoopOptions {
+  readonly collector: Collector;
+  readonly sampleIntervalMs: number;
+  /** Until another one comes. */
+  readonly demand: Demand;
+  readonly clock: Clock;
+  readonly post: (report: ThreadReport) => void;
+}
+export interface SamplingLoop {
+  /** Holds from the next pass on. */
+  readonly demand: (demand: Demand) => void;
+  /** Ends the passes and lets go of the driver. */
+  readonly close: () => void;
+}
+
+/**
+ * Collects now and then at every whole interval since now, whatever each pass costs: passes do not
+ * drift, and a pass that takes longer than the interval leaves samples out instead of queueing them.
+ * A `Fault` is reported and the next pass tries again; any other error is a bug and ends the thread.
+ */
+export function startLoop(options: SamplingLoopOptions): SamplingLoop {
+  const { collector, sampleIntervalMs, clock, post } = options;
+  assert(sampleIntervalMs > 0, `sampleIntervalMs is above 0, got ${sampleIntervalMs}`);
+  const startMs = clock.monotonicMs();
+  let { demand } = options;
+  let tick = 0;
+  let skipped = 0;
+
+  const pass = () => {
+    const takenAtMs = clock.monotonicMs();
+    const outcome = collectOnce(collector, demand);
+    const nowMs = clock.monotonicMs();
+    post({ ...outcome, takenAtMs, tookMs: nowMs - takenAtMs, skipped });
+    // A timer may fire a fraction early, so the next tick is never the one that just ran.
+    const next = Math.max(tick + 1, Math.floor((nowMs - startMs) / sampleIntervalMs) + 1);
+    skipped = next - tick - 1;
+    tick = next;
+    cancel = clock.after(startMs + next * sampleIntervalMs - nowMs, pass);
+  };
+  let cancel = clock.after(0, pass);
+
+  return {
+    demand: (next) => {
+      demand = next;
+    },
+    close: () => {
+      cancel();
+      collector.close();
+    },
+  };
+}
+
+function collectOnce(collector: Collector, demand: Demand) {
+  try {
+    return { kind: "collection", collection: collector.collect(demand) } as const;
+  } catch (error) {
+    if (error instanceof Fault) return { kind: "fault", fault: faultData(error) } as const;
+    throw error;
+  }
 }

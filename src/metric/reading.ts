@@ -1,13 +1,12 @@
 /**
  * What a collector may read of one device, and which values are believable.
  *
- * A collector hands over whatever the driver said; `admit` keeps a reading only inside its range.
- * Drivers do return 300 % and NaN with a success code (nvidia, on several branches), and a number
- * that cannot be true must not reach the HPA.
+ * Drivers do return 300 % and NaN with a success code (NVIDIA's, on several branches), and a number
+ * that cannot be true must not reach the HPA: outside its range a reading is an absence.
  *
  * @module
  */
-interface Range {
+export interface Range {
   readonly least: number;
   readonly most: number;
 }
@@ -67,6 +66,10 @@ export type Absences = { readonly [Name in ReadingName]?: Absence };
 
 /** Whether a value can be true. NaN and the infinities are outside every range. */
 export function isPlausible(name: ReadingName, value: number): boolean {
-  const { least, most } = readingRanges[name];
+  return isWithin(readingRanges[name], value);
+}
+
+/** The same for whoever has the range at hand, and checks thousands of values a second. */
+export function isWithin({ least, most }: Range, value: number): boolean {
   return value >= least && value <= most;
 }

@@ -9,12 +9,12 @@ export interface DeviceIdentity {
   /** The vendor's product name. */
   readonly model: string;
   /** `/dev/nvidia<minor>`; not the index. */
-  readonly minor?: number;
+  readonly minor?: number | undefined;
   /** `0000:3b:00.0`, as sysfs writes it. */
-  readonly pciBusId?: string;
+  readonly pciBusId?: string | undefined;
   /** The whole GPU that a slice (MIG) is part of. */
-  readonly parentUuid?: string;
-  readonly slice?: MigSlice;
+  readonly parentUuid?: string | undefined;
+  readonly slice?: MigSlice | undefined;
 }
 
 /** A MIG slice as the driver numbers it on its GPU: some device plugins name slices by these. */
@@ -22,8 +22,8 @@ export interface MigSlice {
   readonly gpuInstance: number;
   readonly computeInstance: number;
   /** The profile's number and the first memory slice it lies on; drivers before R470 say neither. */
-  readonly profile?: number;
-  readonly placementStart?: number;
+  readonly profile?: number | undefined;
+  readonly placementStart?: number | undefined;
 }
 
 /** `reason` is for people: what the driver said, and what to do. */

@@ -6,7 +6,7 @@ export interface Holder {
   readonly pod: string;
   readonly container: string;
   /** How many pods the device is divided among now; absent when it is this pod's own. */
-  readonly sharedBy?: number;
+  readonly sharedBy?: number | undefined;
 }
 
 /** What one node says of itself at one time, as `node` makes it and the stream carries it. */
@@ -19,10 +19,10 @@ export interface NodeReport {
    * How old the kubelet's word on holders was. Absent while it has never answered: then `holders`
    * are empty because nobody knows them.
    */
-  readonly holdersAgeMs?: number;
+  readonly holdersAgeMs?: number | undefined;
   /** Of the node's driver session: another number means that indexes and counters began anew. */
   readonly session: number;
-  readonly driverVersion?: string;
-  readonly libraryVersion?: string;
+  readonly driverVersion?: string | undefined;
+  readonly libraryVersion?: string | undefined;
   readonly devices: readonly (DeviceSample & { readonly holders: readonly Holder[] })[];
 }

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { eccCalls, fastCalls, pcieCalls, powerUsageCalls, slowCalls } from "#device/nvml/calls.ts";
-import { newDraft } from "#device/nvml/draft.ts";
-import { takeMetrics } from "#device/nvml/gpm.ts";
+import { metricsResult } from "#device/nvml/gpm.ts";
 import { sysfsBusId } from "#device/nvml/identity.ts";
 import {
   type Layout,
@@ -12,7 +11,7 @@ import {
   structVersion,
   writeU64,
 } from "#device/nvml/layout.ts";
-import { isPlausible, type ReadingName, readingRanges } from "#metric/reading.ts";
+import { isPlausible, type ReadingName } from "#metric/reading.ts";
 
 /** As nvml.h has them; nvml.c asserts the same on its side. */
 const offsets: Record<keyof typeof layouts, [sizeBytes: number, at: Record<string, number>]> = {
@@ -92,56 +91,43 @@ const bytes = (length: number) =>
     fc.constantFrom(0x00, 0x7f, 0x80, 0xff).map((byte) => new Uint8Array(length).fill(byte)),
   );
 
-function expectAdmitted(draft: ReturnType<typeof newDraft>, makes: readonly ReadingName[]): void {
-  for (const name of makes) {
-    const value = draft.readings[name];
-    expect((value === undefined) !== (draft.absences[name] === undefined)).toBe(true);
-    if (value === undefined) continue;
-    expect(isPlausible(name, value)).toBe(true);
-    expect(Number.isFinite(value)).toBe(true);
-    expect(value).toBeGreaterThanOrEqual(readingRanges[name].least);
-  }
+/** What the decoders of a row make of the memory, by reading. */
+function decoded({ makes, row }: (typeof symbols)[number], bytes: Uint8Array) {
+  const memory = new DataView(bytes.slice().buffer);
+  expect(row.decode).toHaveLength(makes.length);
+  return row.decode.map((decode, nth) => [makes[nth] as ReadingName, decode(memory)] as const);
 }
 
 describe("whatever bytes the driver leaves", () => {
-  test.each(symbols.map(({ makes, row }) => [row.symbol, makes, row] as const))(
-    "%s makes each reading or its absence",
-    (_symbol, makes, row) => {
-      fc.assert(
-        fc.property(bytes(Math.max(row.sizeBytes, 8)), (pattern) => {
-          const draft = newDraft();
-          row.read(new DataView(pattern.slice().buffer), draft);
-          expectAdmitted(draft, makes);
-        }),
-      );
-    },
-  );
+  const rows = symbols.map((each) => [each.row.symbol, each] as const);
 
-  test.each(symbols.map(({ makes, row }) => [row.symbol, makes, row] as const))(
-    "%s makes nothing of memory that was not written",
-    (_symbol, makes, row) => {
-      const draft = newDraft();
-      row.read(new DataView(new Uint8Array(64).fill(0x7f).buffer), draft);
-      expect(draft.readings).toEqual({});
-      expect(Object.keys(draft.absences).toSorted()).toEqual([...makes].toSorted());
-    },
-  );
+  test.each(rows)("%s makes a number or an absence", (_symbol, each) => {
+    fc.assert(
+      fc.property(bytes(Math.max(each.row.sizeBytes, 8)), (pattern) => {
+        for (const [, outcome] of decoded(each, pattern))
+          expect(["number", "string"]).toContain(typeof outcome);
+      }),
+    );
+  });
 
-  test("GPM makes readings in their range only", () => {
+  test.each(rows)("%s makes nothing believable of memory that was not written", (_symbol, each) => {
+    for (const [name, outcome] of decoded(each, new Uint8Array(64).fill(0x7f)))
+      expect(typeof outcome === "number" && isPlausible(name, outcome)).toBe(false);
+  });
+
+  test("GPM leaves NVLink to its counters when its own value cannot be true", () => {
     fc.assert(
       fc.property(fc.array(fc.double(), { minLength: 8, maxLength: 8 }), (values) => {
         const memory = new DataView(new ArrayBuffer(24 + 40 * values.length));
         for (const [nth, value] of values.entries()) memory.setFloat64(32 + 40 * nth, value, true);
-        const draft = newDraft();
-        const patient = {
-          health: { state: "ok" },
-          isFresh: false,
-          isStale: false,
-          unknown: undefined,
-        } as const;
-        expect(takeMetrics(memory, draft, { ...patient })).toBe(true);
-        for (const [name, value] of Object.entries(draft.readings))
-          expect(isPlausible(name as ReadingName, value)).toBe(true);
+        const { makes, outcomes, answered, refusals } = metricsResult(memory);
+        expect([outcomes.length, answered, refusals]).toEqual([makes.length, 1, []]);
+        for (const [nth, { name }] of makes.entries()) {
+          const outcome = outcomes[nth];
+          if (!name.startsWith("nvlink")) expect(outcome).toBeNumber();
+          else if (outcome !== undefined)
+            expect(typeof outcome === "number" && isPlausible(name, outcome)).toBe(true);
+        }
       }),
     );
   });

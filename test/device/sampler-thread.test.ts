@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#core/clock.ts";
 import { demandHoldMs, samplerStopMs, staleLeastMs } from "#core/limits.ts";
-import type { Taken } from "#device/messages.ts";
 import { startSampler } from "#device/sampler.ts";
+import type { TimedCollection } from "#device/thread.ts";
 import { spawnThread } from "#device/thread.ts";
-import type { Death } from "#device/vitals.ts";
+import type { SamplerDeath } from "#device/watchdog.ts";
 import { type ManualClock, manualClock } from "../support/manual-clock.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sampler-thread-"));
@@ -29,8 +29,8 @@ function sample(
   clock: Clock | ManualClock = systemClock(),
   sampleIntervalMs = 10,
 ) {
-  const taken: Taken[] = [];
-  const deaths: Death[] = [];
+  const taken: TimedCollection[] = [];
+  const deaths: SamplerDeath[] = [];
   const logged: string[] = [];
   const waiting: { readonly holds: () => boolean; readonly done: () => void }[] = [];
   const happened = () => {

@@ -2,10 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
 import { demandHoldMs, samplerStopMs, staleLeastMs } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
-import type { Order, Report } from "#device/messages.ts";
 import { startSampler } from "#device/sampler.ts";
-import type { ThreadEvents } from "#device/thread.ts";
-import type { Death, SamplerState } from "#device/vitals.ts";
+import type { ThreadCommand, ThreadEvents, ThreadReport } from "#device/thread.ts";
+import type { SamplerDeath, SamplerState } from "#device/watchdog.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 const watchdogMs = 60_000;
@@ -20,8 +19,8 @@ function sampler(
   settings: { readonly sampleIntervalMs?: number; readonly watchdogMs?: number } = {},
 ) {
   const clock = manualClock(1_000_000);
-  const orders: Order[] = [];
-  const deaths: Death[] = [];
+  const orders: ThreadCommand[] = [];
+  const deaths: SamplerDeath[] = [];
   const changes: SamplerState[] = [];
   const logged: string[] = [];
   const taken: number[] = [];
@@ -43,7 +42,7 @@ function sampler(
     onDead: (death) => deaths.push(death),
     ...settings,
   });
-  const report = (each: Report) => events?.onReport(each);
+  const report = (each: ThreadReport) => events?.onReport(each);
   const pass = { tookMs: 2, skipped: 0 };
   return {
     ...made,
@@ -220,7 +219,7 @@ describe("the watchdog bites", () => {
 
 describe("demand", () => {
   const ask = { pcieThroughput: true };
-  const demands = (orders: readonly Order[]) =>
+  const demands = (orders: readonly ThreadCommand[]) =>
     orders.flatMap((order) => (order.kind === "demand" ? [order.demand.pcieThroughput] : []));
 
   test("crosses to the thread when it begins, and when nobody renewed it", () => {

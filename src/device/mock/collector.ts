@@ -19,7 +19,7 @@ import { type Plan, type PlannedDevice, parsePlan } from "./plan.ts";
 import type { MockFaults, Span } from "./schema.ts";
 import { valueAt } from "./signal.ts";
 
-export interface MockSettings {
+export interface MockCollectorOptions {
   readonly file?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
@@ -27,11 +27,11 @@ export interface MockSettings {
   readonly sleep: (ms: number) => void;
 }
 
-export function mockCollector({ file, clock, log, sleep }: MockSettings): Collector {
-  const planNow = file === undefined ? embeddedPlan() : followFile(file, log);
+export function mockCollector({ file, clock, log, sleep }: MockCollectorOptions): Collector {
+  const currentPlan = file === undefined ? embeddedPlan() : followFile(file, log);
   let session = 0;
   let startMs = 0;
-  let played: Plan | undefined;
+  let playing: Plan | undefined;
 
   const block = ({ slow, hang }: MockFaults, seconds: number) => {
     if (slow !== undefined && within(slow, seconds)) sleep(slow.milliseconds);
@@ -43,9 +43,9 @@ export function mockCollector({ file, clock, log, sleep }: MockSettings): Collec
   return {
     name: "mock",
     collect: (demand) => {
-      const plan = planNow();
-      if (plan !== played) {
-        played = plan;
+      const plan = currentPlan();
+      if (plan !== playing) {
+        playing = plan;
         session += 1;
         startMs = clock.monotonicMs();
       }
@@ -54,8 +54,8 @@ export function mockCollector({ file, clock, log, sleep }: MockSettings): Collec
       const { driverVersion, libraryVersion } = plan;
       return {
         session,
-        ...(driverVersion === undefined ? {} : { driverVersion }),
-        ...(libraryVersion === undefined ? {} : { libraryVersion }),
+        driverVersion,
+        libraryVersion,
         devices: plan.devices.map((device) => {
           block(device.faults, seconds);
           return sampleOf(device, plan.faults, seconds, demand);

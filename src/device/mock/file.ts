@@ -2,24 +2,24 @@ import { readFileSync, statSync } from "node:fs";
 import { Fault } from "#core/fault.ts";
 import { mockFileBytesMax } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
-import { type Parsed, type Plan, parsePlan } from "./plan.ts";
+import { type ParsedPlan, type Plan, parsePlan } from "./plan.ts";
 
 /**
  * Follows a mock file: reads it again when its time or size changes.
  *
- * @returns Gives the plan to play now; the same object for as long as it stays the same. Throws a
- * `file-invalid` fault while there never was a good file. Later a bad one is logged, once, and the
- * plan stays: somebody is editing it.
+ * @returns Gives the plan to play now, the same object until the file changes. It throws a
+ * `file-invalid` fault while the file has never been valid. Later an invalid version is logged, once,
+ * and the plan before it stays: somebody is editing it.
  */
 export function followFile(path: string, log: Log): () => Plan {
-  let seen: string | undefined;
+  let readVersion: string | undefined;
   let plan: Plan | undefined;
   let fault: Fault | undefined;
 
   return () => {
     const version = versionOf(path);
-    if (version !== seen) {
-      seen = version;
+    if (version !== readVersion) {
+      readVersion = version;
       const { plan: fresh, problems } = read(path);
       fault = problems && invalid(path, problems);
       plan = fresh ?? plan;
@@ -37,7 +37,7 @@ function versionOf(path: string): string {
   return stat === undefined ? "none" : `${stat.mtimeMs} ${stat.size} ${stat.ino}`;
 }
 
-function read(path: string): Parsed {
+function read(path: string): ParsedPlan {
   try {
     const { size } = statSync(path);
     if (size > mockFileBytesMax)

@@ -17,18 +17,18 @@ export interface PlannedDevice extends DeviceIdentity {
   readonly aheadSeconds: number;
 }
 export interface Plan {
-  readonly driverVersion?: string;
-  readonly libraryVersion?: string;
+  readonly driverVersion?: string | undefined;
+  readonly libraryVersion?: string | undefined;
   readonly devices: readonly PlannedDevice[];
   /** Of every device. */
   readonly faults: MockFaults;
 }
-export type Parsed =
+export type ParsedPlan =
   | { readonly plan: Plan; readonly problems?: never }
   | { readonly problems: readonly string[]; readonly plan?: never };
 
-/** Reads a mock file. What keys rule out between them is looked at when each key is right. */
-export function parsePlan(text: string): Parsed {
+/** Reads a mock file. Rules between keys are checked once each key is right by itself. */
+export function parsePlan(text: string): ParsedPlan {
   let input: unknown;
   try {
     input = Bun.YAML.parse(text);
@@ -48,8 +48,8 @@ function planOf({ devices, count = 0, device, staggerSeconds, ...rest }: MockFil
   const { driverVersion, libraryVersion, faults } = rest;
   const listed = devices ?? (device === undefined ? [] : Array(count).fill(device));
   return {
-    ...(driverVersion === undefined ? {} : { driverVersion }),
-    ...(libraryVersion === undefined ? {} : { libraryVersion }),
+    driverVersion,
+    libraryVersion,
     devices: listed.map((each, position) =>
       plannedDevice(each, position, position * staggerSeconds),
     ),
@@ -69,7 +69,7 @@ function plannedDevice(device: FileDevice, position: number, aheadSeconds: numbe
     uuid: device.uuid ?? `GPU-00000000-0000-4000-8000-${hex(index, 12)}`,
     minor: device.minor ?? index,
     pciBusId: device.pciBusId ?? `${hex(index >> 8, 4)}:${hex(index & 0xff, 2)}:00.0`,
-    ...(parentUuid === undefined ? {} : { parentUuid }),
+    parentUuid,
   };
 }
 

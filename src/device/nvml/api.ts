@@ -1,73 +1,43 @@
 /**
  * NVML's functions as this room calls them. A symbol that the driver lacks answers 13,
- * NVML_ERROR_FUNCTION_NOT_FOUND, so that nothing else need know about it.
+ * NVML_ERROR_FUNCTION_NOT_FOUND, so that nothing else needs to know about it.
  *
  * All calls share one piece of native memory, because there is one thread and every result is read
  * before the next call.
  *
  * @module
  */
-import type { ReadingName } from "#metric/reading.ts";
-import {
-  type Call,
-  type CallSymbol,
-  eccCalls,
-  fastCalls,
-  pcieCalls,
-  powerUsageCalls,
-  slowCalls,
-} from "./calls.ts";
-import type { Draft } from "./draft.ts";
-import { readText, readU64 } from "./layout.ts";
-import type { ArgKind, Library, Native } from "./library.ts";
-import { type NativeMemory, nativeMemory } from "./memory.ts";
-
-interface BoundSymbol {
-  readonly symbol: string;
-  /** @returns An `nvmlReturn_t`. */
-  readonly invoke: (device: number) => number;
-  /** Reads what the last `invoke` left. */
-  readonly read: (draft: Draft) => void;
-}
-export interface BoundCall {
-  readonly makes: readonly ReadingName[];
-  readonly symbols: readonly BoundSymbol[];
-}
+import { layouts, type NativeMemory, nativeMemory, readText, readU64 } from "./layout.ts";
+import type { ArgKind, Library, NativeFunction } from "./library.ts";
 
 export interface Api {
-  readonly bind: (symbol: string, args: readonly ArgKind[]) => Native;
+  readonly bind: (symbol: string, args: readonly ArgKind[]) => NativeFunction;
   /** Where every call leaves its result. */
   readonly memory: NativeMemory;
-  readonly fast: readonly BoundCall[];
-  readonly slow: readonly BoundCall[];
-  readonly ecc: readonly BoundCall[];
-  readonly pcie: readonly BoundCall[];
-  readonly powerAverage: BoundCall;
-  readonly powerInstant: BoundCall;
   /** `nvmlInitWithFlags(NO_GPUS)`, or what comes nearest. */
   readonly init: () => { readonly symbol: string; readonly returnCode: number };
   readonly shutdown: () => number;
-  readonly fieldValues: Native;
+  readonly fieldValues: NativeFunction;
   /** Calls with memory for one struct, or two 32-bit numbers, which `memory` holds afterwards. */
   readonly query: (symbol: string, outs: 1 | 2) => (device: number) => number;
   /** Calls with a text buffer; the text when it succeeds. */
-  readonly systemText: (symbol: string) => () => Answer<string>;
-  readonly deviceText: (symbol: string) => (device: number) => Answer<string>;
-  readonly handle: (index: number) => Answer<number>;
-  readonly count: () => Answer<number>;
+  readonly systemText: (symbol: string) => () => CallReturn<string>;
+  readonly deviceText: (symbol: string) => (device: number) => CallReturn<string>;
+  readonly handle: (index: number) => CallReturn<number>;
+  readonly count: () => CallReturn<number>;
 }
 
 /** A value only when `returnCode` is 0. */
-export interface Answer<T> {
+export interface CallReturn<T> {
   readonly symbol: string;
   readonly returnCode: number;
   readonly value: T | undefined;
 }
 
-const functionNotFound: Native = () => 13;
+const functionNotFound: NativeFunction = () => 13;
 /** The longest text buffer that nvml.h asks for. */
 const textBytes = 96;
-const outBytes = 256;
+const outBytes = Math.max(textBytes, ...Object.values(layouts).map(({ sizeBytes }) => sizeBytes));
 /** NVML_INIT_FLAG_NO_GPUS: without it a node whose GPUs are all taken away has no session. */
 const initNoGpus = 1;
 
@@ -84,8 +54,7 @@ export function bindApi(library: Library): Api {
   const handleSymbol = "nvmlDeviceGetHandleByIndex_v2";
   const handle = bind(handleSymbol, ["unsigned", "pointer"]);
 
-  const boundAll = (calls: readonly Call[]) => calls.map((call) => boundCall(call, bind, memory));
-  const text = (symbol: string, returnCode: number): Answer<string> => ({
+  const text = (symbol: string, returnCode: number): CallReturn<string> => ({
     symbol,
     returnCode,
     value: returnCode === 0 ? readText(view, 0, textBytes) : undefined,
@@ -94,12 +63,6 @@ export function bindApi(library: Library): Api {
   return {
     bind,
     memory,
-    fast: boundAll(fastCalls),
-    slow: boundAll(slowCalls),
-    ecc: boundAll(eccCalls),
-    pcie: boundAll(pcieCalls),
-    powerAverage: boundCall(powerUsageCalls.average, bind, memory),
-    powerInstant: boundCall(powerUsageCalls.instant, bind, memory),
     init: () => {
       const returnCode = initWithFlags(initNoGpus);
       return returnCode === 13
@@ -138,36 +101,11 @@ export function bindApi(library: Library): Api {
   };
 }
 
-function boundCall(
-  { makes, symbols }: Call,
-  bind: (symbol: string, args: readonly ArgKind[]) => Native,
-  memory: NativeMemory,
-): BoundCall {
-  return { makes, symbols: symbols.map((row) => boundSymbol(row, bind, memory)) };
-}
-
-function boundSymbol(
-  { symbol, args, sizeBytes, preset = [], read }: CallSymbol,
-  bind: (symbol: string, args: readonly ArgKind[]) => Native,
-  { view, address, poison }: NativeMemory,
-): BoundSymbol {
-  const kinds = args.map((arg): ArgKind => ("fixed" in arg ? "int" : "pointer"));
-  const native = bind(symbol, ["pointer", ...kinds]);
-  const numbers = args.map((arg) => ("fixed" in arg ? arg.fixed : address + arg.outAt));
-  const call = withArgs(native, numbers);
-  return {
-    symbol,
-    invoke: (device) => {
-      poison(sizeBytes);
-      for (const [at, value] of preset) view.setUint32(at, value, true);
-      return call(device);
-    },
-    read: (draft) => read(view, draft),
-  };
-}
-
-/** Without a rest argument, which would be a new array on every call. */
-function withArgs(native: Native, args: readonly number[]): (device: number) => number {
+/** Calls with fixed arguments; a rest argument would be a new array on every call. */
+export function withArgs(
+  native: NativeFunction,
+  args: readonly number[],
+): (device: number) => number {
   const [first = 0, second = 0, third = 0] = args;
   if (args.length === 1) return (device) => native(device, first);
   if (args.length === 2) return (device) => native(device, first, second);

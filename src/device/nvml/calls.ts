@@ -8,13 +8,14 @@
  *
  * @module
  */
-import type { ReadingName } from "#metric/reading.ts";
-import { admit, type Draft, refuse } from "./draft.ts";
-import { layouts, readI32, readU32, readU64, structVersion } from "./layout.ts";
-import { unwrittenU32 } from "./memory.ts";
+import { type Absence, isPlausible, type ReadingName } from "#metric/reading.ts";
+import { layouts, readI32, readU32, readU64, structVersion, unwrittenU32 } from "./layout.ts";
 
 /** A fixed number, or an address in the memory that the call fills: bytes from its start. */
 type Arg = { readonly fixed: number } | { readonly outAt: number };
+
+/** Reads one reading where the call left it: its value, or why there is none. */
+type Decode = (memory: DataView) => number | Absence;
 
 export interface CallSymbol {
   readonly symbol: string;
@@ -23,7 +24,8 @@ export interface CallSymbol {
   readonly sizeBytes: number;
   /** Members to set before the call: offset and u32. */
   readonly preset?: readonly (readonly [at: number, value: number])[];
-  readonly read: (memory: DataView, draft: Draft) => void;
+  /** One for each reading that the call makes. */
+  readonly decode: readonly Decode[];
 }
 
 export interface Call {
@@ -35,13 +37,27 @@ const out: readonly Arg[] = [{ outAt: 0 }];
 const twoOuts: readonly Arg[] = [{ outAt: 0 }, { outAt: 4 }];
 const { utilization, memoryV1, memoryV2, temperature } = layouts;
 
+const u32At =
+  (at: number): Decode =>
+  (memory) =>
+    readU32(memory, at);
+const i32At =
+  (at: number): Decode =>
+  (memory) =>
+    readI32(memory, at);
+const u64At =
+  (at: number): Decode =>
+  (memory) =>
+    readU64(memory, at);
+
+/** For a reading in whose range an integer lies that the driver did not write. */
+const writtenU32: Decode = (memory) => {
+  const value = readU32(memory, 0);
+  return value === unwrittenU32 ? "implausible" : value;
+};
+
 function u32Call(makes: ReadingName, symbol: string, args: readonly Arg[] = out): Call {
-  const read = (memory: DataView, draft: Draft) => {
-    const value = readU32(memory, 0);
-    if (value === unwrittenU32) refuse(draft, [makes], "implausible");
-    else admit(draft, makes, value);
-  };
-  return { makes: [makes], symbols: [{ symbol, args, sizeBytes: 8, read }] };
+  return { makes: [makes], symbols: [{ symbol, args, sizeBytes: 8, decode: [writtenU32] }] };
 }
 
 function u64Call(
@@ -49,18 +65,16 @@ function u64Call(
   symbols: readonly [string, ...string[]],
   args: readonly Arg[] = out,
 ): Call {
-  const read = (memory: DataView, draft: Draft) => admit(draft, makes, readU64(memory, 0));
-  const row = (symbol: string): CallSymbol => ({ symbol, args, sizeBytes: 8, read });
+  const row = (symbol: string): CallSymbol => ({ symbol, args, sizeBytes: 8, decode: [u64At(0)] });
   const [first, ...rest] = symbols;
   return { makes: [makes], symbols: [row(first), ...rest.map(row)] };
 }
 
 /** A device without memory of its own reports 0 bytes; then 0 bytes used would be made up too. */
-function admitMemory(draft: Draft, totalBytes: number, usedBytes: number): void {
-  admit(draft, "memoryTotalBytes", totalBytes);
-  if (draft.readings.memoryTotalBytes !== undefined && usedBytes <= totalBytes)
-    admit(draft, "memoryUsedBytes", usedBytes);
-  else refuse(draft, ["memoryUsedBytes"], "implausible");
+function usedOf(totalBytes: number, usedBytes: number): number | Absence {
+  return isPlausible("memoryTotalBytes", totalBytes) && usedBytes <= totalBytes
+    ? usedBytes
+    : "implausible";
 }
 
 /** `nvmlPstates_t`: the driver does not know. */
@@ -75,10 +89,7 @@ export const fastCalls: readonly Call[] = [
         symbol: "nvmlDeviceGetUtilizationRates",
         args: out,
         sizeBytes: utilization.sizeBytes,
-        read: (memory, draft) => {
-          admit(draft, "utilizationPercent", readU32(memory, utilization.at.gpu));
-          admit(draft, "memoryUtilizationPercent", readU32(memory, utilization.at.memory));
-        },
+        decode: [u32At(utilization.at.gpu), u32At(utilization.at.memory)],
       },
     ],
   },
@@ -91,22 +102,26 @@ export const fastCalls: readonly Call[] = [
         sizeBytes: memoryV2.sizeBytes,
         preset: [[memoryV2.at.version, structVersion(memoryV2, 2)]],
         // Its own `used` counts what the driver reserves on some branches and not on others.
-        read: (memory, draft) => {
-          const totalBytes = readU64(memory, memoryV2.at.total);
-          const reservedBytes = readU64(memory, memoryV2.at.reserved);
-          admitMemory(
-            draft,
-            totalBytes,
-            totalBytes - reservedBytes - readU64(memory, memoryV2.at.free),
-          );
-        },
+        decode: [
+          u64At(memoryV2.at.total),
+          (memory) => {
+            const totalBytes = readU64(memory, memoryV2.at.total);
+            const reservedBytes = readU64(memory, memoryV2.at.reserved);
+            return usedOf(
+              totalBytes,
+              totalBytes - reservedBytes - readU64(memory, memoryV2.at.free),
+            );
+          },
+        ],
       },
       {
         symbol: "nvmlDeviceGetMemoryInfo",
         args: out,
         sizeBytes: memoryV1.sizeBytes,
-        read: (memory, draft) =>
-          admitMemory(draft, readU64(memory, memoryV1.at.total), readU64(memory, memoryV1.at.used)),
+        decode: [
+          u64At(memoryV1.at.total),
+          (memory) => usedOf(readU64(memory, memoryV1.at.total), readU64(memory, memoryV1.at.used)),
+        ],
       },
     ],
   },
@@ -121,14 +136,13 @@ export const fastCalls: readonly Call[] = [
           [temperature.at.version, structVersion(temperature, 1)],
           [temperature.at.sensorType, 0],
         ],
-        read: (memory, draft) =>
-          admit(draft, "temperatureCelsius", readI32(memory, temperature.at.temperature)),
+        decode: [i32At(temperature.at.temperature)],
       },
       {
         symbol: "nvmlDeviceGetTemperature",
         args: [{ fixed: 0 }, { outAt: 0 }],
         sizeBytes: 4,
-        read: (memory, draft) => admit(draft, "temperatureCelsius", readU32(memory, 0)),
+        decode: [u32At(0)],
       },
     ],
   },
@@ -146,17 +160,18 @@ export const fastCalls: readonly Call[] = [
         symbol: "nvmlDeviceGetPerformanceState",
         args: out,
         sizeBytes: 4,
-        read: (memory, draft) => {
-          const state = readI32(memory, 0);
-          if (state === performanceStateUnknown) refuse(draft, ["performanceState"], "failed");
-          else admit(draft, "performanceState", state);
-        },
+        decode: [
+          (memory) => {
+            const state = readI32(memory, 0);
+            return state === performanceStateUnknown ? "failed" : state;
+          },
+        ],
       },
     ],
   },
 ];
 
-/** What changes seldom; taken every `slowMs`. */
+/** What changes seldom; taken every `slowReadingsMs`. */
 export const slowCalls: readonly Call[] = [
   u32Call("memoryClockMegahertz", "nvmlDeviceGetClockInfo", [{ fixed: 2 }, { outAt: 0 }]),
   u32Call("powerLimitMilliwatts", "nvmlDeviceGetEnforcedPowerLimit"),

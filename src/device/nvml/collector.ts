@@ -6,22 +6,23 @@
  *
  * @module
  */
+import { type BackOff, backOff } from "#core/back-off.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import {
+  nvmlPauseLeastMs,
+  nvmlPauseMostMs,
+  slowReadingsMs,
+  unknownReturnsMax,
+} from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
-import type { Collector } from "#device/collector.ts";
-import { bindApi } from "./api.ts";
-import { gpuFactory } from "./gpu.ts";
-import { bindIdentity } from "./identity.ts";
+import type { Collection, Collector, Demand } from "#device/collector.ts";
+import { type Api, bindApi, type CallReturn } from "./api.ts";
+import { deviceList } from "./device-list.ts";
+import { type GpuFactory, gpuFactory } from "./gpu.ts";
+import { bindIdentity, type IdentityApi } from "./identity.ts";
 import { loadLibrary } from "./library.ts";
-import { libraryFailed, verdictOf } from "./return-code.ts";
-import { type Nvml, openSession, type Session } from "./session.ts";
-
-/** Pauses between two attempts to open a session. */
-const pauseLeastMs = 1_000;
-const pauseMostMs = 30_000;
-/** So many in a row are no accident: a container that lost its device nodes never gets them back. */
-const unknownMost = 5;
+import { hasSucceeded, libraryFailed, returnClassOf } from "./return-code.ts";
 
 export interface NvmlCollectorOptions {
   /** Tried in order; see `nvmlLibraryPaths`. */
@@ -32,11 +33,16 @@ export interface NvmlCollectorOptions {
 
 /** Nothing is loaded before the first `collect`. */
 export function nvmlCollector({ libraryPaths, clock, log }: NvmlCollectorOptions): Collector {
+  // Without jitter: the library is this process's alone.
+  const pauses: BackOff = backOff({
+    leastMs: nvmlPauseLeastMs,
+    mostMs: nvmlPauseMostMs,
+    random: () => 1,
+  });
   let nvml: Nvml | undefined;
   let session: Session | undefined;
   let sessions = 0;
-  let refusal: { readonly fault: Fault; readonly untilMs: number } | undefined;
-  let pauseMs = pauseLeastMs;
+  let lastFailure: { readonly fault: Fault; readonly untilMs: number } | undefined;
   let unknowns = 0;
 
   const open = (): Session => {
@@ -55,28 +61,29 @@ export function nvmlCollector({ libraryPaths, clock, log }: NvmlCollectorOptions
   const fail = (fault: Fault): Fault => {
     close();
     const escalated = escalate(fault);
-    refusal = { fault: escalated, untilMs: clock.monotonicMs() + pauseMs };
-    log("warn", "nvml unavailable", { reason: escalated.message, retryMs: pauseMs });
-    pauseMs = Math.min(pauseMs * 2, pauseMostMs);
+    const retryMs = pauses.next();
+    lastFailure = { fault: escalated, untilMs: clock.monotonicMs() + retryMs };
+    log("warn", "nvml unavailable", { reason: escalated.message, retryMs });
     return escalated;
   };
 
   const escalate = (fault: Fault): Fault => {
     if (!("returnCode" in fault.facts)) return fault;
     const { symbol, returnCode } = fault.facts;
-    unknowns = verdictOf(returnCode) === "unknown" ? unknowns + 1 : 0;
-    return unknowns < unknownMost ? fault : libraryFailed(symbol, returnCode, true);
+    unknowns = returnClassOf(returnCode) === "unknown" ? unknowns + 1 : 0;
+    return unknowns < unknownReturnsMax ? fault : libraryFailed(symbol, returnCode, true);
   };
 
   return {
     name: "nvml",
-    collect: ({ pcieThroughput }) => {
-      if (refusal !== undefined && clock.monotonicMs() < refusal.untilMs) throw refusal.fault;
-      refusal = undefined;
+    collect: (demand) => {
+      if (lastFailure !== undefined && clock.monotonicMs() < lastFailure.untilMs)
+        throw lastFailure.fault;
+      lastFailure = undefined;
       try {
         session ??= open();
-        const collection = session.collect({ pcieThroughput, monotonicMs: clock.monotonicMs });
-        pauseMs = pauseLeastMs;
+        const collection = session.collect(demand, clock);
+        pauses.reset();
         unknowns = 0;
         return collection;
       } catch (error) {
@@ -87,6 +94,15 @@ export function nvmlCollector({ libraryPaths, clock, log }: NvmlCollectorOptions
     },
     close,
   };
+}
+
+/** A library, bound. */
+interface Nvml {
+  readonly api: Api;
+  readonly identity: IdentityApi;
+  readonly createGpu: GpuFactory;
+  readonly driverVersion: () => CallReturn<string>;
+  readonly libraryVersion: () => CallReturn<string>;
 }
 
 function bindNvml(libraryPaths: readonly string[], log: Log): Nvml {
@@ -100,5 +116,56 @@ function bindNvml(libraryPaths: readonly string[], log: Log): Nvml {
     createGpu: gpuFactory(api, identity, log),
     driverVersion: api.systemText("nvmlSystemGetDriverVersion"),
     libraryVersion: api.systemText("nvmlSystemGetNVMLVersion"),
+  };
+}
+
+/** One driver session, from init to shutdown. */
+interface Session {
+  /** @throws {Fault} `library-failed` when the session is over; it must then be closed. */
+  readonly collect: (demand: Demand, clock: Clock) => Collection;
+  readonly close: () => void;
+}
+
+/**
+ * Initialises NVML.
+ *
+ * @throws {Fault} `library-failed` with what the driver said; nothing is open then.
+ */
+function openSession(
+  { api, identity, createGpu, ...versions }: Nvml,
+  session: number,
+  log: Log,
+): Session {
+  const init = api.init();
+  if (!hasSucceeded(init.symbol, init.returnCode))
+    throw libraryFailed(init.symbol, init.returnCode, false);
+  const driverVersion = versions.driverVersion().value;
+  const libraryVersion = versions.libraryVersion().value;
+  const list = deviceList({ api, identity, createGpu, log });
+  let listDueMs = 0;
+  log("info", "nvml session opened", { session, driverVersion, libraryVersion });
+
+  return {
+    collect: (demand, clock) => {
+      const nowMs = clock.monotonicMs();
+      const isListDue = nowMs >= listDueMs;
+      const refusals = isListDue ? list.refresh() : [];
+      if (isListDue) listDueMs = nowMs + slowReadingsMs;
+      const results = list.gpus().map((gpu) => gpu.read(demand, clock.monotonicMs()));
+      if (results.some(({ isListDoubtful }) => isListDoubtful)) listDueMs = nowMs;
+      // One ill GPU gives this code for some of its calls; a container that lost its device nodes
+      // gets it for every call on every device.
+      const unknown =
+        refusals.find(({ class: refused }) => refused === "unknown") ??
+        results.find((result) => result.unknown !== undefined)?.unknown;
+      if (unknown !== undefined && results.every(({ answered }) => answered === 0))
+        throw libraryFailed(unknown.symbol, unknown.returnCode, false);
+      const devices = results.map(({ sample }) => sample);
+      return { session, driverVersion, libraryVersion, devices };
+    },
+    close: () => {
+      list.close();
+      api.shutdown();
+    },
   };
 }

@@ -5,14 +5,11 @@
  *
  * @module
  */
-import type { ReadingName } from "#metric/reading.ts";
+import type { Absence, ReadingName } from "#metric/reading.ts";
 import type { Api } from "./api.ts";
-import { type Counter, counter } from "./counter.ts";
-import { admit, type Draft, refuse } from "./draft.ts";
-import { layouts, readI32, readU32, readU64 } from "./layout.ts";
-import { nativeMemory, unwrittenU32 } from "./memory.ts";
-import { heed, isGone, type Patient, type TakeAt } from "./pass.ts";
-import { absenceOf } from "./return-code.ts";
+import { type DevicePass, madeReadings, type Source } from "./device-call.ts";
+import { layouts, nativeMemory, readI32, readU32, readU64, unwrittenU32 } from "./layout.ts";
+import { absenceOf, isGone, type Refusal, refusalOf } from "./return-code.ts";
 
 interface Field {
   readonly id: number;
@@ -68,93 +65,94 @@ function elementValue(memory: DataView, base: number, isWide: boolean): number {
     : readU32(memory, base + at.value);
 }
 
-interface Entry {
+interface BatchField {
   readonly field: Field;
+  /** In the table, and so in the outcomes. */
+  readonly position: number;
   readonly counter: Counter | undefined;
-  worked: boolean;
-  supported: boolean;
+  hasWorked: boolean;
+  isSupported: boolean;
 }
 
 /** The fields of one device. */
-export interface Fields {
-  /** @returns False when the device is gone. */
-  readonly take: TakeAt;
+export interface FieldsSource extends Source {
   readonly supports: (name: ReadingName) => boolean;
   /** Starts the counters again, after a gap. */
-  readonly forget: () => void;
+  readonly resetCounters: () => void;
 }
 
 const symbol = "nvmlDeviceGetFieldValues";
+const makes = madeReadings(fields.map((field) => field.makes));
 
-export function deviceFields(api: Api): Fields {
+export function fieldsSource(api: Api): FieldsSource {
   const { view, address } = nativeMemory(fields.length * sizeBytes);
-  const entries = fields.map(
-    (field): Entry => ({
+  const all = fields.map(
+    (field, position): BatchField => ({
       field,
+      position,
       counter: field.unitsPerCount === undefined ? undefined : counter(),
-      worked: false,
-      supported: true,
+      hasWorked: false,
+      isSupported: true,
     }),
   );
-  let batch = entries;
-  let unsupported: readonly ReadingName[] = [];
+  const outcomes: (number | Absence)[] = fields.map(() => "unsupported");
+  let batch = all;
 
-  const prepare = () => {
-    let base = 0;
-    for (const { field } of batch) {
-      view.setUint32(base + at.fieldId, field.id, true);
-      view.setUint32(base + at.scopeId, field.scope ?? 0, true);
-      view.setInt32(base + at.nvmlReturn, untouched, true);
-      view.setUint32(base + at.value, unwrittenU32, true);
-      view.setUint32(base + at.value + 4, unwrittenU32, true);
-      base += sizeBytes;
+  /** Reads one element of the batch into the outcomes, unless it is refused. */
+  const readElement = (entry: BatchField, base: number, batchCode: number, pass: DevicePass) => {
+    const returnCode = elementCode(readI32(view, base + at.nvmlReturn), batchCode);
+    if (returnCode === 0) {
+      entry.hasWorked = true;
+      const value = elementValue(view, base, entry.field.isWide);
+      outcomes[entry.position] = outcomeOf(entry, value, pass.atMs);
+      return undefined;
     }
+    const refusal = refusalOf(symbol, returnCode, entry.hasWorked && !pass.isNewHandle);
+    outcomes[entry.position] = absenceOf(refusal);
+    entry.isSupported = refusal.class !== "unsupported";
+    return refusal;
   };
 
-  /** Judges one element of the batch. @returns False when the device is gone. */
-  const takeEntry = (
-    entry: Entry,
-    base: number,
-    returnCode: number,
-    atMs: number,
-    draft: Draft,
-    patient: Patient,
-  ): boolean => {
-    const { field } = entry;
-    if (returnCode === 0) {
-      entry.worked = true;
-      admitField(draft, entry, elementValue(view, base, field.isWide), atMs);
-      return true;
+  const readBatch = (pass: DevicePass, batchCode: number): readonly Refusal[] => {
+    const refusals: Refusal[] = [];
+    let base = 0;
+    for (const entry of batch) {
+      const refusal = readElement(entry, base, batchCode, pass);
+      base += sizeBytes;
+      if (refusal === undefined) continue;
+      refusals.push(refusal);
+      if (isGone(refusal)) return refusals;
     }
-    const verdict = heed(symbol, returnCode, entry.worked, patient);
-    entry.supported = verdict !== "unsupported";
-    refuse(draft, [field.makes], absenceOf(verdict));
-    return !isGone(verdict);
+    if (refusals.length > 0) batch = all.filter(({ isSupported }) => isSupported);
+    return refusals;
   };
 
   return {
-    take: (device, atMs, draft, patient, pass) => {
-      refuse(draft, unsupported, "unsupported");
-      if (batch.length === 0) return true;
-      prepare();
-      const batchCode = api.fieldValues(device, batch.length, address);
-      if (batchCode === 0) pass.answered += 1;
-      let base = 0;
-      for (const entry of batch) {
-        const returnCode = elementCode(readI32(view, base + at.nvmlReturn), batchCode);
-        if (!takeEntry(entry, base, returnCode, atMs, draft, patient)) return false;
-        base += sizeBytes;
-      }
-      if (batch.every(({ supported }) => supported)) return true;
-      batch = entries.filter(({ supported }) => supported);
-      unsupported = entries.filter(({ supported }) => !supported).map(({ field }) => field.makes);
-      return true;
+    read: (pass) => {
+      if (batch.length === 0) return { makes, outcomes, answered: 0, refusals: [] };
+      prepare(view, batch);
+      const batchCode = api.fieldValues(pass.device, batch.length, address);
+      const refusals = readBatch(pass, batchCode);
+      return { makes, outcomes, answered: batchCode === 0 ? 1 : 0, refusals };
     },
-    supports: (name) => !unsupported.includes(name),
-    forget: () => {
-      for (const entry of entries) entry.counter?.forget();
+    supports: (name) => all.some(({ field, isSupported }) => field.makes === name && isSupported),
+    resetCounters: () => {
+      for (const entry of all) entry.counter?.reset();
     },
   };
+}
+
+/** Writes the batch's elements, so that one which the driver does not fill in is known by it. */
+function prepare(view: DataView, batch: readonly BatchField[]): void {
+  let base = 0;
+  for (const { field } of batch) {
+    view.setUint32(base + at.fieldId, field.id, true);
+    view.setUint32(base + at.scopeId, field.scope ?? 0, true);
+    view.setInt32(base + at.nvmlReturn, untouched, true);
+    view.setUint32(base + at.value, unwrittenU32, true);
+    view.setUint32(base + at.value + 4, unwrittenU32, true);
+    base += sizeBytes;
+  }
 }
 
 /**
@@ -166,15 +164,40 @@ function elementCode(own: number, batch: number): number {
   return batch === 0 ? noData : batch;
 }
 
-function admitField(draft: Draft, entry: Entry, value: number, atMs: number): void {
-  const { makes, unitsPerCount = 1 } = entry.field;
-  const isCount = value <= Number.MAX_SAFE_INTEGER;
-  if (entry.counter === undefined || !isCount) {
-    entry.counter?.forget();
-    admit(draft, makes, isCount ? value : Number.NaN);
-    return;
+function outcomeOf({ field, counter }: BatchField, value: number, atMs: number): number | Absence {
+  if (value > Number.MAX_SAFE_INTEGER) {
+    counter?.reset();
+    return "implausible";
   }
-  const rate = entry.counter.rate(value, atMs);
-  if (rate === undefined) refuse(draft, [makes], "pending");
-  else admit(draft, makes, rate * unitsPerCount);
+  if (counter === undefined) return value;
+  const perSecond = counter.rate(value, atMs);
+  return perSecond === undefined ? "pending" : perSecond * (field.unitsPerCount ?? 1);
+}
+
+/** Turns a counter that only grows into a rate. */
+interface Counter {
+  /**
+   * @param atMs Monotonic milliseconds of `count`.
+   * @returns Units in a second since the count before; undefined while there is none to compare
+   * with: at first, and after the counter started again.
+   */
+  readonly rate: (count: number, atMs: number) => number | undefined;
+  readonly reset: () => void;
+}
+
+function counter(): Counter {
+  let before: number | undefined;
+  let beforeMs = 0;
+  return {
+    rate: (count, atMs) => {
+      const grown = before === undefined ? -1 : count - before;
+      const passedMs = atMs - beforeMs;
+      before = count;
+      beforeMs = atMs;
+      return grown < 0 || passedMs <= 0 ? undefined : (grown / passedMs) * 1000;
+    },
+    reset: () => {
+      before = undefined;
+    },
+  };
 }

@@ -6,13 +6,22 @@
  *
  * @module
  */
-import { isPlausible, type ReadingName } from "#metric/reading.ts";
+
+import { gpmSpacingLeastMs } from "#core/limits.ts";
+import { type Absence, isPlausible, type ReadingName } from "#metric/reading.ts";
 import type { Api } from "./api.ts";
-import { admit, type Draft, refuse } from "./draft.ts";
-import { layouts, readF64, readI32, readU32, readU64, writeU64 } from "./layout.ts";
-import { type NativeMemory, nativeMemory } from "./memory.ts";
-import { heed, isGone, type Patient, type Refusal, type TakeAt } from "./pass.ts";
-import { absenceOf } from "./return-code.ts";
+import { type DevicePass, madeReadings, type Source, type SourceResult } from "./device-call.ts";
+import {
+  layouts,
+  type NativeMemory,
+  nativeMemory,
+  readF64,
+  readI32,
+  readU32,
+  readU64,
+  writeU64,
+} from "./layout.ts";
+import { absenceOf, isGone, type Refusal, refusalOf } from "./return-code.ts";
 
 interface GpmMetric {
   readonly id: number;
@@ -37,10 +46,7 @@ const gpmMetrics: readonly GpmMetric[] = [
   { id: 61, makes: "nvlinkTxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
   { id: 60, makes: "nvlinkRxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
 ];
-const ownReadings = gpmMetrics.filter((row) => !row.alsoElsewhere).map(({ makes }) => makes);
-
-/** The driver refreshes its own sample every 100 ms; closer ones give nothing or nonsense. */
-const baselineLeastMs = 100;
+const makes = madeReadings(gpmMetrics.map((row) => row.makes));
 
 const { gpmMetric, gpmMetricsGet, gpmSupport } = layouts;
 /** The array of the newest nvml.h: a driver that clears all of it finds its own memory. */
@@ -97,12 +103,10 @@ export function bindGpm({ bind, memory }: Api): GpmApi {
 
 const noData = 21;
 
-/** The GPM of one device. */
-export interface Gpm {
-  /** After the fields: where both have NVLink's rate, this one is better. */
-  readonly take: TakeAt;
+/** The GPM of one device; read after the fields, for its rate of NVLink is the better one. */
+export interface GpmSource extends Source {
   /** Starts again without a baseline, after a gap. */
-  readonly forget: () => void;
+  readonly resetBaseline: () => void;
   /** Frees the samples; the session must still be open. */
   readonly close: () => void;
 }
@@ -114,64 +118,66 @@ interface Samples {
   baselineMs: number | undefined;
 }
 
-export function deviceGpm(api: GpmApi): Gpm {
-  let samples: Samples | "unsupported" | undefined;
+export function gpmSource(api: GpmApi): GpmSource {
+  let samples: Samples | undefined;
+  let isUnsupported = false;
 
   const release = () => {
-    if (samples === undefined || samples === "unsupported") return;
+    if (samples === undefined) return;
     api.free(samples.baseline);
     api.free(samples.spare);
     samples = undefined;
   };
-
-  const take: TakeAt = (device, atMs, draft, patient, pass) => {
-    const refused = ({ symbol, returnCode }: Refusal, worked: boolean): boolean => {
-      const verdict = heed(symbol, returnCode, worked, patient);
-      if (verdict === "unsupported") {
-        release();
-        samples = "unsupported";
-      }
-      refuse(draft, ownReadings, absenceOf(verdict));
-      return !isGone(verdict);
-    };
-
-    if (samples === undefined) {
-      const opened = open(api, device);
-      if ("returnCode" in opened) return refused(opened, false);
-      samples = opened;
+  const refused = (refusal: Refusal): SourceResult => {
+    if (refusal.class === "unsupported") {
+      release();
+      isUnsupported = true;
     }
-    if (samples === "unsupported") {
-      refuse(draft, ownReadings, "unsupported");
-      return true;
-    }
-    const next = advance(api, samples, device, atMs);
-    if (next === "too-soon" || next === "first") refuse(draft, ownReadings, "pending");
-    else if (next !== "compared") return refused(next, true);
-    if (next !== "too-soon") pass.answered += 1;
-    return next !== "compared" || takeMetrics(api.request.view, draft, patient);
+    return absent(absenceOf(refusal), { refusals: [refusal] });
   };
 
   return {
-    take,
-    forget: () => {
-      if (samples !== undefined && samples !== "unsupported") samples.baselineMs = undefined;
+    read: (pass) => {
+      if (isUnsupported) return unsupported;
+      if (samples === undefined) {
+        const opened = openSamples(api, pass.device);
+        if ("class" in opened) return refused(opened);
+        samples = opened;
+      }
+      const { baselineMs } = samples;
+      if (baselineMs !== undefined && pass.atMs - baselineMs <= gpmSpacingLeastMs) return tooSoon;
+      const refusal = nextSample(api, samples, pass) ?? compared(api, samples, baselineMs, pass);
+      if (refusal !== undefined) return refused(refusal);
+      return baselineMs === undefined ? firstSample : metricsResult(api.request.view);
+    },
+    resetBaseline: () => {
+      if (samples !== undefined) samples.baselineMs = undefined;
     },
     close: release,
   };
 }
 
-function open(api: GpmApi, device: number): Samples | Refusal {
-  const returnCode = api.query(device);
-  if (returnCode !== 0) return { symbol: "nvmlGpmQueryDeviceSupport", returnCode };
+/** All of GPM's own readings are absent; those that another source has are its to explain. */
+function absent(absence: Absence, said: Partial<SourceResult> = {}): SourceResult {
+  const outcomes = gpmMetrics.map((row) => (row.alsoElsewhere ? undefined : absence));
+  return { makes, outcomes, answered: 0, refusals: [], ...said };
+}
+const unsupported = absent("unsupported");
+const tooSoon = absent("pending");
+const firstSample = absent("pending", { answered: 1 });
+
+function openSamples(api: GpmApi, device: number): Samples | Refusal {
+  const supportCode = api.query(device);
+  if (supportCode !== 0) return refusalOf(supportSymbol, supportCode);
   if (readU32(api.memory.view, gpmSupport.at.isSupportedDevice) !== 1)
-    return { symbol: "nvmlGpmQueryDeviceSupport", returnCode: notSupported };
+    return refusalOf(supportSymbol, notSupported);
 
   const pair: number[] = [];
   for (let nth = 0; nth < 2; nth += 1) {
-    const allocated = api.alloc();
-    if (allocated !== 0) {
+    const returnCode = api.alloc();
+    if (returnCode !== 0) {
       for (const sample of pair) api.free(sample);
-      return { symbol: "nvmlGpmSampleAlloc", returnCode: allocated };
+      return refusalOf("nvmlGpmSampleAlloc", returnCode);
     }
     pair.push(readU64(api.memory.view, 0));
   }
@@ -179,45 +185,57 @@ function open(api: GpmApi, device: number): Samples | Refusal {
   return { baseline, spare, baselineMs: undefined };
 }
 
+const supportSymbol = "nvmlGpmQueryDeviceSupport";
 const notSupported = 3;
 
-/** Takes the next sample and compares it with the one before, if there is one of some age. */
-function advance(
+/** Takes a sample, which becomes the baseline; the one before is the spare then. */
+function nextSample(
   api: GpmApi,
   samples: Samples,
-  device: number,
-  atMs: number,
-): "compared" | "first" | "too-soon" | Refusal {
-  const { baseline, spare, baselineMs } = samples;
-  if (baselineMs !== undefined && atMs - baselineMs <= baselineLeastMs) return "too-soon";
-  const sampled = api.sample(device, spare);
-  if (sampled !== 0) {
+  { device, atMs, isNewHandle }: DevicePass,
+): Refusal | undefined {
+  const { baseline, spare } = samples;
+  const returnCode = api.sample(device, spare);
+  if (returnCode !== 0) {
     samples.baselineMs = undefined;
-    return { symbol: "nvmlGpmSampleGet", returnCode: sampled };
+    return refusalOf("nvmlGpmSampleGet", returnCode, !isNewHandle);
   }
   samples.baseline = spare;
   samples.spare = baseline;
   samples.baselineMs = atMs;
-  if (baselineMs === undefined) return "first";
-  const compared = api.metrics(baseline, spare);
-  return compared === 0 ? "compared" : { symbol: metricsSymbol, returnCode: compared };
+  return undefined;
+}
+
+/** Has the driver compare the newest two samples, if there are two. */
+function compared(
+  api: GpmApi,
+  { baseline, spare }: Samples,
+  olderMs: number | undefined,
+  { isNewHandle }: DevicePass,
+): Refusal | undefined {
+  if (olderMs === undefined) return undefined;
+  const returnCode = api.metrics(spare, baseline);
+  return returnCode === 0 ? undefined : refusalOf(metricsSymbol, returnCode, !isNewHandle);
 }
 
 /** Exported for its property: no byte of the driver's gets past it that cannot be true. */
-export function takeMetrics(view: DataView, draft: Draft, patient: Patient): boolean {
+export function metricsResult(view: DataView): SourceResult {
+  const outcomes: (number | Absence | undefined)[] = [];
+  const refusals: Refusal[] = [];
   let base = gpmMetricsGet.sizeBytes;
-  for (const { makes, scale, alsoElsewhere = false } of gpmMetrics) {
+  for (const { makes: name, scale, alsoElsewhere = false } of gpmMetrics) {
     const returnCode = readI32(view, base + gpmMetric.at.nvmlReturn);
     const value = readF64(view, base + gpmMetric.at.value) * scale;
     base += gpmMetric.sizeBytes;
     if (returnCode === 0) {
       // NVLink's counters may have told more than a value that cannot be true.
-      if (!alsoElsewhere || isPlausible(makes, value)) admit(draft, makes, value);
+      outcomes.push(alsoElsewhere && !isPlausible(name, value) ? undefined : value);
       continue;
     }
-    const verdict = heed(metricsSymbol, returnCode, false, patient);
-    if (!alsoElsewhere) refuse(draft, [makes], absenceOf(verdict));
-    if (isGone(verdict)) return false;
+    const refusal = refusalOf(metricsSymbol, returnCode);
+    refusals.push(refusal);
+    outcomes.push(alsoElsewhere ? undefined : absenceOf(refusal));
+    if (isGone(refusal)) break;
   }
-  return true;
+  return { makes, outcomes, answered: 1, refusals };
 }

@@ -1,155 +1,169 @@
 /**
- * One GPU of a session: who it is, how it is, and its next sample.
+ * One GPU of a session: who it is, how it is, and its next sample, joined from all its sources.
  *
  * @module
  */
 import type { Log } from "#core/log.ts";
+import type { Demand } from "#device/collector.ts";
 import { type Absences, readingNames } from "#metric/reading.ts";
-import type { DeviceHealth, DeviceIdentity, DeviceSample } from "#metric/sample.ts";
+import type { DeviceIdentity, DeviceSample } from "#metric/sample.ts";
 import type { Api } from "./api.ts";
-import { type Draft, newDraft } from "./draft.ts";
+import { bindCalls } from "./device-call.ts";
 import { bindGpm } from "./gpm.ts";
-import { eccModeSymbol, gpuReadings, type Wants } from "./gpu-readings.ts";
+import { gpuHealth, healthLog } from "./gpu-health.ts";
+import { type GpuSources, gpuSources, type SourcesApi, type SourcesResult } from "./gpu-sources.ts";
 import type { IdentityApi } from "./identity.ts";
 import { readU32 } from "./layout.ts";
-import { heed, type Pass, type Patient, type Refusal } from "./pass.ts";
-import { explain, verdictOf } from "./return-code.ts";
+import { type Refusal, refusalOf } from "./return-code.ts";
+
+/** What one pass over a GPU gave. */
+export interface GpuResult {
+  readonly sample: DeviceSample;
+  /** Calls that succeeded. */
+  readonly answered: number;
+  /** The first refusal that does not say what is wrong. */
+  readonly unknown: Refusal | undefined;
+  /** The list of devices is worth reading again. */
+  readonly isListDoubtful: boolean;
+}
 
 export interface Gpu {
   readonly index: () => number;
   /** The list of devices has it, with this handle. */
-  readonly present: (handle: number, index: number) => void;
-  /** The list has something in its place that cannot be opened. */
-  readonly refused: (symbol: string, returnCode: number) => void;
+  readonly listed: (handle: number, index: number) => void;
+  /** The list has it, and it cannot be opened. */
+  readonly notOpened: (refusal: Refusal) => void;
   /** The list does not have it any more. */
-  readonly vanished: () => void;
+  readonly unlisted: () => void;
   /** @throws {Fault} `library-failed` when the session ends here. */
-  readonly sample: (wants: Wants, pass: Pass) => DeviceSample;
-  /** Whether the last sample was such that the list of devices is worth another look. */
-  readonly isTroubled: () => boolean;
+  readonly read: (demand: Demand, atMs: number) => GpuResult;
   /** Lets go of what it holds in the library; the session must still be open. */
   readonly close: () => void;
 }
 
 export type GpuFactory = (uuid: string, handle: number, index: number) => Gpu;
 
-const nothing: Absences = Object.freeze(
+const allFailed: Absences = Object.freeze(
   Object.fromEntries(readingNames.map((name) => [name, "failed"])),
 );
 
+/** Of a device on which no call is made now. */
+const notRead: SourcesResult = {
+  readings: {},
+  absences: {},
+  answered: 0,
+  refusals: [],
+  isDeviceGone: true,
+  isComplete: false,
+};
+
+const migModeSymbol = "nvmlDeviceGetMigMode";
+
 /** Binds once what all GPUs share. */
 export function gpuFactory(api: Api, identity: IdentityApi, log: Log): GpuFactory {
-  const shared = { api, gpm: bindGpm(api), eccMode: api.query(eccModeSymbol, 2) };
-  const migModeSymbol = "nvmlDeviceGetMigMode";
+  const shared: SourcesApi = { api, gpm: bindGpm(api), calls: bindCalls(api) };
   const migMode = api.query(migModeSymbol, 2);
-
-  return (uuid, firstHandle, firstIndex) => {
-    const { powerIsAverage, ...description } = identity.describe(firstHandle);
-    const readings = gpuReadings(shared, powerIsAverage);
-    const report = healthReport(uuid, log);
-    const patient: Patient = {
-      health: { state: "ok" },
-      isFresh: true,
-      isStale: false,
-      unknown: undefined,
-    };
-    let about: DeviceIdentity = { uuid, index: firstIndex, ...description };
-    let handle: number | undefined = firstHandle;
-    let isMig: boolean | undefined;
-    let isTroubled = false;
-
-    /** A slice that comes or goes changes what the whole GPU answers. */
-    const noteMode = (device: number) => {
-      const verdict = heed(migModeSymbol, migMode(device), false, patient);
-      if (verdict !== "ok" && verdict !== "unsupported") return;
-      const isMigNow = verdict === "ok" && readU32(api.memory.view, 0) === 1;
-      if (isMig !== undefined && isMig !== isMigNow) readings.relearn();
-      isMig = isMigNow;
-    };
-
-    const takeSample = (device: number, wants: Wants, draft: Draft, pass: Pass): boolean => {
-      const answered = pass.answered;
-      const isThere = readings.take(device, wants, draft, patient, pass);
-      const { unknown } = patient;
-      if (unknown === undefined) return isThere;
-      if (pass.answered === answered) patient.health = illness("failing", unknown);
-      pass.unknown ??= unknown;
-      patient.unknown = undefined;
-      return isThere;
-    };
-
-    return {
-      index: () => about.index,
-      present: (newHandle, index) => {
-        handle = newHandle;
-        if (index !== about.index) about = { ...about, index };
-        // A lost device that can be opened is tried once: it may have been reset.
-        if (isLost(patient.health)) patient.health = { state: "ok" };
-        patient.isFresh = true;
-        noteMode(newHandle);
-      },
-      refused: (symbol, returnCode) => {
-        const verdict = verdictOf(returnCode);
-        if (verdict === "lost" || verdict === "reset-required")
-          patient.health = illness(verdict, { symbol, returnCode });
-      },
-      vanished: () => {
-        handle = undefined;
-        const reason = "the driver does not list it any more; look for Xid lines in dmesg";
-        patient.health = { state: "lost", reason };
-      },
-      sample: (wants, pass) => {
-        const draft = newDraft();
-        const isThere =
-          handle !== undefined && !isLost(patient.health) && takeSample(handle, wants, draft, pass);
-        if (!isThere) readings.restart();
-        const isChanged = report(patient.health, draft, about.index);
-        isTroubled = patient.isStale || (!isThere && isChanged);
-        patient.isFresh = false;
-        patient.isStale = false;
-        return isThere
-          ? { ...about, health: patient.health, ...draft }
-          : { ...about, health: patient.health, readings: {}, absences: nothing };
-      },
-      isTroubled: () => isTroubled,
-      close: readings.close,
-    };
+  const readMigMode = (handle: number): boolean | Refusal => {
+    const returnCode = migMode(handle);
+    return returnCode === 0
+      ? readU32(api.memory.view, 0) === 1
+      : refusalOf(migModeSymbol, returnCode);
+  };
+  return (uuid, handle, index) => {
+    const { powerIsAverage, ...description } = identity.describe(handle);
+    const sources = gpuSources(shared, powerIsAverage);
+    const about = { uuid, index, ...description };
+    return gpu({ about, handle, sources, readMigMode, log });
   };
 }
 
-function isLost({ state }: DeviceHealth): boolean {
-  return state === "lost" || state === "reset-required";
+interface GpuParts {
+  readonly about: DeviceIdentity;
+  readonly handle: number;
+  readonly sources: GpuSources;
+  readonly readMigMode: (handle: number) => boolean | Refusal;
+  readonly log: Log;
 }
 
-function illness(
-  state: "lost" | "reset-required" | "failing",
-  { symbol, returnCode }: Refusal,
-): DeviceHealth {
-  return { state, reason: explain(symbol, returnCode) };
+function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
+  const health = gpuHealth();
+  const logHealth = healthLog(first.about.uuid, log);
+  let about = first.about;
+  let handle: number | undefined = first.handle;
+  let isNewHandle = true;
+  let isMig: boolean | undefined;
+  /** Of the MIG mode; the next sample's calls come after it. */
+  let modeUnknown: Refusal | undefined;
+
+  /** A slice that comes or goes changes what the whole GPU answers. */
+  const noteMigMode = (device: number) => {
+    const mode = readMigMode(device);
+    if (typeof mode === "object") health.note(mode);
+    if (typeof mode === "object" && mode.class === "unknown") modeUnknown ??= mode;
+    if (typeof mode === "object" && mode.class !== "unsupported") return;
+    const isMigNow = mode === true;
+    if (isMig !== undefined && isMig !== isMigNow) sources.forgetSupport();
+    isMig = isMigNow;
+  };
+
+  /** Makes the calls; what they say of the device becomes its health. */
+  const readSources = (device: number, demand: Demand, atMs: number): SourcesResult => {
+    const result = sources.read({ device, atMs, isNewHandle }, demand);
+    // Illness is noted by whichever call meets it, and stands until all calls were made again.
+    if (result.isComplete) health.reset();
+    for (const refusal of result.refusals) health.note(refusal);
+    return result;
+  };
+
+  /** The first refusal that does not say what is wrong; without any answer the GPU is failing. */
+  const unknownOf = ({ refusals, answered }: SourcesResult): Refusal | undefined => {
+    const unknown = modeUnknown ?? refusals.find(({ class: refused }) => refused === "unknown");
+    modeUnknown = undefined;
+    if (unknown !== undefined && answered === 0) health.answeredNothing(unknown);
+    return unknown;
+  };
+
+  return {
+    index: () => about.index,
+    listed: (newHandle, index) => {
+      handle = newHandle;
+      if (index !== about.index) about = { ...about, index };
+      // A lost device that can be opened is tried once: it may have been reset.
+      if (health.isLost()) health.reset();
+      isNewHandle = true;
+      noteMigMode(newHandle);
+    },
+    notOpened: (refusal) => {
+      if (refusal.class !== "failing") health.note(refusal);
+    },
+    unlisted: () => {
+      handle = undefined;
+      health.unlisted();
+    },
+    read: (demand, atMs) => {
+      const isRead = handle !== undefined && !health.isLost();
+      const result = isRead ? readSources(handle as number, demand, atMs) : notRead;
+      const unknown = isRead ? unknownOf(result) : undefined;
+      const { readings, absences, answered, refusals, isDeviceGone } = result;
+      if (isDeviceGone) sources.restart();
+      const hasChanged = logHealth(health.now(), absences, about.index);
+      isNewHandle = false;
+      return {
+        sample: {
+          ...about,
+          health: health.now(),
+          readings: isDeviceGone ? {} : readings,
+          absences: isDeviceGone ? allFailed : absences,
+        },
+        answered,
+        unknown,
+        isListDoubtful: refusals.some(isOfHandle) || (isDeviceGone && hasChanged),
+      };
+    },
+    close: sources.close,
+  };
 }
 
-/** Logs a GPU's health when it changes, and once what the process may not read. */
-function healthReport(
-  uuid: string,
-  log: Log,
-): (health: DeviceHealth, draft: Draft, index: number) => boolean {
-  let reported: DeviceHealth["state"] = "ok";
-  let isPermissionReported = false;
-  const isDenied = (draft: Draft) => {
-    for (const name in draft.absences)
-      if (draft.absences[name as keyof Draft["absences"]] === "not-permitted") return true;
-    return false;
-  };
-  return (health, draft, index) => {
-    if (!isPermissionReported && isDenied(draft)) {
-      isPermissionReported = true;
-      const names = readingNames.filter((name) => draft.absences[name] === "not-permitted");
-      log("warn", "gpu readings not permitted", { uuid, index, readings: names });
-    }
-    if (health.state === reported) return false;
-    reported = health.state;
-    if (health.state === "ok") log("info", "gpu recovered", { uuid, index });
-    else log("warn", "gpu unhealthy", { uuid, index, state: health.state, reason: health.reason });
-    return true;
-  };
+function isOfHandle({ class: refused }: Refusal): boolean {
+  return refused === "void-handle";
 }

@@ -1,15 +1,15 @@
 /**
- * What a device is, asked once: these calls are not for the loop.
+ * What a device is, read once: these calls are not made on every sample.
  *
  * @module
  */
 import type { DeviceIdentity } from "#metric/sample.ts";
-import type { Answer, Api } from "./api.ts";
+import type { Api, CallReturn } from "./api.ts";
 import { layouts, readI32, readText, readU32 } from "./layout.ts";
-import { judge } from "./return-code.ts";
+import { hasSucceeded } from "./return-code.ts";
 
 export interface IdentityApi {
-  readonly uuid: (device: number) => Answer<string>;
+  readonly uuid: (device: number) => CallReturn<string>;
   /** @throws {Fault} `library-failed` when the session ends here. */
   readonly describe: (device: number) => Description;
 }
@@ -31,25 +31,24 @@ export function bindIdentity(api: Api): IdentityApi {
   const capabilitySymbol = "nvmlDeviceGetCudaComputeCapability";
   const capability = api.query(capabilitySymbol, 2);
   const { view } = api.memory;
-  const answered = (symbol: string, returnCode: number) => judge(symbol, returnCode) === "ok";
 
   return {
     uuid: api.deviceText("nvmlDeviceGetUUID"),
     describe: (device) => {
       const named = name(device);
-      const model = answered(named.symbol, named.returnCode) ? named.value : undefined;
-      const minorNumber = answered(minorSymbol, minor(device)) ? readU32(view, 0) : undefined;
-      const busId = answered(pciSymbol, pci(device))
+      const model = hasSucceeded(named.symbol, named.returnCode) ? named.value : undefined;
+      const minorNumber = hasSucceeded(minorSymbol, minor(device)) ? readU32(view, 0) : undefined;
+      const busId = hasSucceeded(pciSymbol, pci(device))
         ? sysfsBusId(readText(view, layouts.pciInfo.at.busId, 32))
         : undefined;
       const powerIsAverage =
-        answered(capabilitySymbol, capability(device)) &&
+        hasSucceeded(capabilitySymbol, capability(device)) &&
         isNewerThanGa100(readI32(view, 0), readI32(view, 4));
       return {
         vendor: "nvidia",
         model: model ?? "unknown",
-        ...(minorNumber === undefined ? {} : { minor: minorNumber }),
-        ...(busId === undefined ? {} : { pciBusId: busId }),
+        minor: minorNumber,
+        pciBusId: busId,
         powerIsAverage,
       };
     },

@@ -1,5 +1,6 @@
 /**
- * NVML's structs as data: sizes and offsets are those of nvml.h, the same on x86-64 and arm64.
+ * NVML's structs as data, and the memory that they lie in: sizes and offsets are those of nvml.h, the
+ * same on x86-64 and arm64.
  *
  * Native memory is read in place with a `DataView`. A 64-bit integer is read as two halves, for a
  * BigInt a reading would be garbage on every sample; above 2^53 it loses its last bits, and no
@@ -9,6 +10,7 @@
  *
  * @module
  */
+import { ptr } from "bun:ffi";
 import { assert } from "#core/assert.ts";
 
 const widthBytes = { u32: 4, i32: 4, u64: 8, f64: 8, pointer: 8 } as const;
@@ -114,4 +116,32 @@ export function readText(memory: DataView, at: number, sizeBytes: number): strin
   const bytes = new Uint8Array(memory.buffer, memory.byteOffset + at, sizeBytes);
   const end = bytes.indexOf(0);
   return utf8.decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+/** Memory that native code writes and this side reads in place; it lives as long as the object. */
+export interface NativeMemory {
+  readonly view: DataView;
+  readonly address: number;
+  /** Fills the first bytes with what no reading can be; see `poisonByte`. */
+  readonly poison: (sizeBytes: number) => void;
+}
+
+/**
+ * Fills memory before a call: a driver that reports success and writes nothing must not hand on the
+ * reading before it, or 0. Repeated over 64 bits it is outside every reading's range, as an integer
+ * and as a double; over 32 bits it is `unwrittenU32`.
+ */
+const poisonByte = 0x7f;
+export const unwrittenU32 = 0x7f7f_7f7f;
+
+export function nativeMemory(sizeBytes: number): NativeMemory {
+  // An explicit buffer never moves; a small typed array may, once its `buffer` is looked at.
+  const bytes = new Uint8Array(new ArrayBuffer(sizeBytes));
+  return {
+    view: new DataView(bytes.buffer),
+    address: ptr(bytes),
+    poison: (upTo) => {
+      bytes.fill(poisonByte, 0, upTo);
+    },
+  };
 }

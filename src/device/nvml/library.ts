@@ -23,14 +23,14 @@ export const nvmlLibraryPaths: readonly string[] = [
   "/run/nvidia/driver/usr/lib64/libnvidia-ml.so.1",
 ];
 
-export type Native = (...args: number[]) => number;
+export type NativeFunction = (...args: number[]) => number;
 /** `int` stands for every enum too; a pointer is its address. */
 export type ArgKind = "int" | "unsigned" | "pointer";
 
 export interface Library {
   readonly path: string;
   /** @returns The function, which returns an `nvmlReturn_t`; undefined when the driver lacks it. */
-  readonly bind: (symbol: string, args: readonly ArgKind[]) => Native | undefined;
+  readonly bind: (symbol: string, args: readonly ArgKind[]) => NativeFunction | undefined;
 }
 
 const ffiTypes = {
@@ -61,12 +61,16 @@ export function loadLibrary(paths: readonly string[]): Library {
   return { path: found, bind: (symbol, args) => bindSymbol(found, symbol, args) };
 }
 
-function bindSymbol(path: string, symbol: string, args: readonly ArgKind[]): Native | undefined {
+function bindSymbol(
+  path: string,
+  symbol: string,
+  args: readonly ArgKind[],
+): NativeFunction | undefined {
   try {
     const { symbols } = dlopen(path, {
       [symbol]: { args: args.map((kind) => ffiTypes[kind]), returns: FFIType.i32 },
     });
-    return symbols[symbol] as Native | undefined;
+    return symbols[symbol] as NativeFunction | undefined;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -17,22 +17,20 @@ import type { Absence } from "#metric/reading.ts";
  * - `session`: all handles are void; init again, with back-off
  * - `fatal`: only a new container helps
  */
-export type Verdict =
-  | "ok"
+type ReturnClass = RefusalClass | "session" | "fatal";
+type RefusalClass =
   | "unsupported"
   | "not-permitted"
   | "failed"
   | "failing"
   | "lost"
   | "reset-required"
-  | "unknown"
-  | "session"
-  | "fatal";
+  | "unknown";
 
 interface ReturnCode {
   readonly name: string;
-  readonly verdict: Verdict;
-  /** What a person can do; for the verdicts that a person gets to see. */
+  readonly class: ReturnClass;
+  /** What a person can do; for the classes that a person gets to see. */
   readonly advice?: string;
 }
 
@@ -40,72 +38,66 @@ const restart = "restart the container, so that the runtime gives it the devices
 const reset = "drain the node and reset the GPU, or reboot";
 
 const returnCodes: Readonly<Record<number, ReturnCode>> = {
-  0: { name: "SUCCESS", verdict: "ok" },
-  1: { name: "ERROR_UNINITIALIZED", verdict: "session", advice: "it is opened again" },
-  2: { name: "ERROR_INVALID_ARGUMENT", verdict: "unsupported" },
-  3: { name: "ERROR_NOT_SUPPORTED", verdict: "unsupported" },
+  1: { name: "ERROR_UNINITIALIZED", class: "session", advice: "it is opened again" },
+  2: { name: "ERROR_INVALID_ARGUMENT", class: "unsupported" },
+  3: { name: "ERROR_NOT_SUPPORTED", class: "unsupported" },
   4: {
     name: "ERROR_NO_PERMISSION",
-    verdict: "not-permitted",
+    class: "not-permitted",
     advice: "run the process with access to /dev/nvidiactl and /dev/nvidia*",
   },
-  5: { name: "ERROR_ALREADY_INITIALIZED", verdict: "failed" },
-  6: { name: "ERROR_NOT_FOUND", verdict: "failed" },
-  7: { name: "ERROR_INSUFFICIENT_SIZE", verdict: "failed" },
+  5: { name: "ERROR_ALREADY_INITIALIZED", class: "failed" },
+  6: { name: "ERROR_NOT_FOUND", class: "failed" },
+  7: { name: "ERROR_INSUFFICIENT_SIZE", class: "failed" },
   8: {
     name: "ERROR_INSUFFICIENT_POWER",
-    verdict: "failing",
+    class: "failing",
     advice: "check the GPU's external power cables",
   },
   9: {
     name: "ERROR_DRIVER_NOT_LOADED",
-    verdict: "session",
+    class: "session",
     advice: "it is opened again as soon as the driver is loaded",
   },
-  10: { name: "ERROR_TIMEOUT", verdict: "failed" },
-  11: { name: "ERROR_IRQ_ISSUE", verdict: "failing", advice: "look for Xid lines in dmesg" },
-  12: { name: "ERROR_LIBRARY_NOT_FOUND", verdict: "failed" },
-  13: { name: "ERROR_FUNCTION_NOT_FOUND", verdict: "unsupported" },
+  10: { name: "ERROR_TIMEOUT", class: "failed" },
+  11: { name: "ERROR_IRQ_ISSUE", class: "failing", advice: "look for Xid lines in dmesg" },
+  12: { name: "ERROR_LIBRARY_NOT_FOUND", class: "failed" },
+  13: { name: "ERROR_FUNCTION_NOT_FOUND", class: "unsupported" },
   14: {
     name: "ERROR_CORRUPTED_INFOROM",
-    verdict: "failing",
+    class: "failing",
     advice: "its ECC counts cannot be trusted: have the GPU serviced",
   },
-  15: { name: "ERROR_GPU_IS_LOST", verdict: "lost", advice: reset },
-  16: { name: "ERROR_RESET_REQUIRED", verdict: "reset-required", advice: reset },
-  17: { name: "ERROR_OPERATING_SYSTEM", verdict: "fatal", advice: restart },
+  15: { name: "ERROR_GPU_IS_LOST", class: "lost", advice: reset },
+  16: { name: "ERROR_RESET_REQUIRED", class: "reset-required", advice: reset },
+  17: { name: "ERROR_OPERATING_SYSTEM", class: "fatal", advice: restart },
   18: {
     name: "ERROR_LIB_RM_VERSION_MISMATCH",
-    verdict: "fatal",
+    class: "fatal",
     advice:
       "the driver was changed under this process: restart the container, to get its new library",
   },
-  19: { name: "ERROR_IN_USE", verdict: "failed" },
-  20: { name: "ERROR_MEMORY", verdict: "failed" },
-  21: { name: "ERROR_NO_DATA", verdict: "failed" },
-  23: { name: "ERROR_INSUFFICIENT_RESOURCES", verdict: "failed" },
-  24: { name: "ERROR_FREQ_NOT_SUPPORTED", verdict: "failed" },
-  25: { name: "ERROR_ARGUMENT_VERSION_MISMATCH", verdict: "unsupported" },
-  26: { name: "ERROR_DEPRECATED", verdict: "unsupported" },
-  27: { name: "ERROR_NOT_READY", verdict: "failed" },
-  28: { name: "ERROR_GPU_NOT_FOUND", verdict: "failed" },
-  29: { name: "ERROR_INVALID_STATE", verdict: "failed" },
-  30: { name: "ERROR_RESET_TYPE_NOT_SUPPORTED", verdict: "failed" },
-  999: { name: "ERROR_UNKNOWN", verdict: "unknown", advice: restart },
+  19: { name: "ERROR_IN_USE", class: "failed" },
+  20: { name: "ERROR_MEMORY", class: "failed" },
+  21: { name: "ERROR_NO_DATA", class: "failed" },
+  23: { name: "ERROR_INSUFFICIENT_RESOURCES", class: "failed" },
+  24: { name: "ERROR_FREQ_NOT_SUPPORTED", class: "failed" },
+  25: { name: "ERROR_ARGUMENT_VERSION_MISMATCH", class: "unsupported" },
+  26: { name: "ERROR_DEPRECATED", class: "unsupported" },
+  27: { name: "ERROR_NOT_READY", class: "failed" },
+  28: { name: "ERROR_GPU_NOT_FOUND", class: "failed" },
+  29: { name: "ERROR_INVALID_STATE", class: "failed" },
+  30: { name: "ERROR_RESET_TYPE_NOT_SUPPORTED", class: "failed" },
+  999: { name: "ERROR_UNKNOWN", class: "unknown", advice: restart },
 };
 
 /** A code of tomorrow's driver fails its reading and nothing else. */
-export function verdictOf(returnCode: number): Verdict {
-  return returnCodes[returnCode]?.verdict ?? "failed";
-}
-
-/** How a refused reading is listed. */
-export function absenceOf(verdict: Verdict): Absence {
-  return verdict === "unsupported" || verdict === "not-permitted" ? verdict : "failed";
+export function returnClassOf(returnCode: number): ReturnClass {
+  return returnCodes[returnCode]?.class ?? "failed";
 }
 
 /** `nvmlDeviceGetX returned 15 (NVML_ERROR_GPU_IS_LOST); <advice>`, for people. */
-export function explain(symbol: string, returnCode: number): string {
+export function describeReturn(symbol: string, returnCode: number): string {
   const { name, advice } = returnCodes[returnCode] ?? {};
   const named = name === undefined ? "" : ` (NVML_${name})`;
   return `${symbol} returned ${returnCode}${named}${advice === undefined ? "" : `; ${advice}`}`;
@@ -113,22 +105,48 @@ export function explain(symbol: string, returnCode: number): string {
 
 /** The fault that ends a session. */
 export function libraryFailed(symbol: string, returnCode: number, fatal: boolean): Fault {
-  return new Fault("library-failed", `Cannot read the GPUs: ${explain(symbol, returnCode)}`, {
-    symbol,
-    returnCode,
-    fatal,
-  });
+  const message = `Cannot read the GPUs: ${describeReturn(symbol, returnCode)}`;
+  return new Fault("library-failed", message, { symbol, returnCode, fatal });
+}
+
+/** A call that the driver did not answer, which leaves the session standing. */
+export interface Refusal {
+  readonly symbol: string;
+  readonly returnCode: number;
+  /** `void-handle`: a handle that worked is not valid any more, so the list of devices changed. */
+  readonly class: RefusalClass | "void-handle";
 }
 
 /**
- * The verdict of a code that leaves the session standing.
+ * Classes a code that is not 0.
  *
- * @throws {Fault} `library-failed` when it does not, whichever device the code came from.
+ * @param hasWorked The same call on the same device succeeded before, by a handle that is not new: it
+ * cannot have become an unknown one, so an invalid argument is then the handle.
+ * @throws {Fault} `library-failed` when the session is over, whichever device the code came from.
  */
-export function judge(symbol: string, returnCode: number): Verdict {
-  if (returnCode === 0) return "ok";
-  const verdict = verdictOf(returnCode);
-  if (verdict === "session" || verdict === "fatal")
-    throw libraryFailed(symbol, returnCode, verdict === "fatal");
-  return verdict;
+export function refusalOf(symbol: string, returnCode: number, hasWorked = false): Refusal {
+  if (returnCode === invalidArgument && hasWorked)
+    return { symbol, returnCode, class: "void-handle" };
+  const returnClass = returnClassOf(returnCode);
+  if (returnClass === "session" || returnClass === "fatal")
+    throw libraryFailed(symbol, returnCode, returnClass === "fatal");
+  return { symbol, returnCode, class: returnClass };
+}
+
+const invalidArgument = 2;
+
+/** @throws {Fault} `library-failed` when the session is over. */
+export function hasSucceeded(symbol: string, returnCode: number): boolean {
+  if (returnCode !== 0) refusalOf(symbol, returnCode);
+  return returnCode === 0;
+}
+
+/** How a refused reading is listed. */
+export function absenceOf({ class: refused }: Refusal): Absence {
+  return refused === "unsupported" || refused === "not-permitted" ? refused : "failed";
+}
+
+/** Whether the device gives nothing now, so that more calls are pointless. */
+export function isGone({ class: refused }: Refusal): boolean {
+  return refused === "lost" || refused === "reset-required";
 }

@@ -1,5 +1,5 @@
 /**
- * Whether sampling lives: from what the sampling thread reports, and from what it does not.
+ * Whether sampling goes on: from what the sampling thread reports, and from what it does not.
  *
  * @module
  */
@@ -20,9 +20,9 @@ export type SamplerPhase = "starting" | "sampling" | "stalled" | "dead" | "stopp
 export interface SamplerState {
   readonly phase: SamplerPhase;
   /** Why the newest pass gave no collection; absent when it gave one. */
-  readonly fault?: Fault;
+  readonly fault?: Fault | undefined;
   /** When the newest collection was taken, by the monotonic clock. */
-  readonly takenAtMs?: number;
+  readonly takenAtMs?: number | undefined;
 }
 
 /**
@@ -32,13 +32,13 @@ export interface SamplerState {
  * - `fatal-fault`: the collector says that no retry can help
  * - `thread-ended`: the sampling thread is gone
  */
-export interface Death {
+export interface SamplerDeath {
   readonly cause: "no-report" | "no-session" | "fatal-fault" | "thread-ended";
   readonly message: string;
-  readonly fault?: Fault;
+  readonly fault?: Fault | undefined;
 }
 
-export interface VitalsSettings {
+export interface WatchdogOptions {
   readonly sampleIntervalMs: number;
   /** How long sampling may give nothing before the process is told to end. */
   readonly watchdogMs: number;
@@ -47,29 +47,29 @@ export interface VitalsSettings {
   /** Runs after each change of phase or fault, not after each sample. */
   readonly onChange?: (state: SamplerState) => void;
   /** Comes at most once. */
-  readonly onDead: (death: Death) => void;
+  readonly onDead: (death: SamplerDeath) => void;
 }
-export interface Vitals {
+export interface Watchdog {
   readonly state: () => SamplerState;
   /** Dead or stopped: nothing changes any more. */
-  readonly over: () => boolean;
-  readonly took: (takenAtMs: number) => void;
+  readonly isOver: () => boolean;
+  readonly collected: (takenAtMs: number) => void;
   readonly failed: (fault: Fault) => void;
   /** The thread ended by itself; `why` is for people. */
-  readonly ended: (why: string) => void;
+  readonly threadEnded: (why: string) => void;
   readonly stop: () => void;
 }
 
 /** Starts watching now: the first report is awaited from here on. */
-export function watchVitals(settings: VitalsSettings): Vitals {
-  const { clock, log, sampleIntervalMs, onChange, onDead } = settings;
+export function startWatchdog(options: WatchdogOptions): Watchdog {
+  const { clock, log, sampleIntervalMs, onChange, onDead } = options;
   const staleMs = staleAfterMs(sampleIntervalMs);
   // A slow interval may be longer than the watchdog; nobody is dead who is not late.
-  const watchdogMs = Math.max(settings.watchdogMs, staleMs);
+  const watchdogMs = Math.max(options.watchdogMs, staleMs);
   let state: SamplerState = { phase: "starting" };
 
-  const over = () => state.phase === "dead" || state.phase === "stopped";
-  const become = (next: SamplerState) => {
+  const isOver = () => state.phase === "dead" || state.phase === "stopped";
+  const change = (next: SamplerState) => {
     const before = state;
     state = next;
     if (next.phase === before.phase && next.fault?.message === before.fault?.message) return;
@@ -78,17 +78,17 @@ export function watchVitals(settings: VitalsSettings): Vitals {
   };
   const finish = (phase: "dead" | "stopped") => {
     for (const timer of [stale, silence, session]) timer.cancel();
-    become({ ...state, phase });
+    change({ ...state, phase });
   };
-  const die = (cause: Death["cause"], why: string) => {
+  const die = (cause: SamplerDeath["cause"], why: string) => {
     finish("dead");
     const { fault } = state;
     const message = `Cannot sample devices: ${why}; end this process, so that it is started anew`;
     log("error", "sampling is dead", { cause, reason: message });
-    onDead({ cause, message, ...(fault === undefined ? {} : { fault }) });
+    onDead({ cause, message, fault });
   };
 
-  const stale = deadline(clock, () => become({ ...state, phase: "stalled" }));
+  const stale = deadline(clock, () => change({ ...state, phase: "stalled" }));
   const silence = deadline(clock, () => die("no-report", `no pass ended for ${watchdogMs} ms`));
   const session = deadline(clock, () => {
     const why = state.fault?.message ?? "no pass gave a collection";
@@ -100,26 +100,26 @@ export function watchVitals(settings: VitalsSettings): Vitals {
 
   return {
     state: () => state,
-    over,
-    took: (takenAtMs) => {
+    isOver,
+    collected: (takenAtMs) => {
       silence.in(watchdogMs);
       session.in(watchdogMs);
       const freshMs = takenAtMs + staleMs - clock.monotonicMs();
       stale.in(freshMs);
-      become({ phase: freshMs > 0 ? "sampling" : "stalled", takenAtMs });
+      change({ phase: freshMs > 0 ? "sampling" : "stalled", takenAtMs });
     },
     failed: (fault) => {
       silence.in(watchdogMs);
-      become({ ...state, fault });
+      change({ ...state, fault });
       if ("fatal" in fault.facts && fault.facts.fatal) die("fatal-fault", fault.message);
       // A new process has the same file: it is the person who wrote it that must act.
       else if (fault.code === "file-invalid") session.in(watchdogMs);
     },
-    ended: (why) => {
-      if (!over()) die("thread-ended", `the sampling thread ended: ${why}`);
+    threadEnded: (why) => {
+      if (!isOver()) die("thread-ended", `the sampling thread ended: ${why}`);
     },
     stop: () => {
-      if (!over()) finish("stopped");
+      if (!isOver()) finish("stopped");
     },
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chooseCollector } from "#device/choose.ts";
+import { chooseCollector } from "#device/worker.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 const tools = { clock: manualClock(), log: () => {}, sleep: () => {} };

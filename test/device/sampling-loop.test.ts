@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
 import type { Demand } from "#device/collector.ts";
-import { startLoop } from "#device/loop.ts";
-import type { FaultData, Report } from "#device/messages.ts";
+import type { FaultData, ThreadReport } from "#device/thread.ts";
+import { startLoop } from "#device/worker.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 const nothing = { pcieThroughput: false };
@@ -10,7 +10,7 @@ const nothing = { pcieThroughput: false };
 /** A loop over a collector whose passes take the times given, and then none. */
 function loop(tooksMs: readonly number[], collect = () => {}) {
   const clock = manualClock(500);
-  const posted: Report[] = [];
+  const posted: ThreadReport[] = [];
   const demands: Demand[] = [];
   const took = [...tooksMs];
   let closed = 0;

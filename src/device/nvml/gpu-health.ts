@@ -1,0 +1,76 @@
+/**
+ * How one GPU is: from what the driver refused, and from what its list of devices says.
+ *
+ * @module
+ */
+import type { Log } from "#core/log.ts";
+import { type Absences, type ReadingName, readingNames } from "#metric/reading.ts";
+import type { DeviceHealth } from "#metric/sample.ts";
+import { describeReturn, type Refusal } from "./return-code.ts";
+
+export interface GpuHealth {
+  readonly now: () => DeviceHealth;
+  /** Lost or in need of a reset: no call is made before the list of devices has it again. */
+  readonly isLost: () => boolean;
+  /** A refusal that says something of the device makes it so. */
+  readonly note: (refusal: Refusal) => void;
+  /** It answered nothing but this, which does not say why. */
+  readonly answeredNothing: (refusal: Refusal) => void;
+  /** Believes it well until a call says otherwise. */
+  readonly reset: () => void;
+  /** The driver's list does not have it any more. */
+  readonly unlisted: () => void;
+}
+
+export function gpuHealth(): GpuHealth {
+  let health: DeviceHealth = { state: "ok" };
+  const become = (state: "lost" | "reset-required" | "failing", refusal: Refusal) => {
+    health = { state, reason: describeReturn(refusal.symbol, refusal.returnCode) };
+  };
+  return {
+    now: () => health,
+    isLost: () => health.state === "lost" || health.state === "reset-required",
+    note: (refusal) => {
+      const { class: state } = refusal;
+      if (state === "lost" || state === "reset-required" || state === "failing")
+        become(state, refusal);
+    },
+    answeredNothing: (refusal) => become("failing", refusal),
+    reset: () => {
+      health = { state: "ok" };
+    },
+    unlisted: () => {
+      const reason = "the driver does not list it any more; look for Xid lines in dmesg";
+      health = { state: "lost", reason };
+    },
+  };
+}
+
+/**
+ * Logs a GPU's health when it changes, and once what the process may not read.
+ *
+ * @returns Takes each sample's; tells whether the state of its health has changed.
+ */
+export function healthLog(
+  uuid: string,
+  log: Log,
+): (health: DeviceHealth, absences: Absences, index: number) => boolean {
+  let logged: DeviceHealth["state"] = "ok";
+  let isPermissionLogged = false;
+  const isDenied = (absences: Absences) => {
+    for (const name in absences) if (absences[name as ReadingName] === "not-permitted") return true;
+    return false;
+  };
+  return (health, absences, index) => {
+    if (!isPermissionLogged && isDenied(absences)) {
+      isPermissionLogged = true;
+      const names = readingNames.filter((name) => absences[name] === "not-permitted");
+      log("warn", "gpu readings not permitted", { uuid, index, readings: names });
+    }
+    if (health.state === logged) return false;
+    logged = health.state;
+    if (health.state === "ok") log("info", "gpu recovered", { uuid, index });
+    else log("warn", "gpu unhealthy", { uuid, index, state: health.state, reason: health.reason });
+    return true;
+  };
+}
