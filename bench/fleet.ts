@@ -69,7 +69,7 @@ async function follower(addresses: string): Promise<void> {
     Number((ages[Math.floor(ages.length * share)] ?? Number.NaN).toFixed(1));
   const result = {
     seen: view.nodes.size,
-    silent: view.silent.length,
+    silent: view.unavailable.length,
     messagesPerSecond: Math.round((ages.length / tookMs) * 1_000),
     coresUsed: Number(((user + system) / 1_000 / tookMs).toFixed(3)),
     rssMib: rssMib(),

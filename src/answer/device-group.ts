@@ -106,7 +106,7 @@ export function clusterReadings(
       ? own.map((result) => outOfReach(result, readable.problem, node.sampledAtMs))
       : own;
   });
-  const missingAgents = view.silent
+  const missingAgents = view.unavailable
     .filter(({ node }) => node === undefined || !view.nodes.has(node))
     .map(({ address, node = "an unknown node", reason, sinceMs }) => {
       return { name: `agent ${address} of ${node}`, reason, sinceMs };

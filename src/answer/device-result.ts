@@ -139,7 +139,7 @@ export function readableNode(
   const node = view.nodes.get(name);
   const late = node && lateness(node, nowMs);
   if (node !== undefined && late === undefined) return { node };
-  const silent = view.silent.find((agent) => agent.node === name);
+  const silent = view.unavailable.find((agent) => agent.node === name);
   const why = silent ? `: agent ${silent.address} ${silent.reason}` : "";
   const problem =
     late === undefined

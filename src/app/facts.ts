@@ -27,7 +27,7 @@ export function fleetFacts(store: FleetStore, { clock }: World) {
   return {
     nodes: () => store.view().nodes.size,
     devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
-    silentAgents: () => store.view().silent.length,
+    silentAgents: () => store.view().unavailable.length,
     oldestSampleAgeMs: () => {
       const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));
       return Number.isFinite(oldestMs) ? clock.monotonicMs() - oldestMs : undefined;

@@ -137,6 +137,21 @@ export const unknownReturnsMax = 5;
 
 // ---- fleet
 
+/** An agent repeats itself every 5 s at least, so by then it has missed two of its messages. */
+export const agentSilentMs = 10_000;
+/** Pauses between attempts at an agent double from the least to the most, with jitter. */
+export const agentPauseLeastMs = 500;
+export const agentPauseMostMs = 30_000;
+/** How often agents are checked for silence. */
+export const agentCheckMs = 500;
+/** First attempts are spread over this for each agent, and over the most altogether. */
+export const agentSpreadMs = 1;
+export const agentSpreadMostMs = 2_000;
+/** A healthy agent reports in milliseconds; a replica must not wait for a dead node for ever. */
+export const syncPatienceMs = 10_000;
+/** How long a new node may go unnoticed; cluster DNS itself keeps answers for 5 to 30 s. */
+export const agentsResolveMs = 5_000;
+
 // ---- kubernetes and workload
 
 // ---- trigger and metric

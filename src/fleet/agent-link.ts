@@ -1,19 +1,18 @@
 /**
- * The way to one agent: dialled again after every end, with growing and jittered pauses.
+ * The connection to one agent: opened again after every end, with growing and jittered pauses.
  *
  * @module
  */
+import { backOff } from "#core/back-off.ts";
 import type { Cancel, Clock } from "#core/clock.ts";
-import { type Heard, snapshotDecoder } from "#telemetry/decode.ts";
+import { agentPauseLeastMs, agentPauseMostMs, agentSilentMs } from "#core/limits.ts";
+import { snapshotDecoder } from "#telemetry/decode.ts";
+import type { AgentReport } from "#telemetry/report.ts";
 import type { WatchAgent } from "#telemetry/watch.ts";
 import type { AgentEndpoint } from "./agents.ts";
 
-/** An agent repeats itself every 5 s at least, so by now it missed two of its messages. */
-const agentSilentMs = 10_000;
-const pauseLeastMs = 500;
-const pauseMostMs = 30_000;
-
-export interface Silence {
+/** Why an agent's reports are missing, for people, and since when. */
+export interface Outage {
   readonly sinceMs: number;
   readonly reason: string;
 }
@@ -21,10 +20,10 @@ export interface Silence {
 export interface AgentLink {
   readonly endpoint: AgentEndpoint;
   readonly listedAtMs: number;
-  /** What the agent said last, on whichever connection. */
-  readonly heard: () => Heard | undefined;
-  /** Since when and why nothing is heard; `undefined` while the agent speaks. */
-  readonly silence: () => Silence | undefined;
+  /** The newest, on whichever connection it came. */
+  readonly latest: () => AgentReport | undefined;
+  /** `undefined` while reports come. */
+  readonly outage: () => Outage | undefined;
   /** Gives up a connection on which nothing came for `agentSilentMs`. */
   readonly check: () => void;
   readonly close: () => void;
@@ -38,38 +37,38 @@ export interface AgentLinkOptions {
   readonly watch: WatchAgent;
   /** So that a replica that starts does not open all connections in one instant. */
   readonly firstPauseMs: number;
-  readonly onHeard: (heard: Heard) => void;
+  readonly onReport: (report: AgentReport) => void;
 }
 
 export function agentLink(options: AgentLinkOptions): AgentLink {
-  const { endpoint, clock, random, watch, firstPauseMs, onHeard } = options;
+  const { endpoint, clock, random, watch, firstPauseMs, onReport } = options;
   const listedAtMs = clock.monotonicMs();
-  let heard: Heard | undefined;
-  let spokeAtMs = listedAtMs;
-  let dialledAtMs = listedAtMs;
+  const pauses = backOff({ leastMs: agentPauseLeastMs, mostMs: agentPauseMostMs, random });
+  let latest: AgentReport | undefined;
+  let messageAtMs = listedAtMs;
+  let connectedAtMs = listedAtMs;
   let reason = "not connected yet";
-  let failures = 0;
   let connection: AbortController | undefined;
   let cancelPause: Cancel = () => {};
   let closed = false;
 
-  async function dial() {
+  async function connect() {
     const current = new AbortController();
     connection = current;
-    dialledAtMs = clock.monotonicMs();
+    connectedAtMs = clock.monotonicMs();
     const decode = snapshotDecoder();
     const onSnapshot = (snapshot: Parameters<typeof decode>[0]) => {
       if (current.signal.aborted) return;
-      spokeAtMs = clock.monotonicMs();
-      const now = decode(snapshot);
-      if (now === undefined) {
+      messageAtMs = clock.monotonicMs();
+      const report = decode(snapshot);
+      if (report === undefined) {
         reason = "it is there and has read no device yet";
         return;
       }
-      failures = 0;
+      pauses.reset();
       reason = "connected, and nothing comes";
-      heard = now;
-      onHeard(now);
+      latest = report;
+      onReport(report);
     };
     try {
       await watch({ ...endpoint, signal: current.signal, onSnapshot });
@@ -78,24 +77,24 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
       reason = error instanceof Error ? error.message : String(error);
     }
     connection = undefined;
-    if (!closed) pause(pauseAfter(failures, random()));
-    failures += 1;
+    if (!closed) pause(pauses.next());
   }
   function pause(delayMs: number) {
-    cancelPause = clock.after(delayMs, () => void dial());
+    cancelPause = clock.after(delayMs, () => void connect());
   }
   pause(firstPauseMs);
 
   return {
     endpoint,
     listedAtMs,
-    heard: () => heard,
-    silence: () => {
-      if (heard !== undefined && clock.monotonicMs() - spokeAtMs < agentSilentMs) return undefined;
-      return { sinceMs: heard === undefined ? listedAtMs : spokeAtMs, reason };
+    latest: () => latest,
+    outage: () => {
+      if (latest !== undefined && clock.monotonicMs() - messageAtMs < agentSilentMs)
+        return undefined;
+      return { sinceMs: latest === undefined ? listedAtMs : messageAtMs, reason };
     },
     check: () => {
-      const quietMs = clock.monotonicMs() - Math.max(spokeAtMs, dialledAtMs);
+      const quietMs = clock.monotonicMs() - Math.max(messageAtMs, connectedAtMs);
       if (connection !== undefined && quietMs >= agentSilentMs)
         connection.abort(new Error(`connected, and silent for ${agentSilentMs} ms`));
     },
@@ -105,15 +104,4 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
       connection?.abort(new Error("not listed any more"));
     },
   };
-}
-
-/**
- * Time to wait before the next attempt: between half and all of a span that doubles.
- *
- * @param failures Attempts since the agent last said something.
- * @param chance From 0 to 1.
- */
-export function pauseAfter(failures: number, chance: number): number {
-  const spanMs = Math.min(pauseLeastMs * 2 ** Math.min(failures, 30), pauseMostMs);
-  return (spanMs / 2) * (1 + chance);
 }

@@ -5,6 +5,8 @@
  */
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { agentsResolveMs } from "#core/limits.ts";
+import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 
 /** Where one agent listens. */
@@ -13,7 +15,7 @@ export interface AgentEndpoint {
   readonly address: string;
   readonly port: number;
   /** When whoever lists it knows. */
-  readonly nodeName?: string;
+  readonly nodeName?: string | undefined;
   /** What its probes say. An agent that is not ready is followed too: its node is still there. */
   readonly ready: boolean;
 }
@@ -38,8 +40,6 @@ export interface AgentSourceOptions {
   readonly refreshMs?: number;
 }
 
-/** How long a new node may stay unseen; cluster DNS itself keeps answers for 5 to 30 s. */
-const refreshMsDefault = 5_000;
 const dnsPrefix = "dns:///";
 
 /**
@@ -72,9 +72,9 @@ function endpoint(entry: string, text: string): AgentEndpoint {
 
 function resolvedAgents(
   { address: host, port }: AgentEndpoint,
-  { clock, log, resolve, refreshMs = refreshMsDefault }: AgentSourceOptions,
+  { clock, log, resolve, refreshMs = agentsResolveMs }: AgentSourceOptions,
 ): ClosableAgentSource {
-  const listeners = new Set<() => void>();
+  const changes = listeners();
   let endpoints: readonly AgentEndpoint[] | undefined;
   let resolving = false;
   let failing = false;
@@ -89,7 +89,7 @@ function resolvedAgents(
       const before = endpoints?.map(({ address }) => address).join();
       if (before === addresses.join() && endpoints !== undefined) return;
       endpoints = addresses.map((address) => ({ address, port, ready: true }));
-      for (const listener of [...listeners]) listener();
+      changes.notify();
     } catch (error) {
       // A resolver in trouble says nothing about nodes: the last list stays.
       if (!failing)
@@ -105,10 +105,7 @@ function resolvedAgents(
   void refresh();
   return {
     list: () => endpoints,
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    subscribe: changes.subscribe,
     close: stop,
   };
 }

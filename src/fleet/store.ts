@@ -1,5 +1,5 @@
 /**
- * What is known of all nodes, and since when the unknown is unknown.
+ * What is known of all nodes, and since when what is not known has been missing.
  *
  * One writer a node and many readers, all on one thread, so no lock. A put touches its own node
  * alone, and the view is the store itself: it shows what is known when it is read.
@@ -13,38 +13,39 @@ import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import type { Absences, ReadingName } from "#metric/reading.ts";
 import { type ValueWindow, valueWindow } from "#metric/window.ts";
 import type { Holder, NodeReport } from "#telemetry/report.ts";
-import type { FleetDevice, FleetNode, FleetStore, FleetView, SilentAgent } from "./view.ts";
+import type { FleetDevice, FleetNode, FleetStore, FleetView, UnavailableAgent } from "./view.ts";
 
-/** A past that nobody asked for in the time of the longest window is let go. */
-const unaskedMsMax = windowSecondsMax * 1000;
+/** A window whose mean nobody read in the time of the longest window is dropped. */
+const unreadWindowMs = windowSecondsMax * 1000;
 
-/** The past of one device, kept for the metrics that somebody wants a mean of. */
-type Past = Map<MetricName, { readonly values: ValueWindow; askedAtMs: number }>;
+/** The windows of one device, kept for the metrics whose mean is read. */
+type DeviceWindows = Map<MetricName, { readonly values: ValueWindow; readAtMs: number }>;
 
 export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
   const nodes = new Map<string, FleetNode>();
-  const pasts = new Map<string, Map<string, Past>>();
+  /** By node and by device. */
+  const windows = new Map<string, Map<string, DeviceWindows>>();
   const changes = listeners();
-  let silent: readonly SilentAgent[] = [];
+  let unavailable: readonly UnavailableAgent[] = [];
 
   const view: FleetView = {
     nodes,
-    get silent() {
-      return silent;
+    get unavailable() {
+      return unavailable;
     },
     average: (device, metric, windowMs) => {
       const node = nodes.get(device.node);
       if (node === undefined) return undefined;
-      const ofNode = entry(pasts, node.name, () => new Map<string, Past>());
-      const past = entry(ofNode, device.uuid, (): Past => new Map());
-      const askedAtMs = clock.monotonicMs();
-      const kept = entry(past, metric, () => {
+      const ofNode = getOrCreate(windows, node.name, () => new Map<string, DeviceWindows>());
+      const ofDevice = getOrCreate(ofNode, device.uuid, (): DeviceWindows => new Map());
+      const readAtMs = clock.monotonicMs();
+      const window = getOrCreate(ofDevice, metric, () => {
         const values = valueWindow();
         extend(values, metric, device, node);
-        return { values, askedAtMs };
+        return { values, readAtMs };
       });
-      kept.askedAtMs = askedAtMs;
-      return kept.values.mean(windowMs);
+      window.readAtMs = readAtMs;
+      return window.values.mean(windowMs);
     },
   };
 
@@ -55,16 +56,16 @@ export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
       const node = nodeOf(report, earlier, nowMs);
       if (node === undefined) return;
       nodes.set(node.name, node);
-      const ofNode = pasts.get(node.name);
-      if (ofNode !== undefined) keepPasts(ofNode, node, earlier, nowMs);
+      const ofNode = windows.get(node.name);
+      if (ofNode !== undefined) extendAll(ofNode, node, earlier, nowMs);
       changes.notify();
     },
     remove: (nodeName) => {
-      pasts.delete(nodeName);
+      windows.delete(nodeName);
       if (nodes.delete(nodeName)) changes.notify();
     },
-    silent: (agents) => {
-      silent = agents;
+    setUnavailable: (agents) => {
+      unavailable = agents;
       changes.notify();
     },
     view: () => view,
@@ -93,9 +94,8 @@ function nodeOf(
       node: name,
       sampledAtMs,
       absentSinceMs: absentSince(device.absences, before, sampledAtMs),
-      ...(device.health.state !== "ok" && {
-        unwellSinceMs: before?.unwellSinceMs ?? sampledAtMs,
-      }),
+      unwellSinceMs:
+        device.health.state === "ok" ? undefined : (before?.unwellSinceMs ?? sampledAtMs),
     };
   });
   return {
@@ -103,9 +103,9 @@ function nodeOf(
     sampleIntervalMs,
     sampledAtMs,
     devices,
-    ...(report.holdersAgeMs !== undefined && { holdersAtMs: nowMs - report.holdersAgeMs }),
-    ...(driverVersion !== undefined && { driverVersion }),
-    ...(libraryVersion !== undefined && { libraryVersion }),
+    holdersAtMs: report.holdersAgeMs === undefined ? undefined : nowMs - report.holdersAgeMs,
+    driverVersion,
+    libraryVersion,
   };
 }
 
@@ -120,27 +120,27 @@ function absentSince(
   return since;
 }
 
-/** Adds the new sample to every past, and lets go of those that nobody needs any more. */
-function keepPasts(
-  ofNode: Map<string, Past>,
+/** Adds the new sample to every window of a node, and drops those that nobody reads any more. */
+function extendAll(
+  ofNode: Map<string, DeviceWindows>,
   node: FleetNode,
   earlier: FleetNode | undefined,
   nowMs: number,
 ): void {
   const devices = new Map(node.devices.map((device) => [device.uuid, device]));
   const before = new Map(earlier?.devices.map((device) => [device.uuid, device]));
-  for (const [uuid, past] of ofNode) {
+  for (const [uuid, ofDevice] of ofNode) {
     const device = devices.get(uuid);
-    // A device that changed hands starts anew: its past is the load of somebody else.
+    // A device that changed hands starts again: its past is the load of somebody else.
     if (device === undefined || !hasSameHolders(device.holders, before.get(uuid)?.holders)) {
       ofNode.delete(uuid);
       continue;
     }
-    for (const [metric, { values, askedAtMs }] of past) {
-      if (nowMs - askedAtMs > unaskedMsMax) past.delete(metric);
+    for (const [metric, { values, readAtMs }] of ofDevice) {
+      if (nowMs - readAtMs > unreadWindowMs) ofDevice.delete(metric);
       else extend(values, metric, device, node);
     }
-    if (past.size === 0) ofNode.delete(uuid);
+    if (ofDevice.size === 0) ofNode.delete(uuid);
   }
 }
 
@@ -166,7 +166,7 @@ function namesOf(holders: readonly Holder[]): string {
     .join();
 }
 
-function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+function getOrCreate<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
   const known = map.get(key);
   if (known !== undefined) return known;
   const made = make();

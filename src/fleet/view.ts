@@ -9,7 +9,7 @@ export interface FleetDevice extends DeviceSample {
   readonly sampledAtMs: number;
   readonly holders: readonly Holder[];
   /** Since when its health is not ok; absent while it is. */
-  readonly unwellSinceMs?: number;
+  readonly unwellSinceMs?: number | undefined;
   /** Since when each absent reading is absent. */
   readonly absentSinceMs: { readonly [Name in ReadingName]?: number };
 }
@@ -18,19 +18,19 @@ export interface FleetNode {
   readonly name: string;
   readonly sampleIntervalMs: number;
   readonly sampledAtMs: number;
-  /** When the kubelet last told the holders; absent when it never did. */
-  readonly holdersAtMs?: number;
-  readonly driverVersion?: string;
-  readonly libraryVersion?: string;
+  /** When the kubelet last listed the holders; absent when it never did. */
+  readonly holdersAtMs?: number | undefined;
+  readonly driverVersion?: string | undefined;
+  readonly libraryVersion?: string | undefined;
   readonly devices: readonly FleetDevice[];
 }
 
-/** An agent that is listed and cannot be heard, so that its node's readings are missing. */
-export interface SilentAgent {
+/** An agent that is listed and gives no reports, so that its node's readings are missing. */
+export interface UnavailableAgent {
   /** Its `host:port`. */
   readonly address: string;
   /** Its node, when the list or the agent itself has named it. */
-  readonly node?: string;
+  readonly node?: string | undefined;
   readonly sinceMs: number;
   /** What was tried and how it failed; for people. */
   readonly reason: string;
@@ -38,13 +38,13 @@ export interface SilentAgent {
 
 /** Everything known of all nodes now. */
 export interface FleetView {
-  /** A node whose agent is listed no more is not among them; one that fell silent still is. */
+  /** A node whose agent is listed no more is not among them; one whose agent is unavailable still is. */
   readonly nodes: ReadonlyMap<string, FleetNode>;
-  readonly silent: readonly SilentAgent[];
+  readonly unavailable: readonly UnavailableAgent[];
   /**
    * Time-weighted mean of a device metric.
    *
-   * @returns `undefined` when nothing was seen in the window.
+   * @returns `undefined` when there was no value in the window.
    */
   readonly average: (
     device: FleetDevice,
@@ -58,8 +58,8 @@ export interface FleetStore {
   /** Replaces what is known of a node. Devices that it no longer names are gone. */
   readonly put: (report: NodeReport) => void;
   readonly remove: (nodeName: string) => void;
-  /** Replaces the list of agents that are listed and not heard. */
-  readonly silent: (agents: readonly SilentAgent[]) => void;
+  /** Replaces the agents that are listed and give no reports. */
+  readonly setUnavailable: (agents: readonly UnavailableAgent[]) => void;
   readonly view: () => FleetView;
   /** Runs `listener` after every change; returns the way to stop it. */
   readonly subscribe: (listener: () => void) => () => void;

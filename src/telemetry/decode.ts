@@ -1,8 +1,8 @@
 /**
- * Puts the messages of one NodeTelemetry stream together again.
+ * Turns the messages of one NodeTelemetry stream back into reports.
  *
- * One process hears a thousand nodes a second, so a message costs copies of what changed and of
- * nothing else. What is outside its range is not believed, whoever sends it.
+ * One process reads the messages of a thousand nodes each second, so a message costs copies of what
+ * changed and of nothing else. What is outside its range is not believed, whoever sends it.
  *
  * @module
  */
@@ -23,45 +23,28 @@ import {
 } from "#metric/reading.ts";
 import type { DeviceHealth, MigSlice } from "#metric/sample.ts";
 import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./numbers.ts";
-import type { Holder, NodeReport } from "./report.ts";
-
-type ReportedDevice = NodeReport["devices"][number];
-
-/** A node as one of its agents described it. */
-export interface Heard {
-  readonly report: NodeReport;
-  /** When that agent began, on its node's wall clock. */
-  readonly startedAtMs: number;
-}
+import type { AgentReport, Holder, ReportedDevice } from "./report.ts";
 
 /**
- * Puts one stream's messages together.
+ * Decodes one stream's messages in their order.
  *
  * @returns What is known after each message; `undefined` before the first whole snapshot.
  * @throws {Error} when a message speaks of a device that its stream never named.
  */
 export function snapshotDecoder() {
-  let heard: Heard | undefined;
-  return (snapshot: NodeSnapshot): Heard | undefined => {
+  let known: AgentReport | undefined;
+  return (snapshot: NodeSnapshot): AgentReport | undefined => {
     const { state, ageMs, holdersAgeMs } = snapshot;
-    const base = state === undefined ? heard : heardState(state);
-    if (base === undefined) return undefined;
-    const { holdersAgeMs: _earlier, ...facts } = base.report;
-    heard = {
-      startedAtMs: base.startedAtMs,
-      report: {
-        ...facts,
-        ageMs,
-        ...(holdersAgeMs === undefined ? {} : { holdersAgeMs }),
-        devices: withColumns(base.report.devices, snapshot),
-      },
-    };
-    return heard;
+    const { report, startedAtMs } = (state === undefined ? known : reportOf(state)) ?? {};
+    if (report === undefined || startedAtMs === undefined) return undefined;
+    const devices = withColumns(report.devices, snapshot);
+    known = { startedAtMs, report: { ...report, ageMs, holdersAgeMs, devices } };
+    return known;
   };
 }
 
 type Mutable<Row> = { -readonly [Key in keyof Row]: Row[Key] };
-interface OpenDevice {
+interface ChangedDevice {
   readonly readings: Mutable<Readings>;
   readonly absences: Mutable<Absences>;
 }
@@ -73,17 +56,17 @@ function withColumns(
   if (keys.length !== values.length || absentKeys.length !== absences.length)
     throw new Error("Cannot read a node's snapshot: its columns differ in length");
   const result = [...devices];
-  const opened: (OpenDevice | undefined)[] = [];
+  const changed: (ChangedDevice | undefined)[] = [];
   // Devices that did not change stay the same objects; the others are copied once a message.
-  const open = (key: number): OpenDevice => {
+  const deviceOf = (key: number): ChangedDevice => {
     const position = Math.floor(key / keysPerDevice);
-    const already = opened[position];
+    const already = changed[position];
     if (already !== undefined) return already;
     const device = devices[position];
     if (device === undefined)
       throw new Error(`Cannot read a node's snapshot: it names no device ${position}`);
     const copy = { readings: { ...device.readings }, absences: { ...device.absences } };
-    opened[position] = copy;
+    changed[position] = copy;
     result[position] = { ...device, ...copy };
     return copy;
   };
@@ -91,26 +74,26 @@ function withColumns(
     const [key = 0, value = Number.NaN] = [keys[at], values[at]];
     const name = readingsByNumber[key % keysPerDevice];
     if (name === undefined) continue;
-    if (isPlausible(name, value)) setReading(open(key), name, value);
-    else setAbsence(open(key), name, "implausible");
+    if (isPlausible(name, value)) setReading(deviceOf(key), name, value);
+    else setAbsence(deviceOf(key), name, "implausible");
   }
   for (let at = 0; at < absentKeys.length; at += 1) {
     const key = absentKeys[at] ?? 0;
     const name = readingsByNumber[key % keysPerDevice];
     if (name === undefined) continue;
-    setAbsence(open(key), name, absencesByNumber[absences[at] ?? WireAbsence.UNSPECIFIED]);
+    setAbsence(deviceOf(key), name, absencesByNumber[absences[at] ?? WireAbsence.UNSPECIFIED]);
   }
   return result;
 }
 
-/** `delete` is asked for only where there is something: it costs far more than the question. */
-function setReading({ readings, absences }: OpenDevice, name: ReadingName, value: number): void {
+/** `delete` costs far more than a look-up, so it is done only where there is something. */
+function setReading({ readings, absences }: ChangedDevice, name: ReadingName, value: number): void {
   readings[name] = value;
   if (absences[name] !== undefined) delete absences[name];
 }
 
 function setAbsence(
-  { readings, absences }: OpenDevice,
+  { readings, absences }: ChangedDevice,
   name: ReadingName,
   absence: Absence | undefined,
 ): void {
@@ -119,8 +102,9 @@ function setAbsence(
   else if (absences[name] !== undefined) delete absences[name];
 }
 
-function heardState(state: NodeState): Heard {
+function reportOf(state: NodeState): AgentReport {
   const { node, startedAtMs, session, sampleIntervalMs, driverVersion, libraryVersion } = state;
+  const devices = state.devices.map(reportedDevice);
   return {
     startedAtMs: Number(startedAtMs),
     report: {
@@ -128,46 +112,41 @@ function heardState(state: NodeState): Heard {
       session,
       sampleIntervalMs,
       ageMs: 0,
-      ...(driverVersion === undefined ? {} : { driverVersion }),
-      ...(libraryVersion === undefined ? {} : { libraryVersion }),
-      devices: state.devices.map(heardDevice),
+      driverVersion,
+      libraryVersion,
+      devices,
     },
   };
 }
 
-function heardDevice(device: Device): ReportedDevice {
+function reportedDevice(device: Device): ReportedDevice {
   const { uuid, index, vendor, model, minor, pciBusId, parentUuid, slice, holders } = device;
   return {
     uuid,
     index,
     vendor,
     model,
-    ...(minor === undefined ? {} : { minor }),
-    ...(pciBusId === undefined ? {} : { pciBusId }),
-    ...(parentUuid === undefined ? {} : { parentUuid }),
-    ...(slice === undefined ? {} : { slice: heardSlice(slice) }),
-    health: heardHealth(device),
-    holders: holders.map(heardHolder),
+    minor,
+    pciBusId,
+    parentUuid,
+    slice: slice && migSlice(slice),
+    health: deviceHealth(device),
+    holders: holders.map(holder),
     readings: {},
     absences: {},
   };
 }
 
 /** A health that is not known here is one of a newer agent: not ok, whatever it is. */
-function heardHealth({ health, healthReason }: Device): DeviceHealth {
+function deviceHealth({ health, healthReason }: Device): DeviceHealth {
   const state = healthByNumber[health] ?? "failing";
   return state === "ok" ? { state } : { state, reason: healthReason };
 }
 
-function heardHolder({ namespace, pod, container, sharedBy }: WireHolder): Holder {
-  return { namespace, pod, container, ...(sharedBy === undefined ? {} : { sharedBy }) };
+function holder({ namespace, pod, container, sharedBy }: WireHolder): Holder {
+  return { namespace, pod, container, sharedBy };
 }
 
-function heardSlice({ gpuInstance, computeInstance, profile, placementStart }: Slice): MigSlice {
-  return {
-    gpuInstance,
-    computeInstance,
-    ...(profile === undefined ? {} : { profile }),
-    ...(placementStart === undefined ? {} : { placementStart }),
-  };
+function migSlice({ gpuInstance, computeInstance, profile, placementStart }: Slice): MigSlice {
+  return { gpuInstance, computeInstance, profile, placementStart };
 }

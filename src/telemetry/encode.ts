@@ -14,13 +14,12 @@ import {
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { readingNames } from "#metric/reading.ts";
 import { absenceNumbers, healthNumbers, keysPerDevice, readingNumbers } from "./numbers.ts";
-import type { NodeReport } from "./report.ts";
+import type { NodeReport, ReportedDevice } from "./report.ts";
 
-type ReportedDevice = NodeReport["devices"][number];
 type SnapshotInit = Exclude<MessageInitShape<typeof NodeSnapshotSchema>, { $typeName: string }>;
 
 export interface EncoderOptions {
-  /** When this agent began, on the wall clock. */
+  /** When this agent started, on the wall clock. */
   readonly startedAtMs: number;
   readonly monotonicMs: () => number;
   /** After this a whole snapshot is sent although nothing asks for it. */
@@ -39,6 +38,7 @@ export function snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs }: Enco
     sent = report;
     if (isWhole) wholeAtMs = nowMs;
     const { ageMs, holdersAgeMs } = report;
+    // On the wire an absent field is a key that is not there.
     return {
       ageMs: Math.round(ageMs),
       ...(holdersAgeMs === undefined ? {} : { holdersAgeMs: Math.round(holdersAgeMs) }),

@@ -1,3 +1,8 @@
+/**
+ * What a node reports of itself: made by its agent, carried by the NodeTelemetry stream.
+ *
+ * @module
+ */
 import type { DeviceSample } from "#metric/sample.ts";
 
 /** A container that was given a device. */
@@ -9,20 +14,32 @@ export interface Holder {
   readonly sharedBy?: number | undefined;
 }
 
-/** What one node says of itself at one time, as `node` makes it and the stream carries it. */
+/** A device of a node, and the containers that hold it. */
+export interface ReportedDevice extends DeviceSample {
+  readonly holders: readonly Holder[];
+}
+
+/** One node at one time. */
 export interface NodeReport {
   readonly name: string;
   readonly sampleIntervalMs: number;
   /** How old the readings were when the report arrived, by the node's own clock. */
   readonly ageMs: number;
   /**
-   * How old the kubelet's word on holders was. Absent while it has never answered: then `holders`
+   * How old the kubelet's list of holders was. Absent while it has never answered: then `holders`
    * are empty because nobody knows them.
    */
   readonly holdersAgeMs?: number | undefined;
-  /** Of the node's driver session: another number means that indexes and counters began anew. */
+  /** The node's driver session: with another number, indexes and counters started again. */
   readonly session: number;
   readonly driverVersion?: string | undefined;
   readonly libraryVersion?: string | undefined;
-  readonly devices: readonly (DeviceSample & { readonly holders: readonly Holder[] })[];
+  readonly devices: readonly ReportedDevice[];
+}
+
+/** A node as one of its agents reports it. */
+export interface AgentReport {
+  readonly report: NodeReport;
+  /** When that agent started, on its node's wall clock. */
+  readonly startedAtMs: number;
 }

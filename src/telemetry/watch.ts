@@ -60,7 +60,7 @@ export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) =>
   const finish = (trailers: IncomingHttpHeaders) => {
     const { "grpc-status": status = "missing", "grpc-message": message = "" } = trailers;
     if (status === "0") resolve();
-    else refuse(`gRPC status ${status} ${decoded(String(message))}`);
+    else refuse(`gRPC status ${status} ${percentDecoded(String(message))}`);
   };
   const read = frameReader((message) => onSnapshot(fromBinary(NodeSnapshotSchema, message)));
   const onAbort = () => fail(signal.reason);
@@ -92,8 +92,8 @@ export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) =>
   });
 };
 
-/** gRPC percent-encodes messages; one that is not is shown as it came. */
-function decoded(message: string): string {
+/** gRPC percent-encodes messages; one that is not encoded is shown as it came. */
+function percentDecoded(message: string): string {
   try {
     return decodeURIComponent(message);
   } catch {
@@ -103,11 +103,11 @@ function decoded(message: string): string {
 
 /** Cuts a stream of bytes into gRPC messages. */
 export function frameReader(onMessage: (message: Uint8Array) => void): (chunk: Uint8Array) => void {
-  let held: Uint8Array = new Uint8Array(0);
+  let buffered: Uint8Array = new Uint8Array(0);
   return (chunk) => {
-    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    while (held.length >= headerBytes) {
-      const view = new DataView(held.buffer, held.byteOffset, headerBytes);
+    buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
+    while (buffered.length >= headerBytes) {
+      const view = new DataView(buffered.buffer, buffered.byteOffset, headerBytes);
       const messageBytes = view.getUint32(1);
       if (view.getUint8(0) !== 0)
         throw new Error("Cannot read an agent's message: it is compressed, which was not offered");
@@ -115,9 +115,9 @@ export function frameReader(onMessage: (message: Uint8Array) => void): (chunk: U
         throw new Error(
           `Cannot read an agent's message: ${messageBytes} bytes, the limit is ${messageBytesMax}`,
         );
-      if (held.length < headerBytes + messageBytes) return;
-      onMessage(held.subarray(headerBytes, headerBytes + messageBytes));
-      held = held.subarray(headerBytes + messageBytes);
+      if (buffered.length < headerBytes + messageBytes) return;
+      onMessage(buffered.subarray(headerBytes, headerBytes + messageBytes));
+      buffered = buffered.subarray(headerBytes + messageBytes);
     }
   };
 }

@@ -1,6 +1,6 @@
 /** Workloads and nodes as tests see them: pods that hold devices, and what a view says of them. */
 import { answerer } from "#answer/answerer.ts";
-import type { FleetDevice, FleetNode, FleetView, SilentAgent } from "#fleet/view.ts";
+import type { FleetDevice, FleetNode, FleetView, UnavailableAgent } from "#fleet/view.ts";
 import type { Holder } from "#telemetry/report.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
@@ -57,7 +57,7 @@ export interface ClusterState {
   readonly nodes?: readonly FleetNode[];
   readonly pods?: readonly Pod[];
   readonly workload?: Partial<Workload>;
-  readonly silent?: readonly SilentAgent[];
+  readonly silent?: readonly UnavailableAgent[];
   readonly average?: FleetView["average"];
   readonly synced?: boolean;
 }
@@ -90,7 +90,7 @@ export function inCluster(first: ClusterState) {
   };
   const view = (): FleetView => ({
     nodes: new Map((state.nodes ?? []).map((one) => [one.name, later(one, passedMs)])),
-    silent: state.silent ?? [],
+    unavailable: state.silent ?? [],
     average: state.average ?? (() => undefined),
   });
   const start = () =>

@@ -34,7 +34,11 @@ export function node(devices: readonly FleetDevice[], changes: Partial<FleetNode
 }
 
 export function storeOf(nodes: readonly FleetNode[], average: FleetView["average"] = () => -1) {
-  const view = { nodes: new Map(nodes.map((known) => [known.name, known])), silent: [], average };
+  const view = {
+    nodes: new Map(nodes.map((known) => [known.name, known])),
+    unavailable: [],
+    average,
+  };
   return { view: () => view, subscribe: () => () => undefined };
 }
 

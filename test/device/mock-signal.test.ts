@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { boundsOf, type Signal, valueAt, type Wave, waveShapes } from "#device/mock/signal.ts";
+import { boundsOf, type MockSignal, valueAt, type Wave, waveShapes } from "#device/mock/signal.ts";
 
 const finite = fc.double({ min: -1e9, max: 1e9, noNaN: true });
 const seconds = fc.double({ min: 0, max: 1e6, noNaN: true });
@@ -18,7 +18,7 @@ const anySteps = fc.record({
   steps: fc.array(fc.record({ forSeconds: duration, value: finite }), { minLength: 1 }),
   repeat: fc.boolean(),
 });
-const anySignal: fc.Arbitrary<Signal> = fc.oneof(finite, anyWave, anySteps);
+const anySignal: fc.Arbitrary<MockSignal> = fc.oneof(finite, anyWave, anySteps);
 const wave = (shape: Wave["wave"], more: Partial<Wave> = {}): Wave => ({
   wave: shape,
   low: 10,

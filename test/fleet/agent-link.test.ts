@@ -1,50 +1,87 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
-import { agentLink, pauseAfter } from "#fleet/agent-link.ts";
+import { create } from "@bufbuild/protobuf";
+import { type AgentLinkOptions, agentLink } from "#fleet/agent-link.ts";
+import { type NodeSnapshot, NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { WatchAgent } from "#telemetry/watch.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
-test("pauses double from half a second, stop at half a minute, and are jittered by half", () => {
-  expect([0, 1, 2, 5, 6, 7, 1_000].map((failures) => pauseAfter(failures, 1))).toEqual([
-    500, 1_000, 2_000, 16_000, 30_000, 30_000, 30_000,
-  ]);
-  fc.assert(
-    fc.property(fc.nat(), fc.double({ min: 0, max: 1, noNaN: true }), (failures, chance) => {
-      const pauseMs = pauseAfter(failures, chance);
-      expect(pauseMs).toBeGreaterThanOrEqual(pauseAfter(failures, 0));
-      expect(pauseMs).toBeLessThanOrEqual(2 * pauseAfter(failures, 0));
-    }),
-  );
-});
+const named = create(NodeSnapshotSchema, { state: { node: "node-a" } });
 
-test("an agent that refuses for an hour is dialled some 120 times, and never again once closed", async () => {
+/** A link whose agent is played by the test. */
+function link(watch: WatchAgent, options: Partial<AgentLinkOptions> = {}) {
   const clock = manualClock();
-  let dials = 0;
-  const link = agentLink({
+  const reported: string[] = [];
+  const made = agentLink({
     endpoint: { address: "node-a", port: 1, ready: true },
     clock,
     random: () => 1,
-    watch: () => {
-      dials += 1;
-      return Promise.reject(new Error("refused"));
-    },
+    watch,
     firstPauseMs: 0,
-    onHeard: () => {},
+    onReport: ({ report }) => reported.push(report.name),
+    ...options,
   });
-  const pass = async (seconds: number) => {
-    for (let second = 0; second < seconds; second += 1) {
-      clock.advance(1_000);
-      // The refusal is a promise: it needs a turn before the next pause begins.
-      await Promise.resolve().then(() => {});
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  /** The end of a call is a promise: it needs a turn before the next pause begins. */
+  const pass = async (ms: number) => {
+    clock.advance(ms);
+    await new Promise((resolve) => setImmediate(resolve));
   };
-  await pass(3_600);
-  expect(dials).toBeGreaterThan(110);
-  expect(dials).toBeLessThan(130);
-  expect(link.silence()).toEqual({ sinceMs: 0, reason: "refused" });
+  return { ...made, clock, reported, pass };
+}
 
-  link.close();
-  const before = dials;
-  await pass(120);
-  expect(dials).toBe(before);
+const refused: WatchAgent = () => Promise.reject(new Error("refused"));
+
+/** Milliseconds at which the agent is called in an hour. */
+async function callsOf(watch: WatchAgent, hours = 1): Promise<number[]> {
+  const calls: number[] = [];
+  const { clock, pass, close } = link((call) => {
+    calls.push(clock.monotonicMs());
+    return watch(call);
+  });
+  await pass(0);
+  for (let passedMs = 0; passedMs < hours * 3_600_000; passedMs += 500) await pass(500);
+  close();
+  return calls;
+}
+
+test("an agent that refuses is called after pauses that double, up to half a minute", async () => {
+  const calls = await callsOf(refused);
+  const pausesMs = calls.slice(1).map((atMs, nth) => atMs - (calls[nth] ?? 0));
+  expect(pausesMs.slice(0, 8)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+  expect(calls.length).toBeGreaterThan(110);
+  expect(calls.length).toBeLessThan(130);
+});
+
+test("an agent that reported is called again after the shortest pause", async () => {
+  const calls = await callsOf(async ({ onSnapshot }) => onSnapshot(named), 0.01);
+  expect(calls.slice(0, 4)).toEqual([0, 500, 1_000, 1_500]);
+});
+
+test("an agent that is closed is never called again", async () => {
+  let calls = 0;
+  const { pass, close, outage } = link((call) => {
+    calls += 1;
+    return refused(call);
+  });
+  await pass(1);
+  expect(outage()).toEqual({ sinceMs: 0, reason: "refused" });
+  const before = calls;
+  close();
+  await pass(120_000);
+  expect(calls).toBe(before);
+});
+
+test("a message of a connection that was given up is not believed", async () => {
+  const sends: ((snapshot: NodeSnapshot) => void)[] = [];
+  const { pass, check, reported, latest } = link(({ onSnapshot }) => {
+    sends.push(onSnapshot);
+    return new Promise(() => {});
+  });
+  await pass(1);
+  sends[0]?.(named);
+  expect(reported).toEqual(["node-a"]);
+  await pass(10_000);
+  check();
+  sends[0]?.(create(NodeSnapshotSchema, { state: { node: "node-b" } }));
+  expect(reported).toEqual(["node-a"]);
+  expect(latest()?.report.name).toBe("node-a");
 });

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import { systemClock } from "#core/clock.ts";
+import { syncPatienceMs } from "#core/limits.ts";
 import type { AgentEndpoint, AgentSource } from "#fleet/agents.ts";
-import { followFleet, syncPatienceMs } from "#fleet/follow-agents.ts";
+import { followFleet } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { type TestAgent, type TestAgentOptions, testAgent } from "../support/test-agent.ts";
@@ -113,9 +114,9 @@ describe("an agent that is killed", () => {
     const lastWordMs = clock.monotonicMs();
     await first.kill();
     clock.advance(9_000);
-    expect(view.silent).toEqual([]);
+    expect(view.unavailable).toEqual([]);
     clock.advance(1_500);
-    expect(view.silent).toMatchObject([
+    expect(view.unavailable).toMatchObject([
       { address: `127.0.0.1:${first.port}`, node: "node-a", sinceMs: lastWordMs },
     ]);
     expect(percents("node-a")).toHaveLength(2);
@@ -132,18 +133,18 @@ describe("an agent that is killed", () => {
       ["GPU-1", 11],
     ]);
     clock.advance(500);
-    expect(view.silent).toEqual([]);
+    expect(view.unavailable).toEqual([]);
   });
 });
 
 test("an agent that is not there is silent since it was listed, and says what was refused", async () => {
   const { clock, view } = follow([nothingThere]);
-  expect(view.silent[0]).toMatchObject({ sinceMs: 1_000_000, reason: "not connected yet" });
+  expect(view.unavailable[0]).toMatchObject({ sinceMs: 1_000_000, reason: "not connected yet" });
   await until(() => {
     clock.advance(100);
-    return /refused/i.test(view.silent[0]?.reason ?? "");
+    return /refused/i.test(view.unavailable[0]?.reason ?? "");
   });
-  expect(view.silent).toMatchObject([{ address: "127.0.0.1:9", sinceMs: 1_000_000 }]);
+  expect(view.unavailable).toMatchObject([{ address: "127.0.0.1:9", sinceMs: 1_000_000 }]);
 });
 
 test("an agent that freezes is silent, and its connection is given up", async () => {
@@ -151,13 +152,13 @@ test("an agent that freezes is silent, and its connection is given up", async ()
   const { clock, view } = follow([{ ...stuck, nodeName: "node-a" }]);
   await until(() => stuck.dials() === 1);
   clock.advance(500);
-  expect(view.silent).toMatchObject([{ node: "node-a", reason: "not connected yet" }]);
+  expect(view.unavailable).toMatchObject([{ node: "node-a", reason: "not connected yet" }]);
   clock.advance(9_500);
   await until(() => {
     clock.advance(100);
     return stuck.dials() === 2;
   });
-  expect(view.silent[0]?.reason).toContain("silent for 10000 ms");
+  expect(view.unavailable[0]?.reason).toContain("silent for 10000 ms");
 });
 
 test("an agent that freezes after it spoke becomes silent, its node stays", async () => {
@@ -167,7 +168,9 @@ test("an agent that freezes after it spoke becomes silent, its node stays", asyn
   const { clock, view } = follow([speaking]);
   await until(() => view.nodes.size === 1);
   clock.advance(10_000);
-  expect(view.silent).toMatchObject([{ node: "node-a", reason: "connected, and nothing comes" }]);
+  expect(view.unavailable).toMatchObject([
+    { node: "node-a", reason: "connected, and nothing comes" },
+  ]);
   expect(view.nodes.size).toBe(1);
   await until(() => {
     clock.advance(100);
@@ -182,7 +185,7 @@ test("an agent that is there and has read nothing yet is silent, and says why", 
   await until(() => starting.connections() === 1);
   await until(() => {
     clock.advance(100);
-    return view.silent[0]?.reason === "it is there and has read no device yet";
+    return view.unavailable[0]?.reason === "it is there and has read no device yet";
   });
   expect(synced()).toBe(false);
   starting.read({});
@@ -205,7 +208,7 @@ describe("the list", () => {
     expect([...view.nodes.keys()]).toEqual(["node-b"]);
     list([]);
     expect(view.nodes.size).toBe(0);
-    expect(view.silent).toEqual([]);
+    expect(view.unavailable).toEqual([]);
   });
 
   test("an address that passes to another node is another agent", async () => {
@@ -226,7 +229,7 @@ describe("the list", () => {
     const { list, view, logged, clock } = follow([one, extra], { agentsMax: 1 });
     await until(() => view.nodes.size === 1);
     clock.advance(20_000);
-    const refused = view.silent.find(({ node }) => node === "node-z");
+    const refused = view.unavailable.find(({ node }) => node === "node-z");
     expect(refused).toEqual({
       address: "127.0.0.1:9",
       node: "node-z",
@@ -235,7 +238,7 @@ describe("the list", () => {
     });
     expect(logged).toContain("more agents are listed than are followed");
     list([extra]);
-    expect(view.silent[0]?.reason).toBe("not connected yet");
+    expect(view.unavailable[0]?.reason).toBe("not connected yet");
   });
 });
 
@@ -260,14 +263,16 @@ describe("two agents of one node", () => {
     await until(() => percents("node-a")?.[0]?.[1] === 4);
     clock.advance(500);
     expect(logged).toEqual(["two agents speak for one node: the one that began later is believed"]);
-    expect(view.silent).toMatchObject([{ address: `127.0.0.1:${older.port}`, node: "node-a" }]);
+    expect(view.unavailable).toMatchObject([
+      { address: `127.0.0.1:${older.port}`, node: "node-a" },
+    ]);
 
     list([older]);
     expect(view.nodes.size).toBe(0);
     older.read({ "GPU-1": 5 });
     await until(() => percents("node-a")?.[0]?.[1] === 5);
     clock.advance(500);
-    expect(view.silent).toEqual([]);
+    expect(view.unavailable).toEqual([]);
   });
 
   test("one agent with two addresses is one agent", async () => {
@@ -276,7 +281,7 @@ describe("two agents of one node", () => {
     await until(() => older.connections() + newer.connections() === 2 && synced());
     clock.advance(500);
     expect(view.nodes.size).toBe(1);
-    expect(view.silent).toEqual([]);
+    expect(view.unavailable).toEqual([]);
     expect(logged).toEqual([]);
   });
 });

@@ -5,7 +5,8 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { credentials, loadPackageDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
-import { type Heard, snapshotDecoder } from "#telemetry/decode.ts";
+import { snapshotDecoder } from "#telemetry/decode.ts";
+import type { AgentReport } from "#telemetry/report.ts";
 import { frameReader, watchAgent } from "#telemetry/watch.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { type TestAgent, type TestAgentOptions, testAgent } from "../support/test-agent.ts";
@@ -25,7 +26,7 @@ async function agent(options?: TestAgentOptions): Promise<TestAgent> {
 function watcher({ address, port }: TestAgent) {
   const leaving = new AbortController();
   const decode = snapshotDecoder();
-  const heard: (Heard | undefined)[] = [];
+  const heard: (AgentReport | undefined)[] = [];
   const ended = watchAgent({
     address,
     port,

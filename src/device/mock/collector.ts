@@ -16,7 +16,7 @@ import type { DeviceSample } from "#metric/sample.ts";
 import defaultText from "./default.yaml" with { type: "text" };
 import { followFile } from "./file.ts";
 import { type Plan, type PlannedDevice, parsePlan } from "./plan.ts";
-import type { MockFaults, Span } from "./schema.ts";
+import type { FaultSpan, MockFaults } from "./schema.ts";
 import { valueAt } from "./signal.ts";
 
 export interface MockCollectorOptions {
@@ -72,7 +72,7 @@ function embeddedPlan(): () => Plan {
   return () => plan;
 }
 
-const within = (span: Span | undefined, seconds: number) =>
+const within = (span: FaultSpan | undefined, seconds: number) =>
   span !== undefined && seconds >= span.fromSeconds && seconds < span.toSeconds;
 
 function sampleOf(

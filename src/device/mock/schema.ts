@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { choice, exact, number, say, whole } from "#core/file-schema.ts";
 import { mockDevicesMax } from "#core/limits.ts";
 import { type ReadingName, readingNames } from "#metric/reading.ts";
-import { type Signal, waveShapes } from "./signal.ts";
+import { type MockSignal, waveShapes } from "./signal.ts";
 
 const text = v.pipe(
   v.string(say("must be text (in quotes if it looks like a number)")),
@@ -31,7 +31,7 @@ const steps = exact({
   steps: v.pipe(v.array(step, say("must be a list of steps")), v.minLength(1, "must not be empty")),
   repeat: v.optional(v.boolean(say("must be true or false")), false),
 });
-const signal = v.lazy((input): v.GenericSchema<unknown, Signal> => {
+const signal = v.lazy((input): v.GenericSchema<unknown, MockSignal> => {
   if (typeof input !== "object" || input === null)
     return v.number(say("must be a number, a wave or steps"));
   return "steps" in input ? steps : wave;
@@ -47,18 +47,18 @@ const spanEntries = {
   fromSeconds: v.optional(v.pipe(number, v.minValue(0, say("must not be below 0"))), 0),
   toSeconds: v.optional(aboveZero, Number.POSITIVE_INFINITY),
 };
-export interface Span {
+export interface FaultSpan {
   readonly fromSeconds: number;
   readonly toSeconds: number;
 }
-const ordered = <Spanned extends Span>() =>
+const ordered = <Spanned extends FaultSpan>() =>
   v.check<Spanned, string>(
     ({ fromSeconds, toSeconds }) => fromSeconds < toSeconds,
     "fromSeconds must be below toSeconds",
   );
 /** `true`, or from when to when. */
 const span = v.lazy(
-  (input): v.GenericSchema<unknown, Span> =>
+  (input): v.GenericSchema<unknown, FaultSpan> =>
     typeof input === "object" && input !== null
       ? v.pipe(exact(spanEntries), ordered())
       : v.pipe(

@@ -15,7 +15,7 @@ export interface Steps {
   readonly repeat: boolean;
 }
 /** How a reading moves over time. */
-export type Signal = number | Wave | Steps;
+export type MockSignal = number | Wave | Steps;
 
 /** From 0 to 1 and, but for the saw, back, while `turn` goes from 0 to 1. */
 const shapes: Record<Wave["wave"], (turn: number) => number> = {
@@ -26,7 +26,7 @@ const shapes: Record<Wave["wave"], (turn: number) => number> = {
 };
 
 /** The value of a signal `seconds` after it began; always from its least to its most value. */
-export function valueAt(signal: Signal, seconds: number): number {
+export function valueAt(signal: MockSignal, seconds: number): number {
   if (typeof signal === "number") return signal;
   if ("steps" in signal) return stepAt(signal, seconds);
   const { wave, low, high, periodSeconds, phaseSeconds } = signal;
@@ -51,7 +51,7 @@ function remainder(value: number, divisor: number): number {
 }
 
 /** The least and the most value that a signal ever has. */
-export function boundsOf(signal: Signal): { readonly least: number; readonly most: number } {
+export function boundsOf(signal: MockSignal): { readonly least: number; readonly most: number } {
   if (typeof signal === "number") return { least: signal, most: signal };
   if (!("steps" in signal)) return { least: signal.low, most: signal.high };
   const values = signal.steps.map(({ value }) => value);

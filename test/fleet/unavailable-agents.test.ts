@@ -9,11 +9,11 @@ test("the view shows which listed agents are silent, and listeners hear of it", 
   store.subscribe(() => {
     told += 1;
   });
-  expect(view.silent).toEqual([]);
+  expect(view.unavailable).toEqual([]);
 
   const agent = { address: "10.0.0.7:6000", sinceMs: 12, reason: "connection refused" };
-  store.silent([agent]);
-  expect(view.silent).toEqual([agent]);
+  store.setUnavailable([agent]);
+  expect(view.unavailable).toEqual([agent]);
   expect(told).toBe(1);
 });
 

@@ -6,43 +6,43 @@
 import type { Clock } from "#core/clock.ts";
 import { hostPort } from "#core/host-port.ts";
 import type { Log } from "#core/log.ts";
-import type { Heard } from "#telemetry/decode.ts";
-import type { AgentLink, Silence } from "./agent-link.ts";
+import type { AgentReport } from "#telemetry/report.ts";
+import type { AgentLink, Outage } from "./agent-link.ts";
 
-export interface NodeClaims {
-  /** Takes in what an agent said; tells whether it speaks for the node that it names. */
-  readonly hear: (link: AgentLink, heard: Heard) => boolean;
+export interface NodeOwners {
+  /** @returns Whether the agent's report counts: whether it speaks for the node that it names. */
+  readonly accept: (link: AgentLink, report: AgentReport) => boolean;
   /** Forgets an agent. */
   readonly forget: (link: AgentLink) => void;
-  /** Of an agent that is heard and whose node another one speaks for: since when, and who. */
-  readonly shadow: (link: AgentLink) => Silence | undefined;
+  /** Of an agent whose reports come and whose node another agent speaks for: since when, and who. */
+  readonly superseded: (link: AgentLink) => Outage | undefined;
 }
 
-export interface NodeClaimsOptions {
+export interface NodeOwnersOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Called with a node that nobody speaks for any more. */
   readonly onFreed: (node: string) => void;
 }
 
-export function nodeClaims({ clock, log, onFreed }: NodeClaimsOptions): NodeClaims {
+export function nodeOwners({ clock, log, onFreed }: NodeOwnersOptions): NodeOwners {
   const owners = new Map<string, AgentLink>();
   const named = new Map<AgentLink, string>();
-  const shadows = new Map<AgentLink, Silence>();
+  const superseded = new Map<AgentLink, Outage>();
 
   const forget = (link: AgentLink) => {
     const node = named.get(link);
     named.delete(link);
-    shadows.delete(link);
+    superseded.delete(link);
     if (node === undefined || owners.get(node) !== link) return;
     owners.delete(node);
     onFreed(node);
   };
-  const stepBehind = (link: AgentLink, owner: AgentLink, node: string) => {
-    if (shadows.has(link)) return;
+  const supersede = (link: AgentLink, owner: AgentLink, node: string) => {
+    if (superseded.has(link)) return;
     const newer = hostPort(owner.endpoint);
     const reason = `agent ${newer}, which began later, speaks for node ${node}`;
-    shadows.set(link, { sinceMs: clock.monotonicMs(), reason });
+    superseded.set(link, { sinceMs: clock.monotonicMs(), reason });
     const agents = [newer, hostPort(link.endpoint)];
     log("warn", "two agents speak for one node: the one that began later is believed", {
       node,
@@ -51,29 +51,29 @@ export function nodeClaims({ clock, log, onFreed }: NodeClaimsOptions): NodeClai
   };
 
   return {
-    hear: (link, heard) => {
-      const node = heard.report.name;
+    accept: (link, agentReport) => {
+      const node = agentReport.report.name;
       if (named.get(link) !== node) forget(link);
       named.set(link, node);
       const owner = owners.get(node);
-      if (owner === undefined || owner === link || owner.silence() !== undefined) {
+      if (owner === undefined || owner === link || owner.outage() !== undefined) {
         owners.set(node, link);
-        shadows.delete(link);
+        superseded.delete(link);
         return true;
       }
-      const ownerStartedAtMs = owner.heard()?.startedAtMs ?? 0;
+      const ownerStartedAtMs = owner.latest()?.startedAtMs ?? 0;
       // One agent with two addresses: both say the same, and the first one serves.
-      if (heard.startedAtMs === ownerStartedAtMs) return false;
-      if (heard.startedAtMs < ownerStartedAtMs) {
-        stepBehind(link, owner, node);
+      if (agentReport.startedAtMs === ownerStartedAtMs) return false;
+      if (agentReport.startedAtMs < ownerStartedAtMs) {
+        supersede(link, owner, node);
         return false;
       }
       owners.set(node, link);
-      shadows.delete(link);
-      stepBehind(owner, link, node);
+      superseded.delete(link);
+      supersede(owner, link, node);
       return true;
     },
     forget,
-    shadow: (link) => shadows.get(link),
+    superseded: (link) => superseded.get(link),
   };
 }
