@@ -135,6 +135,17 @@ export const unknownReturnsMax = 5;
 
 // ---- node and telemetry
 
+/** The kubelet serves 100 calls a second; a pod takes longer than this to load a model. */
+export const podResourcesPollMs = 10_000;
+/** The kubelet answers from memory in milliseconds, or is in trouble. */
+export const podResourcesCallMs = 5_000;
+/** The kubelet's own limit for this answer. */
+export const podResourcesBytesMax = 16 * 1024 * 1024;
+/** A whole snapshot in this time mends whatever a defect in the changes could have broken. */
+export const telemetryWholeMs = 30_000;
+/** Repeated although nothing new was read, so that a stuck driver is told from a dead agent. */
+export const telemetryRepeatMs = 5_000;
+
 // ---- fleet
 
 /** An agent repeats itself every 5 s at least, so by then it has missed two of its messages. */
@@ -155,6 +166,9 @@ export const agentsResolveMs = 5_000;
 // ---- kubernetes and workload
 
 // ---- trigger and metric
+
+/** Of a window: one a sample for some ten seconds, then ever wider; 8,000 devices fit in 20 MB. */
+export const windowSlicesMax = 61;
 
 // ---- engine
 

@@ -8,10 +8,8 @@
  *
  * @module
  */
-import { windowSecondsMax } from "#core/limits.ts";
+import { windowSecondsMax, windowSlicesMax } from "#core/limits.ts";
 
-/** One a sample for the last ten seconds or so, then ever wider: 8,000 devices fit in 20 MB. */
-export const windowSlicesMax = 61;
 const windowMsMax = windowSecondsMax * 1000;
 
 interface Slice {

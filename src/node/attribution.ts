@@ -1,22 +1,21 @@
 /**
- * Which containers hold which device: the kubelet's claims joined with the driver's devices.
+ * Which containers hold which device: the kubelet's allocations joined with the driver's devices.
  *
  * The kubelet may still list pods that have ended, without saying so. A device that is not shared
- * goes to a second pod only after the first gave it back, so of two pods the one whose claim was
- * seen first loses. When both were there at the first look, the later in the kubelet's list wins,
- * for want of anything better.
+ * goes to a second pod only after the first gave it back, so of two pods the one whose allocation
+ * was listed first loses. When the first list had both, the later one in it wins, for want of
+ * anything better.
  *
  * @module
  */
-
 import type { DeviceIdentity } from "#metric/sample.ts";
 import type { Holder } from "#telemetry/report.ts";
 import { type DeviceRef, draDeviceRef, pluginDeviceRef } from "./device-id.ts";
-import type { DeviceClaim } from "./pod-resources.ts";
+import type { DeviceAllocation } from "./pod-resources.ts";
 
-/** A claim and when it was first seen, as a number that only grows. */
-export interface RankedClaim extends DeviceClaim {
-  readonly rank: number;
+/** An allocation, and the place of its first listing in the order of all. */
+export interface OrderedAllocation extends DeviceAllocation {
+  readonly order: number;
 }
 
 export interface Attribution {
@@ -24,71 +23,72 @@ export interface Attribution {
   readonly holders: ReadonlyMap<string, readonly Holder[]>;
   /** Ids in a known form that fit no device of this node. */
   readonly unmatchedIds: readonly string[];
-  /** How many claims are of things that are no accelerators, or are in no known form. */
+  /** How many ids are of things that are no accelerators, or are in no known form. */
   readonly foreignIds: number;
   /** `namespace/pod` of the pods that lost a device to a later one. */
   readonly superseded: readonly string[];
 }
 
-/** Gives each claim the rank that it had, or the next ones in the order of the list. */
-export function rankClaims(
-  earlier: readonly RankedClaim[],
-  claims: readonly DeviceClaim[],
-): readonly RankedClaim[] {
-  const known = new Map(earlier.map((claim) => [claimKey(claim), claim.rank]));
-  let newest = earlier.reduce((most, { rank }) => Math.max(most, rank), 0);
-  return claims.map((claim) => {
-    const rank = known.get(claimKey(claim)) ?? ++newest;
-    return { ...claim, rank };
-  });
+/** Gives each allocation the order that it had, or the next ones in the order of the list. */
+export function orderAllocations(
+  earlier: readonly OrderedAllocation[],
+  listed: readonly DeviceAllocation[],
+): readonly OrderedAllocation[] {
+  const known = new Map(earlier.map((one) => [allocationKey(one), one.order]));
+  let newest = earlier.reduce((most, { order }) => Math.max(most, order), 0);
+  return listed.map((one) => ({ ...one, order: known.get(allocationKey(one)) ?? ++newest }));
 }
 
-/** A claim on one device, and how the device is divided. */
-interface Stake {
-  readonly claim: RankedClaim;
+/** One pod's use of one device. */
+interface DeviceUse {
+  readonly by: OrderedAllocation;
   /** The part, when the device is divided into parts that can be told apart. */
-  readonly part?: string;
+  readonly part?: string | undefined;
   readonly shared: boolean;
 }
 
 export function attribute(
   devices: readonly DeviceIdentity[],
-  claims: readonly RankedClaim[],
+  allocations: readonly OrderedAllocation[],
 ): Attribution {
-  const stakes = new Map<string, Stake[]>();
+  const usesByUuid = new Map<string, DeviceUse[]>();
   const unmatchedIds: string[] = [];
   let foreignIds = 0;
-  for (const claim of claims) {
-    const ref = deviceRef(claim);
+  for (const allocation of allocations) {
+    const ref = deviceRef(allocation);
     if (ref === undefined) {
       foreignIds += 1;
       continue;
     }
     const meant = devicesMeant(ref, devices);
-    if (meant.length === 0) unmatchedIds.push(claim.id);
+    if (meant.length === 0) unmatchedIds.push(allocation.id);
     for (const { uuid } of meant)
-      stakes.set(uuid, [...(stakes.get(uuid) ?? []), stakeOf(claim, ref)]);
+      usesByUuid.set(uuid, [...(usesByUuid.get(uuid) ?? []), deviceUse(allocation, ref)]);
   }
 
   const holders = new Map<string, readonly Holder[]>();
   const superseded = new Set<string>();
-  for (const [uuid, all] of stakes) {
-    const valid = validStakes(all);
+  for (const [uuid, uses] of usesByUuid) {
+    const valid = validUses(uses);
     holders.set(uuid, holdersOf(valid));
-    for (const stake of all) if (!valid.includes(stake)) superseded.add(podKey(stake.claim));
+    for (const use of uses) if (!valid.includes(use)) superseded.add(podKey(use.by));
   }
   return { holders, unmatchedIds, foreignIds, superseded: [...superseded] };
 }
 
-function deviceRef({ resource, id, resourceClaim, shareId }: DeviceClaim): DeviceRef | undefined {
+function deviceRef({
+  resource,
+  id,
+  resourceClaim,
+  shareId,
+}: DeviceAllocation): DeviceRef | undefined {
   return resourceClaim === undefined
     ? pluginDeviceRef(resource, id)
     : draDeviceRef(resource, id, shareId);
 }
 
-function stakeOf(claim: RankedClaim, { part }: DeviceRef): Stake {
-  const shared = part !== undefined || claim.resource.endsWith(".shared");
-  return { claim, shared, ...(part === undefined ? {} : { part }) };
+function deviceUse(by: OrderedAllocation, { part }: DeviceRef): DeviceUse {
+  return { by, part, shared: part !== undefined || by.resource.endsWith(".shared") };
 }
 
 function devicesMeant(
@@ -129,51 +129,50 @@ function devicesMeant(
   }
 }
 
-/** Leaves out the claims that another pod's newer claim shows to be over. */
-function validStakes(stakes: readonly Stake[]): readonly Stake[] {
-  const newest = newestOf(stakes);
+/** Leaves out the uses that another pod's newer one shows to be over. */
+function validUses(uses: readonly DeviceUse[]): readonly DeviceUse[] {
+  const newest = newestOf(uses);
   if (newest === undefined) return [];
-  if (!newest.shared)
-    return stakes.filter(({ shared, claim }) => !shared && sameOwner(claim, newest.claim));
-  return stakes.filter((stake) => {
-    if (!stake.shared) return false;
-    if (stake.part === undefined) return true;
-    const rivals = stakes.filter(({ shared, part }) => shared && part === stake.part);
-    return sameOwner(stake.claim, newestOf(rivals)?.claim ?? stake.claim);
+  if (!newest.shared) return uses.filter(({ shared, by }) => !shared && sameOwner(by, newest.by));
+  return uses.filter((use) => {
+    if (!use.shared) return false;
+    if (use.part === undefined) return true;
+    const ofPart = uses.filter(({ shared, part }) => shared && part === use.part);
+    return sameOwner(use.by, newestOf(ofPart)?.by ?? use.by);
   });
 }
 
-function newestOf(stakes: readonly Stake[]): Stake | undefined {
-  return stakes.reduce<Stake | undefined>(
-    (best, stake) => (best && best.claim.rank > stake.claim.rank ? best : stake),
+function newestOf(uses: readonly DeviceUse[]): DeviceUse | undefined {
+  return uses.reduce<DeviceUse | undefined>(
+    (newest, use) => (newest && newest.by.order > use.by.order ? newest : use),
     undefined,
   );
 }
 
 /** One pod, or several pods that came by one ResourceClaim. */
-function sameOwner(one: DeviceClaim, other: DeviceClaim): boolean {
+function sameOwner(one: DeviceAllocation, other: DeviceAllocation): boolean {
   return one.resourceClaim === undefined || other.resourceClaim === undefined
     ? podKey(one) === podKey(other)
     : one.resourceClaim === other.resourceClaim;
 }
 
-function holdersOf(stakes: readonly Stake[]): readonly Holder[] {
-  const pods = new Set(stakes.map(({ claim }) => podKey(claim))).size;
-  const isShared = pods > 1 || stakes.some(({ shared }) => shared);
+function holdersOf(uses: readonly DeviceUse[]): readonly Holder[] {
+  const pods = new Set(uses.map(({ by }) => podKey(by))).size;
+  const isShared = pods > 1 || uses.some(({ shared }) => shared);
+  const sharedBy = isShared ? pods : undefined;
   const holders = new Map<string, Holder>();
-  for (const { claim } of stakes) {
-    const { namespace, pod, container } = claim;
-    const holder = { namespace, pod, container, ...(isShared ? { sharedBy: pods } : {}) };
-    holders.set(`${podKey(claim)}/${container}`, holder);
+  for (const { by } of uses) {
+    const { namespace, pod, container } = by;
+    holders.set(`${podKey(by)}/${container}`, { namespace, pod, container, sharedBy });
   }
   return [...holders.values()];
 }
 
-function podKey({ namespace, pod }: DeviceClaim): string {
+function podKey({ namespace, pod }: DeviceAllocation): string {
   return `${namespace}/${pod}`;
 }
 
-function claimKey(claim: DeviceClaim): string {
-  const { container, resource, id, resourceClaim = "", shareId = "" } = claim;
-  return [podKey(claim), container, resource, id, resourceClaim, shareId].join("\n");
+function allocationKey(allocation: DeviceAllocation): string {
+  const { container, resource, id, resourceClaim = "", shareId = "" } = allocation;
+  return [podKey(allocation), container, resource, id, resourceClaim, shareId].join("\n");
 }

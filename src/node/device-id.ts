@@ -8,28 +8,28 @@
 
 /** Which device an id means. `part` is set when the device is divided and the id is one part. */
 export type DeviceRef =
-  | { readonly by: "uuid"; readonly uuid: string; readonly part?: string }
+  | { readonly by: "uuid"; readonly uuid: string; readonly part?: string | undefined }
   | {
       readonly by: "instance";
       readonly parentUuid: string;
       readonly gpuInstance: number;
       readonly computeInstance: number;
-      readonly part?: string;
+      readonly part?: string | undefined;
     }
   | {
       readonly by: "minor";
       readonly minor: number;
-      readonly gpuInstance?: number;
-      readonly part?: string;
+      readonly gpuInstance?: number | undefined;
+      readonly part?: string | undefined;
     }
   | {
       readonly by: "placement";
       readonly minor: number;
       readonly profile: number;
       readonly placementStart: number;
-      readonly part?: string;
+      readonly part?: string | undefined;
     }
-  | { readonly by: "all"; readonly part?: string };
+  | { readonly by: "all"; readonly part?: string | undefined };
 
 const uuidForm = /^(?:GPU|MIG)-[0-9A-Fa-f-]+$/;
 /** Drivers R450 and R460 had no UUID for a slice. */
@@ -48,25 +48,24 @@ const undividedNames = ["tegra", "all"];
  * @returns `undefined` when it is no accelerator's id in any known form.
  */
 export function pluginDeviceRef(resource: string, id: string): DeviceRef | undefined {
-  const [name = "", replica] = id.split("::", 2);
-  const part = replica === undefined ? {} : { part: replica };
-  if (uuidForm.test(name)) return { by: "uuid", uuid: name, ...part };
+  const [name = "", part] = id.split("::", 2);
+  if (uuidForm.test(name)) return { by: "uuid", uuid: name, part };
 
   const [, parentUuid, gpuInstance, computeInstance] = oldSliceForm.exec(name) ?? [];
   if (parentUuid !== undefined) {
     const numbers = { gpuInstance: Number(gpuInstance), computeInstance: Number(computeInstance) };
-    return { by: "instance", parentUuid, ...numbers, ...part };
+    return { by: "instance", parentUuid, ...numbers, part };
   }
   const [, minor, instance, vgpu] = gkeForm.exec(name) ?? [];
   if (minor !== undefined)
     return {
       by: "minor",
       minor: Number(minor),
-      ...(instance === undefined ? {} : { gpuInstance: Number(instance) }),
-      ...(vgpu === undefined ? part : { part: `vgpu${vgpu}` }),
+      gpuInstance: instance === undefined ? undefined : Number(instance),
+      part: vgpu === undefined ? part : `vgpu${vgpu}`,
     };
   if (resource.startsWith("nvidia.com/") && undividedNames.includes(name))
-    return { by: "all", ...part };
+    return { by: "all", part };
   return undefined;
 }
 
@@ -81,8 +80,8 @@ export function draDeviceRef(
 ): DeviceRef | undefined {
   if (driver !== "gpu.nvidia.com") return undefined;
   const [, minor] = draGpuForm.exec(device) ?? [];
-  const part = shareId === undefined ? {} : { part: shareId };
-  if (minor !== undefined) return { by: "minor", minor: Number(minor), ...part };
+  const part = shareId;
+  if (minor !== undefined) return { by: "minor", minor: Number(minor), part };
 
   const [, ofMinor, profile, placementStart] = draSliceForm.exec(device) ?? [];
   if (ofMinor === undefined) return undefined;
@@ -91,6 +90,6 @@ export function draDeviceRef(
     minor: Number(ofMinor),
     profile: Number(profile),
     placementStart: Number(placementStart),
-    ...part,
+    part,
   };
 }

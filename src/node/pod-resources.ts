@@ -1,10 +1,10 @@
 /**
- * What the kubelet says of devices and pods, asked over its pod-resources socket.
+ * Which devices the kubelet gave to which containers, listed over its pod-resources socket.
  *
- * Every question gets a connection of its own: a kubelet that restarts puts a new socket at the
- * same path, and a connection of ten seconds ago may lead to nobody. The last good answer is kept
- * with its time, because an answer that is seconds old is nearly always still true and an absent
- * one would take all devices from all workloads.
+ * Every call gets a connection of its own: a kubelet that restarts puts a new socket at the same
+ * path, and a connection of ten seconds ago may lead to nobody. The last good answer is kept with
+ * its time, because an answer that is seconds old is nearly always still true and an absent one
+ * would take all devices from all workloads.
  *
  * Source: https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins
  *
@@ -14,6 +14,8 @@ import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "#core/clock.ts";
+import { podResourcesBytesMax, podResourcesCallMs, podResourcesPollMs } from "#core/limits.ts";
+import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import {
   type ListPodResourcesResponse,
@@ -21,7 +23,7 @@ import {
 } from "#gen/podresources/v1/podresources_pb.ts";
 
 /** One device id that a container was given. */
-export interface DeviceClaim {
+export interface DeviceAllocation {
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
@@ -29,14 +31,14 @@ export interface DeviceClaim {
   readonly resource: string;
   /** As the device plugin or the DRA driver wrote it. */
   readonly id: string;
-  /** The `namespace/name` of the ResourceClaim that it came by. */
-  readonly resourceClaim?: string;
+  /** The `namespace/name` of the ResourceClaim that it came by; absent for a device plugin's. */
+  readonly resourceClaim?: string | undefined;
   /** Which part, when a DRA device is divided. */
-  readonly shareId?: string;
+  readonly shareId?: string | undefined;
 }
 
 export interface Allocations {
-  readonly claims: readonly DeviceClaim[];
+  readonly allocations: readonly DeviceAllocation[];
   /** On the monotonic clock. */
   readonly readAtMs: number;
 }
@@ -44,7 +46,7 @@ export interface Allocations {
 export interface PodResources {
   /** The last good answer; `undefined` while the kubelet has never given one. */
   readonly latest: () => Allocations | undefined;
-  /** Asks now. While a question is under way, asks once more after it. */
+  /** Lists now. While a call is under way, lists once more after it. */
   readonly refresh: () => void;
   /** Runs `listener` after every good answer; returns the way to stop it. */
   readonly subscribe: (listener: () => void) => () => void;
@@ -56,62 +58,55 @@ export interface PodResourcesOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly pollMs?: number;
-  /** For one question, connecting included. */
+  /** For one call, connecting included. */
   readonly timeoutMs?: number;
 }
 
 /** Where the kubelet listens unless its root folder was moved. */
 export const podResourcesSocket = "/var/lib/kubelet/pod-resources/kubelet.sock";
-/** The kubelet serves 100 questions a second; a pod takes longer than this to load a model. */
-const pollMsDefault = 10_000;
-/** The kubelet answers from memory in milliseconds, or is in trouble. */
-const timeoutMsDefault = 5_000;
-/** The kubelet's own limit for this answer. */
-const answerBytesMax = 16 * 1024 * 1024;
-
 export function podResources({
   socketPath,
   clock,
   log,
-  pollMs = pollMsDefault,
-  timeoutMs = timeoutMsDefault,
+  pollMs = podResourcesPollMs,
+  timeoutMs = podResourcesCallMs,
 }: PodResourcesOptions): PodResources {
-  const listeners = new Set<() => void>();
+  const changes = listeners();
   const closing = new AbortController();
   let latest: Allocations | undefined;
-  let asking = false;
-  let askAgain = false;
+  let isListing = false;
+  let isListDue = false;
   let failing = false;
 
-  async function ask() {
+  async function listOnce() {
     try {
-      const claims = claimsOf(await list(socketPath, timeoutMs, closing.signal));
-      latest = { claims, readAtMs: clock.monotonicMs() };
+      const allocations = allocationsOf(await list(socketPath, timeoutMs, closing.signal));
+      latest = { allocations, readAtMs: clock.monotonicMs() };
       if (failing) log("info", "pod resources are back", { socketPath });
       failing = false;
-      for (const listener of [...listeners]) listener();
+      changes.notify();
     } catch (error) {
       if (closing.signal.aborted || failing) return;
       failing = true;
       const ageMs = latest && Math.round(clock.monotonicMs() - latest.readAtMs);
       log("warn", "pod resources cannot be read", {
         problem: `Cannot list the pods' devices: ${socketPath}: ${reason(error)}; ${advice(error)}`,
-        ...(ageMs === undefined ? {} : { lastAnswerAgeMs: ageMs }),
+        lastAnswerAgeMs: ageMs,
       });
     }
   }
-  async function run() {
-    asking = true;
+  async function listWhileDue() {
+    isListing = true;
     do {
-      askAgain = false;
-      await ask();
-    } while (askAgain && !closing.signal.aborted);
-    asking = false;
+      isListDue = false;
+      await listOnce();
+    } while (isListDue && !closing.signal.aborted);
+    isListing = false;
   }
   const refresh = () => {
     if (closing.signal.aborted) return;
-    if (asking) askAgain = true;
-    else void run();
+    if (isListing) isListDue = true;
+    else void listWhileDue();
   };
 
   const stopPolling = clock.every(pollMs, refresh);
@@ -119,10 +114,7 @@ export function podResources({
   return {
     latest: () => latest,
     refresh,
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    subscribe: changes.subscribe,
     close: () => {
       stopPolling();
       closing.abort();
@@ -139,7 +131,7 @@ async function list(socketPath: string, timeoutMs: number, signal: AbortSignal) 
     const transport = createGrpcTransport({
       baseUrl,
       sessionManager,
-      readMaxBytes: answerBytesMax,
+      readMaxBytes: podResourcesBytesMax,
     });
     return await createClient(PodResourcesLister, transport).list({}, { timeoutMs, signal });
   } finally {
@@ -147,7 +139,9 @@ async function list(socketPath: string, timeoutMs: number, signal: AbortSignal) 
   }
 }
 
-function claimsOf({ podResources: pods }: ListPodResourcesResponse): readonly DeviceClaim[] {
+function allocationsOf({
+  podResources: pods,
+}: ListPodResourcesResponse): readonly DeviceAllocation[] {
   return pods.flatMap(({ namespace, name: pod, containers }) =>
     containers.flatMap(({ name: container, devices, dynamicResources }) => {
       const holder = { namespace, pod, container };
@@ -160,7 +154,7 @@ function claimsOf({ podResources: pods }: ListPodResourcesResponse): readonly De
           resource: driverName,
           id: deviceName,
           resourceClaim: `${claimNamespace}/${claimName}`,
-          ...(shareId === undefined ? {} : { shareId }),
+          shareId,
         })),
       );
       return [...plugin, ...dynamic];

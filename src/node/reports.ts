@@ -1,35 +1,22 @@
 /**
- * One node's truth: what was read of its devices, and who holds them.
+ * One node's reports: what was read of its devices, and which containers hold them.
  *
  * @module
  */
 import type { Clock } from "#core/clock.ts";
+import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { Collection } from "#device/collector.ts";
-import type { Holder, NodeReport } from "#telemetry/report.ts";
-import { type Attribution, attribute, type RankedClaim, rankClaims } from "./attribution.ts";
+import type { NodeReport } from "#telemetry/report.ts";
+import {
+  type Attribution,
+  attribute,
+  type OrderedAllocation,
+  orderAllocations,
+} from "./attribution.ts";
 import type { PodResources } from "./pod-resources.ts";
 
-interface NodeReportFacts {
-  readonly name: string;
-  readonly sampleIntervalMs: number;
-  readonly collection: Collection;
-  readonly ageMs: number;
-  readonly holders: ReadonlyMap<string, readonly Holder[]>;
-  /** Left out when the kubelet has never answered. */
-  readonly holdersAgeMs?: number;
-}
-
-/** Puts holders to devices. */
-function nodeReport({ collection, holders, ...facts }: NodeReportFacts): NodeReport {
-  const devices = collection.devices.map((device) => ({
-    ...device,
-    holders: holders.get(device.uuid) ?? [],
-  }));
-  return { ...facts, ...collection, devices };
-}
-
-/** Where the newest report can be had. */
+/** Gives the newest report. */
 export interface ReportSource {
   /** With ages as of now; `undefined` before the first collection. */
   readonly latest: () => NodeReport | undefined;
@@ -49,29 +36,26 @@ export interface NodeReportsOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Left out on a machine without a kubelet: no device has a holder then. */
-  readonly podResources?: PodResources;
+  readonly podResources?: PodResources | undefined;
 }
 
 /** Keeps the newest collection joined with the newest allocations. */
 export function nodeReports(options: NodeReportsOptions): NodeReports {
   const { name, sampleIntervalMs, clock, log, podResources } = options;
-  const listeners = new Set<() => void>();
-  const tell = () => {
-    for (const listener of [...listeners]) listener();
-  };
+  const changes = listeners();
   let newest: { readonly collection: Collection; readonly sampledAtMs: number } | undefined;
   let deviceSet = "";
-  let claims: readonly RankedClaim[] = [];
+  let allocations: readonly OrderedAllocation[] = [];
   let attribution: Attribution | undefined;
 
   const join = () => {
-    attribution = newest && podResources && attribute(newest.collection.devices, claims);
-    if (attribution !== undefined) logOddities(attribution, log);
+    attribution = newest && podResources && attribute(newest.collection.devices, allocations);
+    if (attribution !== undefined) logDoubts(attribution, log);
   };
   const stopFollowing = podResources?.subscribe(() => {
-    claims = rankClaims(claims, podResources.latest()?.claims ?? []);
+    allocations = orderAllocations(allocations, podResources.latest()?.allocations ?? []);
     join();
-    if (newest !== undefined) tell();
+    if (newest !== undefined) changes.notify();
   });
 
   return {
@@ -83,30 +67,30 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
         join();
         podResources?.refresh();
       }
-      tell();
+      changes.notify();
     },
     latest: () => {
       if (newest === undefined) return undefined;
       const nowMs = clock.monotonicMs();
       const readAtMs = podResources?.latest()?.readAtMs;
-      return nodeReport({
+      return {
         name,
         sampleIntervalMs,
-        collection: newest.collection,
         ageMs: nowMs - newest.sampledAtMs,
-        holders: attribution?.holders ?? new Map(),
-        ...(readAtMs === undefined ? {} : { holdersAgeMs: nowMs - readAtMs }),
-      });
+        holdersAgeMs: readAtMs === undefined ? undefined : nowMs - readAtMs,
+        ...newest.collection,
+        devices: newest.collection.devices.map((device) => ({
+          ...device,
+          holders: attribution?.holders.get(device.uuid) ?? [],
+        })),
+      };
     },
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    subscribe: changes.subscribe,
     close: () => stopFollowing?.(),
   };
 }
 
-/** Which devices there are and what names them; another text means that ids must be joined anew. */
+/** Which devices there are and what names them; with another text, ids must be joined again. */
 function devicesKey({ session, devices }: Collection): string {
   const names = devices.map(({ uuid, minor, parentUuid, slice }) =>
     [uuid, minor, parentUuid, ...Object.values(slice ?? {})].join(","),
@@ -114,7 +98,7 @@ function devicesKey({ session, devices }: Collection): string {
   return [session, ...names].join(";");
 }
 
-function logOddities({ unmatchedIds, superseded }: Attribution, log: Log): void {
+function logDoubts({ unmatchedIds, superseded }: Attribution, log: Log): void {
   if (unmatchedIds.length > 0)
     log("warn", "pods hold devices that the driver does not list", { ids: unmatchedIds });
   if (superseded.length > 0)

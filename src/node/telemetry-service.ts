@@ -9,12 +9,12 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { telemetryWatchersMax } from "#core/limits.ts";
+import { telemetryRepeatMs, telemetryWatchersMax, telemetryWholeMs } from "#core/limits.ts";
 import type { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { snapshotEncoder } from "#telemetry/encode.ts";
 import type { ReportSource } from "./reports.ts";
 
-/** Of a connection that must end: known to whoever serves the service. */
+/** Whether a call's connection must end, which the server knows. */
 interface Draining {
   readonly draining: () => boolean;
   readonly onDrain: (listener: () => void) => Cancel;
@@ -23,18 +23,13 @@ interface Draining {
 export interface NodeTelemetryOptions {
   readonly source: ReportSource;
   readonly clock: Clock;
-  /** When this process began, on the wall clock: of two agents of a node the later is believed. */
+  /** When this process started, on the wall clock: of two agents of a node the later is believed. */
   readonly startedAtMs: number;
   /** Whether a call's connection is being emptied: its stream then ends without an error. */
   readonly draining: (context: HandlerContext) => Draining;
   readonly watchersMax?: number;
   readonly wholeEveryMs?: number;
 }
-
-/** A whole snapshot in this time mends whatever a defect in the changes could have broken. */
-const wholeEveryMsDefault = 30_000;
-/** Repeated although nothing new was read, so that a stuck driver is told from a dead agent. */
-const aliveEveryMs = 5_000;
 
 /** @throws {Fault} from a call: `overloaded` at `watchersMax`. */
 export function nodeTelemetry({
@@ -43,7 +38,7 @@ export function nodeTelemetry({
   startedAtMs,
   draining,
   watchersMax = telemetryWatchersMax,
-  wholeEveryMs = wholeEveryMsDefault,
+  wholeEveryMs = telemetryWholeMs,
 }: NodeTelemetryOptions): ServiceImpl<typeof NodeTelemetry> {
   let watchers = 0;
   return {
@@ -68,7 +63,7 @@ export function nodeTelemetry({
         while (!connection.draining() && !signal.aborted) {
           const report = source.latest();
           yield report === undefined ? {} : encode(report);
-          cancelRepeat = clock.after(aliveEveryMs, wake.set);
+          cancelRepeat = clock.after(telemetryRepeatMs, wake.set);
           await wake.wait();
           cancelRepeat();
         }

@@ -25,7 +25,7 @@ function skewedClock(byMs: number): Clock {
 function kubeletOf(pod: string, id: string, clock: Clock): PodResources {
   const claim = { namespace: "default", pod, container: "main", resource: "nvidia.com/gpu", id };
   return {
-    latest: () => ({ claims: [claim], readAtMs: clock.monotonicMs() }),
+    latest: () => ({ allocations: [claim], readAtMs: clock.monotonicMs() }),
     refresh: () => {},
     subscribe: (listener) => {
       listener();

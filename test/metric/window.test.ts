@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type ValueWindow, valueWindow, windowSlicesMax } from "#metric/window.ts";
+import { windowSlicesMax } from "#core/limits.ts";
+import { type ValueWindow, valueWindow } from "#metric/window.ts";
 
 const gapMs = 5_000;
 

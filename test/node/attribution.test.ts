@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { DeviceIdentity } from "#metric/sample.ts";
-import { attribute, rankClaims } from "#node/attribution.ts";
-import type { DeviceClaim } from "#node/pod-resources.ts";
+import { attribute, orderAllocations } from "#node/attribution.ts";
+import type { DeviceAllocation } from "#node/pod-resources.ts";
 
 const uuid = (digit: number) => `GPU-${digit}0000000-0000-0000-0000-000000000000`;
 const gpu = (index: number, changes: Partial<DeviceIdentity> = {}): DeviceIdentity => ({
@@ -23,7 +23,11 @@ const slice = (gpuInstance: number, placementStart: number): DeviceIdentity =>
 const devices = [gpu(0), gpu(1, { minor: 3 }), slice(7, 0), slice(8, 1)];
 const [cut, whole, first, second] = devices.map((device) => device.uuid);
 
-const claim = (pod: string, id: string, changes: Partial<DeviceClaim> = {}): DeviceClaim => ({
+const claim = (
+  pod: string,
+  id: string,
+  changes: Partial<DeviceAllocation> = {},
+): DeviceAllocation => ({
   namespace: "default",
   pod,
   container: "main",
@@ -31,7 +35,7 @@ const claim = (pod: string, id: string, changes: Partial<DeviceClaim> = {}): Dev
   id,
   ...changes,
 });
-const dra = (pod: string, id: string, resourceClaim: string, shareId?: string): DeviceClaim =>
+const dra = (pod: string, id: string, resourceClaim: string, shareId?: string): DeviceAllocation =>
   claim(pod, id, {
     resource: "gpu.nvidia.com",
     resourceClaim,
@@ -39,8 +43,8 @@ const dra = (pod: string, id: string, resourceClaim: string, shareId?: string): 
   });
 
 /** Looks at the lists one after the other, as the agent does; tells of the last one. */
-function look(...lists: readonly (readonly DeviceClaim[])[]) {
-  const ranked = lists.reduce<ReturnType<typeof rankClaims>>(rankClaims, []);
+function look(...lists: readonly (readonly DeviceAllocation[])[]) {
+  const ranked = lists.reduce<ReturnType<typeof orderAllocations>>(orderAllocations, []);
   const { holders, ...rest } = attribute(devices, ranked);
   const pods = new Map(
     [...holders].map(([device, held]) => [
@@ -52,7 +56,7 @@ function look(...lists: readonly (readonly DeviceClaim[])[]) {
 }
 
 describe("attribute() finds the device of", () => {
-  test.each<[string, DeviceClaim, string | undefined]>([
+  test.each<[string, DeviceAllocation, string | undefined]>([
     ["a GPU's uuid", claim("p", uuid(1)), whole],
     ["a slice's uuid", claim("p", first ?? ""), first],
     ["an old slice's id", claim("p", `MIG-${uuid(0)}/8/0`), second],
@@ -68,7 +72,7 @@ describe("attribute() finds the device of", () => {
 
   test("an old slice's id that the driver itself gives as the slice's uuid", () => {
     const old = gpu(0, { uuid: `MIG-${uuid(0)}/3/0`, parentUuid: uuid(0) });
-    const { holders } = attribute([old], rankClaims([], [claim("p", old.uuid)]));
+    const { holders } = attribute([old], orderAllocations([], [claim("p", old.uuid)]));
     expect([...holders.keys()]).toEqual([old.uuid]);
   });
 
@@ -91,7 +95,7 @@ describe("attribute() names no holder", () => {
   test("for a slice on a driver that does not number its slices: the GPU is not the slice", () => {
     const { slice: _numbers, ...unnumbered } = slice(7, 0);
     const known = [gpu(0), unnumbered];
-    const { holders } = attribute(known, rankClaims([], [claim("p", "nvidia0/gi7")]));
+    const { holders } = attribute(known, orderAllocations([], [claim("p", "nvidia0/gi7")]));
     expect(holders.size).toBe(0);
   });
 

@@ -35,11 +35,15 @@ function client(socketPath: string, { pollMs = 20, timeoutMs = 2_000 } = {}) {
     timeoutMs,
   });
   cleanups.push(resources.close);
-  return { ...resources, events, pods: () => resources.latest()?.claims.map(({ pod }) => pod) };
+  return {
+    ...resources,
+    events,
+    pods: () => resources.latest()?.allocations.map(({ pod }) => pod),
+  };
 }
 const gpus = (pod: string, ...ids: string[]) => podWith(pod, "nvidia.com/gpu", ids);
 
-test("claims carry what the kubelet said, of plugins and of ResourceClaims", async () => {
+test("allocations carry what the kubelet said, of plugins and of ResourceClaims", async () => {
   const { set, socketPath } = await kubelet();
   set([
     gpus("plugin", "GPU-1", "GPU-2::0"),
@@ -69,7 +73,7 @@ test("claims carry what the kubelet said, of plugins and of ResourceClaims", asy
   const plugin = { namespace: "default", pod: "plugin", container: "main" };
   const dynamic = { namespace: "team", pod: "dynamic", container: "server" };
   const dra = { ...dynamic, resource: "gpu.nvidia.com", resourceClaim: "team/one-gpu" };
-  expect(latest()?.claims).toEqual([
+  expect(latest()?.allocations).toEqual([
     { ...plugin, resource: "nvidia.com/gpu", id: "GPU-1" },
     { ...plugin, resource: "nvidia.com/gpu", id: "GPU-2::0" },
     { ...dra, id: "gpu-0" },

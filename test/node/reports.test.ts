@@ -37,7 +37,7 @@ function heldResources() {
   };
   const say = (pod: string, id: string, readAtMs: number) => {
     const holder = { namespace: "team", pod, container: "main" };
-    latest = { claims: [{ ...holder, resource: "nvidia.com/gpu", id }], readAtMs };
+    latest = { allocations: [{ ...holder, resource: "nvidia.com/gpu", id }], readAtMs };
     listener();
   };
   return { resources, say, refreshed: () => refreshed };
