@@ -10,25 +10,6 @@ export const logRepeatMs = 60_000;
 export const metadataKeysMax = 64;
 export const metadataValueBytesMax = 4 * 1024;
 
-/** Agents that one process follows: one stream each, the same count as streams it may serve. */
-export const agentsMax = 5_000;
-/** Every scaler replica watches every agent; this many replicas nobody runs. */
-export const telemetryWatchersMax = 64;
-
-/** Below three intervals one slow driver call would already be an outage. */
-const staleIntervals = 3;
-export const staleLeastMs = 5_000;
-
-/** A reading that costs is taken this long after somebody last asked: a trigger asks far more often. */
-export const demandHoldMs = 600_000;
-/** How long a stop waits for the sampling thread, which may be inside a driver call of 45 s. */
-export const samplerStopMs = 1_000;
-
-/** A mock file is written by hand; one that is larger is not a mock file. */
-export const mockFileBytesMax = 1024 * 1024;
-/** No node has more; it bounds what a typing error in `count` can cost. */
-export const mockDevicesMax = 256;
-
 /** A ConfigMap holds no more. */
 export const profilesFileBytesMax = 1024 * 1024;
 /** Names of profiles stand in the refusal of one that is misspelt. */
@@ -42,9 +23,6 @@ export const missingGraceMs = 300_000;
 export const missingTrackedMax = 200_000;
 /** The kubelet is asked every few seconds; after this a device may be another pod's by now. */
 export const holdersStaleMs = 60_000;
-
-/** The longest `windowSeconds` a trigger may ask for. */
-export const windowSecondsMax = 600;
 
 /** A page of 60 histograms for 8 engines is 1 MB; the limit holds after decompression too. */
 export const engineBodyBytesMax = 8 * 1024 * 1024;
@@ -80,16 +58,6 @@ export const pageLineBytesMax = 64 * 1024;
 /** Series of the wanted names on one target: eight engines with all their buckets are about 4,000. */
 export const pageSeriesMax = 20_000;
 
-/**
- * Age from which a reading is not served any more.
- *
- * @param sampleIntervalMs Time between two samples.
- * @returns Milliseconds.
- */
-export function staleAfterMs(sampleIntervalMs: number): number {
-  return Math.max(staleIntervals * sampleIntervalMs, staleLeastMs);
-}
-
 /** Kubernetes itself refuses objects above 1.5 MiB; a page of pods has a few of these. */
 export const apiAnswerBytesMax = 32 * 1024 * 1024;
 /** Pods of a page: some 3 MB of text, parsed in about 20 ms of the one thread that answers. */
@@ -123,6 +91,29 @@ export const scaleReadsAtOnce = 4;
 
 // ---- device
 
+/** Below three intervals one slow driver call would already be an outage. */
+const staleIntervals = 3;
+export const staleLeastMs = 5_000;
+
+/**
+ * Age from which a reading is not served any more.
+ *
+ * @param sampleIntervalMs Time between two samples.
+ * @returns Milliseconds.
+ */
+export function staleAfterMs(sampleIntervalMs: number): number {
+  return Math.max(staleIntervals * sampleIntervalMs, staleLeastMs);
+}
+
+/** A reading that costs is taken this long after an answer last needed it: KEDA asks more often. */
+export const demandHoldMs = 600_000;
+/** How long a stop waits for the sampling thread, which may be inside a driver call of 45 s. */
+export const samplerStopMs = 1_000;
+/** A mock file is written by hand; one that is larger is not a mock file. */
+export const mockFileBytesMax = 1024 * 1024;
+/** No node has more; it bounds what a typing error in `count` can cost. */
+export const mockDevicesMax = 256;
+
 /** Time between readings that change seldom, and between two reads of the list of devices. */
 export const slowReadingsMs = 10_000;
 /** The driver refreshes its own GPM sample every 100 ms; closer ones give nothing or nonsense. */
@@ -134,6 +125,9 @@ export const nvmlPauseMostMs = 30_000;
 export const unknownReturnsMax = 5;
 
 // ---- node and telemetry
+
+/** Every scaler replica watches every agent; this many replicas nobody runs. */
+export const telemetryWatchersMax = 64;
 
 /** The kubelet serves 100 calls a second; a pod takes longer than this to load a model. */
 export const podResourcesPollMs = 10_000;
@@ -147,6 +141,9 @@ export const telemetryWholeMs = 30_000;
 export const telemetryRepeatMs = 5_000;
 
 // ---- fleet
+
+/** Agents that one process follows: one stream each, the same count as streams it may serve. */
+export const agentsMax = 5_000;
 
 /** An agent repeats itself every 5 s at least, so by then it has missed two of its messages. */
 export const agentSilentMs = 10_000;
@@ -166,6 +163,9 @@ export const agentsResolveMs = 5_000;
 // ---- kubernetes and workload
 
 // ---- trigger and metric
+
+/** The longest `windowSeconds` a trigger may ask for. */
+export const windowSecondsMax = 600;
 
 /** Of a window: one a sample for some ten seconds, then ever wider; 8,000 devices fit in 20 MB. */
 export const windowSlicesMax = 61;

@@ -28,7 +28,7 @@ export interface SamplerState {
 /**
  * - `no-report`: no pass ended for `watchdogMs`: a driver call hangs
  * - `no-session`: the library gave no session for `watchdogMs`. A container that started while the
- *   driver was reloading has no library, and gets one only by being created anew
+ *   driver was reloading has no library, and gets one only by being created again
  * - `fatal-fault`: the collector says that no retry can help
  * - `thread-ended`: the sampling thread is gone
  */
@@ -40,7 +40,7 @@ export interface SamplerDeath {
 
 export interface WatchdogOptions {
   readonly sampleIntervalMs: number;
-  /** How long sampling may give nothing before the process is told to end. */
+  /** How long sampling may give nothing before the process is asked to end. */
   readonly watchdogMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -60,11 +60,11 @@ export interface Watchdog {
   readonly stop: () => void;
 }
 
-/** Starts watching now: the first report is awaited from here on. */
+/** Starts watching now: the first report counts from here on. */
 export function startWatchdog(options: WatchdogOptions): Watchdog {
   const { clock, log, sampleIntervalMs, onChange, onDead } = options;
   const staleMs = staleAfterMs(sampleIntervalMs);
-  // A slow interval may be longer than the watchdog; nobody is dead who is not late.
+  // A slow interval may be longer than the watchdog; sampling that is not late is not dead.
   const watchdogMs = Math.max(options.watchdogMs, staleMs);
   let state: SamplerState = { phase: "starting" };
 
@@ -83,7 +83,7 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
   const die = (cause: SamplerDeath["cause"], why: string) => {
     finish("dead");
     const { fault } = state;
-    const message = `Cannot sample devices: ${why}; end this process, so that it is started anew`;
+    const message = `Cannot sample devices: ${why}; end this process, so that it is started again`;
     log("error", "sampling is dead", { cause, reason: message });
     onDead({ cause, message, fault });
   };

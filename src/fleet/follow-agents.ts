@@ -47,12 +47,17 @@ export function followFleet(options: FollowOptions): FleetFollower {
   const { agents, store, clock, log, random = Math.random, watch = watchAgent } = options;
   const { agentsMax = agentsMaxDefault } = options;
   const links = new Map<string, AgentLink>();
-  let refused: ReadonlyMap<string, UnavailableAgent> = new Map();
   const owners = nodeOwners({ clock, log, onFreed: store.remove });
-  let unavailable: readonly UnavailableAgent[] = [];
-  let cancelPublish: Cancel | undefined;
+  let refused: ReadonlyMap<string, UnavailableAgent> = new Map();
   let synced = false;
 
+  const unavailable = unavailableAgents(store, clock, () => [
+    ...[...links.values()].flatMap((link) => {
+      const outage = link.outage() ?? owners.superseded(link);
+      return outage === undefined ? [] : unavailableAgent(link.endpoint, outage, link.latest());
+    }),
+    ...refused.values(),
+  ]);
   const open = (endpoint: AgentEndpoint, spreadMs: number) => {
     const link: AgentLink = agentLink({
       endpoint,
@@ -60,44 +65,12 @@ export function followFleet(options: FollowOptions): FleetFollower {
       random,
       watch,
       firstPauseMs: random() * spreadMs,
-      onReport: (report) => {
-        if (owners.accept(link, report)) store.put(report.report);
-        if (unavailable.some(({ address }) => address === hostPort(endpoint))) publishSoon();
+      onReport: (latest) => {
+        if (owners.accept(link, latest)) store.put(latest.report);
+        unavailable.reported(hostPort(endpoint));
       },
     });
     return link;
-  };
-  const publish = () => {
-    const unheard = [...links.values()].flatMap((link) => {
-      const outage = link.outage() ?? owners.superseded(link);
-      return outage === undefined ? [] : unavailableAgent(link.endpoint, outage, link.latest());
-    });
-    const all = [...unheard, ...refused.values()];
-    if (Bun.deepEquals(all, unavailable)) return;
-    unavailable = all;
-    store.setUnavailable(all);
-  };
-  /** An agent whose reports come is available at once; a thousand that start together are one change. */
-  const publishSoon = () => {
-    cancelPublish ??= clock.after(0, () => {
-      cancelPublish = undefined;
-      publish();
-    });
-  };
-  const refuse = (rest: readonly (readonly [string, AgentEndpoint])[]) => {
-    const reason = `not followed: ${agentsMax} agents are already`;
-    const nowMs = clock.monotonicMs();
-    refused = new Map(
-      rest.map(([key, endpoint]) => {
-        const sinceMs = refused.get(key)?.sinceMs ?? nowMs;
-        return [key, unavailableAgent(endpoint, { sinceMs, reason })];
-      }),
-    );
-    if (rest.length > 0)
-      log("error", "more agents are listed than are followed", {
-        limit: agentsMax,
-        refused: rest.length,
-      });
   };
   const relist = () => {
     const listed = new Map(agents.list()?.map((endpoint) => [keyOf(endpoint), endpoint]));
@@ -111,34 +84,85 @@ export function followFleet(options: FollowOptions): FleetFollower {
     const room = agentsMax - links.size;
     const spreadMs = Math.min(fresh.length * agentSpreadMs, agentSpreadMostMs);
     for (const [key, endpoint] of fresh.slice(0, room)) links.set(key, open(endpoint, spreadMs));
-    refuse(fresh.slice(room));
-    publish();
+    refused = refusedAgents(fresh.slice(room), refused, { agentsMax, nowMs: clock.monotonicMs() });
+    if (refused.size > 0)
+      log("error", "more agents are listed than are followed", {
+        limit: agentsMax,
+        refused: refused.size,
+      });
+    unavailable.publish();
   };
   const stopChecking = clock.every(agentCheckMs, () => {
     for (const link of links.values()) link.check();
-    publish();
+    unavailable.publish();
   });
   const stopListening = agents.subscribe(relist);
   relist();
 
   return {
     synced: () => {
+      const nowMs = clock.monotonicMs();
       synced ||=
-        agents.list() !== undefined &&
-        [...links.values()].every(
-          (link) =>
-            link.latest() !== undefined || clock.monotonicMs() - link.listedAtMs >= syncPatienceMs,
-        );
+        agents.list() !== undefined && [...links.values()].every((link) => isTried(link, nowMs));
       return synced;
     },
     close: () => {
       stopChecking();
-      cancelPublish?.();
+      unavailable.close();
       stopListening();
       for (const link of links.values()) link.close();
       links.clear();
     },
   };
+}
+
+/** Its report is there, or was waited for long enough. */
+function isTried({ latest, listedAtMs }: AgentLink, nowMs: number): boolean {
+  return latest() !== undefined || nowMs - listedAtMs >= syncPatienceMs;
+}
+
+/** Tells the store which agents are unavailable, when that changes. */
+function unavailableAgents(
+  store: Pick<FleetStore, "setUnavailable">,
+  clock: Clock,
+  list: () => readonly UnavailableAgent[],
+) {
+  let published: readonly UnavailableAgent[] = [];
+  let cancelPublish: Cancel | undefined;
+
+  const publish = () => {
+    const current = list();
+    if (Bun.deepEquals(current, published)) return;
+    published = current;
+    store.setUnavailable(current);
+  };
+  return {
+    publish,
+    /** An agent's report came: a thousand that come together are one change. */
+    reported: (agent: string) => {
+      if (!published.some(({ address }) => address === agent)) return;
+      cancelPublish ??= clock.after(0, () => {
+        cancelPublish = undefined;
+        publish();
+      });
+    },
+    close: () => cancelPublish?.(),
+  };
+}
+
+/** The agents beyond the limit; one that was refused before keeps its time. */
+function refusedAgents(
+  rest: readonly (readonly [key: string, AgentEndpoint])[],
+  before: ReadonlyMap<string, UnavailableAgent>,
+  { agentsMax, nowMs }: { readonly agentsMax: number; readonly nowMs: number },
+): ReadonlyMap<string, UnavailableAgent> {
+  const reason = `not followed: ${agentsMax} agents are already`;
+  return new Map(
+    rest.map(([key, endpoint]) => {
+      const sinceMs = before.get(key)?.sinceMs ?? nowMs;
+      return [key, unavailableAgent(endpoint, { sinceMs, reason })];
+    }),
+  );
 }
 
 /** An address that passes to another node's agent is another agent. */

@@ -26,7 +26,7 @@ export interface ValueWindow {
    * Adds a sample; one that is not newer than the last is left out.
    *
    * @param value Absent: nothing is known of the time since the sample before.
-   * @param gapMs Longest time that one value may stand for; after a longer one it starts anew.
+   * @param gapMs Longest time that one value may stand for; after a longer one it starts again.
    */
   readonly push: (atMs: number, value: number | undefined, gapMs: number) => void;
   /**

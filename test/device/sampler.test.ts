@@ -146,7 +146,7 @@ describe("the watchdog bites", () => {
     expect(deaths).toEqual([]);
     clock.advance(1);
     const message =
-      "Cannot sample devices: no pass ended for 60000 ms; end this process, so that it is started anew";
+      "Cannot sample devices: no pass ended for 60000 ms; end this process, so that it is started again";
     expect(deaths).toEqual([{ cause: "no-report", message }]);
     expect(state().phase).toBe("dead");
     expect(logged.at(-1)).toBe("error sampling is dead");

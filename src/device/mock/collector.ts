@@ -2,7 +2,7 @@
  * A collector without a device: plays a YAML file, or four GPUs under a changing load.
  *
  * It stands in for a driver down to its failures: it blocks the thread when told to hang, loses
- * devices, and hands over values that cannot be true. Time starts anew with each version of the
+ * devices, and hands over values that cannot be true. Time starts again with each version of the
  * file, and each version is a driver session of its own, for indexes may have changed.
  *
  * @module
