@@ -152,6 +152,23 @@ describe("nvmlCollector() reads", () => {
     expect(nvml.calls().get("nvmlGpmSampleGet")).toBe(3);
   });
 
+  test.each([
+    ["a sample fails", { returnCodes: { nvmlGpmSampleGet: 10 } }, "failed"],
+    ["the GPU was lost", { gpus: [{ state: 15 }] }, "failed"],
+  ] as const)("GPM from a new baseline after %s", async (_why, trouble, absence) => {
+    const { nvml, collectAfter } = await harness();
+    const occupancy = (ms: number) => {
+      const [device] = collectAfter(ms);
+      return device?.readings.smOccupancyPercent ?? device?.absences.smOccupancyPercent;
+    };
+    nvml.set({ gpus: 1 });
+    expect([occupancy(0), occupancy(1000)]).toEqual(["pending", 30]);
+    nvml.set({ gpus: 1, ...trouble });
+    expect(occupancy(1000)).toBe(absence);
+    nvml.set({ gpus: 1 });
+    expect([occupancy(10_000), occupancy(1000)]).toEqual(["pending", 30]);
+  });
+
   test("PCIe by the call that sleeps only when asked, and where GPM has it not", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [{}, { hasGpm: false }] });
@@ -312,6 +329,29 @@ describe("nvmlCollector() refuses", () => {
         "powerLimitMilliwatts",
         "throttleReasonsMask",
       ]);
+  });
+
+  test("a PCIe rate that a call which succeeded did not write", async () => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: 1, each: { hasGpm: false }, mute: ["nvmlDeviceGetPcieThroughput"] });
+    expect(collectAfter(0, { pcieThroughput: true })[0]?.absences).toMatchObject({
+      pcieTxKilobytesPerSecond: "implausible",
+      pcieRxKilobytesPerSecond: "implausible",
+    });
+  });
+
+  test("a field's reading of the pass before, when its value was not written", async () => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: 1, each: { hasGpm: false } });
+    collectAfter(0);
+    const mute = { 82: 1, 83: 1, 186: 1, 138: 1 } as const;
+    nvml.set({ gpus: 1, each: { hasGpm: false, fieldMutes: mute } });
+    expect(collectAfter(1000)[0]?.absences).toMatchObject({
+      memoryTemperatureCelsius: "implausible",
+      energyMillijoules: "implausible",
+      powerInstantMilliwatts: "implausible",
+      nvlinkTxMegabytesPerSecond: "implausible",
+    });
   });
 
   test("to ask again for what a device has not, until the session changes", async () => {

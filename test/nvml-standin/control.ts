@@ -47,6 +47,8 @@ export interface StandinGpu {
   readonly fields?: Readonly<Record<number, number>>;
   readonly fieldReturnCodes?: Readonly<Record<number, number>>;
   readonly fieldTypes?: Readonly<Record<number, number>>;
+  /** 1: the field answers 0 and its value is not written. */
+  readonly fieldMutes?: Readonly<Record<number, 0 | 1>>;
   /** By metric id: percent, or MiB/s from 20 on. */
   readonly gpm?: Readonly<Record<number, number>>;
   readonly gpmReturnCodes?: Readonly<Record<number, number>>;
@@ -193,6 +195,7 @@ function gpuLines(which: string, gpu: StandinGpu): string[] {
     field: gpu.fields,
     "field-rc": gpu.fieldReturnCodes,
     "field-type": gpu.fieldTypes,
+    "field-mute": gpu.fieldMutes,
     gpm: gpu.gpm,
     "gpm-rc": gpu.gpmReturnCodes,
     rc: gpu.returnCodes,

@@ -32,6 +32,7 @@
  *     rc:SYMBOL              what one function answers for it
  *     field:ID, field-rc:ID  a field's value (a double; the type follows the field), its answer
  *     field-type:ID          the valueType it claims
+ *     field-mute:ID          1: it answers 0 and its value is not written
  *     gpm:ID, gpm-rc:ID      a GPM metric's value ("nan" too), its answer
  *     gpm                    0: no GPM (1)
  *     minor (N), major-cc (9), minor-cc (0), util (10 + N), memory-util (5 + N),
@@ -135,7 +136,7 @@ struct gpu {
   char uuid[128], name[128], bus[128];
   unsigned long long number[NUMBERS];
   double field[IDS_MAX], gpm[IDS_MAX];
-  int fieldRc[IDS_MAX], fieldType[IDS_MAX], gpmRc[IDS_MAX];
+  int fieldRc[IDS_MAX], fieldType[IDS_MAX], fieldMute[IDS_MAX], gpmRc[IDS_MAX];
 };
 struct rule { char kind, symbol[64]; int gpu, value; };
 
@@ -202,6 +203,7 @@ static void setGpu(int n, const char *key, const char *value, const char *line) 
     else if (IS("field")) gpu->field[id(rest, line)] = strtod(value, NULL);
     else if (IS("field-rc")) gpu->fieldRc[id(rest, line)] = atoi(value);
     else if (IS("field-type")) gpu->fieldType[id(rest, line)] = atoi(value);
+    else if (IS("field-mute")) gpu->fieldMute[id(rest, line)] = atoi(value);
     else if (IS("gpm")) gpu->gpm[id(rest, line)] = strtod(value, NULL);
     else if (IS("gpm-rc")) gpu->gpmRc[id(rest, line)] = atoi(value);
     else wrong(line);
@@ -561,7 +563,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvm
     else out[n].nvmlReturn = gpu->fieldRc[id];
     if (out[n].nvmlReturn != OK) continue;
     worst = OK;
-    setValue(&out[n].value, fieldType(id), gpu->field[id]);
+    if (!gpu->fieldMute[id]) setValue(&out[n].value, fieldType(id), gpu->field[id]);
     out[n].valueType = gpu->fieldType[id] < 0 ? fieldType(id) : gpu->fieldType[id];
     out[n].timestamp = time(NULL) * 1000000LL;
   }
