@@ -85,7 +85,7 @@ const rank = ({ absence }: AbsentReading) => severity.indexOf(absence);
 function absentReadingOf(device: FleetDevice, row: DeviceMetric): AbsentReading | undefined {
   const absent = row.needs.flatMap((need) => {
     const own = absentReading(device, need);
-    const standIn = row.standIns?.[need];
+    const standIn = row.fallbacks?.[need];
     if (own === undefined || standIn === undefined) return own ?? [];
     const other = absentReading(device, standIn);
     // Of two that would do, the one that may still come says why, and the later one since when.

@@ -17,10 +17,10 @@ interface MetricBase {
 }
 export interface DeviceMetric extends MetricBase {
   readonly source: "device";
-  /** The readings it is made of: absent as soon as one of them, and its stand-in, is. */
+  /** The readings it is made of: absent as soon as one of them, and its fallback, is. */
   readonly needs: readonly ReadingName[];
-  /** What is taken where a needed reading is absent. */
-  readonly standIns?: { readonly [Name in ReadingName]?: ReadingName };
+  /** What is read where a needed reading is absent. */
+  readonly fallbacks?: { readonly [Name in ReadingName]?: ReadingName };
   readonly of: (readings: Readings) => number | undefined;
   readonly instead: readonly string[];
 }
@@ -130,7 +130,7 @@ const metrics = {
     help: "Board power, averaged by the driver where it can, otherwise instantaneous",
     source: "device",
     needs: ["powerAverageMilliwatts"],
-    standIns: instantForAverage,
+    fallbacks: instantForAverage,
     of: ({ powerAverageMilliwatts, powerInstantMilliwatts }) => {
       const milliwatts = powerAverageMilliwatts ?? powerInstantMilliwatts;
       return milliwatts === undefined ? undefined : milliwatts / 1000;
@@ -143,7 +143,7 @@ const metrics = {
     help: "Board power, of the limit in force",
     source: "device",
     needs: ["powerAverageMilliwatts", "powerLimitMilliwatts"],
-    standIns: instantForAverage,
+    fallbacks: instantForAverage,
     of: ({ powerAverageMilliwatts, powerInstantMilliwatts, powerLimitMilliwatts }) => {
       const milliwatts = powerAverageMilliwatts ?? powerInstantMilliwatts;
       return milliwatts === undefined || powerLimitMilliwatts === undefined

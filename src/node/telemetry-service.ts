@@ -15,7 +15,7 @@ import { snapshotEncoder } from "#telemetry/encode.ts";
 import type { ReportSource } from "./reports.ts";
 
 /** Whether a call's connection must end, which the server knows. */
-interface Draining {
+interface ConnectionDrain {
   readonly draining: () => boolean;
   readonly onDrain: (listener: () => void) => Cancel;
 }
@@ -26,7 +26,7 @@ export interface NodeTelemetryOptions {
   /** When this process started, on the wall clock: of two agents of a node the later is believed. */
   readonly startedAtMs: number;
   /** Whether a call's connection is being emptied: its stream then ends without an error. */
-  readonly draining: (context: HandlerContext) => Draining;
+  readonly draining: (context: HandlerContext) => ConnectionDrain;
   readonly watchersMax?: number;
   readonly wholeEveryMs?: number;
 }

@@ -22,11 +22,11 @@ describe.each(metricNames)("%s", (name) => {
     const needed = Object.fromEntries(row.needs.map((reading) => [reading, 10]));
     expect(row.of(needed)).toBeFinite();
     for (const need of row.needs) {
-      const standIn = row.standIns?.[need];
+      const fallback = row.fallbacks?.[need];
       const { [need]: _absent, ...rest } = all;
-      if (standIn !== undefined) {
+      if (fallback !== undefined) {
         expect(row.of(rest)).toBe(row.of(all));
-        delete rest[standIn];
+        delete rest[fallback];
       }
       expect(row.of(rest)).toBeUndefined();
     }

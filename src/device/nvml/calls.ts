@@ -28,7 +28,7 @@ export interface CallSymbol {
   readonly decode: readonly Decode[];
 }
 
-export interface Call {
+export interface NvmlCall {
   readonly makes: readonly ReadingName[];
   readonly symbols: readonly [CallSymbol, ...CallSymbol[]];
 }
@@ -56,7 +56,7 @@ const writtenU32: Decode = (memory) => {
   return value === unwrittenU32 ? "implausible" : value;
 };
 
-function u32Call(makes: ReadingName, symbol: string, args: readonly Arg[] = out): Call {
+function u32Call(makes: ReadingName, symbol: string, args: readonly Arg[] = out): NvmlCall {
   return { makes: [makes], symbols: [{ symbol, args, sizeBytes: 8, decode: [writtenU32] }] };
 }
 
@@ -64,7 +64,7 @@ function u64Call(
   makes: ReadingName,
   symbols: readonly [string, ...string[]],
   args: readonly Arg[] = out,
-): Call {
+): NvmlCall {
   const row = (symbol: string): CallSymbol => ({ symbol, args, sizeBytes: 8, decode: [u64At(0)] });
   const [first, ...rest] = symbols;
   return { makes: [makes], symbols: [row(first), ...rest.map(row)] };
@@ -81,7 +81,7 @@ function usedOf(totalBytes: number, usedBytes: number): number | Absence {
 const performanceStateUnknown = 32;
 
 /** Taken on every sample. */
-export const fastCalls: readonly Call[] = [
+export const fastCalls: readonly NvmlCall[] = [
   {
     makes: ["utilizationPercent", "memoryUtilizationPercent"],
     symbols: [
@@ -172,13 +172,13 @@ export const fastCalls: readonly Call[] = [
 ];
 
 /** What changes seldom; taken every `slowReadingsMs`. */
-export const slowCalls: readonly Call[] = [
+export const slowCalls: readonly NvmlCall[] = [
   u32Call("memoryClockMegahertz", "nvmlDeviceGetClockInfo", [{ fixed: 2 }, { outAt: 0 }]),
   u32Call("powerLimitMilliwatts", "nvmlDeviceGetEnforcedPowerLimit"),
 ];
 
 /** Only where ECC is on. Volatile: since the driver was loaded. */
-export const eccCalls: readonly Call[] = [
+export const eccCalls: readonly NvmlCall[] = [
   u64Call("eccCorrectedErrors", ["nvmlDeviceGetTotalEccErrors"], eccArgs(0)),
   u64Call("eccUncorrectedErrors", ["nvmlDeviceGetTotalEccErrors"], eccArgs(1)),
 ];
@@ -194,7 +194,7 @@ export const powerUsageCalls = {
 } as const;
 
 /** Each sleeps for 20 ms in the driver. */
-export const pcieCalls: readonly Call[] = [
+export const pcieCalls: readonly NvmlCall[] = [
   u32Call("pcieTxKilobytesPerSecond", "nvmlDeviceGetPcieThroughput", [{ fixed: 0 }, { outAt: 0 }]),
   u32Call("pcieRxKilobytesPerSecond", "nvmlDeviceGetPcieThroughput", [{ fixed: 1 }, { outAt: 0 }]),
 ];

@@ -6,10 +6,10 @@
 import { type Absence, type Range, type ReadingName, readingRanges } from "#metric/reading.ts";
 import { type Api, withArgs } from "./api.ts";
 import {
-  type Call,
   type CallSymbol,
   eccCalls,
   fastCalls,
+  type NvmlCall,
   pcieCalls,
   powerUsageCalls,
   slowCalls,
@@ -79,7 +79,7 @@ export interface BoundCalls {
 }
 
 export function bindCalls(api: Api): BoundCalls {
-  const bind = (call: Call): CallFactory => {
+  const bind = (call: NvmlCall): CallFactory => {
     const symbols = call.symbols.map((row) => boundSymbol(row, api));
     const makes = madeReadings(call.makes);
     return () => deviceCall(makes, symbols, api.memory.view);

@@ -14,8 +14,13 @@ export interface GpuHealth {
   readonly isLost: () => boolean;
   /** A refusal that says something of the device makes it so. */
   readonly note: (refusal: Refusal) => void;
-  /** It answered nothing but this, which does not say why. */
-  readonly answeredNothing: (refusal: Refusal) => void;
+  /**
+   * After the calls of a pass, of which so many succeeded.
+   *
+   * @returns The first refusal since the last pass that does not say what is wrong. A GPU that
+   * answered nothing else is failing.
+   */
+  readonly endPass: (answered: number) => Refusal | undefined;
   /** Believes it well until a call says otherwise. */
   readonly reset: () => void;
   /** The driver's list does not have it any more. */
@@ -24,6 +29,7 @@ export interface GpuHealth {
 
 export function gpuHealth(): GpuHealth {
   let health: DeviceHealth = { state: "ok" };
+  let unknown: Refusal | undefined;
   const become = (state: "lost" | "reset-required" | "failing", refusal: Refusal) => {
     health = { state, reason: describeReturn(refusal.symbol, refusal.returnCode) };
   };
@@ -32,10 +38,16 @@ export function gpuHealth(): GpuHealth {
     isLost: () => health.state === "lost" || health.state === "reset-required",
     note: (refusal) => {
       const { class: state } = refusal;
+      if (state === "unknown") unknown ??= refusal;
       if (state === "lost" || state === "reset-required" || state === "failing")
         become(state, refusal);
     },
-    answeredNothing: (refusal) => become("failing", refusal),
+    endPass: (answered) => {
+      const first = unknown;
+      unknown = undefined;
+      if (first !== undefined && answered === 0) become("failing", first);
+      return first;
+    },
     reset: () => {
       health = { state: "ok" };
     },

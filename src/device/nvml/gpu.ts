@@ -14,7 +14,7 @@ import { gpuHealth, healthLog } from "./gpu-health.ts";
 import { type GpuSources, gpuSources, type SourcesApi, type SourcesResult } from "./gpu-sources.ts";
 import type { IdentityApi } from "./identity.ts";
 import { readU32 } from "./layout.ts";
-import { type Refusal, refusalOf } from "./return-code.ts";
+import { isGone, type Refusal, refusalOf } from "./return-code.ts";
 
 /** What one pass over a GPU gave. */
 export interface GpuResult {
@@ -92,14 +92,11 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
   let handle: number | undefined = first.handle;
   let isNewHandle = true;
   let isMig: boolean | undefined;
-  /** Of the MIG mode; the next sample's calls come after it. */
-  let modeUnknown: Refusal | undefined;
 
   /** A slice that comes or goes changes what the whole GPU answers. */
   const noteMigMode = (device: number) => {
     const mode = readMigMode(device);
     if (typeof mode === "object") health.note(mode);
-    if (typeof mode === "object" && mode.class === "unknown") modeUnknown ??= mode;
     if (typeof mode === "object" && mode.class !== "unsupported") return;
     const isMigNow = mode === true;
     if (isMig !== undefined && isMig !== isMigNow) sources.forgetSupport();
@@ -115,14 +112,6 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
     return result;
   };
 
-  /** The first refusal that does not say what is wrong; without any answer the GPU is failing. */
-  const unknownOf = ({ refusals, answered }: SourcesResult): Refusal | undefined => {
-    const unknown = modeUnknown ?? refusals.find(({ class: refused }) => refused === "unknown");
-    modeUnknown = undefined;
-    if (unknown !== undefined && answered === 0) health.answeredNothing(unknown);
-    return unknown;
-  };
-
   return {
     index: () => about.index,
     listed: (newHandle, index) => {
@@ -134,7 +123,7 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
       noteMigMode(newHandle);
     },
     notOpened: (refusal) => {
-      if (refusal.class !== "failing") health.note(refusal);
+      if (isGone(refusal)) health.note(refusal);
     },
     unlisted: () => {
       handle = undefined;
@@ -143,7 +132,7 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
     read: (demand, atMs) => {
       const isRead = handle !== undefined && !health.isLost();
       const result = isRead ? readSources(handle as number, demand, atMs) : notRead;
-      const unknown = isRead ? unknownOf(result) : undefined;
+      const unknown = isRead ? health.endPass(result.answered) : undefined;
       const { readings, absences, answered, refusals, isDeviceGone } = result;
       if (isDeviceGone) sources.restart();
       const hasChanged = logHealth(health.now(), absences, about.index);
