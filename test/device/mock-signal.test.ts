@@ -51,6 +51,14 @@ test("a wave is the same a whole number of periods later", () => {
   );
 });
 
+test("steps follow each other; the last one holds, or all repeat", () => {
+  const steps = [1, 2, 3].map((value) => ({ forSeconds: 10, value }));
+  const at = [0, 9, 10, 19, 20, 29, 30, 45];
+  const values = (repeat: boolean) => at.map((seconds) => valueAt({ steps, repeat }, seconds));
+  expect(values(false)).toEqual([1, 1, 2, 2, 3, 3, 3, 3]);
+  expect(values(true)).toEqual([1, 1, 2, 2, 3, 3, 1, 2]);
+});
+
 test("a phase is time already passed", () => {
   fc.assert(
     fc.property(

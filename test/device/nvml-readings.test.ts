@@ -254,6 +254,47 @@ describe("nvmlCollector() reads", () => {
   });
 });
 
+describe("a call that has worked", () => {
+  test("says nothing of the call that it falls to", async () => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: 1 });
+    collectAfter(0);
+    const returnCodes = { nvmlDeviceGetMemoryInfo_v2: 3, nvmlDeviceGetMemoryInfo: 2 };
+    nvml.set({ gpus: 1, returnCodes });
+    nvml.forgetCalls();
+    expect(collectAfter(1000)[0]?.absences.memoryUsedBytes).toBe("unsupported");
+    collectAfter(1000);
+    expect(nvml.calls().get("nvmlDeviceGetHandleByIndex_v2")).toBeUndefined();
+  });
+
+  test("is told from one that only ever failed, of fields too", async () => {
+    const { nvml, collectAfter } = await harness();
+    const absent = () => collectAfter(1000)[0]?.absences;
+    nvml.set({ gpus: 1, each: { fieldReturnCodes: { 82: 10 } } });
+    expect(absent()).toMatchObject({ memoryTemperatureCelsius: "failed" });
+    nvml.set({ gpus: 1, each: { fieldReturnCodes: { 82: 2, 83: 2 } } });
+    expect(absent()).toMatchObject({
+      memoryTemperatureCelsius: "unsupported",
+      energyMillijoules: "failed",
+    });
+  });
+});
+
+test("readings that the process may not have are logged once, by name", async () => {
+  const { nvml, collectAfter, lines } = await harness();
+  nvml.set({ gpus: [{}, { returnCodes: { nvmlDeviceGetUtilizationRates: 4 } }] });
+  collectAfter(0);
+  collectAfter(1000);
+  const readings = ["utilizationPercent", "memoryUtilizationPercent"];
+  expect(lines.filter(({ level }) => level === "warn")).toEqual([
+    {
+      level: "warn",
+      event: "gpu readings not permitted",
+      facts: { uuid: uuidOf(1), index: 1, readings },
+    },
+  ]);
+});
+
 describe("nvmlCollector() refuses", () => {
   test.each([
     ["300 %", { utilizationPercent: 300 }, "utilizationPercent", "implausible"],

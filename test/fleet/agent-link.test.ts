@@ -85,3 +85,18 @@ test("a message of a connection that was given up is not believed", async () => 
   expect(reported).toEqual(["node-a"]);
   expect(latest()?.report.name).toBe("node-a");
 });
+
+test("an agent that fell silent is out since its last message", async () => {
+  let send = (_snapshot: NodeSnapshot) => {};
+  const { pass, outage } = link(({ onSnapshot }) => {
+    send = onSnapshot;
+    return new Promise(() => {});
+  });
+  await pass(700);
+  expect(outage()).toEqual({ sinceMs: 0, reason: "not connected yet" });
+  send(named);
+  await pass(9_999);
+  expect(outage()).toBeUndefined();
+  await pass(1);
+  expect(outage()).toEqual({ sinceMs: 700, reason: "connected, and nothing comes" });
+});

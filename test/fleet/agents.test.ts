@@ -41,6 +41,10 @@ describe("a fixed list", () => {
     ]);
   });
 
+  test("takes the least and the greatest port", () => {
+    expect(source("a:1,b:65535").addresses()).toEqual(["a 1", "b 65535"]);
+  });
+
   test.each([
     "",
     "gpu-1",
@@ -107,7 +111,8 @@ describe("systemResolve()", () => {
   });
 
   test("takes a name without addresses for an answer, and no other failure", async () => {
-    expect(await systemResolve(failing("ENOTFOUND"))("agents")).toEqual([]);
-    expect(systemResolve(failing("EAI_AGAIN"))("agents")).rejects.toThrow("EAI_AGAIN");
+    for (const code of ["ENOTFOUND", "ENODATA"])
+      expect(await systemResolve(failing(code))("agents")).toEqual([]);
+    await expect(systemResolve(failing("EAI_AGAIN"))("agents")).rejects.toThrow("EAI_AGAIN");
   });
 });

@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
+import { create } from "@bufbuild/protobuf";
 import { systemClock } from "#core/clock.ts";
 import { syncPatienceMs } from "#core/limits.ts";
 import type { AgentEndpoint, AgentSource } from "#fleet/agents.ts";
 import { followFleet } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
+import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { type TestAgent, type TestAgentOptions, testAgent } from "../support/test-agent.ts";
 import { until } from "../support/until.ts";
@@ -275,6 +277,26 @@ describe("two agents of one node", () => {
     expect(view.unavailable).toEqual([]);
   });
 
+  test("the one that began earlier is not believed when it comes later, and says why", async () => {
+    const { older, newer } = await pair(1_000, 2_000);
+    const { percents, clock, view, list } = follow([newer]);
+    await until(() => percents("node-a")?.[0]?.[1] === 2);
+    list([newer, older]);
+    clock.advance(10);
+    await until(() => {
+      clock.advance(100);
+      return view.unavailable.some(({ reason }) => reason !== "not connected yet");
+    });
+    expect(percents("node-a")).toEqual([["GPU-1", 2]]);
+    expect(view.unavailable).toMatchObject([
+      {
+        address: `127.0.0.1:${older.port}`,
+        node: "node-a",
+        reason: `agent 127.0.0.1:${newer.port}, which began later, speaks for node node-a`,
+      },
+    ]);
+  });
+
   test("one agent with two addresses is one agent", async () => {
     const { older, newer } = await pair(1_000, 1_000);
     const { view, logged, clock, synced } = follow([older, newer]);
@@ -303,4 +325,33 @@ describe("synced()", () => {
     list([nothingThere]);
     expect(synced()).toBe(true);
   });
+});
+
+test("agents that report together are one change, at once", async () => {
+  const clock = manualClock();
+  const published: (readonly string[])[] = [];
+  const reports: (() => void)[] = [];
+  const endpoints = ["node-a", "node-b"].map((address) => ({ address, port: 1, ready: true }));
+  const { close } = followFleet({
+    agents: { list: () => endpoints, subscribe: () => () => {} },
+    store: {
+      put: () => {},
+      remove: () => {},
+      setUnavailable: (agents) => published.push(agents.map(({ address }) => address)),
+    },
+    clock,
+    log: () => {},
+    random: () => 0,
+    watch: ({ address, onSnapshot }) => {
+      const snapshot = create(NodeSnapshotSchema, { state: { node: address } });
+      reports.push(() => onSnapshot(snapshot));
+      return new Promise(() => {});
+    },
+  });
+  cleanups.push(close);
+  expect(published).toEqual([["node-a:1", "node-b:1"]]);
+  clock.advance(0);
+  for (const report of reports) report();
+  clock.advance(0);
+  expect(published.slice(1)).toEqual([[]]);
 });

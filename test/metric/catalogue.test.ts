@@ -17,7 +17,7 @@ describe.each(metricNames)("%s", (name) => {
     expect<readonly string[]>(row.instead).not.toContain(name);
   });
 
-  test("is there when its needs are, and absent when one is and has no stand-in", () => {
+  test("is there when its needs are, and absent when one is and has no fallback", () => {
     const all = Object.fromEntries(readingNames.map((reading) => [reading, 10]));
     const needed = Object.fromEntries(row.needs.map((reading) => [reading, 10]));
     expect(row.of(needed)).toBeFinite();
@@ -45,4 +45,32 @@ test("metrics have the unit that they say", () => {
   expect(of("power_draw", power)).toBe(350);
   expect(of("power_percent", power)).toBe(50);
   expect(of("power_draw", { ...power, powerAverageMilliwatts: 140_000 })).toBe(140);
+});
+
+/** A device metric that is one reading as it is. */
+test.each([
+  ["gpu_utilization", "utilizationPercent", ["sm_utilization", "memory_used_percent"]],
+  [
+    "memory_utilization",
+    "memoryUtilizationPercent",
+    ["dram_bandwidth_utilization", "memory_used_percent"],
+  ],
+  ["temperature", "temperatureCelsius", []],
+  ["memory_temperature", "memoryTemperatureCelsius", ["temperature"]],
+  ["sm_clock_mhz", "smClockMegahertz", []],
+  ["encoder_utilization", "encoderPercent", []],
+  ["decoder_utilization", "decoderPercent", []],
+  ["pcie_tx_kbps", "pcieTxKilobytesPerSecond", ["memory_utilization"]],
+  ["pcie_rx_kbps", "pcieRxKilobytesPerSecond", ["memory_utilization"]],
+  ["nvlink_tx_mbps", "nvlinkTxMegabytesPerSecond", ["gpu_utilization"]],
+  ["nvlink_rx_mbps", "nvlinkRxMegabytesPerSecond", ["gpu_utilization"]],
+  ["sm_utilization", "smUtilizationPercent", ["gpu_utilization"]],
+  ["sm_occupancy", "smOccupancyPercent", ["gpu_utilization"]],
+  ["tensor_utilization", "tensorUtilizationPercent", ["gpu_utilization"]],
+  ["dram_bandwidth_utilization", "dramBandwidthPercent", ["memory_utilization"]],
+] as const)("%s is %s, and without it there is %p", (name, reading, instead) => {
+  const row = metricOf(name);
+  if (row.source !== "device") throw new Error("not a device metric");
+  expect(row.of({ [reading]: 7 })).toBe(7);
+  expect([...row.instead]).toEqual([...instead]);
 });

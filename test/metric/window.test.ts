@@ -33,6 +33,7 @@ describe("mean()", () => {
     ["what is there before an absence", historyOf([0, 0], [1000, 10], [2000]), 60_000, 10],
     ["nothing of a window of absences", historyOf([0, 0], [1000, 10], [3000]), 1_000, undefined],
     ["the newest after a gap as long as the window", historyOf([0, 9], [9000, 90]), 1_000, 90],
+    ["no first sample twice", historyOf([0, 40], [0, 90]), 60_000, 40],
     ["no sample twice", historyOf([0, 0], [1000, 10], [1000, 90], [500, 90]), 60_000, 10],
   ])("takes %s", (_what, past, windowMs, expected) => {
     expect(past.mean(windowMs)).toBe(expected);
@@ -137,4 +138,15 @@ test("what is kept has a bound, and nothing outlives the longest window", () => 
   past.push(1_300_000, 10, gapMs);
   past.push(1_301_000, 10, gapMs);
   expect(past.sliceCount()).toBe(1);
+});
+
+test("the newest seconds stay exact after an hour, whatever the clock says", () => {
+  for (const startMs of [0, 1e9]) {
+    const past = valueWindow();
+    for (let second = 0; second < 3_600; second += 1)
+      past.push(startMs + second * 1000, second % 2 === 0 ? 0 : 100, gapMs);
+    expect(past.mean(1_000)).toBe(100);
+    expect(past.mean(2_000)).toBe(50);
+    expect(past.mean(5_000)).toBe(60);
+  }
 });

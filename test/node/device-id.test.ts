@@ -46,6 +46,11 @@ describe("pluginDeviceRef() reads", () => {
     ["a name that goes on", "nvidia.com/gpu", "nvidia0-extra"],
     ["nothing", "nvidia.com/gpu", ""],
     ["a bare prefix", "nvidia.com/gpu", "GPU-"],
+    ["a UUID with more behind it", "nvidia.com/gpu", `${gpu}/x`],
+    ["a UUID with more before it", "nvidia.com/gpu", `x${gpu}`],
+    ["a slice of R450 with more before it", "nvidia.com/gpu", `xMIG-${gpu}/3/0`],
+    ["a slice of R450 with more behind it", "nvidia.com/gpu", `MIG-${gpu}/3/0/1`],
+    ["GKE's name with more before it", "nvidia.com/gpu", "xnvidia0"],
   ])("not %s", (_form, resource, id) => {
     expect(pluginDeviceRef(resource, id)).toBeUndefined();
   });
@@ -84,6 +89,9 @@ describe("draDeviceRef() reads", () => {
     ["another driver's device of the same name", "gpu.example.org", "gpu-0"],
     ["NVIDIA's channels", "compute-domain.nvidia.com", "channel-0"],
     ["a device in passthrough", nvidia, "gpu-vfio-0"],
+    ["a name with more before it", nvidia, "xgpu-0"],
+    ["a name with more behind it", nvidia, "gpu-0-x"],
+    ["a slice with more behind it", nvidia, "gpu-0-mig-1g.10gb-19-4-1"],
   ])("not %s", (_form, driver, device) => {
     expect(draDeviceRef(driver, device, undefined)).toBeUndefined();
   });

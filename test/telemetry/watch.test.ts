@@ -1,7 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { messageBytesMax } from "#core/limits.ts";
-import { frameReader } from "#telemetry/watch.ts";
+import { type NodeSnapshot, NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { frameReader, watchAgent } from "#telemetry/watch.ts";
 
 function frame(message: Uint8Array, flag = 0): Uint8Array {
   const header = Buffer.alloc(5);
@@ -42,5 +46,118 @@ describe("frameReader()", () => {
     expect(() => frameReader(() => {})(header(messageBytesMax + 1))).toThrow(
       `${messageBytesMax + 1} bytes, the limit is ${messageBytesMax}`,
     );
+  });
+});
+
+const stops: (() => unknown)[] = [];
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+});
+
+/** Watches an agent whose answer the test plays. */
+async function watching(
+  answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+  signal = new AbortController().signal,
+) {
+  const server = createServer();
+  let connections = 0;
+  server.on("session", (session) => {
+    connections += 1;
+    session.on("close", () => {
+      connections -= 1;
+    });
+  });
+  server.on("stream", (stream: ServerHttp2Stream, headers) => {
+    stream.on("error", () => {});
+    answer(stream, headers);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  stops.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const nodes: (string | undefined)[] = [];
+  const onSnapshot = ({ state }: NodeSnapshot) => {
+    nodes.push(state?.node);
+  };
+  const watched = watchAgent({ address: "127.0.0.1", port, signal, onSnapshot });
+  const end = watched.then(() => "ended", String);
+  return { end, nodes, port, connections: () => connections };
+}
+
+const ok = { ":status": 200, "content-type": "application/grpc+proto" };
+const snapshot = frame(
+  toBinary(NodeSnapshotSchema, create(NodeSnapshotSchema, { state: { node: "node-a" } })),
+);
+
+function finish(stream: ServerHttp2Stream, trailers: Record<string, string>): void {
+  stream.respond(ok, { waitForTrailers: true });
+  stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+  stream.end(snapshot);
+}
+
+describe("watchAgent()", () => {
+  test("speaks gRPC, ends with the stream, and leaves no connection behind", async () => {
+    let asked: IncomingHttpHeaders = {};
+    const { end, nodes, connections } = await watching((stream, headers) => {
+      asked = headers;
+      finish(stream, { "grpc-status": "0" });
+    });
+    expect(await end).toBe("ended");
+    expect(nodes).toEqual(["node-a"]);
+    expect(asked).toMatchObject({
+      ":method": "POST",
+      ":path": "/gpuscaler.v1.NodeTelemetry/Watch",
+      "content-type": "application/grpc+proto",
+      te: "trailers",
+    });
+    while (connections() > 0) await Bun.sleep(1);
+  });
+
+  test.each([
+    ["with its message", { "grpc-status": "8", "grpc-message": "too%20many" }, "status 8 too many"],
+    ["without one", { "grpc-status": "14" }, /status 14 $/],
+    ["whose message is not encoded", { "grpc-status": "2", "grpc-message": "5%" }, "status 2 5%"],
+    ["that is missing", { other: "x" }, "gRPC status missing"],
+  ])("fails with a status %s", async (_how, trailers, problem) => {
+    const { end } = await watching((stream) => finish(stream, trailers));
+    expect(await end).toMatch(problem);
+  });
+
+  test("fails with a status that comes at once, without trailers", async () => {
+    const { end, port } = await watching((stream) =>
+      stream.respond({ ...ok, "grpc-status": "12", "grpc-message": "no" }, { endStream: true }),
+    );
+    expect(await end).toBe(`Error: Cannot watch 127.0.0.1:${port}: gRPC status 12 no`);
+  });
+
+  test("fails at a port that is something else's", async () => {
+    const { end } = await watching((stream) => stream.respond({ ":status": 404 }));
+    expect(await end).toContain("HTTP status 404; see that the port is an agent's");
+  });
+
+  test("fails when the connection is lost", async () => {
+    const { end, nodes } = await watching((stream) => {
+      stream.respond(ok);
+      stream.write(snapshot, () => stream.session?.destroy());
+    });
+    expect(await end).toStartWith("Error");
+    expect(nodes).toEqual(["node-a"]);
+  });
+
+  test("fails with the reason for which it is aborted, before or while it watches", async () => {
+    const before = await watching(() => {}, AbortSignal.abort(new Error("left before")));
+    expect(await before.end).toBe("Error: left before");
+    const leaving = new AbortController();
+    const during = await watching((stream) => {
+      stream.respond(ok);
+      leaving.abort(new Error("left"));
+    }, leaving.signal);
+    expect(await during.end).toBe("Error: left");
+    while (during.connections() > 0) await Bun.sleep(1);
+  });
+
+  test("fails where nobody listens", async () => {
+    const { signal } = new AbortController();
+    const call = { address: "127.0.0.1", port: 9, signal, onSnapshot: () => {} };
+    expect(await watchAgent(call).then(String, String)).toContain("ECONNREFUSED");
   });
 });
