@@ -110,11 +110,7 @@ function admission(options: CallGuardOptions) {
   const receivers = new WeakMap<Connection, Receiver>();
   const openStream = streamCounter(options);
   const pass = connectPasser(options.handler);
-  const passReceived = (call: IncomingCall, freeSlot?: Cancel): void => {
-    limitReading(call.request, limits.handlerMs, clock);
-    pass(call, freeSlot);
-  };
-  const passInTurn = turns(limits, passReceived);
+  const inTurn = turns(limits);
 
   const receive = ({ connection, request }: IncomingCall, events: ReceiverEvents): void => {
     const known = receivers.get(connection);
@@ -130,7 +126,14 @@ function admission(options: CallGuardOptions) {
     else if (methodKind === "bidi_streaming") pass(call);
     else
       receive(call, {
-        onReceived: () => (methodKind === "unary" ? passInTurn(call) : passReceived(call)),
+        onReceived: (isWhole) => {
+          const passReceived = (freeSlot?: Cancel) => {
+            if (!isWhole) limitReading(call.request, limits.handlerMs, clock);
+            pass(call, freeSlot);
+          };
+          if (methodKind === "unary") inTurn(call, passReceived);
+          else passReceived();
+        },
         onLate: (error) => refuse(call, error),
       });
   };
@@ -161,13 +164,10 @@ function connectPasser(makeHandler: CallGuardOptions["handler"]) {
 }
 
 /** Passes calls in turn, and refuses those that are too many to wait. */
-function turns(
-  { callsMax, callsWaitingMax }: CallLimits,
-  pass: (call: IncomingCall, free: Cancel) => void,
-) {
+function turns({ callsMax, callsWaitingMax }: CallLimits) {
   const inTurn = slots(callsMax);
   let waiting = 0;
-  return (call: IncomingCall): void => {
+  return (call: IncomingCall, pass: (freeSlot: Cancel) => void): void => {
     if (waiting >= callsWaitingMax) {
       refuse(call, faultError(overloaded("take another call", "waiting calls", callsWaitingMax)));
       return;
@@ -180,7 +180,7 @@ function turns(
         // Its client has gone while it waited.
         if (stream.destroyed) return freeSlot();
         stream.once("close", freeSlot);
-        pass(call, freeSlot);
+        pass(freeSlot);
       });
     void inTurn(answered, call.connection);
   };

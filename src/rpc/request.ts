@@ -6,13 +6,13 @@
  *
  * @module
  */
-import type { Http2ServerRequest, ServerHttp2Stream } from "node:http2";
+import type { Http2ServerRequest } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Cancel, Clock } from "#core/clock.ts";
 
 export interface ReceiverEvents {
   /** The request has come: whole, or as much of it as an unread stream holds. */
-  readonly onReceived: () => void;
+  readonly onReceived: (isWhole: boolean) => void;
   readonly onLate: (error: ConnectError) => void;
 }
 
@@ -46,9 +46,11 @@ export function receiver(limitMs: number, clock: Clock): Receiver {
     };
     const onReadable = () => {
       quietHalves = 0;
-      if (!isWhole(stream) && stream.readableLength < stream.readableHighWaterMark / 2) return;
+      // Whether the client has said that it sends no more.
+      const isWhole = stream.state.remoteClose === 1;
+      if (!isWhole && stream.readableLength < stream.readableHighWaterMark / 2) return;
       stop();
-      onReceived();
+      onReceived(isWhole);
     };
     const giveUp = () => {
       stop();
@@ -58,24 +60,18 @@ export function receiver(limitMs: number, clock: Clock): Receiver {
     awaited.add(giveUp);
     stream.on("readable", onReadable);
     stream.once("close", stop);
-    onReadable();
+    quietHalves = 0;
   };
 }
 
 /** Makes a request that is being read fail for its reader when its end does not come in time. */
 export function limitReading(request: Http2ServerRequest, limitMs: number, clock: Clock): void {
   const { stream } = request;
-  if (isWhole(stream)) return;
   // The reader hears the error; without a reader it must not be an uncaught one.
   request.on("error", () => undefined);
   const cancel = clock.after(limitMs, () => request.destroy(tooLate(limitMs)));
   stream.once("end", cancel);
   stream.once("close", cancel);
-}
-
-/** Whether the client has said that it sends no more. */
-function isWhole({ state }: ServerHttp2Stream): boolean {
-  return state.remoteClose === 1;
 }
 
 function tooLate(limitMs: number): ConnectError {
