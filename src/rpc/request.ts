@@ -47,7 +47,7 @@ export function receiver(limitMs: number, clock: Clock): Receiver {
     const onReadable = () => {
       quietHalves = 0;
       // Whether the client has said that it sends no more.
-      const isWhole = stream.state.remoteClose === 1;
+      const isWhole = stream.endAfterHeaders || stream.state.remoteClose === 1;
       if (!isWhole && stream.readableLength < stream.readableHighWaterMark / 2) return;
       stop();
       onReceived(isWhole);

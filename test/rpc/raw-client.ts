@@ -20,15 +20,16 @@ export function rawClient(port: number, settings: http2.Settings = {}) {
   const closed = new Promise<void>((resolve) => session.once("close", resolve));
   return {
     closed,
-    /** Opens a call; its message, when given, is sent whole. */
-    call: (path: string, message?: Uint8Array, headers: http2.OutgoingHttpHeaders = {}) => {
-      const stream = session.request({
+    /** Opens a call; its message, when given, is sent whole. `null`: the headers end the request. */
+    call: (path: string, message?: Uint8Array | null, headers: http2.OutgoingHttpHeaders = {}) => {
+      const grpcHeaders = {
         ":method": "POST",
         ":path": path,
         "content-type": "application/grpc",
         te: "trailers",
         ...headers,
-      });
+      };
+      const stream = session.request(grpcHeaders, { endStream: message === null });
       const parts: Buffer[] = [];
       const end = Promise.withResolvers<RawEnd>();
       const take = (headers: http2.IncomingHttpHeaders) => {
@@ -44,7 +45,7 @@ export function rawClient(port: number, settings: http2.Settings = {}) {
       stream.on("error", () => undefined);
       stream.once("close", () => end.resolve({}));
       stream.on("data", (part: Buffer) => parts.push(part));
-      if (message !== undefined) stream.end(message);
+      if (message !== undefined && message !== null) stream.end(message);
       return {
         ended: end.promise,
         /** What came back, frame headers and all. */

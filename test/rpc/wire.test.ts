@@ -73,6 +73,7 @@ describe("a call is refused", () => {
   const invalid = "INVALID_ARGUMENT";
   test.each([
     ["without a message", new Uint8Array(), {}, "UNIMPLEMENTED"],
+    ["without a body", null, {}, "UNIMPLEMENTED"],
     ["with two messages", Buffer.concat([asked, asked]), {}, "UNIMPLEMENTED"],
     ["with half a message", asked.subarray(0, -1), {}, invalid],
     ["with half a frame header", asked.subarray(0, 3), {}, invalid],
