@@ -129,6 +129,11 @@ export const scaleReadsAtOnce = 4;
 
 // ---- kubernetes and workload
 
+/** Time between two checks for what nobody needs any more; its watches stay open meanwhile. */
+export const resyncMs = 60_000;
+/** Time between two passes over the reads of `/scale` that are due. */
+export const scaleQueueMs = 1_000;
+
 // ---- trigger and metric
 
 // ---- engine

@@ -13,7 +13,7 @@ export interface AgentEndpoint {
   readonly address: string;
   readonly port: number;
   /** When whoever lists it knows. */
-  readonly nodeName?: string;
+  readonly nodeName?: string | undefined;
   /** What its probes say. An agent that is not ready is followed too: its node is still there. */
   readonly ready: boolean;
 }

@@ -67,7 +67,7 @@ test("a list whose later pages are gone begins anew", async () => {
   const followed = informer({
     client,
     path: pods,
-    trim: podOf,
+    transform: podOf,
     clock,
     random: () => 0,
     log: () => {},
@@ -87,20 +87,21 @@ test("what is not ours in an event changes nothing", async () => {
   fake.apply(podObject({ name: "a", uid: "1" }));
   const clock = shiftedClock();
   const { client } = await inClusterClient(fake, clock);
-  const changes: (string | undefined)[] = [];
+  const changes: string[] = [];
   const followed = informer({
     client,
     path: pods,
-    trim: podOf,
+    transform: podOf,
     clock,
     random: () => 0,
     log: () => {},
     changed: ({ key }) => changes.push(key),
+    listed: () => changes.push("listed"),
   });
   whenOver(followed.stop);
   await until(() => fake.openWatches() === 1);
   fake.apply({ ...podObject({ name: "a", uid: "1" }), more: "heartbeat" });
   fake.apply(podObject({ name: "b", uid: "2" }));
   await until(() => followed.items.size === 2);
-  expect(changes).toEqual(["default/a", undefined, "default/b"]);
+  expect(changes).toEqual(["default/a", "listed", "default/b"]);
 });
