@@ -136,6 +136,13 @@ export const scaleQueueMs = 1_000;
 
 // ---- trigger and metric
 
+/** KEDA counts in thousandths and writes "%.3f": a smaller target would become 0. */
+export const targetLeast = 0.001;
+/** The thousandfold of a trigger's number still fits KEDA's int64, and it is exact as a double. */
+export const triggerNumberMax = 1_000_000_000_000;
+/** Longer text is cut in a problem's message, which travels in a header. */
+export const quotedCharsMax = 60;
+
 // ---- engine
 
 /** A page that spells its series anew each time costs parsing, not memory. */

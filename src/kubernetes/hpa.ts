@@ -22,7 +22,7 @@ export interface HpaInputs {
 }
 
 /** `--horizontal-pod-autoscaler-tolerance`: this near to the target nothing is changed. */
-const hpaTolerance = 0.1;
+export const hpaTolerance = 0.1;
 
 /** What the HPA asks for, before `behavior`, minimum and maximum. */
 export function desiredReplicas(value: number, hpa: HpaInputs): number {
