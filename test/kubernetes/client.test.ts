@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
-import { apiAnswerBytesMax, apiAnswerMs, apiPageItems } from "#core/limits.ts";
+import { apiAnswerBytesMax, apiAnswerMs, apiPageItems, apiSilentMs } from "#core/limits.ts";
 import { informer } from "#kubernetes/informer.ts";
 import { podOf } from "#workload/pod.ts";
 import { podObject } from "../fake-kubernetes/objects.ts";
+import { manualClock } from "../support/manual-clock.ts";
 import {
   inClusterClient,
   requestsOf,
@@ -55,6 +56,32 @@ test("an answer that does not come is given up", async () => {
   await until(() => fake.mostAtOnce("pods") === 1);
   clock.advance(apiAnswerMs);
   await expect(asked).rejects.toThrow(`no answer within ${apiAnswerMs} ms`);
+});
+
+test("a watch ends when nothing comes, and each part that comes puts that off", async () => {
+  const fake = await startFake(secure);
+  const clock = manualClock();
+  const { client } = await inClusterClient(fake, clock);
+  const { signal } = new AbortController();
+  const query = { allowWatchBookmarks: "true" };
+  let events = 0;
+  let ended = false;
+  const drain = async () => {
+    for await (const _event of client.watch(pods, query, { opened: () => {}, signal })) events += 1;
+    ended = true;
+  };
+  const drained = drain();
+  await until(() => fake.openWatches() === 1);
+  for (let minute = 1; minute <= 4; minute += 1) {
+    fake.bookmark();
+    await until(() => events === minute);
+    clock.advance(apiSilentMs - 1);
+  }
+  expect(fake.openWatches()).toBe(1);
+  clock.advance(1);
+  await drained;
+  expect(ended).toBe(true);
+  await until(() => fake.openWatches() === 0);
 });
 
 test("a list whose later pages are gone begins anew", async () => {

@@ -83,6 +83,21 @@ describe("a Deployment's ScaledObject", () => {
     expect(replicas).toBe(5);
   });
 
+  test("sees the sidecars of a pod, and none of its other init containers", async () => {
+    const initContainers = [
+      { name: "download", ready: true },
+      { name: "retried", restartPolicy: "OnFailure" as const },
+      { name: "proxy", restartPolicy: "Always" as const, ports: [{ port: 15_020 }], ready: false },
+    ];
+    const { look } = await cluster(pod({ initContainers }));
+    expect(look("llm").pods.map(({ containers }) => containers)).toEqual([
+      [
+        { name: "main", ready: true, ports: [] },
+        { name: "proxy", ready: false, ports: [{ port: 15_020 }] },
+      ],
+    ]);
+  });
+
   test("follows a pod that loses readiness, is deleted and moves to another node", async () => {
     const { fake, look, workloads } = await cluster(pod({ uid: "one", node: "node-1" }));
     let changes = 0;
