@@ -2,8 +2,6 @@ import { afterEach, expect, test } from "bun:test";
 import { apiAnswerBytesMax, apiAnswerMs, apiPageItems, apiSilentMs } from "#core/limits.ts";
 import { informer } from "#kubernetes/informer.ts";
 import { podOf } from "#workload/pod.ts";
-import { podObject } from "../fake-kubernetes/objects.ts";
-import { manualClock } from "../support/manual-clock.ts";
 import {
   inClusterClient,
   requestsOf,
@@ -12,7 +10,9 @@ import {
   stopAll,
   until,
   whenOver,
-} from "../workload/harness.ts";
+} from "../fake-kubernetes/harness.ts";
+import { podObject } from "../fake-kubernetes/objects.ts";
+import { manualClock } from "../support/manual-clock.ts";
 
 afterEach(stopAll);
 

@@ -4,21 +4,18 @@ import { askedForMax, askedForMs, namespacesMax, scaleReadsAtOnce } from "#core/
 import { kubeconfigAccess } from "#kubernetes/access.ts";
 import { kubernetesClient } from "#kubernetes/client.ts";
 import { watchWorkloads } from "#workload/watch-workloads.ts";
-import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
-import type { FakeKubernetes } from "../fake-kubernetes/server.ts";
 import {
-  ours,
-  ready,
   requestsOf,
   shiftedClock,
-  startCluster,
   startFake,
   stopAll,
   temporaryDirectory,
   until,
-  untilLater,
   whenOver,
-} from "./harness.ts";
+} from "../fake-kubernetes/harness.ts";
+import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
+import type { FakeKubernetes } from "../fake-kubernetes/server.ts";
+import { ours, ready, startCluster, untilLater } from "./harness.ts";
 
 afterEach(stopAll);
 
