@@ -30,7 +30,7 @@ export interface WarmthOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Absent where there is no Kubernetes API. */
-  readonly workloads?: Pick<Workloads, "prepared" | "glance" | "waitingFor"> | undefined;
+  readonly workloads?: Pick<Workloads, "servedTriggers" | "peek" | "waitingFor"> | undefined;
   /** Remembers what it parsed: metadata is the same object until its ScaledObject changes. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
   readonly source: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile">;
@@ -73,7 +73,7 @@ export function keepWarm(options: WarmthOptions): Warmth {
 
   const needs = (nowMs: number): readonly Need[] => {
     const all = new Map<string, Need>();
-    for (const { namespace, name, metadata } of workloads?.prepared() ?? []) {
+    for (const { namespace, name, metadata } of workloads?.servedTriggers() ?? []) {
       const ref = { namespace, name, scalerMetadata: metadata };
       const trigger = triggerOf(ref);
       if (trigger !== undefined) all.set(keyOf(ref), { ref, trigger });
@@ -91,7 +91,7 @@ export function keepWarm(options: WarmthOptions): Warmth {
       try {
         readNeeds(ref, trigger, {
           engines: source,
-          ...(workloads === undefined ? {} : { workloads: workloads.glance }),
+          ...(workloads === undefined ? {} : { workloads: workloads.peek }),
         });
       } catch (error) {
         if (!(error instanceof Fault)) throw error;

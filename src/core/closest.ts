@@ -13,3 +13,9 @@ export function closest(word: string, words: readonly string[]): string | undefi
     .sort((left, right) => left.edits - right.edits);
   return nearest?.known;
 }
+
+/** How the refusal of a word ends: `; did you mean max?`, or nothing where no word is near. */
+export function didYouMean(word: string, words: readonly string[]): string {
+  const near = closest(word, words);
+  return near === undefined ? "" : `; did you mean ${near}?`;
+}

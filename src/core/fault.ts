@@ -20,7 +20,7 @@ export interface FaultFacts {
   "kubernetes-failed": {
     readonly path: string;
     readonly status: number;
-    readonly retryAfterMs?: number;
+    readonly retryAfterMs?: number | undefined;
   };
   /** No ScaledObject or ScaledJob of that name has an external trigger. */
   "workload-unknown": { readonly namespace: string; readonly name: string };

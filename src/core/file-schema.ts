@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { closest } from "./closest.ts";
+import { didYouMean } from "./closest.ts";
 
 /**
  * An object that names every key it does not know, where `v.strictObject` names one. The message
@@ -33,8 +33,8 @@ export function say(rule: string) {
 export function choice<const Names extends readonly string[]>(names: Names) {
   const rule = say(`must be one of ${names.join(", ")}`);
   return v.picklist(names, (issue) => {
-    const near = typeof issue.input === "string" ? closest(issue.input, names) : undefined;
-    return `${rule(issue)}${near === undefined ? "" : `; did you mean ${near}?`}`;
+    const hint = typeof issue.input === "string" ? didYouMean(issue.input, names) : "";
+    return `${rule(issue)}${hint}`;
   });
 }
 
@@ -55,7 +55,6 @@ export function problemOf(issue: v.BaseIssue<unknown>, within?: string): string 
   if (issue.received === "undefined") return `${path}: required`;
   if (issue.type !== "never") return `${path}: ${issue.message}`;
   const known = issue.message.split(" ");
-  const near = closest(path.slice(path.lastIndexOf(".") + 1), known);
-  const hint = near === undefined ? `; allowed: ${known.join(", ")}` : `; did you mean ${near}?`;
-  return `${path}: unknown key${hint}`;
+  const hint = didYouMean(path.slice(path.lastIndexOf(".") + 1), known);
+  return `${path}: unknown key${hint || `; allowed: ${known.join(", ")}`}`;
 }

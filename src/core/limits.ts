@@ -162,6 +162,11 @@ export const agentsResolveMs = 5_000;
 
 // ---- kubernetes and workload
 
+/** Time between two checks for what nobody needs any more; its watches stay open meanwhile. */
+export const resyncMs = 60_000;
+/** Time between two passes over the reads of `/scale` that are due. */
+export const scaleQueueMs = 1_000;
+
 // ---- trigger and metric
 
 /** The longest `windowSeconds` a trigger may ask for. */
@@ -169,6 +174,12 @@ export const windowSecondsMax = 600;
 
 /** Of a window: one a sample for some ten seconds, then ever wider; 8,000 devices fit in 20 MB. */
 export const windowSlicesMax = 61;
+/** KEDA counts in thousandths and writes "%.3f": a smaller target would become 0. */
+export const targetLeast = 0.001;
+/** The thousandfold of a trigger's number still fits KEDA's int64, and it is exact as a double. */
+export const triggerNumberMax = 1_000_000_000_000;
+/** Longer text is cut in a problem's message, which travels in a header. */
+export const quotedCharsMax = 60;
 
 // ---- engine
 

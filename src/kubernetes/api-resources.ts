@@ -10,42 +10,42 @@ export interface ScaleTarget {
   readonly kind: string;
   readonly name: string;
   /** The plural in the path, where KEDA has resolved it already. */
-  readonly resource?: string;
+  readonly resource?: string | undefined;
 }
 
 interface RawResourceList {
   readonly resources?: readonly { readonly name: string; readonly kind: string }[];
 }
 
-interface Cached {
+interface CachedList {
   readonly list: Promise<RawResourceList>;
   readonly readAtMs: number;
 }
 
 /** The API's path of a group and version. */
 export function groupPath({ group, version }: Pick<ScaleTarget, "group" | "version">): string {
-  const [inGroup, inVersion] = [group, version].map(encodeURIComponent);
-  return group === "" ? `/api/${inVersion}` : `/apis/${inGroup}/${inVersion}`;
+  const [groupText, versionText] = [group, version].map(encodeURIComponent);
+  return group === "" ? `/api/${versionText}` : `/apis/${groupText}/${versionText}`;
 }
 
 /**
- * Finds the plural of a kind by discovery, one request a group and version.
+ * Finds the plural of a kind by discovery, with one request for each group and version.
  *
- * A list is kept while it has what is asked for; a kind that it lacks may have been installed since,
- * so then it is read again, once in `scaleEveryMs` at most.
+ * A list serves for as long as it has the kinds that are needed. One that it lacks may have been
+ * installed since: then the list is read again, at most once in `scaleEveryMs`.
  *
- * @throws {Fault} `scale-target-unusable` for a kind that the cluster has not.
+ * @throws {Fault} `scale-target-unusable` for a kind that is not installed.
  */
 export function resourceNames(
   client: KubernetesClient,
   clock: Clock,
 ): (target: ScaleTarget) => Promise<string> {
-  const lists = new Map<string, Cached>();
+  const lists = new Map<string, CachedList>();
 
-  const listOf = (path: string, anew: boolean): Promise<RawResourceList> => {
+  const listOf = (path: string, refresh: boolean): Promise<RawResourceList> => {
     const cached = lists.get(path);
     const ageMs = clock.monotonicMs() - (cached?.readAtMs ?? Number.NEGATIVE_INFINITY);
-    if (cached !== undefined && !(anew && ageMs > scaleEveryMs)) return cached.list;
+    if (cached !== undefined && !(refresh && ageMs > scaleEveryMs)) return cached.list;
     const list = client.get(path) as Promise<RawResourceList>;
     lists.set(path, { list, readAtMs: clock.monotonicMs() });
     list.catch(() => lists.delete(path));

@@ -23,8 +23,8 @@ export interface KubernetesClient {
   readonly get: (path: string, query?: Query, signal?: AbortSignal) => Promise<unknown>;
   /**
    * Opens a watch and yields each line of it, parsed. Ends when the server ends it, or when nothing
-   * came for `apiSilentMs`: a server that is well sends a bookmark each minute, and one whose
-   * connection died unnoticed must be found out.
+   * came for `apiSilentMs`: a healthy server sends a bookmark each minute, so the connection has died
+   * unnoticed.
    *
    * @throws {Fault} `kubernetes-failed`, when it is refused or breaks off.
    */
@@ -84,15 +84,15 @@ export function kubernetesClient(access: KubernetesAccess, clock: Clock): Kubern
   return { get, watch };
 }
 
-async function* events(response: IncomingMessage, heard: () => void): AsyncGenerator<unknown> {
+async function* events(response: IncomingMessage, received: () => void): AsyncGenerator<unknown> {
   const lines = lineSplitter();
-  for await (const part of response) {
-    heard();
-    for (const line of lines(part as Buffer)) yield JSON.parse(line) as unknown;
+  for await (const chunk of response) {
+    received();
+    for (const line of lines(chunk as Buffer)) yield JSON.parse(line) as unknown;
   }
 }
 
-/** A signal that also fires when nothing put it off in time. */
+/** A signal that also aborts when `within` is not called again in time. */
 function silenceTimer(clock: Clock, outer: AbortSignal | undefined) {
   const silence = new AbortController();
   let cancel = () => {};
@@ -112,37 +112,37 @@ function silenceTimer(clock: Clock, outer: AbortSignal | undefined) {
   };
 }
 
-/** Cuts a stream of bytes at line ends; what follows the last one waits for the next part. */
-function lineSplitter(): (part: Buffer) => readonly string[] {
+/** Cuts a stream of bytes at line ends; what follows the last one waits for the next chunk. */
+function lineSplitter(): (chunk: Buffer) => readonly string[] {
   const newline = 0x0a;
-  let held: Buffer[] = [];
-  let heldBytes = 0;
-  return (part) => {
-    if (heldBytes + part.length > apiAnswerBytesMax)
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  return (chunk) => {
+    if (pendingBytes + chunk.length > apiAnswerBytesMax)
       throw new Error(`one event is larger than ${apiAnswerBytesMax} bytes`);
-    const end = part.lastIndexOf(newline);
+    const end = chunk.lastIndexOf(newline);
     if (end === -1) {
-      held.push(part);
-      heldBytes += part.length;
+      pending.push(chunk);
+      pendingBytes += chunk.length;
       return [];
     }
-    const text = Buffer.concat([...held, part.subarray(0, end)]).toString();
-    held = [part.subarray(end + 1)];
-    heldBytes = part.length - end - 1;
+    const text = Buffer.concat([...pending, chunk.subarray(0, end)]).toString();
+    pending = [chunk.subarray(end + 1)];
+    pendingBytes = chunk.length - end - 1;
     return text.split("\n").filter((line) => line !== "");
   };
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const part of response) {
-    bytes += (part as Buffer).length;
+  for await (const chunk of response) {
+    bytes += (chunk as Buffer).length;
     if (bytes > apiAnswerBytesMax)
       throw new Error(`the answer is larger than ${apiAnswerBytesMax} bytes`);
-    parts.push(part as Buffer);
+    chunks.push(chunk as Buffer);
   }
-  return Buffer.concat(parts).toString();
+  return Buffer.concat(chunks).toString();
 }
 
 /** What to do about a status, where that is known. */
@@ -163,7 +163,7 @@ function refused(path: string, { statusCode = 0, headers }: IncomingMessage, tex
     {
       path,
       status: statusCode,
-      ...(Number.isFinite(retryAfterSeconds) ? { retryAfterMs: retryAfterSeconds * 1_000 } : {}),
+      retryAfterMs: Number.isFinite(retryAfterSeconds) ? retryAfterSeconds * 1_000 : undefined,
     },
   );
 }
@@ -173,17 +173,17 @@ function messageOf(text: string): string {
     const { message } = JSON.parse(text) as { message?: string };
     return message ?? "no message";
   } catch {
-    // A proxy in front of the API server answers in its own words.
+    // A proxy between us and the API server answers in words of its own.
     return text.slice(0, 200);
   }
 }
 
 function failure(path: string, cause: unknown): Fault {
   if (cause instanceof Fault) return cause;
-  const said = cause instanceof Error ? cause.message : String(cause);
+  const message = cause instanceof Error ? cause.message : String(cause);
   return new Fault(
     "kubernetes-failed",
-    `Cannot get ${path}: ${said}; check that the API server can be reached`,
+    `Cannot get ${path}: ${message}; check that the API server can be reached`,
     { path, status: 0 },
     cause,
   );

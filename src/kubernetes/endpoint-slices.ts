@@ -1,38 +1,48 @@
+/**
+ * EndpointSlices: the addresses behind a Service. It may have several slices, and they may overlap.
+ *
+ * @module
+ */
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient } from "./client.ts";
-import { informer } from "./informer.ts";
+import { type Informer, informer } from "./informer.ts";
 
 /** One pod behind a Service. */
-export interface Endpoint {
+export interface ServiceEndpoint {
   /** An IP address, IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
-  readonly nodeName?: string;
+  readonly nodeName?: string | undefined;
   /** It serves and is not going away. */
   readonly ready: boolean;
 }
 
 export interface EndpointWatch {
   /** @returns Each address once, sorted; empty before the first list too: see `synced`. */
-  readonly endpoints: () => readonly Endpoint[];
+  readonly endpoints: () => readonly ServiceEndpoint[];
   readonly synced: () => boolean;
   /** Milliseconds since the API server last confirmed them; infinite before it did. */
   readonly ageMs: () => number;
   readonly stop: () => void;
 }
 
-export interface EndpointWatchOptions {
+/** What every watch of EndpointSlices needs. */
+export interface SliceInformerOptions {
   readonly client: KubernetesClient;
   readonly clock: Clock;
+  /** From 0 to 1. */
   readonly random: () => number;
   readonly log: Log;
   readonly namespace: string;
   readonly service: string;
+  /** Runs after every change and after every whole list. */
+  readonly changed?: () => void;
+}
+
+export interface EndpointWatchOptions extends SliceInformerOptions {
   /** Slices without a port of this name are left out; default `grpc`. */
   readonly portName?: string;
-  /** Runs after every change and after the first list. */
-  readonly changed?: () => void;
 }
 
 /** An EndpointSlice as the API server sends it. */
@@ -54,56 +64,66 @@ export interface RawSlice {
   }[];
 }
 
-/** Follows the EndpointSlices of one Service: a Service may have several, and they may overlap. */
+/** Follows the endpoints of one Service under one of its ports' names. */
 export function watchEndpointSlices(options: EndpointWatchOptions): EndpointWatch {
-  const { client, clock, random, log, namespace, service, changed = () => {} } = options;
   const { portName = "grpc" } = options;
-  const slices = informer({
-    client,
-    clock,
-    random,
-    log,
-    changed,
-    path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
-    query: { labelSelector: `kubernetes.io/service-name=${service}` },
-    trim: (object) => endpointsOf(object as RawSlice, portName),
-  });
+  const slices = sliceInformer(options, (slice) => endpointsOf(slice, portName));
   return {
-    endpoints: () => {
-      const all = new Map<string, Endpoint>();
-      for (const endpoint of [...slices.items.values()].flat()) {
-        const earlier = all.get(endpoint.address);
-        if (earlier === undefined || !earlier.ready) all.set(endpoint.address, endpoint);
-      }
-      return [...all.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
-    },
+    endpoints: () => uniqueEndpoints([...slices.items.values()].flat()),
     synced: slices.synced,
     ageMs: slices.ageMs,
     stop: slices.stop,
   };
 }
 
-/** `ready` is true for every pod of a Service that publishes unready ones; `serving` is the probe. */
-function endpointsOf(slice: RawSlice, portName: string): readonly Endpoint[] {
+/** A copy of what is kept of one Service's slices; those of host names are left out. */
+export function sliceInformer<Item>(
+  { client, clock, random, log, namespace, service, changed = () => {} }: SliceInformerOptions,
+  transform: (slice: RawSlice) => Item | undefined,
+): Informer<Item> {
+  return informer({
+    client,
+    clock,
+    random,
+    log,
+    path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
+    query: { labelSelector: `kubernetes.io/service-name=${service}` },
+    transform: (object) => {
+      const slice = object as RawSlice;
+      return slice.addressType === "FQDN" ? undefined : transform(slice);
+    },
+    changed,
+    listed: changed,
+  });
+}
+
+/** Each address once, sorted; ready where any of its slices says so. */
+export function uniqueEndpoints(all: readonly ServiceEndpoint[]): readonly ServiceEndpoint[] {
+  const byAddress = new Map<string, ServiceEndpoint>();
+  for (const endpoint of all)
+    if (byAddress.get(endpoint.address)?.ready !== true) byAddress.set(endpoint.address, endpoint);
+  return [...byAddress.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
+}
+
+function endpointsOf(slice: RawSlice, portName: string): readonly ServiceEndpoint[] {
   const port = slice.ports?.find(({ name }) => name === portName)?.port;
-  if (port === undefined || slice.addressType === "FQDN") return [];
-  return addressesOf(slice).map(({ serving, terminating, ...rest }) => ({
-    ...rest,
+  if (port === undefined) return [];
+  return addressesOf(slice).map(({ address, nodeName, serving, terminating }) => ({
+    address,
+    nodeName,
     port,
     ready: serving && !terminating,
   }));
 }
 
-/** Every address of a slice, with its pod's state. */
+/**
+ * Every address of a slice, with its pod's state. `serving` is the pod's probe; `ready` of the
+ * slice is not, for it is true for every pod of a Service that publishes unready ones.
+ */
 export function addressesOf({ endpoints = [] }: RawSlice) {
   return endpoints.flatMap(({ addresses = [], nodeName, conditions = {} }) => {
     const serving = conditions.serving ?? conditions.ready ?? true;
     const terminating = conditions.terminating === true;
-    return addresses.map((address) => ({
-      address,
-      serving,
-      terminating,
-      ...(nodeName === undefined ? {} : { nodeName }),
-    }));
+    return addresses.map((address) => ({ address, nodeName, serving, terminating }));
   });
 }

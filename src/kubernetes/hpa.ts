@@ -22,7 +22,7 @@ export interface HpaInputs {
 }
 
 /** `--horizontal-pod-autoscaler-tolerance`: this near to the target nothing is changed. */
-const tolerance = 0.1;
+export const hpaTolerance = 0.1;
 
 /** What the HPA asks for, before `behavior`, minimum and maximum. */
 export function desiredReplicas(value: number, hpa: HpaInputs): number {
@@ -31,7 +31,7 @@ export function desiredReplicas(value: number, hpa: HpaInputs): number {
   const target = targetMilli(hpa);
   const isAverage = metricType === "AverageValue";
   const ratio = usage / (isAverage ? target * replicas : target);
-  if (replicas > 0 && ratio >= 1 - tolerance && ratio <= 1 + tolerance) return replicas;
+  if (replicas > 0 && ratio >= 1 - hpaTolerance && ratio <= 1 + hpaTolerance) return replicas;
   if (isAverage) return Math.ceil(usage / target);
   return Math.ceil(replicas > 0 ? ratio * readyPods : ratio);
 }

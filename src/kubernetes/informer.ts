@@ -23,19 +23,25 @@ export interface InformerOptions<Item> {
   readonly path: string;
   readonly query?: Query;
   /** What is kept of an object; `undefined` keeps nothing of it. */
-  readonly trim: (object: unknown) => Item | undefined;
+  readonly transform: (object: unknown) => Item | undefined;
+  /** Runs for every item that is new, another than before or gone. */
   readonly changed: (change: InformerChange<Item>) => void;
+  /** Runs after every whole list. */
+  readonly listed?: () => void;
   readonly clock: Clock;
   /** From 0 to 1: spreads time-outs and retries. */
   readonly random: () => number;
   readonly log: Log;
 }
 
-/** One object's new state: `item` is absent when it is gone, `key` when a whole list is done. */
+/** One object's new state. */
 export interface InformerChange<Item> {
-  readonly key?: string;
-  readonly item?: Item;
-  readonly before?: Item;
+  /** `namespace/name`. */
+  readonly key: string;
+  /** Absent when it is gone. */
+  readonly item?: Item | undefined;
+  /** Absent when it is new. */
+  readonly before?: Item | undefined;
 }
 
 export interface Informer<Item> {
@@ -43,15 +49,15 @@ export interface Informer<Item> {
   readonly items: ReadonlyMap<string, Item>;
   /** False until the first whole list. */
   readonly synced: () => boolean;
-  /** Milliseconds since the API server last said anything of it; infinite before it did. */
+  /** Milliseconds since the API server last confirmed it; infinite before it did. */
   readonly ageMs: () => number;
-  /** Why the last attempt failed; `undefined` while all is well. */
+  /** Why the last attempt failed; `undefined` while there is no failure. */
   readonly failure: () => Fault | undefined;
   readonly stop: () => void;
 }
 
-/** Metadata that every object has. */
-interface Meta {
+/** What is read of every object, and of a list. */
+interface RawObject {
   readonly metadata?: {
     readonly name?: string;
     readonly namespace?: string;
@@ -59,8 +65,8 @@ interface Meta {
     readonly continue?: string;
   };
 }
-interface Page extends Meta {
-  readonly items?: readonly Meta[];
+interface RawList extends RawObject {
+  readonly items?: readonly RawObject[];
 }
 interface ErrorStatus {
   readonly code?: number;
@@ -68,128 +74,176 @@ interface ErrorStatus {
 }
 interface WatchEvent {
   readonly type: string;
-  readonly object: Meta & ErrorStatus;
+  readonly object: RawObject & ErrorStatus;
 }
 
 export function informer<Item>(options: InformerOptions<Item>): Informer<Item> {
-  const { client, path, query = {}, trim, changed, clock, random, log } = options;
-  const items = new Map<string, Item>();
+  const { clock, listed = () => {} } = options;
+  const store = itemStore(options);
   const stopped = new AbortController();
-  const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: apiRetryMostMs, random });
+  const health = apiHealth(options);
   let version: string | undefined;
   let synced = false;
-  let heardAtMs = Number.NEGATIVE_INFINITY;
-  let failure: Fault | undefined;
-
-  const heard = () => {
-    heardAtMs = clock.monotonicMs();
-    if (failure !== undefined) log("info", "kubernetes answers again", { path });
-    failure = undefined;
-  };
-  const drop = (key: string) => {
-    const before = items.get(key);
-    if (items.delete(key)) changed({ key, ...(before === undefined ? {} : { before }) });
-  };
-  const put = (key: string, object: unknown) => {
-    const item = trim(object);
-    if (item === undefined) return drop(key);
-    const before = items.get(key);
-    // Most events of a pod change nothing that is kept, and a list repeats what is known.
-    if (Bun.deepEquals(before, item)) return;
-    items.set(key, item);
-    changed({ key, item, ...(before === undefined ? {} : { before }) });
-  };
 
   const list = async () => {
-    const seen = new Set<string>();
-    let next: string | undefined;
-    let listed: string | undefined;
-    do {
-      const asked = { ...query, limit: apiPageItems, continue: next };
-      const page = (await client.get(path, asked, stopped.signal)) as Page;
-      heard();
-      for (const object of page.items ?? []) {
-        seen.add(keyOf(object));
-        put(keyOf(object), object);
-      }
-      next = page.metadata?.continue || undefined;
-      listed = page.metadata?.resourceVersion;
-    } while (next !== undefined);
-    for (const key of [...items.keys()]) if (!seen.has(key)) drop(key);
-    version = listed;
+    version = await listAll(options, stopped.signal, store, health.confirmed);
     synced = true;
-    changed({});
+    listed();
   };
-
-  const take = ({ type, object }: WatchEvent) => {
-    if (type === "ERROR") throw errorEvent(path, object);
-    heard();
-    delays.reset();
-    if (type === "DELETED") drop(keyOf(object));
-    else if (type !== "BOOKMARK") put(keyOf(object), object);
+  const received = ({ type, object }: WatchEvent) => {
+    if (type === "ERROR") throw watchFault(options.path, object);
+    health.confirmed();
+    health.delays.reset();
+    if (type === "DELETED") store.delete(keyOf(object));
+    else if (type !== "BOOKMARK") store.put(object);
     version = object.metadata?.resourceVersion ?? version;
   };
-
-  /** A watch that ends as soon as it began would otherwise be opened in a busy loop. */
   const watch = async () => {
-    const asked = {
-      ...query,
-      resourceVersion: version,
-      allowWatchBookmarks: "true",
-      timeoutSeconds: Math.round((apiWatchMs * (1 + random())) / 1_000),
-    };
     const openedAtMs = clock.monotonicMs();
-    const limits = { opened: heard, signal: stopped.signal };
-    for await (const line of client.watch(path, asked, limits)) take(line as WatchEvent);
-    if (clock.monotonicMs() - openedAtMs < apiRetryMostMs) await pause(delays.next());
-    else delays.reset();
+    const events = openWatch(options, version, stopped.signal, health.confirmed);
+    for await (const event of events) received(event as WatchEvent);
+    // A watch that ends as soon as it began would otherwise be opened in a busy loop.
+    if (clock.monotonicMs() - openedAtMs < apiRetryMostMs) await pause(health.delays.next());
+    else health.delays.reset();
   };
-
-  const failed = (cause: unknown): number => {
-    const fault = cause instanceof Fault ? cause : errorEvent(path, { message: String(cause) });
-    const { status, retryAfterMs = 0 } = fault.facts as FaultFacts["kubernetes-failed"];
-    if (status === 410) version = undefined;
-    if (failure === undefined) log("warn", "kubernetes failed", { path, why: fault.message });
-    failure = fault;
-    return Math.max(delays.next(), retryAfterMs);
-  };
-
-  const pause = (delayMs: number) =>
-    new Promise<void>((resolve) => {
-      const cancel = clock.after(delayMs, resolve);
-      const stop = () => {
-        cancel();
-        resolve();
-      };
-      stopped.signal.addEventListener("abort", stop, { once: true });
-    });
-
+  const pause = (delayMs: number) => abortablePause(clock, delayMs, stopped.signal);
   const run = async () => {
     while (!stopped.signal.aborted) {
       try {
         if (version === undefined) await list();
         else await watch();
       } catch (cause) {
-        if (!stopped.signal.aborted) await pause(failed(cause));
+        if (stopped.signal.aborted) return;
+        const { isGone, retryMs } = health.failed(cause);
+        if (isGone) version = undefined;
+        await pause(retryMs);
       }
     }
   };
   void run();
 
   return {
-    items,
+    items: store.items,
     synced: () => synced,
-    ageMs: () => clock.monotonicMs() - heardAtMs,
-    failure: () => failure,
+    ageMs: health.ageMs,
+    failure: health.failure,
     stop: () => stopped.abort(),
   };
 }
 
-function keyOf({ metadata }: Meta): string {
+/** The copy itself, which says what each object changed. */
+function itemStore<Item>({
+  transform,
+  changed,
+}: Pick<InformerOptions<Item>, "transform" | "changed">) {
+  const items = new Map<string, Item>();
+  const remove = (key: string) => {
+    const before = items.get(key);
+    if (items.delete(key)) changed({ key, before });
+  };
+  return {
+    items: items as ReadonlyMap<string, Item>,
+    delete: remove,
+    /** @returns The object's key. */
+    put: (object: RawObject): string => {
+      const key = keyOf(object);
+      const item = transform(object);
+      if (item === undefined) {
+        remove(key);
+        return key;
+      }
+      const before = items.get(key);
+      // Most events of a pod change nothing that is kept, and a list repeats what is known.
+      if (Bun.deepEquals(before, item)) return key;
+      items.set(key, item);
+      changed({ key, item, before });
+      return key;
+    },
+    retain: (keys: ReadonlySet<string>) => {
+      for (const key of [...items.keys()]) if (!keys.has(key)) remove(key);
+    },
+  };
+}
+
+/** @returns The version from which to watch; absent when the server gave none. */
+async function listAll<Item>(
+  { client, path, query = {} }: InformerOptions<Item>,
+  signal: AbortSignal,
+  store: Pick<ReturnType<typeof itemStore>, "put" | "retain">,
+  confirmed: () => void,
+): Promise<string | undefined> {
+  const listed = new Set<string>();
+  let next: string | undefined;
+  let version: string | undefined;
+  do {
+    const pageQuery = { ...query, limit: apiPageItems, continue: next };
+    const { items = [], metadata } = (await client.get(path, pageQuery, signal)) as RawList;
+    confirmed();
+    for (const object of items) listed.add(store.put(object));
+    next = metadata?.continue || undefined;
+    version = metadata?.resourceVersion;
+  } while (next !== undefined);
+  store.retain(listed);
+  return version;
+}
+
+function openWatch<Item>(
+  { client, path, query, random }: InformerOptions<Item>,
+  version: string | undefined,
+  signal: AbortSignal,
+  opened: () => void,
+): AsyncIterable<unknown> {
+  const watchQuery = {
+    ...query,
+    resourceVersion: version,
+    allowWatchBookmarks: "true",
+    timeoutSeconds: Math.round((apiWatchMs * (1 + random())) / 1_000),
+  };
+  return client.watch(path, watchQuery, { opened, signal });
+}
+
+/** When the API server last confirmed the copy, and how long to wait after it failed. */
+function apiHealth<Item>({ path, clock, random, log }: InformerOptions<Item>) {
+  const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: apiRetryMostMs, random });
+  let confirmedAtMs = Number.NEGATIVE_INFINITY;
+  let failure: Fault | undefined;
+  return {
+    delays,
+    ageMs: () => clock.monotonicMs() - confirmedAtMs,
+    failure: () => failure,
+    confirmed: () => {
+      confirmedAtMs = clock.monotonicMs();
+      if (failure !== undefined) log("info", "kubernetes answers again", { path });
+      failure = undefined;
+    },
+    /** @returns Whether the version is gone, and how long to wait before the next attempt. */
+    failed: (cause: unknown) => {
+      const fault = cause instanceof Fault ? cause : watchFault(path, { message: String(cause) });
+      const { status, retryAfterMs = 0 } = fault.facts as FaultFacts["kubernetes-failed"];
+      if (failure === undefined) log("warn", "kubernetes failed", { path, why: fault.message });
+      failure = fault;
+      return { isGone: status === 410, retryMs: Math.max(delays.next(), retryAfterMs) };
+    },
+  };
+}
+
+function abortablePause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      cancel();
+      signal.removeEventListener("abort", finish);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, finish);
+    signal.addEventListener("abort", finish);
+  });
+}
+
+function keyOf({ metadata }: RawObject): string {
   return `${metadata?.namespace ?? ""}/${metadata?.name ?? ""}`;
 }
 
-function errorEvent(path: string, { code = 0, message = "no message" }: ErrorStatus): Fault {
+function watchFault(path: string, { code = 0, message = "no message" }: ErrorStatus): Fault {
   const next = code === 410 ? "the list begins anew" : "the watch is opened again";
   return new Fault("kubernetes-failed", `Cannot watch ${path}: ${message}; ${next}`, {
     path,

@@ -1,75 +1,120 @@
 /**
- * Label selectors as Kubernetes writes them: `app=llm,tier!=test,zone in (a,b),!canary`.
+ * Label selectors as the API server reads them: `app=llm,tier!=test,zone in (a,b),!canary,gen>3`.
  *
- * Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
+ * Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ and
+ * https://pkg.go.dev/k8s.io/apimachinery/pkg/labels, `Parse` and `NewRequirement`, which also know
+ * `<` and `>`.
  *
  * @module
  */
+
+/** What an object's metadata says under `labels`. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** One term; a selector is the conjunction of its terms. */
-export interface Term {
+/** One condition; a selector is the conjunction of its requirements. */
+export interface SelectorRequirement {
   readonly key: string;
-  readonly operator: "in" | "notin" | "exists" | "absent";
+  readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+  /** None for `Exists` and `DoesNotExist`; one integer for `Gt` and `Lt`. */
   readonly values: readonly string[];
 }
 
 export type ParsedSelector =
-  | { readonly terms: readonly Term[] }
+  | { readonly requirements: readonly SelectorRequirement[] }
   /** What is wrong with the text. */
   | { readonly problem: string };
 
-const key = String.raw`(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?`;
-const value = `(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?`;
-const forms = {
-  set: new RegExp(String.raw`^(${key})\s+(in|notin)\s*\(([^()]*)\)$`),
-  equality: new RegExp(String.raw`^(${key})\s*(==|=|!=)\s*(${value})$`),
-  presence: new RegExp(String.raw`^(!?)\s*(${key})$`),
-  value: new RegExp(`^${value}$`),
+// A name has at most 63 characters, and so has a value; the prefix of a key is a DNS subdomain.
+const name = "[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+const dnsLabel = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?";
+const prefix = String.raw`(?=[^/]{1,253}/)${dnsLabel}(?:\.${dnsLabel})*/`;
+const key = `(?:${prefix})?${name}`;
+const value = `(?:${name})?`;
+const presence = new RegExp(String.raw`^(!?)\s*(${key})$`);
+const comparison = new RegExp(
+  String.raw`^(${key})(?:\s*([=!<>]=?)\s*(${value})|\s+(in|notin)\s*\(([^()]*)\))$`,
+);
+const wholeValue = new RegExp(`^${value}$`);
+
+const operators: Readonly<Record<string, SelectorRequirement["operator"]>> = {
+  "=": "In",
+  "==": "In",
+  in: "In",
+  "!=": "NotIn",
+  notin: "NotIn",
+  ">": "Gt",
+  "<": "Lt",
 };
 
-/** @returns Terms, none for an empty text; or the problem, with the part that has it. */
+/** @returns Requirements, none for an empty text; or the problem, with the part that has it. */
 export function parseSelector(text: string): ParsedSelector {
-  if (text.trim() === "") return { terms: [] };
-  const terms: Term[] = [];
-  // A comma inside parentheses separates values, not terms.
+  if (text.trim() === "") return { requirements: [] };
+  const requirements: SelectorRequirement[] = [];
+  // A comma inside parentheses separates values, any other one requirements.
   for (const part of text.split(/,(?![^(]*\))/)) {
-    const term = parseTerm(part.trim());
-    if (term === undefined)
+    const requirement = parseRequirement(part.trim());
+    if (requirement === undefined)
       return { problem: `must be a Kubernetes label selector, got ${part.trim() || '""'}` };
-    terms.push(term);
+    requirements.push(requirement);
   }
-  return { terms };
+  return { requirements };
 }
 
-function parseTerm(text: string): Term | undefined {
-  const [, setKey, setOperator, list] = forms.set.exec(text) ?? [];
-  if (setKey !== undefined && list !== undefined) {
-    const values = list.split(",").map((each) => each.trim());
-    if (!values.every((each) => forms.value.test(each))) return undefined;
-    return { key: setKey, operator: setOperator === "in" ? "in" : "notin", values };
-  }
-  const [, equalKey, sign, equalValue] = forms.equality.exec(text) ?? [];
-  if (equalKey !== undefined && equalValue !== undefined)
-    return { key: equalKey, operator: sign === "!=" ? "notin" : "in", values: [equalValue] };
-  const [, negation, presenceKey] = forms.presence.exec(text) ?? [];
-  if (presenceKey === undefined) return undefined;
-  return { key: presenceKey, operator: negation === "!" ? "absent" : "exists", values: [] };
+function parseRequirement(text: string): SelectorRequirement | undefined {
+  const [, negation, presenceKey] = presence.exec(text) ?? [];
+  if (presenceKey !== undefined)
+    return { key: presenceKey, operator: negation === "!" ? "DoesNotExist" : "Exists", values: [] };
+  const [, comparedKey, sign, single = "", word, list] = comparison.exec(text) ?? [];
+  const operator = operators[sign ?? word ?? ""];
+  if (comparedKey === undefined || operator === undefined) return undefined;
+  const values = list === undefined ? [single] : list.split(",").map((each) => each.trim());
+  const isValue = operator === "Gt" || operator === "Lt" ? isInteger : isLabelValue;
+  return values.every(isValue) ? { key: comparedKey, operator, values } : undefined;
 }
 
-/** Whether labels fulfil every term. As in Kubernetes, an absent label is not in any set. */
-export function matchesTerms(terms: readonly Term[], labels: Labels): boolean {
-  return terms.every((term) => {
-    const label = Object.hasOwn(labels, term.key) ? labels[term.key] : undefined;
-    return holds[term.operator](label, term.values);
+const isLabelValue = (text: string) => wholeValue.test(text);
+const isInteger = (text: string) => integerOf(text) !== undefined;
+
+/**
+ * Whether labels fulfil every requirement. As at the API server, a label that is absent is in no
+ * set, and one that is no integer is neither above nor below any.
+ */
+export function matchesLabels(
+  requirements: readonly SelectorRequirement[],
+  labels: Labels,
+): boolean {
+  return requirements.every((requirement) => {
+    const label = Object.hasOwn(labels, requirement.key) ? labels[requirement.key] : undefined;
+    return matchers[requirement.operator](label, requirement.values);
   });
 }
 
-type Holds = (label: string | undefined, values: readonly string[]) => boolean;
-
-const holds: Readonly<Record<Term["operator"], Holds>> = {
-  in: (label, values) => label !== undefined && values.includes(label),
-  notin: (label, values) => label === undefined || !values.includes(label),
-  exists: (label) => label !== undefined,
-  absent: (label) => label === undefined,
+const matchers: Readonly<
+  Record<
+    SelectorRequirement["operator"],
+    (label: string | undefined, values: readonly string[]) => boolean
+  >
+> = {
+  In: (label, values) => label !== undefined && values.includes(label),
+  NotIn: (label, values) => label === undefined || !values.includes(label),
+  Exists: (label) => label !== undefined,
+  DoesNotExist: (label) => label === undefined,
+  Gt: (label, values) => compares(label, values, (one, other) => one > other),
+  Lt: (label, values) => compares(label, values, (one, other) => one < other),
 };
+
+function compares(
+  label: string | undefined,
+  [bound = ""]: readonly string[],
+  holds: (one: bigint, other: bigint) => boolean,
+): boolean {
+  const [one, other] = [integerOf(label ?? ""), integerOf(bound)];
+  return one !== undefined && other !== undefined && holds(one, other);
+}
+
+/** As Go's `strconv.ParseInt` reads what a label may hold: it has no sign, and fits 64 bits. */
+function integerOf(text: string): bigint | undefined {
+  if (!/^\d{1,63}$/.test(text)) return undefined;
+  const integer = BigInt(text);
+  return BigInt.asIntN(64, integer) === integer ? integer : undefined;
+}

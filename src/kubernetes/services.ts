@@ -1,36 +1,33 @@
 /**
- * The pods behind any Service that somebody asks about, from its EndpointSlices.
+ * The pods behind any Service that a URL names, from its EndpointSlices.
  *
- * A slice tells the ports of the pods, not those of the Service, and the Service itself is not read:
- * with one port there is no question which is meant; of several it is the one with the number that
- * is asked for, so that a Service which maps port numbers is asked for by the pods' own.
+ * A slice lists the ports of the pods, not those of the Service, and the Service itself is not read:
+ * where there is one port, it is meant; of several it is the one with the URL's number, so the URL of
+ * a Service that maps port numbers has to give the pods' own.
  *
  * @module
  */
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { askedForMs, servicesMax } from "#core/limits.ts";
-import { listeners } from "#core/listeners.ts";
+import { askedForMs, resyncMs, servicesMax } from "#core/limits.ts";
+import { type Listeners, listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient } from "./client.ts";
-import { addressesOf, type RawSlice } from "./endpoint-slices.ts";
-import { type Informer, informer } from "./informer.ts";
-
-/** One pod behind a Service, as it can be asked. */
-export interface ServiceEndpoint {
-  /** An IP address, IPv6 without brackets. */
-  readonly address: string;
-  readonly port: number;
-  /** It serves; one that is going away is left out. */
-  readonly ready: boolean;
-}
+import {
+  addressesOf,
+  type RawSlice,
+  type ServiceEndpoint,
+  sliceInformer,
+  uniqueEndpoints,
+} from "./endpoint-slices.ts";
+import type { Informer } from "./informer.ts";
 
 export interface Services {
   /**
-   * Looks a Service up, and keeps its endpoints for `askedForMs`.
+   * Looks a Service up, and follows its endpoints for `askedForMs` from now on.
    *
    * @param port Of the URL.
-   * @returns At least one endpoint; each address once, sorted.
+   * @returns At least one endpoint, without those that are going away; each address once, sorted.
    * @throws {Fault} `data-missing` when it is read for the first time or has no endpoint;
    *   `endpoint-refused` when it has several ports and none of that number; `overloaded`.
    */
@@ -40,7 +37,7 @@ export interface Services {
     port: number,
   ) => readonly ServiceEndpoint[];
   /** Runs `listener` after every change of a Service that is followed. */
-  readonly subscribe: (listener: () => void) => () => void;
+  readonly subscribe: Listeners["subscribe"];
   readonly stop: () => void;
 }
 
@@ -52,109 +49,96 @@ export interface ServicesOptions {
   readonly log: Log;
 }
 
-interface Slice {
+interface PortsAndAddresses {
   readonly ports: readonly number[];
-  readonly addresses: readonly { readonly address: string; readonly ready: boolean }[];
+  readonly addresses: readonly Pick<ServiceEndpoint, "address" | "ready">[];
 }
 
-interface Kept {
-  readonly slices: Informer<Slice>;
-  askedAtMs: number;
+interface FollowedService {
+  readonly slices: Informer<PortsAndAddresses>;
+  usedAtMs: number;
 }
-
-/** How often what is no longer asked for is let go. */
-const tidyMs = 60_000;
 
 export function watchServices(options: ServicesOptions): Services {
   const { clock } = options;
-  const kept = new Map<string, Kept>();
+  const followed = new Map<string, FollowedService>();
   const changes = listeners();
 
-  const keep = (namespace: string, service: string): Informer<Slice> => {
+  const slicesOf = (namespace: string, service: string): Informer<PortsAndAddresses> => {
     const key = `${namespace}/${service}`;
-    const askedAtMs = clock.monotonicMs();
-    const earlier = kept.get(key);
-    if (earlier !== undefined) {
-      earlier.askedAtMs = askedAtMs;
-      return earlier.slices;
+    const usedAtMs = clock.monotonicMs();
+    const known = followed.get(key);
+    if (known !== undefined) {
+      known.usedAtMs = usedAtMs;
+      return known.slices;
     }
-    if (kept.size >= servicesMax)
-      throw new Fault(
-        "overloaded",
-        `Cannot follow Service ${key}: ${servicesMax} are followed, which is the most; run another ` +
-          "keda-gpu-scaler for some of them",
-        { limit: servicesMax },
-      );
-    const slices = informer({
-      ...options,
-      path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
-      query: { labelSelector: `kubernetes.io/service-name=${service}` },
-      trim: sliceOf,
-      changed: changes.notify,
-    });
-    kept.set(key, { slices, askedAtMs });
+    if (followed.size >= servicesMax) throw tooMany(key);
+    const changed = changes.notify;
+    const slices = sliceInformer({ ...options, namespace, service, changed }, portsAndAddresses);
+    followed.set(key, { slices, usedAtMs });
     return slices;
   };
 
-  const cancel = clock.every(tidyMs, () => {
+  const cancel = clock.every(resyncMs, () => {
     const nowMs = clock.monotonicMs();
-    for (const [key, { slices, askedAtMs }] of kept) {
-      if (nowMs - askedAtMs <= askedForMs) continue;
+    for (const [key, { slices, usedAtMs }] of followed) {
+      if (nowMs - usedAtMs <= askedForMs) continue;
       slices.stop();
-      kept.delete(key);
+      followed.delete(key);
     }
   });
 
   return {
     endpoints: (namespace, service, port) => {
-      const slices = keep(namespace, service);
+      const slices = slicesOf(namespace, service);
       const name = `Service ${namespace}/${service}`;
       if (!slices.synced()) throw unread(name, slices.failure());
-      const found = endpointsIn(name, [...slices.items.values()], port);
-      if (found.length === 0) throw empty(name);
-      return found;
+      const endpoints = uniqueEndpoints(
+        [...slices.items.values()].flatMap((slice) => endpointsAt(name, slice, port)),
+      );
+      if (endpoints.length === 0) throw empty(name);
+      return endpoints;
     },
     subscribe: changes.subscribe,
     stop: () => {
       cancel();
-      for (const { slices } of kept.values()) slices.stop();
+      for (const { slices } of followed.values()) slices.stop();
     },
   };
 }
 
-function sliceOf(object: unknown): Slice | undefined {
-  const slice = object as RawSlice;
-  if (slice.addressType === "FQDN") return undefined;
-  const ports = (slice.ports ?? []).flatMap(({ port, protocol = "TCP" }) =>
-    port === undefined || protocol !== "TCP" ? [] : [port],
-  );
-  const addresses = addressesOf(slice).filter(({ terminating }) => !terminating);
+function portsAndAddresses(slice: RawSlice): PortsAndAddresses {
   return {
-    ports,
-    addresses: addresses.map(({ address, serving }) => ({ address, ready: serving })),
+    ports: (slice.ports ?? []).flatMap(({ port, protocol = "TCP" }) =>
+      port === undefined || protocol !== "TCP" ? [] : [port],
+    ),
+    addresses: addressesOf(slice)
+      .filter(({ terminating }) => !terminating)
+      .map(({ address, serving }) => ({ address, ready: serving })),
   };
 }
 
-function endpointsIn(
+/** None of a slice without ports, which a Service without pods has. */
+function endpointsAt(
   name: string,
-  slices: readonly Slice[],
-  asked: number,
+  { ports, addresses }: PortsAndAddresses,
+  requestedPort: number,
 ): readonly ServiceEndpoint[] {
-  const all = new Map<string, ServiceEndpoint>();
-  for (const { ports, addresses } of slices) {
-    const port = portIn(name, ports, asked);
-    if (port === undefined) continue;
-    for (const { address, ready } of addresses)
-      if (all.get(address)?.ready !== true) all.set(address, { address, port, ready });
-  }
-  return [...all.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
+  const [first, ...more] = ports;
+  if (first === undefined) return [];
+  if (more.length > 0 && !ports.includes(requestedPort))
+    throw severalPorts(name, requestedPort, ports);
+  const port = more.length === 0 ? first : requestedPort;
+  return addresses.map((address) => ({ ...address, port }));
 }
 
-/** @returns `undefined` for a slice without ports, which a Service without pods has. */
-function portIn(name: string, ports: readonly number[], asked: number): number | undefined {
-  if (ports.length <= 1) return ports[0];
-  if (ports.includes(asked)) return asked;
-  throw severalPorts(name, asked, ports);
+function tooMany(key: string): Fault {
+  return new Fault(
+    "overloaded",
+    `Cannot follow Service ${key}: ${servicesMax} are followed, which is the most; run another ` +
+      "keda-gpu-scaler for some of them",
+    { limit: servicesMax },
+  );
 }
 
 function unread(name: string, failure?: Fault): Fault {
@@ -176,11 +160,11 @@ function empty(name: string): Fault {
   );
 }
 
-function severalPorts(name: string, asked: number, ports: readonly number[]): Fault {
-  const rule = `it has the pods' ports ${ports.join(", ")}, of which none is ${asked}`;
+function severalPorts(name: string, port: number, ports: readonly number[]): Fault {
+  const rule = `it has the pods' ports ${ports.join(", ")}, of which none is ${port}`;
   return new Fault(
     "endpoint-refused",
     `Cannot ask ${name} for metrics: ${rule}; give the pods' port in the URL, not the Service's`,
-    { endpoint: `${name}:${asked}`, rule },
+    { endpoint: `${name}:${port}`, rule },
   );
 }

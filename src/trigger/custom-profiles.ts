@@ -5,13 +5,11 @@
  */
 import * as v from "valibot";
 import { choice, exact, isMapping, number, problemOf, say, whole } from "#core/file-schema.ts";
-import { profilesMax, windowSecondsMax } from "#core/limits.ts";
+import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
-import { metricNames, metricOf } from "#metric/catalogue.ts";
+import { isLatency, metricNames } from "#metric/catalogue.ts";
 import { engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import { whereGiven } from "./given.ts";
-import { numberMost, targetLeast } from "./keys.ts";
 import {
   builtInProfiles,
   type Profile,
@@ -41,9 +39,9 @@ function ruled<Value>({ rule, schema }: Rule<Value>) {
 /** What a custom profile may say: a trigger's own keys, with numbers as numbers. */
 const profileEntries = {
   metric: choice(metricNames),
-  target: between(targetLeast, numberMost),
+  target: between(targetLeast, triggerNumberMax),
   activationMetric: v.optional(choice(metricNames)),
-  activationThreshold: v.optional(between(0, numberMost), 0),
+  activationThreshold: v.optional(between(0, triggerNumberMax), 0),
   scalesToZero: v.optional(v.boolean(say("must be true or false")), true),
   metricType: v.optional(choice(metricTypes)),
   windowSeconds: v.optional(whole(0, windowSecondsMax)),
@@ -87,10 +85,10 @@ export function parseProfiles(yamlText: string): ParsedProfiles {
 
   const table = new Map(builtInProfiles);
   const problems: string[] = [];
-  for (const [name, given] of entries) {
+  for (const [name, fields] of entries) {
     const path = `profiles.${name}`;
     problems.push(...nameProblems(name, path));
-    const parsed = v.safeParse(profileSchema, given);
+    const parsed = v.safeParse(profileSchema, fields);
     if (!parsed.success) {
       problems.push(...parsed.issues.map((issue) => problemOf(issue, path)));
       continue;
@@ -109,26 +107,25 @@ function nameProblems(name: string, path: string): readonly string[] {
     : [];
 }
 
-type GivenProfile = v.InferOutput<typeof profileSchema>;
+type CustomProfile = v.InferOutput<typeof profileSchema>;
 
 /** What a trigger's author could not repair. */
-function seriesProblems(given: GivenProfile, path: string): readonly string[] {
-  const { metric, activationMetric, engine, engineMetric, engineReduce } = given;
-  const asks = metric === "engine_metric" || activationMetric === "engine_metric";
+function seriesProblems(profile: CustomProfile, path: string): readonly string[] {
+  const { metric, activationMetric, engine, engineMetric, engineReduce } = profile;
+  const readsSeries = metric === "engine_metric" || activationMetric === "engine_metric";
   const problems: string[] = [];
-  if (asks && engineMetric === undefined)
+  if (readsSeries && engineMetric === undefined)
     problems.push(`${path}.engineMetric: must be given where engine_metric is asked for`);
-  if (!asks && engineMetric !== undefined)
+  if (!readsSeries && engineMetric !== undefined)
     problems.push(`${path}.engineMetric: means metric engine_metric, got metric ${metric}`);
   if (engineReduce !== undefined && engineMetric === undefined)
     problems.push(`${path}.engineReduce: only has a meaning beside engineMetric`);
-  if (engine === "prometheus" && !asks)
+  if (engine === "prometheus" && !readsSeries)
     problems.push(`${path}.engine: prometheus tells nothing but an engineMetric`);
   return problems;
 }
 
-function profileFrom({ metric, target, scalesToZero, activationThreshold, ...more }: GivenProfile) {
-  const metricType = metricOf(metric).unit === "ms" ? "Value" : "AverageValue";
-  const fixed = { metric, target, scalesToZero, activationThreshold, metricType } as const;
-  return { ...fixed, ...whereGiven(more) } satisfies Profile;
+function profileFrom(profile: CustomProfile): Profile {
+  const advised = isLatency(profile.metric) ? "Value" : "AverageValue";
+  return { ...profile, metricType: profile.metricType ?? advised };
 }

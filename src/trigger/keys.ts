@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { windowSecondsMax } from "#core/limits.ts";
+import { targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { metricNames } from "#metric/catalogue.ts";
 import { engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { profileNames, replicaReducers, seriesReducers } from "./profiles.ts";
 import {
   anyText,
-  choice,
   decimal,
   domainName,
   fileName,
@@ -19,17 +18,13 @@ import {
   labelMatchers,
   labelName,
   labelSelector,
+  oneOf,
   type Rule,
   seriesName,
   urlPath,
 } from "./rules.ts";
 
 export const scopes = ["workload", "node", "cluster"] as const;
-
-/** KEDA counts in thousandths and writes "%.3f": a smaller target would become 0. */
-export const targetLeast = 0.001;
-/** Its thousandfold still fits KEDA's int64, and it is exact as a double. */
-export const numberMost = 1_000_000_000_000;
 
 interface TriggerKey<Value> extends Rule<Value> {
   /** In words where it is not one value. */
@@ -43,49 +38,49 @@ function key<Value>(rule: Rule<Value>, normal: string, help: string): TriggerKey
 
 export const triggerKeys = {
   profile: key(
-    choice<string>(profileNames),
+    oneOf<string>(profileNames),
     "none",
     "A set of defaults for a kind of workload: built in, or of --profiles",
   ),
-  metricType: key(choice(metricNames), "gpu_utilization", "What to scale on"),
+  metricType: key(oneOf(metricNames), "gpu_utilization", "What to scale on"),
   targetValue: key(
-    decimal(targetLeast, numberMost),
+    decimal(targetLeast, triggerNumberMax),
     "80, or the profile's",
     "What each replica should have, in the metric's unit",
   ),
   targetGpuUtilization: key(
-    decimal(targetLeast, numberMost),
+    decimal(targetLeast, triggerNumberMax),
     "none",
     "Short for metricType gpu_utilization with this targetValue",
   ),
   targetMemoryUtilization: key(
-    decimal(targetLeast, numberMost),
+    decimal(targetLeast, triggerNumberMax),
     "none",
     "Short for metricType memory_used_percent with this targetValue",
   ),
   activationThreshold: key(
-    decimal(0, numberMost),
+    decimal(0, triggerNumberMax),
     "0, or the profile's",
     "Above this the workload is in use and kept from zero replicas",
   ),
   activationMetricType: key(
-    choice(metricNames),
+    oneOf(metricNames),
     "metricType",
     "What is compared with activationThreshold",
   ),
   gpuIndex: key(integer(-1, 65_535), "-1", "Only devices with this index on their node; -1: all"),
   aggregation: key(
-    choice(reducerNames),
+    oneOf(reducerNames),
     "max, or the profile's",
     "How the devices of one replica become one value",
   ),
   replicaAggregation: key(
-    choice(replicaReducers),
+    oneOf(replicaReducers),
     "the profile's, else sum, or avg under metricType Value of the ScaledObject",
     "How the replicas become one value; in scope workload",
   ),
   scope: key(
-    choice(scopes),
+    oneOf(scopes),
     "workload where there is a Kubernetes API, node elsewhere",
     "Whose devices count: the workload's, one node's, or the cluster's",
   ),
@@ -108,7 +103,7 @@ export const triggerKeys = {
   container: key(labelName, "all", "Only devices that this container holds; in scope workload"),
   node: key(domainName, "this node", "Whose devices count in scope node"),
   engine: key(
-    choice(engineNames),
+    oneOf(engineNames),
     "the profile's, or detected",
     "Which inference engine the pods run, or what stands in front of them",
   ),
@@ -123,7 +118,7 @@ export const triggerKeys = {
     "A series of the engine's page to scale on, whatever it is: means metricType engine_metric",
   ),
   engineReduce: key(
-    choice(seriesReducers),
+    oneOf(seriesReducers),
     "sum",
     "How several series of engineMetric on one page become one value",
   ),
@@ -145,7 +140,7 @@ export const triggerKeys = {
 export type TriggerKeyName = keyof typeof triggerKeys;
 export const triggerKeyNames = Object.keys(triggerKeys) as TriggerKeyName[];
 
-/** What metadata may say, once each value has kept its own rule. */
+/** The values of the keys that are there and keep their own rule. */
 export type TriggerValues = {
   readonly [Name in TriggerKeyName]?: (typeof triggerKeys)[Name] extends Rule<infer Value>
     ? Value

@@ -1,18 +1,16 @@
 import * as v from "valibot";
-import { closest } from "#core/closest.ts";
-import { metadataKeysMax, metadataValueBytesMax } from "#core/limits.ts";
+import { didYouMean } from "#core/closest.ts";
+import { metadataKeysMax, metadataValueBytesMax, quotedCharsMax } from "#core/limits.ts";
 import { type TriggerKeyName, type TriggerValues, triggerKeyNames, triggerKeys } from "./keys.ts";
-import { choice, isWithinBytes, type Rule } from "./rules.ts";
+import { oneOf, type Rule } from "./rules.ts";
 
-/** Longer text is cut in messages, which travel as an HTTP header. */
-const shownCharactersMax = 60;
 const fromEnv = "FromEnv";
 
 /** What each key says by itself; rules that cross keys come after. */
-export interface Parsed {
+export interface ParsedMetadata {
   readonly values: TriggerValues;
-  /** Whether the key was given, with a good value or a bad one. */
-  readonly isGiven: (name: TriggerKeyName) => boolean;
+  /** Whether the key is there, with a good value or a bad one. */
+  readonly has: (name: TriggerKeyName) => boolean;
   readonly problems: readonly string[];
 }
 
@@ -27,35 +25,36 @@ export interface Parsed {
 export function parseMetadata(
   metadata: Readonly<Record<string, string>>,
   profiles: readonly string[],
-): Parsed {
+): ParsedMetadata {
   const entries = Object.entries(metadata);
   const values: { [Name in TriggerKeyName]?: unknown } = {};
-  const givenAs = new Map<TriggerKeyName, string>();
+  const keyOf = new Map<TriggerKeyName, string>();
   const problems: string[] = [];
-  const isGiven = (name: TriggerKeyName) => givenAs.has(name);
+  const has = (name: TriggerKeyName) => keyOf.has(name);
 
   if (entries.length > metadataKeysMax) {
     // Nobody wrote these by hand, and a message as long as they are helps nobody.
     problems.push(`metadata: must have at most ${metadataKeysMax} keys, got ${entries.length}`);
-    return { values: {}, isGiven, problems };
+    return { values: {}, has, problems };
   }
   for (const [key, text] of entries) {
     const name = keyName(key);
     if (name === undefined) {
-      problems.push(`${shown(key)}: unknown key${didYouMean(key, triggerKeyNames)}`);
+      problems.push(`${quoted(key)}: unknown key${guess(key, triggerKeyNames)}`);
       continue;
     }
-    const earlier = givenAs.get(name);
+    const earlier = keyOf.get(name);
     if (earlier !== undefined) {
       problems.push(`${key}: must not be given beside ${earlier}, which means the same`);
       continue;
     }
-    givenAs.set(name, key);
-    const rule = name === "profile" ? choice(profiles) : triggerKeys[name];
-    const problem = keep(values, name, rule, text);
-    if (problem !== undefined) problems.push(`${key}: ${problem}`);
+    keyOf.set(name, key);
+    const rule = name === "profile" ? oneOf(profiles) : triggerKeys[name];
+    const { value, problem } = parseValue(rule, text);
+    if (problem === undefined) values[name] = value;
+    else problems.push(`${key}: ${problem}`);
   }
-  return { values: values as TriggerValues, isGiven, problems };
+  return { values: values as TriggerValues, has, problems };
 }
 
 function keyName(key: string): TriggerKeyName | undefined {
@@ -64,27 +63,24 @@ function keyName(key: string): TriggerKeyName | undefined {
   return Object.hasOwn(triggerKeys, plain) ? (plain as TriggerKeyName) : undefined;
 }
 
-function keep(
-  values: { [Name in TriggerKeyName]?: unknown },
-  name: TriggerKeyName,
+function parseValue(
   { schema, rule, choices = [] }: Rule<unknown>,
   text: string,
-): string | undefined {
-  if (!isWithinBytes(text))
-    return `must have at most ${metadataValueBytesMax} bytes, got ${Buffer.byteLength(text)}`;
+): { readonly value?: unknown; readonly problem?: string } {
+  const bytes = Buffer.byteLength(text);
+  // Checked before the rule, so that no pattern meets a long text.
+  if (bytes > metadataValueBytesMax)
+    return { problem: `must have at most ${metadataValueBytesMax} bytes, got ${bytes}` };
   const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
-  if (!parsed.success) return `must be ${rule}, got ${shown(text)}${didYouMean(text, choices)}`;
-  values[name] = parsed.output;
-  return undefined;
+  if (parsed.success) return { value: parsed.output };
+  return { problem: `must be ${rule}, got ${quoted(text)}${guess(text, choices)}` };
 }
 
 /** Text as a message may carry it: quoted, escaped and short. */
-function shown(text: string): string {
-  const cut = text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
-  return JSON.stringify(cut);
+function quoted(text: string): string {
+  return JSON.stringify(text.length > quotedCharsMax ? `${text.slice(0, quotedCharsMax)}…` : text);
 }
 
-function didYouMean(text: string, names: readonly string[]): string {
-  const near = text.length > shownCharactersMax ? undefined : closest(text, names);
-  return near === undefined ? "" : `; did you mean ${near}?`;
+function guess(text: string, names: readonly string[]): string {
+  return text.length > quotedCharsMax ? "" : didYouMean(text, names);
 }

@@ -18,14 +18,14 @@ export const replicaReducers = ["sum", "avg", "max", "p95"] as const;
 
 /** Trigger keys that a profile may answer as well; absent as in metadata. */
 export interface ProfileDefaults {
-  readonly aggregation?: ReducerName;
-  readonly replicaAggregation?: (typeof replicaReducers)[number];
-  readonly windowSeconds?: number;
+  readonly aggregation?: ReducerName | undefined;
+  readonly replicaAggregation?: (typeof replicaReducers)[number] | undefined;
+  readonly windowSeconds?: number | undefined;
   /** The engine it means. */
-  readonly engine?: EngineName;
-  readonly engineMetric?: string;
-  readonly engineReduce?: (typeof seriesReducers)[number];
-  readonly engineLabels?: readonly LabelMatcher[];
+  readonly engine?: EngineName | undefined;
+  readonly engineMetric?: string | undefined;
+  readonly engineReduce?: (typeof seriesReducers)[number] | undefined;
+  readonly engineLabels?: readonly LabelMatcher[] | undefined;
 }
 
 /** What a profile stands for; explicit metadata wins over each field. */
@@ -34,7 +34,7 @@ export interface Profile extends ProfileDefaults {
   /** In the metric's unit. */
   readonly target: number;
   /** Absent: `metric`. */
-  readonly activationMetric?: MetricName;
+  readonly activationMetric?: MetricName | undefined;
   /** In the unit of `activationMetric`. */
   readonly activationThreshold: number;
   /** False: its workload is never scaled to zero, so it is always active. */

@@ -7,7 +7,7 @@
  * @module
  */
 import * as v from "valibot";
-import { metadataValueBytesMax } from "#core/limits.ts";
+import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
 
 /** A kind of value: `rule` completes the sentence "must be …". */
@@ -42,7 +42,7 @@ function number(pattern: RegExp, least: number, most: number): Rule<number>["sch
   );
 }
 
-export function choice<const Name extends string>(choices: readonly Name[]): Rule<Name> {
+export function oneOf<const Name extends string>(choices: readonly Name[]): Rule<Name> {
   return {
     rule: `one of ${choices.join(", ")}`,
     schema: v.pipe(v.string(), v.picklist(choices)),
@@ -84,34 +84,15 @@ export const urlPath: Rule<string> = {
   schema: v.pipe(v.string(), v.regex(/^\/(?!\/)[!-"$-~]*$/)),
 };
 
-const labelText = "[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
-const labelKey = `(?:(?=[^/]{1,253}/)${dnsLabel}(?:\\.${dnsLabel})*/)?${labelText}`;
-const labelValue = `(?:${labelText})?`;
-const valueList = `\\(\\s*${labelValue}(?:\\s*,\\s*${labelValue})*\\s*\\)`;
-const requirement = [
-  `!\\s*${labelKey}`,
-  labelKey,
-  `${labelKey}\\s*(?:=|==|!=)\\s*${labelValue}`,
-  `${labelKey}\\s*[<>]\\s*\\d+`,
-  `${labelKey}\\s+(?:in|notin)\\s*${valueList}`,
-]
-  .map((form) => `(?:\\s*${form}\\s*)`)
-  .join("|");
-const requirementPattern = new RegExp(`^(?:${requirement})$`);
-
-/**
- * A label selector in the API server's own grammar; kept as text, for the API server reads it.
- *
- * Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels
- */
+/** Kept as text: the room that has the pods parses it again. */
 export const labelSelector: Rule<string> = {
   rule: 'a label selector, such as "app=llm,tier in (web,batch),!canary"',
   schema: v.pipe(v.string(), v.check(isLabelSelector)),
 };
 
+/** An empty selector matches every object at the API server, and is a mistake in a trigger. */
 function isLabelSelector(text: string): boolean {
-  // A comma inside parentheses separates values, any other one requirements.
-  return text.split(/,(?![^()]*\))/).every((part) => requirementPattern.test(part));
+  return text.trim() !== "" && "requirements" in parseSelector(text);
 }
 
 /** The name of a series, as Prometheus pages spell it. */
@@ -159,8 +140,3 @@ export const fileName: Rule<string> = {
   rule: "the name of a file: letters, digits, -, _ and ., at most 253 characters, no . in front",
   schema: v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-][-._a-zA-Z0-9]{0,252}$/)),
 };
-
-/** Checked before any rule, so that no pattern meets a long text. */
-export function isWithinBytes(text: string): boolean {
-  return Buffer.byteLength(text) <= metadataValueBytesMax;
-}

@@ -1,12 +1,8 @@
 import { Fault } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
-import type { MetricName } from "#metric/catalogue.ts";
-import type { EngineName, LabelMatcher } from "#metric/engines.ts";
+import type { LabelMatcher } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
-import { aimOf } from "./aim.ts";
-import { endpointOf, endpointProblems, engineOf, engineProblems } from "./engine-rules.ts";
-import { whereGiven } from "./given.ts";
-import { impliedScope, profileProblems, scopeProblems, shorthandProblems } from "./key-rules.ts";
+import { crossKeyProblems, impliedScope } from "./key-rules.ts";
 import type { scopes, TriggerValues } from "./keys.ts";
 import { parseMetadata } from "./metadata.ts";
 import {
@@ -16,51 +12,41 @@ import {
   type replicaReducers,
   type seriesReducers,
 } from "./profiles.ts";
+import { type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
 
 export type Scope = (typeof scopes)[number];
 
 /** A ScaledObject's trigger with every default filled in, but for those the cluster decides. */
-export interface Trigger {
-  readonly profile?: string;
-  readonly metric: MetricName;
-  /** In the metric's unit. */
-  readonly target: number;
-  readonly activationMetric: MetricName;
-  /** In the unit of `activationMetric`. */
-  readonly activationThreshold: number;
+export interface Trigger extends ResolvedMetrics {
+  readonly profile?: string | undefined;
   /** A profile without scale to zero: active whatever its load. */
   readonly alwaysActive: boolean;
   /** -1: every device. */
   readonly gpuIndex: number;
   readonly aggregation: ReducerName;
   /** Absent: `sum` under AverageValue, `avg` under Value. */
-  readonly replicaAggregation?: (typeof replicaReducers)[number];
+  readonly replicaAggregation?: (typeof replicaReducers)[number] | undefined;
   /** Absent: `workload` where there is a Kubernetes API, `node` elsewhere. */
-  readonly scope?: Scope;
+  readonly scope?: Scope | undefined;
   readonly windowSeconds: number;
   readonly pollIntervalSeconds: number;
   /** The name under which KEDA registers the metric with the HPA. */
   readonly metricName: string;
-  readonly podSelector?: string;
-  readonly container?: string;
-  readonly node?: string;
-  /** Absent: found out from the pods' pages. */
-  readonly engine?: EngineName;
-  readonly enginePort?: number;
-  readonly enginePath?: string;
-  /** The URL that `endpoint`, `vllmEndpoint` or `tritonEndpoint` gave. */
-  readonly endpoint?: string;
+  readonly podSelector?: string | undefined;
+  readonly container?: string | undefined;
+  readonly node?: string | undefined;
+  readonly enginePort?: number | undefined;
+  readonly enginePath?: string | undefined;
   /** Only where `metric` or `activationMetric` is `engine_metric`: the series, as its page spells it. */
-  readonly engineMetric?: {
-    readonly metric: string;
-    readonly reduce: (typeof seriesReducers)[number];
-  };
+  readonly engineMetric?:
+    | { readonly metric: string; readonly reduce: (typeof seriesReducers)[number] }
+    | undefined;
   /** Which series count at each engine. */
-  readonly engineLabels?: readonly LabelMatcher[];
+  readonly engineLabels?: readonly LabelMatcher[] | undefined;
   /** A name below the token directory's folder of the ScaledObject's namespace; never a path. */
-  readonly engineTokenFile?: string;
+  readonly engineTokenFile?: string | undefined;
   /** What the ScaledObject's trigger should say as `metricType`, where the profile knows. */
-  readonly advisedMetricType?: MetricType;
+  readonly advisedMetricType?: MetricType | undefined;
 }
 
 /**
@@ -77,21 +63,15 @@ export function parseTrigger(
   const parsed = parseMetadata(metadata, [...profiles.keys()]);
   const { profile: name } = parsed.values;
   const profile = name === undefined ? undefined : profiles.get(name);
-  const problems = [
-    ...parsed.problems,
-    ...shorthandProblems(parsed),
-    ...profileProblems(parsed, profile),
-    ...endpointProblems(parsed),
-    ...engineProblems(parsed, profile),
-    ...scopeProblems(parsed),
-  ];
+  const resolved = resolveMetrics(parsed.values, profile);
+  const problems = [...parsed.problems, ...crossKeyProblems({ ...parsed, profile, resolved })];
   if (problems.length > 0)
     throw new Fault(
       "trigger-invalid",
       `Cannot use the trigger's metadata: ${problems.join("; ")}; correct the ScaledObject`,
       { problems },
     );
-  return filledIn(parsed.values, profile);
+  return withDefaults(parsed.values, profile, resolved);
 }
 
 /**
@@ -115,38 +95,40 @@ export function triggerParser(
   };
 }
 
-function filledIn(values: TriggerValues, profile: Profile | undefined): Trigger {
-  const aim = aimOf(values, profile);
+function withDefaults(
+  values: TriggerValues,
+  profile: Profile | undefined,
+  resolved: ResolvedMetrics,
+): Trigger {
   return {
-    ...aim,
+    ...resolved,
+    profile: values.profile,
     alwaysActive: profile?.scalesToZero === false,
     gpuIndex: values.gpuIndex ?? -1,
     aggregation: values.aggregation ?? profile?.aggregation ?? "max",
+    replicaAggregation: values.replicaAggregation ?? profile?.replicaAggregation,
+    scope: values.scope ?? impliedScope(values),
     windowSeconds: values.windowSeconds ?? profile?.windowSeconds ?? 0,
     pollIntervalSeconds: values.pollIntervalSeconds ?? 10,
-    metricName: values.metricName ?? `gpu-${aim.metric.replaceAll("_", "-")}`,
-    ...whereGiven({
-      profile: values.profile,
-      replicaAggregation: values.replicaAggregation ?? profile?.replicaAggregation,
-      scope: values.scope ?? impliedScope(values),
-      podSelector: values.podSelector,
-      container: values.container,
-      node: values.node,
-      engine: engineOf(values, profile),
-      enginePort: values.enginePort,
-      enginePath: values.enginePath,
-      endpoint: endpointOf(values),
-      engineMetric: seriesOf(values, profile),
-      engineLabels: values.engineLabels ?? profile?.engineLabels,
-      engineTokenFile: values.engineTokenFile,
-      advisedMetricType: profile?.metric === aim.metric ? profile.metricType : undefined,
-    }),
+    metricName: values.metricName ?? `gpu-${resolved.metric.replaceAll("_", "-")}`,
+    podSelector: values.podSelector,
+    container: values.container,
+    node: values.node,
+    enginePort: values.enginePort,
+    enginePath: values.enginePath,
+    engineMetric: seriesOf(values, profile, resolved),
+    engineLabels: values.engineLabels ?? profile?.engineLabels,
+    engineTokenFile: values.engineTokenFile,
+    advisedMetricType: profile?.metric === resolved.metric ? profile.metricType : undefined,
   };
 }
 
-/** The named series, where one is asked for: a profile's may have been replaced. */
-function seriesOf(values: TriggerValues, profile: Profile | undefined): Trigger["engineMetric"] {
-  const { metric, activationMetric } = aimOf(values, profile);
+/** The named series, where one is read: a profile's may have been replaced. */
+function seriesOf(
+  values: TriggerValues,
+  profile: Profile | undefined,
+  { metric, activationMetric }: ResolvedMetrics,
+): Trigger["engineMetric"] {
   const name = values.engineMetric ?? profile?.engineMetric;
   if (name === undefined || ![metric, activationMetric].includes("engine_metric")) return undefined;
   return { metric: name, reduce: values.engineReduce ?? profile?.engineReduce ?? "sum" };

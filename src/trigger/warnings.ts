@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { MetricType } from "#kubernetes/hpa.ts";
+import { hpaTolerance, type MetricType } from "#kubernetes/hpa.ts";
 import { isLatency, metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
 import type { Trigger } from "./trigger.ts";
@@ -50,14 +50,9 @@ export interface TriggerFacts {
   readonly bucketEdges?: readonly number[] | undefined;
 }
 
-/** The HPA leaves replicas alone while value over target is this near to 1. */
-const hpaTolerance = 0.1;
-
 /** Everything that there is to warn of; pure. */
 export function triggerWarnings(trigger: Trigger, facts: TriggerFacts): readonly TriggerWarning[] {
-  return [memory, wake, guard, buckets, metricType, average, sum].flatMap(
-    (look) => look(trigger, facts) ?? [],
-  );
+  return checks.flatMap((check) => check(trigger, facts) ?? []);
 }
 
 /** Whether it can be active while the workload itself has no replica. */
@@ -69,9 +64,9 @@ export function canWake(trigger: Trigger): boolean {
   return trigger.engine === undefined || engineFacts(trigger.engine).isFrontEnd;
 }
 
-type Look = (trigger: Trigger, facts: TriggerFacts) => TriggerWarning | undefined;
+type Check = (trigger: Trigger, facts: TriggerFacts) => TriggerWarning | undefined;
 
-const memory: Look = ({ metric, target }, { memoryPercent, prealloc }) => {
+const memoryRunsAway: Check = ({ metric, target }, { memoryPercent, prealloc }) => {
   if (metric !== "memory_used_percent" || prealloc !== true || memoryPercent === undefined) return;
   if (memoryPercent <= target * (1 + hpaTolerance)) return;
   const least = Math.ceil((memoryPercent / (1 + hpaTolerance)) * 10) / 10;
@@ -87,7 +82,7 @@ const memory: Look = ({ metric, target }, { memoryPercent, prealloc }) => {
 /** These say how busy replicas are, and so nothing of none. */
 const ownLoad: ReadonlySet<string> = new Set(["cpu", "memory"]);
 
-const wake: Look = (trigger, { minReplicas, otherTriggers }) => {
+const noWakeSource: Check = (trigger, { minReplicas, otherTriggers }) => {
   if (minReplicas !== 0 || otherTriggers === undefined || canWake(trigger)) return;
   const wakes = otherTriggers.some((other) =>
     other.trigger === undefined ? !ownLoad.has(other.type) : canWake(other.trigger),
@@ -108,7 +103,7 @@ const guards: ReadonlySet<string> = new Set([
   "running_requests",
 ]);
 
-const guard: Look = ({ metric }, { otherTriggers }) => {
+const latencyWithoutGuard: Check = ({ metric }, { otherTriggers }) => {
   if (!isLatency(metric) || otherTriggers === undefined) return;
   const isGuarded = otherTriggers.some(
     ({ trigger }) => trigger !== undefined && guards.has(trigger.metric),
@@ -122,7 +117,7 @@ const guard: Look = ({ metric }, { otherTriggers }) => {
   };
 };
 
-const buckets: Look = ({ metric, target }, { bucketEdges = [] }) => {
+const targetOffBuckets: Check = ({ metric, target }, { bucketEdges = [] }) => {
   const finite = bucketEdges.filter(Number.isFinite);
   const last = finite.at(-1);
   if (!isLatency(metric) || last === undefined) return;
@@ -147,20 +142,20 @@ const buckets: Look = ({ metric, target }, { bucketEdges = [] }) => {
   };
 };
 
-const metricType: Look = (trigger, { metricType: given }) => {
+const unsuitedMetricType: Check = (trigger, { metricType: actual }) => {
   const { advisedMetricType, metric, profile } = trigger;
   const advised = advisedMetricType ?? (isLatency(metric) ? "Value" : undefined);
-  if (given === undefined || advised === undefined || given === advised) return;
+  if (actual === undefined || advised === undefined || actual === advised) return;
   const whose = advisedMetricType === undefined ? metric : `profile ${profile}`;
   return {
     code: "metric-type-unsuited",
-    message: `The target of ${whose} is meant for metricType ${advised}, and the ScaledObject's trigger has ${given}; write metricType: ${advised} beside metadata, not in it`,
+    message: `The target of ${whose} is meant for metricType ${advised}, and the ScaledObject's trigger has ${actual}; write metricType: ${advised} beside metadata, not in it`,
   };
 };
 
-const average: Look = (trigger, { metricType: given }) => {
+const averageOfAverage: Check = (trigger, { metricType: actual }) => {
   const { metric, replicaAggregation = "sum", scope = "workload", endpoint } = trigger;
-  if (given !== "AverageValue") return;
+  if (actual !== "AverageValue") return;
   const isOne = scope !== "workload" || endpoint !== undefined;
   const isIntensity = metricOf(metric).kind === "intensity";
   if (isOne ? !isIntensity : replicaAggregation === "sum") return;
@@ -173,8 +168,11 @@ const average: Look = (trigger, { metricType: given }) => {
   };
 };
 
-const sum: Look = ({ replicaAggregation, scope = "workload" }, { metricType: given }) => {
-  if (given !== "Value" || scope !== "workload" || replicaAggregation !== "sum") return;
+const sumUnderValue: Check = (
+  { replicaAggregation, scope = "workload" },
+  { metricType: actual },
+) => {
+  if (actual !== "Value" || scope !== "workload" || replicaAggregation !== "sum") return;
   return {
     code: "sum-under-value",
     message:
@@ -182,3 +180,14 @@ const sum: Look = ({ replicaAggregation, scope = "workload" }, { metricType: giv
       "write metricType: AverageValue beside metadata, or leave replicaAggregation out",
   };
 };
+
+/** In the order in which people read them. */
+const checks: readonly Check[] = [
+  memoryRunsAway,
+  noWakeSource,
+  latencyWithoutGuard,
+  targetOffBuckets,
+  unsuitedMetricType,
+  averageOfAverage,
+  sumUnderValue,
+];

@@ -15,7 +15,7 @@ export interface PodContainer {
   readonly name: string;
   /** As its probe last said. */
   readonly ready: boolean;
-  readonly ports: readonly { readonly name?: string; readonly port: number }[];
+  readonly ports: readonly { readonly name?: string | undefined; readonly port: number }[];
 }
 
 export interface Pod {
@@ -23,9 +23,9 @@ export interface Pod {
   readonly name: string;
   readonly uid: string;
   /** Absent until it is scheduled. */
-  readonly node?: string;
+  readonly node?: string | undefined;
   /** Absent until it has one. */
-  readonly ip?: string;
+  readonly ip?: string | undefined;
   readonly state: "counted" | "warming";
   /** Sidecars included, other init containers not. */
   readonly containers: readonly PodContainer[];
@@ -83,8 +83,8 @@ export function podOf(object: unknown): Pod | undefined {
     state: isWarming(status) ? "warming" : "counted",
     containers: containersOf(spec, status),
     labels: metadata.labels ?? {},
-    ...(spec.nodeName ? { node: spec.nodeName } : {}),
-    ...(status.podIP ? { ip: status.podIP } : {}),
+    node: spec.nodeName || undefined,
+    ip: status.podIP || undefined,
   };
 }
 
@@ -106,9 +106,6 @@ function containersOf(
   return [...containers, ...sidecars].map(({ name, ports = [] }) => ({
     name,
     ready: statuses.find((status) => status.name === name)?.ready === true,
-    ports: ports.map(({ name: portName, containerPort: port }) => ({
-      port,
-      ...(portName === undefined ? {} : { name: portName }),
-    })),
+    ports: ports.map(({ name: portName, containerPort: port }) => ({ port, name: portName })),
   }));
 }

@@ -1,5 +1,6 @@
 /**
- * The `/scale` of every prepared workload: which pods are its own, and how many it should have.
+ * The `/scale` of every workload that may be asked for: which pods are its own, and how many it
+ * should have.
  *
  * `/scale` cannot be watched. A selector changes hardly ever and pods are watched anyway, so each is
  * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, and
@@ -11,31 +12,43 @@ import { assert } from "#core/assert.ts";
 import { type BackOff, backOff } from "#core/back-off.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault, type FaultFacts } from "#core/fault.ts";
-import { apiRetryLeastMs, scaleEveryMs, scaleReadsAtOnce, scaleSettleMs } from "#core/limits.ts";
+import {
+  apiRetryLeastMs,
+  scaleEveryMs,
+  scaleQueueMs,
+  scaleReadsAtOnce,
+  scaleSettleMs,
+} from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
+import { slots } from "#core/slots.ts";
 import type { ScaleTarget } from "#kubernetes/api-resources.ts";
 import { groupPath, resourceNames } from "#kubernetes/api-resources.ts";
 import type { KubernetesClient } from "#kubernetes/client.ts";
-import { type Labels, matchesTerms, parseSelector, type Term } from "#kubernetes/label-selector.ts";
+import {
+  type Labels,
+  matchesLabels,
+  parseSelector,
+  type SelectorRequirement,
+} from "#kubernetes/label-selector.ts";
 
 /** What `/scale` said last. */
 export interface Scale {
-  /** Absent when the kind does not say which pods are its own. */
-  readonly terms?: readonly Term[];
-  /** As asked for, which is what the HPA changes. */
+  /** What its pods' labels fulfil; absent when the kind does not say which pods are its own. */
+  readonly selector?: readonly SelectorRequirement[] | undefined;
+  /** `spec.replicas`, which is what the HPA changes. */
   readonly replicas: number;
 }
 
 export interface ScaleReader {
   /** Reads the target from now on; another target under the same key replaces it. */
-  readonly want: (key: string, namespace: string, target: ScaleTarget) => void;
-  readonly forget: (key: string) => void;
-  /** Forgets every other. */
-  readonly keep: (keys: ReadonlySet<string>) => void;
-  /** Says that a pod came or went: those it belongs to are read again soon. */
-  readonly touch: (namespace: string, labels: Labels) => void;
-  /** @returns The newest, why there is none, or `undefined` while it is being read. */
-  readonly of: (key: string) => Scale | Fault | undefined;
+  readonly add: (key: string, namespace: string, target: ScaleTarget) => void;
+  readonly delete: (key: string) => void;
+  /** Deletes every other. */
+  readonly retain: (keys: ReadonlySet<string>) => void;
+  /** After a pod came or went: the targets that select it are read again soon. */
+  readonly podChanged: (namespace: string, labels: Labels) => void;
+  /** @returns The newest, why there is none, or `undefined` while it is read for the first time. */
+  readonly get: (key: string) => Scale | Fault | undefined;
   readonly stop: () => void;
 }
 
@@ -44,17 +57,18 @@ export interface ScaleReaderOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  /** Runs when what `of` returns has changed. */
+  /** Runs when what `get` returns has changed. */
   readonly changed: (key: string) => void;
 }
 
-interface Wanted {
+interface ScaleEntry {
   readonly namespace: string;
   readonly target: ScaleTarget;
   readonly delays: BackOff;
   dueAtMs: number;
+  /** It is read now, or waits for its turn. */
   reading: boolean;
-  known?: Scale | Fault;
+  latest?: Scale | Fault;
 }
 
 interface RawScale {
@@ -62,102 +76,101 @@ interface RawScale {
   readonly status?: { readonly selector?: string };
 }
 
-/** How often the queue is looked at. */
-const tickMs = 1_000;
-
 export function scaleReader(options: ScaleReaderOptions): ScaleReader {
-  const { client, clock, random, log, changed } = options;
-  const wanted = new Map<string, Wanted>();
-  const resourceOf = resourceNames(client, clock);
+  const { client, clock, random, log } = options;
+  const entries = new Map<string, ScaleEntry>();
   const stopped = new AbortController();
-  let reads = 0;
+  const inSlot = slots(scaleReadsAtOnce);
+  const readScale = scaleRequest(client, clock, stopped.signal);
 
-  const read = async ({ namespace, target }: Wanted): Promise<Scale> => {
-    const names = [namespace, await resourceOf(target), target.name].map(encodeURIComponent);
-    const path = `${groupPath(target)}/namespaces/${names.join("/")}/scale`;
-    const { spec, status } = (await client.get(path, {}, stopped.signal)) as RawScale;
-    const { selector = "" } = status ?? {};
-    const parsed = parseSelector(selector);
-    if ("problem" in parsed) throw unusable(target, namespace, `its selector ${parsed.problem}`);
-    const { terms } = parsed;
-    return { replicas: spec?.replicas ?? 0, ...(terms.length === 0 ? {} : { terms }) };
+  const store = (key: string, entry: ScaleEntry, latest: Scale | Fault, nextInMs: number) => {
+    if (entries.get(key) !== entry) return;
+    entry.dueAtMs = clock.monotonicMs() + nextInMs;
+    const same = Bun.deepEquals(latest, entry.latest);
+    entry.latest = latest;
+    if (!same) options.changed(key);
   };
-
-  const settle = (key: string, entry: Wanted, known: Scale | Fault, waitMs: number) => {
-    if (wanted.get(key) !== entry) return;
-    entry.dueAtMs = clock.monotonicMs() + waitMs;
-    const same = Bun.deepEquals(known, entry.known);
-    entry.known = known;
-    if (!same) changed(key);
-  };
-
-  /** An API server that is away says nothing of the target: what it said last still serves. */
-  const failed = (key: string, { namespace, target, known }: Wanted, cause: unknown) => {
-    assert(cause instanceof Fault, `a read of /scale failed with ${String(cause)}`);
-    const fault = isNotFound(cause)
-      ? unusable(target, namespace, "it does not exist or has no /scale", cause)
-      : cause;
-    if (fault.code !== "scale-target-unusable") return known ?? fault;
-    if (!(known instanceof Fault))
-      log("warn", "scale target unusable", { key, why: fault.message });
-    return fault;
-  };
-
-  const refresh = async (key: string, entry: Wanted) => {
-    entry.reading = true;
+  const refresh = async (key: string, entry: ScaleEntry) => {
+    if (stopped.signal.aborted || entries.get(key) !== entry) return;
     entry.dueAtMs = Number.POSITIVE_INFINITY;
-    reads += 1;
     try {
-      const known = await read(entry);
+      const scale = await readScale(entry);
       entry.delays.reset();
-      settle(key, entry, known, scaleEveryMs * (0.8 + random() * 0.4));
+      store(key, entry, scale, scaleEveryMs * (0.8 + random() * 0.4));
     } catch (cause) {
-      settle(key, entry, failed(key, entry, cause), entry.delays.next());
-    } finally {
-      entry.reading = false;
-      reads -= 1;
-      pump();
+      store(key, entry, afterFailure(key, entry, cause, log), entry.delays.next());
     }
+    entry.reading = false;
   };
-
-  const pump = () => {
-    if (stopped.signal.aborted) return;
+  const readDue = () => {
     const nowMs = clock.monotonicMs();
-    for (const [key, entry] of wanted) {
-      if (reads >= scaleReadsAtOnce) return;
-      if (!entry.reading && entry.dueAtMs <= nowMs) void refresh(key, entry);
+    for (const [key, entry] of entries) {
+      if (entry.reading || entry.dueAtMs > nowMs) continue;
+      entry.reading = true;
+      void inSlot(() => refresh(key, entry));
     }
   };
-  const cancel = clock.every(tickMs, pump);
+  const cancel = clock.every(scaleQueueMs, readDue);
 
   return {
-    want: (key, namespace, target) => {
-      const known = wanted.get(key);
-      if (known !== undefined && Bun.deepEquals(known.target, target)) return;
+    add: (key, namespace, target) => {
+      if (Bun.deepEquals(entries.get(key)?.target, target)) return;
       const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: scaleEveryMs, random });
-      wanted.set(key, { namespace, target, delays, dueAtMs: 0, reading: false });
-      pump();
+      entries.set(key, { namespace, target, delays, dueAtMs: 0, reading: false });
+      readDue();
     },
-    forget: (key) => {
-      wanted.delete(key);
+    delete: (key) => {
+      entries.delete(key);
     },
-    keep: (keys) => {
-      for (const key of wanted.keys()) if (!keys.has(key)) wanted.delete(key);
+    retain: (keys) => {
+      for (const key of entries.keys()) if (!keys.has(key)) entries.delete(key);
     },
-    touch: (namespace, labels) => {
+    podChanged: (namespace, labels) => {
       const soonMs = clock.monotonicMs() + scaleSettleMs;
-      for (const entry of wanted.values()) {
-        const { terms } = entry.known instanceof Fault ? {} : (entry.known ?? {});
-        if (entry.namespace !== namespace || terms === undefined) continue;
-        if (matchesTerms(terms, labels)) entry.dueAtMs = Math.min(entry.dueAtMs, soonMs);
+      for (const entry of entries.values()) {
+        const { selector } = entry.latest instanceof Fault ? {} : (entry.latest ?? {});
+        if (entry.namespace !== namespace || selector === undefined) continue;
+        if (matchesLabels(selector, labels)) entry.dueAtMs = Math.min(entry.dueAtMs, soonMs);
       }
     },
-    of: (key) => wanted.get(key)?.known,
+    get: (key) => entries.get(key)?.latest,
     stop: () => {
       stopped.abort();
       cancel();
     },
   };
+}
+
+function scaleRequest(client: KubernetesClient, clock: Clock, signal: AbortSignal) {
+  const resourceOf = resourceNames(client, clock);
+  return async ({ namespace, target }: ScaleEntry): Promise<Scale> => {
+    const names = [namespace, await resourceOf(target), target.name].map(encodeURIComponent);
+    const path = `${groupPath(target)}/namespaces/${names.join("/")}/scale`;
+    const { spec, status } = (await client.get(path, {}, signal)) as RawScale;
+    const parsed = parseSelector(status?.selector ?? "");
+    if ("problem" in parsed) throw unusable(target, namespace, `its selector ${parsed.problem}`);
+    const { requirements } = parsed;
+    return {
+      replicas: spec?.replicas ?? 0,
+      selector: requirements.length === 0 ? undefined : requirements,
+    };
+  };
+}
+
+/** An API server that is away says nothing of the target: what it said last still serves. */
+function afterFailure(
+  key: string,
+  { namespace, target, latest }: ScaleEntry,
+  cause: unknown,
+  log: Log,
+): Scale | Fault {
+  assert(cause instanceof Fault, `a read of /scale failed with ${String(cause)}`);
+  const fault = isNotFound(cause)
+    ? unusable(target, namespace, "it does not exist or has no /scale", cause)
+    : cause;
+  if (fault.code !== "scale-target-unusable") return latest ?? fault;
+  if (!(latest instanceof Fault)) log("warn", "scale target unusable", { key, why: fault.message });
+  return fault;
 }
 
 function isNotFound({ code, facts }: Fault): boolean {

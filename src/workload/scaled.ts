@@ -1,6 +1,6 @@
 import type { ScaleTarget } from "#kubernetes/api-resources.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
-import type { Labels, Term } from "#kubernetes/label-selector.ts";
+import type { Labels, SelectorRequirement } from "#kubernetes/label-selector.ts";
 /** An external trigger of a ScaledObject or ScaledJob. */
 export interface ScaledTrigger {
   readonly type: string;
@@ -18,12 +18,12 @@ export interface ScaledResource {
   /** Types of the triggers that are not external. */
   readonly otherTypes: readonly string[];
   /** Absent for a ScaledJob. */
-  readonly target?: ScaleTarget;
+  readonly target?: ScaleTarget | undefined;
   /** What pods of a ScaledJob fulfil; absent for a ScaledObject, whose target says it. */
-  readonly terms?: readonly Term[];
+  readonly selector?: readonly SelectorRequirement[] | undefined;
   readonly minReplicas: number;
   readonly maxReplicas: number;
-  readonly idleReplicas?: number;
+  readonly idleReplicas?: number | undefined;
 }
 
 /** KEDA puts it on the pods of a ScaledJob (its executor, `generateJobs`). */
@@ -60,7 +60,7 @@ const externalTypes = ["external", "external-push"];
 /** KEDA's default for `maxReplicaCount`, of both kinds. */
 const maxReplicasDefault = 100;
 
-/** @returns `undefined` for an object without an external trigger: it never asks us. */
+/** @returns `undefined` for an object without an external trigger, which never asks a scaler. */
 export function scaledOf(
   kind: ScaledResource["kind"],
   object: unknown,
@@ -69,13 +69,12 @@ export function scaledOf(
   const all = spec.triggers ?? [];
   const triggers = all
     .filter(({ type }) => externalTypes.includes(type))
-    .map(({ type, metricType, metadata: sent = {} }) => ({
+    .map(({ type, metricType, metadata: keys = {} }) => ({
       type,
       metricType: metricType === "Value" ? ("Value" as const) : ("AverageValue" as const),
-      metadata: sent,
+      metadata: keys,
     }));
   if (triggers.length === 0) return undefined;
-  const { scaleTargetRef: ref } = spec;
   return {
     kind,
     namespace: metadata.namespace,
@@ -84,29 +83,28 @@ export function scaledOf(
     otherTypes: all.flatMap(({ type }) => (externalTypes.includes(type) ? [] : [type])),
     minReplicas: spec.minReplicaCount ?? 0,
     maxReplicas: spec.maxReplicaCount ?? maxReplicasDefault,
-    ...(spec.idleReplicaCount === undefined ? {} : { idleReplicas: spec.idleReplicaCount }),
-    ...(kind === "ScaledJob"
-      ? { terms: [{ key: scaledJobLabel, operator: "in", values: [metadata.name] }] }
-      : {}),
-    ...(ref?.name === undefined
-      ? {}
-      : { target: targetOf({ ...ref, name: ref.name }, status.scaleTargetGVKR) }),
+    idleReplicas: spec.idleReplicaCount,
+    selector: kind === "ScaledJob" ? jobPods(metadata.name) : undefined,
+    target: targetOf(spec.scaleTargetRef, status.scaleTargetGVKR),
   };
+}
+
+function jobPods(name: string): readonly SelectorRequirement[] {
+  return [{ key: scaledJobLabel, operator: "In", values: [name] }];
 }
 
 /** The status is KEDA's answer to an earlier spec: it holds only while it names the same kind. */
 function targetOf(
-  ref: { readonly name: string; readonly kind?: string; readonly apiVersion?: string },
+  ref: NonNullable<RawScaled["spec"]>["scaleTargetRef"],
   resolved: NonNullable<RawScaled["status"]>["scaleTargetGVKR"],
-): ScaleTarget {
+): ScaleTarget | undefined {
+  if (ref?.name === undefined) return undefined;
   const [version = "", group = ""] = (ref.apiVersion ?? "apps/v1").split("/").toReversed();
   const kind = ref.kind ?? "Deployment";
-  const same =
-    resolved?.kind === kind &&
-    (resolved.group ?? "") === group &&
-    resolved.version === version &&
-    resolved.resource;
-  return { group, version, kind, name: ref.name, ...(same ? { resource: same } : {}) };
+  const isSameKind =
+    resolved?.kind === kind && (resolved.group ?? "") === group && resolved.version === version;
+  const resource = (isSameKind && resolved.resource) || undefined;
+  return { group, version, kind, name: ref.name, resource };
 }
 
 /**
@@ -147,17 +145,12 @@ function cameFrom(
 }
 
 /**
- * Whether an object's triggers call this service, so that it is prepared before it asks.
+ * Whether KEDA calls one of these services for a trigger.
  *
  * @param services `service.namespace` each; `scalerAddress` may go on with `.svc`, a cluster domain
  * and a port, or stop after the service.
  */
-export function callsUs({ triggers }: ScaledResource, services: readonly string[]): boolean {
-  return triggers.some((trigger) => triggerCallsUs(trigger, services));
-}
-
-/** As `callsUs`, of one trigger. */
-export function triggerCallsUs({ metadata }: ScaledTrigger, services: readonly string[]): boolean {
+export function namesService({ metadata }: ScaledTrigger, services: readonly string[]): boolean {
   const { scalerAddress: address = "" } = metadata;
   const host = address.replace(/^[a-z]+:\/*/, "").replace(/\.?(:\d+)?$/, "");
   return services.some((service) => {

@@ -1,21 +1,23 @@
 /**
  * Every workload that this service may be asked about, always ready to be looked up.
  *
- * Three kinds of watch: all ScaledObjects, all ScaledJobs, and the pods of each namespace that has a
- * prepared one. Prepared are those whose trigger calls this service, before they ever ask, and those
- * that asked lately: KEDA's connection may move to this replica at any time.
+ * Three kinds of watch: all ScaledObjects, all ScaledJobs, and the pods of each namespace that has
+ * one of those that are served: whose trigger names this service, before it ever asks, or which was
+ * asked for lately. KEDA's connection may move to this replica at any time.
  *
  * @module
  */
+import { setNewest } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
-import { askedForMax, askedForMs, namespacesMax } from "#core/limits.ts";
+import { askedForMax, askedForMs, namespacesMax, resyncMs } from "#core/limits.ts";
+import { type Listeners, listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient } from "#kubernetes/client.ts";
-import { type Informer, type InformerChange, informer } from "#kubernetes/informer.ts";
-import { isAbsent, lookUps } from "./look-up.ts";
+import { type Informer, informer } from "#kubernetes/informer.ts";
+import { isNotInstalled, workloadLister } from "./lister.ts";
 import { type Pod, podOf } from "./pod.ts";
 import { scaleReader } from "./scale.ts";
-import { callsUs, type ScaledResource, scaledOf, triggerCallsUs } from "./scaled.ts";
+import { namesService, type ScaledResource, scaledOf } from "./scaled.ts";
 import type { WorkloadView } from "./workload.ts";
 
 export interface WorkloadsOptions {
@@ -28,8 +30,8 @@ export interface WorkloadsOptions {
   readonly services: readonly string[];
 }
 
-/** A trigger that calls this service. */
-export interface PreparedTrigger {
+/** A trigger that names this service. */
+export interface ServedTrigger {
   readonly namespace: string;
   readonly name: string;
   /** As it stands in the object: what KEDA resolves from an environment is not resolved. */
@@ -38,155 +40,181 @@ export interface PreparedTrigger {
 
 export interface Workloads {
   readonly view: WorkloadView;
-  /** As `view`, without remembering that anybody asked. */
-  readonly glance: WorkloadView;
+  /** As `view`, without recording that somebody asked. */
+  readonly peek: WorkloadView;
   /** Every trigger that may ask at any time; empty before the first list. */
-  readonly prepared: () => readonly PreparedTrigger[];
-  /** What has to be read yet before every prepared workload can be answered for; then empty. */
+  readonly servedTriggers: () => readonly ServedTrigger[];
+  /** What has to be read yet before every served workload can be answered for; then empty. */
   readonly waitingFor: () => readonly string[];
-  /** Runs `listener` after every change of a namespace; returns the way to stop it. */
-  readonly subscribe: (listener: (namespace: string) => void) => () => void;
+  /** Runs `listener` after every change. */
+  readonly subscribe: Listeners["subscribe"];
   readonly stop: () => void;
 }
 
-/** How often what is no longer needed is let go. */
-const tidyMs = 60_000;
-
 export function watchWorkloads(options: WorkloadsOptions): Workloads {
-  const { client, clock, random, log, services } = options;
-  const listeners = new Set<(namespace: string) => void>();
-  const revisions = new Map<string, number>();
-  const asked = new Map<string, number>();
-  const pods = new Map<string, Informer<Pod>>();
-  let revision = 0;
-  let everReady = false;
+  const { clock, services } = options;
+  const generations = namespaceGenerations();
+  const requests = recentRequests(clock);
+  const { pods, scales, ...resources } = podsAndScales(options, generations.changed);
 
-  const bump = (namespace: string) => {
-    revision += 1;
-    revisions.set(namespace, revision);
-    for (const listener of [...listeners]) listener(namespace);
-  };
-
-  const scales = scaleReader({
-    client,
-    clock,
-    random,
-    log,
-    changed: (key) => bump(namespaceOf(key)),
-  });
-  const shared = { client, clock, random, log };
-  const scaledChanged = (
-    kind: ScaledResource["kind"],
-    { key, item }: InformerChange<ScaledResource>,
-  ) => {
-    if (key === undefined) return;
-    if (item !== undefined && isWanted(key, item)) prepare(key, item);
-    if (item === undefined && kind === "ScaledObject") scales.forget(key);
-    bump(namespaceOf(key));
-  };
-  const followScaled = (kind: ScaledResource["kind"], resource: string) =>
+  const isServed = (key: string, { triggers }: ScaledResource) =>
+    requests.has(key) || triggers.some((trigger) => namesService(trigger, services));
+  const scaledInformer = (kind: ScaledResource["kind"], plural: string) =>
     informer({
-      ...shared,
-      path: `/apis/keda.sh/v1alpha1/${resource}`,
-      trim: (object) => scaledOf(kind, object),
-      changed: (change) => scaledChanged(kind, change),
-    });
-  const objects = followScaled("ScaledObject", "scaledobjects");
-  const jobs = followScaled("ScaledJob", "scaledjobs");
-  const isWanted = (key: string, item: ScaledResource) => asked.has(key) || callsUs(item, services);
-
-  const prepare = (key: string, { namespace, target }: ScaledResource) => {
-    if (!pods.has(namespace) && pods.size < namespacesMax)
-      pods.set(namespace, followPods(namespace));
-    if (target !== undefined) scales.want(key, namespace, target);
-  };
-
-  const followPods = (namespace: string) =>
-    informer({
-      ...shared,
-      path: `/api/v1/namespaces/${namespace}/pods`,
-      trim: podOf,
-      changed: ({ item, before }) => {
-        if (item?.uid !== before?.uid) scales.touch(namespace, (item ?? before)?.labels ?? {});
-        bump(namespace);
+      ...options,
+      path: `/apis/keda.sh/v1alpha1/${plural}`,
+      transform: (object) => scaledOf(kind, object),
+      changed: ({ key, item }) => {
+        if (item !== undefined && isServed(key, item)) resources.watch(key, item);
+        if (item === undefined && kind === "ScaledObject") scales.delete(key);
+        generations.changed(namespaceOf(key));
       },
     });
+  const scaledObjects = scaledInformer("ScaledObject", "scaledobjects");
+  const scaledJobs = scaledInformer("ScaledJob", "scaledjobs");
+  const served = () =>
+    [...scaledObjects.items, ...scaledJobs.items].filter(([key, item]) => isServed(key, item));
 
-  const remember = (key: string) => {
-    asked.delete(key);
-    asked.set(key, clock.monotonicMs());
-    const [oldest] = asked.keys();
-    if (asked.size > askedForMax && oldest !== undefined) asked.delete(oldest);
-    for (const { items } of [objects, jobs]) {
+  const recordRequest = (key: string) => {
+    requests.add(key);
+    for (const { items } of [scaledObjects, scaledJobs]) {
       const item = items.get(key);
-      if (item !== undefined) prepare(key, item);
+      if (item !== undefined) resources.watch(key, item);
     }
   };
+  const cancel = clock.every(resyncMs, () => {
+    requests.expire();
+    resources.retain(served());
+  });
 
-  const wanted = () =>
-    [...objects.items, ...jobs.items].filter(([key, item]) => isWanted(key, item));
-
-  const tidy = () => {
-    const nowMs = clock.monotonicMs();
-    for (const [key, atMs] of asked) if (nowMs - atMs > askedForMs) asked.delete(key);
-    const kept = wanted();
-    scales.keep(new Set(kept.map(([key]) => key)));
-    const namespaces = new Set(kept.map(([, { namespace }]) => namespace));
-    for (const [namespace, followed] of pods) {
-      if (namespaces.has(namespace)) continue;
-      followed.stop();
-      pods.delete(namespace);
-    }
-    // One that did not fit before may fit now.
-    for (const [key, item] of kept) prepare(key, item);
-  };
-  const cancel = clock.every(tidyMs, tidy);
-
-  const waitingFor = () => {
-    if (everReady) return [];
-    const kinds = [
-      ...(objects.synced() ? [] : ["ScaledObjects"]),
-      ...(jobs.synced() || isAbsent(jobs) ? [] : ["ScaledJobs"]),
-    ];
-    const parts = wanted().flatMap(([key, { namespace, target }]) => [
-      ...(pods.get(namespace)?.synced() === false ? [`pods of ${namespace}`] : []),
-      ...(target !== undefined && scales.of(key) === undefined ? [`scale of ${key}`] : []),
-    ]);
-    const waiting = [...new Set([...kinds, ...parts])];
-    everReady = waiting.length === 0;
-    return waiting;
-  };
-
-  const lookUp = lookUps({ objects, jobs, pods, scaleOf: scales.of });
-  const glance: WorkloadView["of"] = (namespace, name, metadata, narrowing = {}) => {
-    const generation = revisions.get(namespace) ?? 0;
-    return lookUp({ namespace, name, metadata, narrowing, generation });
-  };
+  const informers = { scaledObjects, scaledJobs, pods };
+  const lookUp = workloadLister({ ...informers, scaleOf: scales.get });
+  const peek: WorkloadView["of"] = (namespace, name, metadata, podFilter = {}) =>
+    lookUp({ namespace, name, metadata, podFilter, generation: generations.of(namespace) });
   return {
     view: {
-      of: (namespace, name, metadata, narrowing) => {
-        remember(`${namespace}/${name}`);
-        return glance(namespace, name, metadata, narrowing);
+      of: (namespace, name, metadata, podFilter) => {
+        recordRequest(`${namespace}/${name}`);
+        return peek(namespace, name, metadata, podFilter);
       },
     },
-    glance: { of: glance },
-    prepared: () =>
-      [...objects.items.values(), ...jobs.items.values()].flatMap(({ namespace, name, triggers }) =>
-        triggers
-          .filter((trigger) => triggerCallsUs(trigger, services))
-          .map(({ metadata }) => ({ namespace, name, metadata })),
+    peek: { of: peek },
+    servedTriggers: () =>
+      [...scaledObjects.items.values(), ...scaledJobs.items.values()].flatMap((item) =>
+        servedTriggers(item, services),
       ),
-    waitingFor,
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    waitingFor: firstSync(() => unread({ ...informers, scaleOf: scales.get }, served())),
+    subscribe: generations.subscribe,
     stop: () => {
       cancel();
       scales.stop();
-      for (const followed of [objects, jobs, ...pods.values()]) followed.stop();
+      for (const watched of [scaledObjects, scaledJobs, ...pods.values()]) watched.stop();
     },
   };
+}
+
+function servedTriggers(
+  { namespace, name, triggers }: ScaledResource,
+  services: readonly string[],
+): readonly ServedTrigger[] {
+  return triggers
+    .filter((trigger) => namesService(trigger, services))
+    .map(({ metadata }) => ({ namespace, name, metadata }));
+}
+
+/** A number for each namespace that is another after every change of anything known of it. */
+function namespaceGenerations() {
+  const changes = listeners();
+  const generations = new Map<string, number>();
+  let latest = 0;
+  return {
+    of: (namespace: string) => generations.get(namespace) ?? 0,
+    changed: (namespace: string) => {
+      latest += 1;
+      generations.set(namespace, latest);
+      changes.notify();
+    },
+    subscribe: changes.subscribe,
+  };
+}
+
+/** Workloads that somebody asked for in the last `askedForMs`. */
+function recentRequests(clock: Clock) {
+  const requestedAtMs = new Map<string, number>();
+  return {
+    has: (key: string) => requestedAtMs.has(key),
+    add: (key: string) => setNewest(requestedAtMs, key, clock.monotonicMs(), askedForMax),
+    expire: () => {
+      const nowMs = clock.monotonicMs();
+      for (const [key, atMs] of requestedAtMs)
+        if (nowMs - atMs > askedForMs) requestedAtMs.delete(key);
+    },
+  };
+}
+
+/** What an answer needs beside the ScaledObject: the namespace's pods and the target's scale. */
+function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) => void) {
+  const pods = new Map<string, Informer<Pod>>();
+  const scales = scaleReader({ ...options, changed: (key) => changed(namespaceOf(key)) });
+
+  const podInformer = (namespace: string) =>
+    informer({
+      ...options,
+      path: `/api/v1/namespaces/${namespace}/pods`,
+      transform: podOf,
+      changed: ({ item, before }) => {
+        if (item?.uid !== before?.uid) scales.podChanged(namespace, (item ?? before)?.labels ?? {});
+        changed(namespace);
+      },
+      listed: () => changed(namespace),
+    });
+  const watch = (key: string, { namespace, target }: ScaledResource) => {
+    if (!pods.has(namespace) && pods.size < namespacesMax)
+      pods.set(namespace, podInformer(namespace));
+    if (target !== undefined) scales.add(key, namespace, target);
+  };
+  return {
+    pods,
+    scales,
+    watch,
+    /** Stops whatever none of these needs. */
+    retain: (served: readonly (readonly [key: string, ScaledResource])[]) => {
+      scales.retain(new Set(served.map(([key]) => key)));
+      const namespaces = new Set(served.map(([, { namespace }]) => namespace));
+      for (const [namespace, watched] of pods) {
+        if (namespaces.has(namespace)) continue;
+        watched.stop();
+        pods.delete(namespace);
+      }
+      // One that did not fit before may fit now.
+      for (const [key, item] of served) watch(key, item);
+    },
+  };
+}
+
+/** What `unreadNow` returns until that is nothing for the first time, and nothing ever after. */
+function firstSync(unreadNow: () => readonly string[]): () => readonly string[] {
+  let synced = false;
+  return () => {
+    if (synced) return [];
+    const names = unreadNow();
+    synced = names.length === 0;
+    return names;
+  };
+}
+
+function unread(
+  { scaledObjects, scaledJobs, pods, scaleOf }: Parameters<typeof workloadLister>[0],
+  served: readonly (readonly [key: string, ScaledResource])[],
+): readonly string[] {
+  const names = new Set<string>();
+  if (!scaledObjects.synced()) names.add("ScaledObjects");
+  if (!(scaledJobs.synced() || isNotInstalled(scaledJobs))) names.add("ScaledJobs");
+  for (const [key, { namespace, target }] of served) {
+    if (pods.get(namespace)?.synced() === false) names.add(`pods of ${namespace}`);
+    if (target !== undefined && scaleOf(key) === undefined) names.add(`scale of ${key}`);
+  }
+  return [...names];
 }
 
 function namespaceOf(key: string): string {

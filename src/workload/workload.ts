@@ -1,7 +1,7 @@
 import type { MetricType } from "#kubernetes/hpa.ts";
 import type { Pod } from "./pod.ts";
 
-/** A workload as the Kubernetes API last showed it. */
+/** A ScaledObject or ScaledJob with its pods, as the Kubernetes API last showed them. */
 export interface Workload {
   readonly kind: "ScaledObject" | "ScaledJob";
   /** Of the trigger that asks. */
@@ -13,13 +13,13 @@ export interface Workload {
   readonly replicas: number;
   readonly minReplicas: number;
   readonly maxReplicas: number;
-  readonly idleReplicas?: number;
+  readonly idleReplicas?: number | undefined;
   /** All triggers but the one that asks; without metadata where they are not external. */
   readonly otherTriggers: readonly {
     readonly type: string;
     readonly metadata?: Readonly<Record<string, string>>;
   }[];
-  /** Those that belong to it now, after `podSelector` and `container`; sorted by name. */
+  /** Those that belong to it now, after the `PodFilter`; sorted by name. */
   readonly pods: readonly Pod[];
   /** Milliseconds since the API server last confirmed it: up to two minutes when all is well. */
   readonly ageMs: number;
@@ -35,7 +35,7 @@ export interface PodFilter {
   readonly container?: string | undefined;
 }
 
-/** Whose pods a ScaledObject scales. Nothing here waits: it is known already, or it is a fault. */
+/** Which pods a ScaledObject scales. Nothing here waits: it is known already, or it is a fault. */
 export interface WorkloadView {
   /**
    * Looks a workload up, and remembers for `askedForMs` that it was asked for.
@@ -45,13 +45,13 @@ export interface WorkloadView {
    * `workload-syncing` while it is read for the first time; `data-stale` when the API server has
    * been away for `workloadStaleMs`; `scale-target-unusable`, `kubernetes-failed`; `trigger-unmatched`
    * when metadata fits none of several unlike triggers; `trigger-invalid` for a bad `podSelector`;
-   * `selection-empty` when there are pods but the narrowing leaves none; `overloaded` above
+   * `selection-empty` when there are pods but the filter leaves none; `overloaded` above
    * `namespacesMax`.
    */
   readonly of: (
     namespace: string,
     name: string,
     metadata: Readonly<Record<string, string>>,
-    narrowing?: PodFilter,
+    podFilter?: PodFilter,
   ) => Workload;
 }

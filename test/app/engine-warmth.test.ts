@@ -6,13 +6,13 @@ import { askedForMs, engineIntervalMs, enginesFirstMs } from "#core/limits.ts";
 import { type ScrapeTarget, targetText } from "#engine/scrape/target.ts";
 import { builtInProfiles } from "#trigger/profiles.ts";
 import { triggerParser } from "#trigger/trigger.ts";
-import type { PreparedTrigger } from "#workload/watch-workloads.ts";
+import type { ServedTrigger } from "#workload/watch-workloads.ts";
 import { workload } from "../answer/cluster.ts";
 import { serving } from "../answer/engines.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 const ours = { scalerAddress: "here", metricType: "queue_depth", targetValue: "5" };
-const prepared = (name: string, metadata: PreparedTrigger["metadata"] = ours): PreparedTrigger => ({
+const prepared = (name: string, metadata: ServedTrigger["metadata"] = ours): ServedTrigger => ({
   namespace: "ml",
   name,
   metadata,
@@ -24,7 +24,7 @@ const ref = (name: string, scalerMetadata = ours): WorkloadRef => ({
 });
 
 /** Workloads of one pod each, whose number is the name's last letter. */
-function started(first: readonly PreparedTrigger[]) {
+function started(first: readonly ServedTrigger[]) {
   let triggers = first;
   let waitingFor: readonly string[] = [];
   let targets: readonly { tries: number }[] = [];
@@ -38,8 +38,8 @@ function started(first: readonly PreparedTrigger[]) {
     log: (level, event) => logged.push(`${level} ${event}`),
     parse,
     workloads: {
-      prepared: () => triggers,
-      glance: {
+      servedTriggers: () => triggers,
+      peek: {
         of: (_namespace, name) => {
           if (name === "gone")
             throw new Fault("workload-unknown", "Cannot look up: gone", { namespace: "ml", name });
@@ -69,7 +69,7 @@ function started(first: readonly PreparedTrigger[]) {
     parse,
     logged,
     changes: () => changes,
-    become: (next: readonly PreparedTrigger[]) => {
+    become: (next: readonly ServedTrigger[]) => {
       triggers = next;
     },
     wait: (next: readonly string[]) => {

@@ -13,10 +13,17 @@ export interface PodOptions {
   /** Seconds between the start and the last change of readiness; default 60. */
   readonly readyChangedAfterSeconds?: number;
   readonly deleting?: boolean;
-  readonly containers?: readonly {
-    readonly name: string;
-    readonly ports?: readonly { readonly name?: string; readonly port: number }[];
-  }[];
+  readonly containers?: readonly ContainerOptions[];
+  /** Those with `restartPolicy: Always` are sidecars. */
+  readonly initContainers?: readonly ContainerOptions[];
+}
+
+export interface ContainerOptions {
+  readonly name: string;
+  readonly restartPolicy?: "Always" | "OnFailure";
+  readonly ports?: readonly { readonly name?: string; readonly port: number }[];
+  /** Default: as the pod. */
+  readonly ready?: boolean;
 }
 
 const startMs = Date.UTC(2030, 0, 1);
@@ -25,6 +32,7 @@ const startMs = Date.UTC(2030, 0, 1);
 export function podObject(options: PodOptions): KubernetesObject {
   const { name, namespace = "default", labels = {}, phase = "Running" } = options;
   const { ready = phase === "Running", containers = [{ name: "main" }] } = options;
+  const { initContainers = [] } = options;
   const at = (seconds: number) => new Date(startMs + seconds * 1_000).toISOString();
   const readyCondition = {
     type: "Ready",
@@ -44,21 +52,34 @@ export function podObject(options: PodOptions): KubernetesObject {
     },
     spec: {
       ...(options.node === undefined ? {} : { nodeName: options.node }),
-      containers: containers.map(({ name: container, ports = [] }) => ({
-        name: container,
-        image: "registry.example/server:1",
-        ports: ports.map(({ name: portName, port }) => ({
-          containerPort: port,
-          ...(portName === undefined ? {} : { name: portName }),
-        })),
-      })),
+      containers: containers.map(containerSpec),
+      ...(initContainers.length === 0 ? {} : { initContainers: initContainers.map(containerSpec) }),
     },
     status: {
       phase,
       ...(options.ip === undefined ? {} : { podIP: options.ip }),
       ...(phase === "Pending" ? {} : { startTime: at(0), conditions: [readyCondition] }),
-      containerStatuses: containers.map(({ name: container }) => ({ name: container, ready })),
+      containerStatuses: containers.map((each) => ({
+        name: each.name,
+        ready: each.ready ?? ready,
+      })),
+      initContainerStatuses: initContainers.map((each) => ({
+        name: each.name,
+        ready: each.ready ?? ready,
+      })),
     },
+  };
+}
+
+function containerSpec({ name, restartPolicy, ports = [] }: ContainerOptions) {
+  return {
+    name,
+    image: "registry.example/server:1",
+    ...(restartPolicy === undefined ? {} : { restartPolicy }),
+    ports: ports.map(({ name: portName, port }) => ({
+      containerPort: port,
+      ...(portName === undefined ? {} : { name: portName }),
+    })),
   };
 }
 

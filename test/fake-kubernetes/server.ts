@@ -50,6 +50,8 @@ export interface FakeKubernetes {
   readonly bookmark: () => void;
   /** Forgets history: older versions get 410, as an event in the watch or as the answer's status. */
   readonly compact: (how?: "event" | "status") => void;
+  /** Ends every open watch with an error event. */
+  readonly failWatches: (code: number, message: string) => void;
   /** Cuts every open watch in the middle of a line. */
   readonly disconnect: () => void;
   /** Lets requests in only with this token from now on; open watches stay, as in the real one. */
@@ -76,6 +78,8 @@ export interface FailRule {
   readonly path: RegExp;
   readonly status: number;
   readonly retryAfterSeconds?: number;
+  /** In place of the JSON that the API server itself sends. */
+  readonly text?: string;
 }
 
 export async function startFakeKubernetes(
@@ -108,21 +112,16 @@ export async function startFakeKubernetes(
         query: url.searchParams,
         status,
       });
-    const send = (status: number, content: unknown, headers: Record<string, string> = {}) => {
+    const sendText = (status: number, text: string, headers: Record<string, string> = {}) => {
       record(status);
       response.writeHead(status, { "content-type": "application/json", ...headers });
-      response.end(JSON.stringify(content));
+      response.end(text);
     };
+    const send = (status: number, content: unknown) => sendText(status, JSON.stringify(content));
     if (token !== undefined && request.headers.authorization !== `Bearer ${token}`)
       return send(401, statusObject(401, "Unauthorized"));
-    if (failRule?.path.test(url.pathname)) {
-      const { status, retryAfterSeconds: seconds } = failRule;
-      return send(
-        status,
-        statusObject(status, "the test asked for this"),
-        seconds === undefined ? {} : { "retry-after": `${seconds}` },
-      );
-    }
+    if (failRule?.path.test(url.pathname))
+      return sendText(failRule.status, failureText(failRule), failureHeaders(failRule));
     const answer = route(store, { method: request.method ?? "GET", url, body, expired });
     if (answer.type === "json") return send(answer.status, answer.content);
     record(200);
@@ -184,6 +183,7 @@ export async function startFakeKubernetes(
       expired = how;
       store.compact();
     },
+    failWatches: open.fail,
     disconnect: open.disconnect,
     setToken: (next) => {
       token = next;
@@ -206,6 +206,14 @@ export async function startFakeKubernetes(
     writeServiceAccount: (directory) => writeServiceAccount(directory, credentials()),
     stop: goAway,
   };
+}
+
+function failureText({ status, text }: FailRule): string {
+  return text ?? JSON.stringify(statusObject(status, "the test asked for this"));
+}
+
+function failureHeaders({ retryAfterSeconds }: FailRule): Record<string, string> {
+  return retryAfterSeconds === undefined ? {} : { "retry-after": `${retryAfterSeconds}` };
 }
 
 function countsByEnding() {

@@ -22,6 +22,8 @@ export interface Watches {
   /** @param limitMs The watch ends no later than this. */
   readonly begin: (response: ServerResponse, watch: WatchRequest, limitMs?: number) => void;
   readonly bookmark: () => void;
+  /** Ends every open watch with an event of type `ERROR`. */
+  readonly fail: (code: number, message: string) => void;
   readonly disconnect: () => void;
   readonly count: () => number;
 }
@@ -71,6 +73,12 @@ export function watches(store: ObjectStore): Watches {
             apiVersion: apiVersionOf(kind),
             metadata: { resourceVersion: `${store.version()}`, creationTimestamp: null },
           });
+    },
+    fail: (code, message) => {
+      for (const response of open.keys()) {
+        line(response, "ERROR", statusObject(code, message));
+        response.end();
+      }
     },
     disconnect: () => {
       for (const response of open.keys()) {

@@ -3,7 +3,6 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { kubeconfigAccess } from "#kubernetes/access.ts";
 import { kubernetesClient } from "#kubernetes/client.ts";
-import { podObject } from "../fake-kubernetes/objects.ts";
 import {
   inClusterClient,
   shiftedClock,
@@ -11,7 +10,8 @@ import {
   stopAll,
   temporaryDirectory,
   whenOver,
-} from "../workload/harness.ts";
+} from "../fake-kubernetes/harness.ts";
+import { podObject } from "../fake-kubernetes/objects.ts";
 
 afterEach(stopAll);
 

@@ -1,8 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
-import { apiAnswerBytesMax, apiAnswerMs, apiPageItems } from "#core/limits.ts";
+import { apiAnswerBytesMax, apiAnswerMs, apiPageItems, apiSilentMs } from "#core/limits.ts";
 import { informer } from "#kubernetes/informer.ts";
 import { podOf } from "#workload/pod.ts";
-import { podObject } from "../fake-kubernetes/objects.ts";
 import {
   inClusterClient,
   requestsOf,
@@ -11,7 +10,9 @@ import {
   stopAll,
   until,
   whenOver,
-} from "../workload/harness.ts";
+} from "../fake-kubernetes/harness.ts";
+import { podObject } from "../fake-kubernetes/objects.ts";
+import { manualClock } from "../support/manual-clock.ts";
 
 afterEach(stopAll);
 
@@ -57,6 +58,32 @@ test("an answer that does not come is given up", async () => {
   await expect(asked).rejects.toThrow(`no answer within ${apiAnswerMs} ms`);
 });
 
+test("a watch ends when nothing comes, and each part that comes puts that off", async () => {
+  const fake = await startFake(secure);
+  const clock = manualClock();
+  const { client } = await inClusterClient(fake, clock);
+  const { signal } = new AbortController();
+  const query = { allowWatchBookmarks: "true" };
+  let events = 0;
+  let ended = false;
+  const drain = async () => {
+    for await (const _event of client.watch(pods, query, { opened: () => {}, signal })) events += 1;
+    ended = true;
+  };
+  const drained = drain();
+  await until(() => fake.openWatches() === 1);
+  for (let minute = 1; minute <= 4; minute += 1) {
+    fake.bookmark();
+    await until(() => events === minute);
+    clock.advance(apiSilentMs - 1);
+  }
+  expect(fake.openWatches()).toBe(1);
+  clock.advance(1);
+  await drained;
+  expect(ended).toBe(true);
+  await until(() => fake.openWatches() === 0);
+});
+
 test("a list whose later pages are gone begins anew", async () => {
   const fake = await startFake(secure);
   const names = Array.from({ length: apiPageItems + 1 }, (_, index) => `pod-${index}`);
@@ -67,7 +94,7 @@ test("a list whose later pages are gone begins anew", async () => {
   const followed = informer({
     client,
     path: pods,
-    trim: podOf,
+    transform: podOf,
     clock,
     random: () => 0,
     log: () => {},
@@ -87,20 +114,21 @@ test("what is not ours in an event changes nothing", async () => {
   fake.apply(podObject({ name: "a", uid: "1" }));
   const clock = shiftedClock();
   const { client } = await inClusterClient(fake, clock);
-  const changes: (string | undefined)[] = [];
+  const changes: string[] = [];
   const followed = informer({
     client,
     path: pods,
-    trim: podOf,
+    transform: podOf,
     clock,
     random: () => 0,
     log: () => {},
     changed: ({ key }) => changes.push(key),
+    listed: () => changes.push("listed"),
   });
   whenOver(followed.stop);
   await until(() => fake.openWatches() === 1);
   fake.apply({ ...podObject({ name: "a", uid: "1" }), more: "heartbeat" });
   fake.apply(podObject({ name: "b", uid: "2" }));
   await until(() => followed.items.size === 2);
-  expect(changes).toEqual(["default/a", undefined, "default/b"]);
+  expect(changes).toEqual(["default/a", "listed", "default/b"]);
 });

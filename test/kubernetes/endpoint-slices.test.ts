@@ -1,6 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
 import { watchEndpointSlices } from "#kubernetes/endpoint-slices.ts";
-import { endpointSlice } from "../fake-kubernetes/objects.ts";
 import {
   inClusterClient,
   shiftedClock,
@@ -8,7 +7,8 @@ import {
   stopAll,
   until,
   whenOver,
-} from "../workload/harness.ts";
+} from "../fake-kubernetes/harness.ts";
+import { endpointSlice } from "../fake-kubernetes/objects.ts";
 
 afterEach(stopAll);
 

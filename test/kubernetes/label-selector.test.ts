@@ -1,13 +1,24 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { matchesTerms, parseSelector, type Term } from "#kubernetes/label-selector.ts";
+import {
+  matchesLabels,
+  parseSelector,
+  type SelectorRequirement,
+} from "#kubernetes/label-selector.ts";
 
-const labels = { app: "llm", tier: "gpu", empty: "", "example.org/team": "red" };
+const labels = {
+  app: "llm",
+  tier: "gpu",
+  empty: "",
+  count: "7",
+  huge: "9223372036854775808",
+  "example.org/team": "red",
+};
 
 function matches(selector: string, given: Readonly<Record<string, string>> = labels): boolean {
   const parsed = parseSelector(selector);
   if ("problem" in parsed) throw new Error(parsed.problem);
-  return matchesTerms(parsed.terms, given);
+  return matchesLabels(parsed.requirements, given);
 }
 
 describe("a label selector", () => {
@@ -35,6 +46,23 @@ describe("a label selector", () => {
     ["example.org/team in (blue,red),app=llm,!absent", true],
     ["in in (x)", false],
     ["constructor", false],
+    ["!constructor", true],
+    ["count>6", true],
+    ["count > 7", false],
+    ["count<8", true],
+    ["count < 7", false],
+    ["count>07", false],
+    ["count<9223372036854775807", true],
+    ["huge>1", false],
+    ["huge<1", false],
+    ["app>1", false],
+    ["app<1", false],
+    ["absent>1", false],
+    ["absent<1", false],
+    ["empty<1", false],
+    [`app!=${"x".repeat(63)}`, true],
+    [`${"x".repeat(63)}!=llm`, true],
+    [`${"x".repeat(253)}/app!=llm`, true],
   ])("%p matches: %p", (selector, expected) => {
     expect(matches(selector)).toBe(expected);
   });
@@ -48,8 +76,22 @@ describe("a label selector", () => {
     "app in (l l)",
     "app=-llm",
     "-app",
-    "app>5",
+    "app>x",
+    "app>",
+    "app>-1",
+    "app>=5",
+    "count>9223372036854775808",
+    `count<${"9".repeat(64)}`,
+    "!app>5",
     "a/b/c=d",
+    "/app",
+    "UPPER.io/app",
+    "a..b/app",
+    "a.-b/app",
+    `app=${"x".repeat(64)}`,
+    `app in (a,${"x".repeat(64)})`,
+    "x".repeat(64),
+    `${"x".repeat(254)}/app`,
     "=llm",
     "!",
     "app=(llm)",
@@ -61,40 +103,50 @@ describe("a label selector", () => {
   });
 
   const name = fc.stringMatching(/^[a-z]([-a-z0-9_.]{0,6}[a-z0-9])?$/);
+  const domain = fc.stringMatching(/^[a-z]([-a-z0-9]{0,6}[a-z0-9])?(\.[a-z0-9]{1,3}){0,2}$/);
   const key = fc.oneof(
     name,
-    fc.tuple(name, name).map(([one, two]) => `${one.replaceAll("_", "-")}.io/${two}`),
+    fc.tuple(domain, name).map(([prefix, own]) => `${prefix}/${own}`),
   );
   const value = fc.oneof(fc.constant(""), name);
-  const term: fc.Arbitrary<Term> = fc.oneof(
+  const requirement: fc.Arbitrary<SelectorRequirement> = fc.oneof(
     fc.record({
       key,
-      operator: fc.constantFrom("in" as const, "notin" as const),
+      operator: fc.constantFrom("In" as const, "NotIn" as const),
       values: fc.array(value, { minLength: 1, maxLength: 4 }),
     }),
     fc.record({
       key,
-      operator: fc.constantFrom("exists" as const, "absent" as const),
+      operator: fc.constantFrom("Exists" as const, "DoesNotExist" as const),
       values: fc.constant([]),
+    }),
+    fc.record({
+      key,
+      operator: fc.constantFrom("Gt" as const, "Lt" as const),
+      values: fc.bigInt(0n, 2n ** 63n - 1n).map((bound) => [`${bound}`]),
     }),
   );
   const space = fc.constantFrom("", " ", "  ");
-  const written = fc.tuple(term, space).map(([each, gap]) => write(each, gap));
+  const written = fc.tuple(requirement, space).map(([each, gap]) => write(each, gap));
 
   test("means what was written, however it is spaced", () => {
     const withText = fc.array(
-      fc.tuple(term, space).map(([each, gap]) => ({ term: each, text: write(each, gap), gap })),
+      fc
+        .tuple(requirement, space)
+        .map(([each, gap]) => ({ requirement: each, text: write(each, gap), gap })),
       { maxLength: 5 },
     );
     fc.assert(
       fc.property(withText, (parts) => {
         const text = parts.map((part) => part.text).join(parts[0]?.gap === "" ? "," : " , ");
-        expect(parseSelector(text)).toEqual({ terms: parts.map((part) => part.term) });
+        expect(parseSelector(text)).toEqual({
+          requirements: parts.map((part) => part.requirement),
+        });
       }),
     );
   });
 
-  test("is a conjunction: it matches exactly when each of its terms does", () => {
+  test("is a conjunction: it matches exactly when each of its requirements does", () => {
     const given = fc.dictionary(key, value, { maxKeys: 4 });
     fc.assert(
       fc.property(fc.array(written, { maxLength: 4 }), given, (parts, some) => {
@@ -123,14 +175,16 @@ describe("a label selector", () => {
     fc.assert(
       fc.property(fc.string({ unit: alphabet }), (text) => {
         const parsed = parseSelector(text);
-        expect("problem" in parsed !== "terms" in parsed).toBe(true);
+        expect("problem" in parsed !== "requirements" in parsed).toBe(true);
       }),
     );
   });
 });
 
-function write({ key, operator, values }: Term, gap: string): string {
-  if (operator === "exists") return key;
-  if (operator === "absent") return `!${gap}${key}`;
-  return `${key} ${operator}${gap}(${values.join(`${gap},${gap}`)})`;
+function write({ key, operator, values }: SelectorRequirement, gap: string): string {
+  if (operator === "Exists") return key;
+  if (operator === "DoesNotExist") return `!${gap}${key}`;
+  if (operator === "Gt" || operator === "Lt")
+    return `${key}${gap}${operator === "Gt" ? ">" : "<"}${gap}${values.join()}`;
+  return `${key} ${operator.toLowerCase()}${gap}(${values.join(`${gap},${gap}`)})`;
 }

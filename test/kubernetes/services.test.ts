@@ -2,7 +2,6 @@ import { afterEach, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
 import { askedForMs } from "#core/limits.ts";
 import { watchServices } from "#kubernetes/services.ts";
-import { type EndpointSliceOptions, endpointSlice } from "../fake-kubernetes/objects.ts";
 import {
   inClusterClient,
   requestsOf,
@@ -11,7 +10,8 @@ import {
   stopAll,
   until,
   whenOver,
-} from "../workload/harness.ts";
+} from "../fake-kubernetes/harness.ts";
+import { type EndpointSliceOptions, endpointSlice } from "../fake-kubernetes/objects.ts";
 
 afterEach(stopAll);
 

@@ -30,6 +30,5 @@ export const fixedNumbers: Readonly<Record<string, string>> = {
   sizeBytes: "the size of a C type",
   structVersion: "NVML: version of nvmlGpmMetricsGet_t",
   textBytes: "NVML: the longest text it writes, NVML_DEVICE_UUID_V2_BUFFER_SIZE",
-  tolerance: "the HPA's default tolerance",
   untouched: "NVML: no return code is negative",
 };

@@ -3,13 +3,15 @@
  *
  * @module
  */
+
+import { startFake } from "../fake-kubernetes/harness.ts";
 import {
   type PodOptions,
   podObject,
   scalableObject,
   scaledObject,
 } from "../fake-kubernetes/objects.ts";
-import { ours, ready, startCluster, startFake } from "./harness.ts";
+import { ours, ready, startCluster } from "./harness.ts";
 
 export const secure = { tls: true, token: "first" };
 export const labels = { app: "llm" };

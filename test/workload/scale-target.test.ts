@@ -1,15 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { requestsOf, startFake, stopAll, until } from "../fake-kubernetes/harness.ts";
 import { podObject, scalableObject, scaledJob } from "../fake-kubernetes/objects.ts";
-import {
-  ours,
-  ready,
-  requestsOf,
-  startCluster,
-  startFake,
-  stopAll,
-  until,
-  untilLater,
-} from "./harness.ts";
+import { ours, ready, startCluster, untilLater } from "./harness.ts";
 
 import { cluster, deployment, labels, llm, names, pod, secure } from "./llm.ts";
 

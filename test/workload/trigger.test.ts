@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { ours, ready, startCluster, startFake, stopAll } from "./harness.ts";
+import { startFake, stopAll } from "../fake-kubernetes/harness.ts";
+import { ours, ready, startCluster } from "./harness.ts";
 
 import { cluster, deployment, labels, llm, names, pod, secure } from "./llm.ts";
 

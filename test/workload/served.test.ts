@@ -4,21 +4,18 @@ import { askedForMax, askedForMs, namespacesMax, scaleReadsAtOnce } from "#core/
 import { kubeconfigAccess } from "#kubernetes/access.ts";
 import { kubernetesClient } from "#kubernetes/client.ts";
 import { watchWorkloads } from "#workload/watch-workloads.ts";
-import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
-import type { FakeKubernetes } from "../fake-kubernetes/server.ts";
 import {
-  ours,
-  ready,
   requestsOf,
   shiftedClock,
-  startCluster,
   startFake,
   stopAll,
   temporaryDirectory,
   until,
-  untilLater,
   whenOver,
-} from "./harness.ts";
+} from "../fake-kubernetes/harness.ts";
+import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
+import type { FakeKubernetes } from "../fake-kubernetes/server.ts";
+import { ours, ready, startCluster, untilLater } from "./harness.ts";
 
 afterEach(stopAll);
 
@@ -49,7 +46,7 @@ async function startPlain(fake: FakeKubernetes) {
   return { clock, workloads };
 }
 
-test("every trigger that calls this service is named, and a glance leaves no trace", async () => {
+test("every trigger that calls this service is named, and a peek records no request", async () => {
   const fake = await startFake(secure);
   const other = { scalerAddress: "another:6000" };
   const second = { ...ours, metricType: "queue_depth" };
@@ -63,23 +60,23 @@ test("every trigger that calls this service is named, and a glance leaves no tra
     scaledObject({ namespace: "guest", name: "asked", triggers: [{ metadata: other }] }),
   );
   const started = await startCluster(fake);
-  expect(started.workloads.prepared()).toEqual([]);
+  expect(started.workloads.servedTriggers()).toEqual([]);
   await ready(started);
-  expect(started.workloads.prepared()).toEqual([
+  expect(started.workloads.servedTriggers()).toEqual([
     { namespace: "default", name: "llm", metadata: ours },
     { namespace: "default", name: "llm", metadata: second },
   ]);
-  expect(started.workloads.glance.of("default", "llm", ours)).toEqual({
+  expect(started.workloads.peek.of("default", "llm", ours)).toEqual({
     ...started.look("llm"),
     ageMs: expect.any(Number),
   });
-  // Of another's object nothing is read before somebody asks, and a glance does not ask.
-  const glance = () => started.workloads.glance.of("guest", "asked", other);
-  for (let count = 0; count < 3; count += 1) expect(glance).toThrow("Cannot look up guest/asked");
+  // Of another's object nothing is read before somebody asks, and a peek does not ask.
+  const peek = () => started.workloads.peek.of("guest", "asked", other);
+  for (let count = 0; count < 3; count += 1) expect(peek).toThrow("Cannot look up guest/asked");
   expect(requestsOf(fake, "list", "/guest/pods")).toEqual([]);
 });
 
-describe("what is prepared", () => {
+describe("what is served", () => {
   test.each([
     "keda-gpu-scaler.keda:6000",
     "keda-gpu-scaler.keda.svc:6000",

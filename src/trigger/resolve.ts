@@ -1,14 +1,15 @@
 /**
- * What a trigger compares with what: its metric and target, and what decides between none and one.
+ * What a trigger compares with what: its metric and target, and what decides between none and one;
+ * and which engine has it.
  *
  * @module
  */
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
+import type { EngineName } from "#metric/engines.ts";
 import type { TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
 
 const defaultMetric: MetricName = "gpu_utilization";
-const defaultTarget = 80;
 
 /** Keys that stand for a metric and its target at once. */
 export const shorthands = {
@@ -17,29 +18,48 @@ export const shorthands = {
 } as const satisfies Partial<Record<keyof TriggerValues, MetricName>>;
 export const shorthandNames = Object.keys(shorthands) as (keyof typeof shorthands)[];
 
-export interface Aim {
+/** Keys that give a URL in place of the pods, and the engine that each means. */
+export const endpointEngines = {
+  endpoint: undefined,
+  vllmEndpoint: "vllm",
+  tritonEndpoint: "triton",
+} as const satisfies Partial<Record<keyof TriggerValues, EngineName | undefined>>;
+export const endpointNames = Object.keys(endpointEngines) as (keyof typeof endpointEngines)[];
+
+export interface ResolvedMetrics {
   readonly metric: MetricName;
+  /** In the metric's unit. */
   readonly target: number;
   readonly activationMetric: MetricName;
+  /** In the unit of `activationMetric`. */
   readonly activationThreshold: number;
+  /** The URL that `endpoint`, `vllmEndpoint` or `tritonEndpoint` gave. */
+  readonly endpoint?: string | undefined;
+  /** Absent: found out from the pods' pages. */
+  readonly engine?: EngineName | undefined;
 }
 
-/** The keys given, then the shorthand, then `engineMetric`, then the profile, then the defaults. */
-export function aimOf(values: TriggerValues, profile: Profile | undefined): Aim {
+/** The keys decide, then the shorthand, then `engineMetric`, then the profile, then the defaults. */
+export function resolveMetrics(
+  values: TriggerValues,
+  profile: Profile | undefined,
+): ResolvedMetrics {
   const shorthand = shorthandNames.find((name) => values[name] !== undefined);
   const named = values.metricType ?? (shorthand && shorthands[shorthand]) ?? seriesMetric(values);
   const metric = named ?? profile?.metric ?? defaultMetric;
   const activationMetric = values.activationMetricType ?? profile?.activationMetric ?? metric;
+  const endpoint = endpointNames.find((name) => values[name] !== undefined);
   return {
     metric,
-    target:
-      values.targetValue ?? (shorthand && values[shorthand]) ?? profile?.target ?? defaultTarget,
+    target: values.targetValue ?? (shorthand && values[shorthand]) ?? profile?.target ?? 80,
     activationMetric,
     activationThreshold: values.activationThreshold ?? profileThreshold(activationMetric, profile),
+    endpoint: endpoint && values[endpoint],
+    engine: values.engine ?? (endpoint && endpointEngines[endpoint]) ?? profile?.engine,
   };
 }
 
-/** A series that is named decides on the size, unless it is asked for to decide on activity. */
+/** A series that is named decides on the size, unless it is to decide on activity. */
 function seriesMetric({ engineMetric, activationMetricType }: TriggerValues) {
   return engineMetric === undefined || activationMetricType === "engine_metric"
     ? undefined
@@ -50,9 +70,9 @@ function seriesMetric({ engineMetric, activationMetricType }: TriggerValues) {
 function profileThreshold(metric: MetricName, profile: Profile | undefined): number {
   if (profile === undefined) return 0;
   const { activationMetric = profile.metric, activationThreshold } = profile;
-  return hasUnitOf(metric, activationMetric) ? activationThreshold : 0;
+  return haveSameUnit(metric, activationMetric) ? activationThreshold : 0;
 }
 
-export function hasUnitOf(one: MetricName, other: MetricName): boolean {
+export function haveSameUnit(one: MetricName, other: MetricName): boolean {
   return metricOf(one).unit === metricOf(other).unit;
 }

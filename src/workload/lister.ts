@@ -1,100 +1,109 @@
 /**
- * One question about one workload, from what is known: no request, no waiting.
+ * One workload out of the informers' copies: no request, no waiting.
  *
  * @module
  */
 import { Fault, type FaultFacts } from "#core/fault.ts";
 import { namespacesMax, workloadStaleMs } from "#core/limits.ts";
 import type { Informer } from "#kubernetes/informer.ts";
-import { matchesTerms, parseSelector, type Term } from "#kubernetes/label-selector.ts";
+import {
+  matchesLabels,
+  parseSelector,
+  type SelectorRequirement,
+} from "#kubernetes/label-selector.ts";
 import type { Pod } from "./pod.ts";
 import type { Scale } from "./scale.ts";
 import { type ScaledResource, sentBy, triggerFor } from "./scaled.ts";
 import type { PodFilter, Workload } from "./workload.ts";
 
-/** What is known now; the maps change under it. */
-export interface Known {
-  readonly objects: Informer<ScaledResource>;
-  readonly jobs: Informer<ScaledResource>;
+/** The copies of the cluster's objects; they change under it. */
+export interface WorkloadInformers {
+  readonly scaledObjects: Informer<ScaledResource>;
+  readonly scaledJobs: Informer<ScaledResource>;
   /** By namespace. */
   readonly pods: ReadonlyMap<string, Informer<Pod>>;
+  /** By `namespace/name` of a ScaledObject. */
   readonly scaleOf: (key: string) => Scale | Fault | undefined;
 }
 
-export interface Question {
+export interface WorkloadQuery {
   readonly namespace: string;
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly narrowing: PodFilter;
+  readonly podFilter: PodFilter;
   /** Changes with everything that is known of the namespace. */
   readonly generation: number;
 }
 
-interface Owned {
-  readonly generation: number;
-  readonly terms: readonly Term[];
-  readonly pods: readonly Pod[];
-}
-
-/** A kind that the cluster has not is as good as an empty list. */
-export function isAbsent(followed: Informer<ScaledResource>): boolean {
-  const failure = followed.failure();
+/** A kind that is not installed has no objects: that is known, and nothing to wait for. */
+export function isNotInstalled(scaled: Informer<ScaledResource>): boolean {
+  const failure = scaled.failure();
   return failure?.code === "kubernetes-failed" && statusOf(failure) === 404;
 }
 
-export function lookUps(known: Known): (question: Question) => Workload {
-  /** A namespace's pods are gone through once a change, not once a question. */
-  const owned = new WeakMap<ScaledResource, Owned>();
-
-  const ownedBy = (
-    scaled: ScaledResource,
-    terms: readonly Term[],
-    source: Informer<Pod>,
-    generation: number,
-  ) => {
-    const earlier = owned.get(scaled);
-    if (earlier?.generation === generation && earlier.terms === terms) return earlier.pods;
-    const pods = [...source.items.values()]
-      .filter(({ labels }) => matchesTerms(terms, labels))
-      .sort((one, other) => (one.name < other.name ? -1 : 1));
-    owned.set(scaled, { generation, terms, pods });
-    return pods;
-  };
-
-  return (question) => {
-    const { namespace, name, metadata, narrowing, generation } = question;
-    const { scaled, source: scaledSource } = scaledFor(known, question);
+export function workloadLister(informers: WorkloadInformers): (query: WorkloadQuery) => Workload {
+  const podsSelected = podIndexer();
+  return (query) => {
+    const { namespace, name, metadata, podFilter, generation } = query;
+    const { scaled, source } = scaledFor(informers, query);
     const trigger = triggerFor(scaled.triggers, metadata);
-    if (trigger === undefined) throw unmatched(question);
-    const pods = podsOf(known, question);
-    const ageMs = Math.max(scaledSource.ageMs(), pods.ageMs());
-    if (ageMs > workloadStaleMs) throw stale(question, ageMs);
+    if (trigger === undefined) throw unmatched(query);
+    const pods = podsOf(informers, query);
+    const ageMs = Math.max(source.ageMs(), pods.ageMs());
+    if (ageMs > workloadStaleMs) throw stale(query, ageMs);
 
-    const { terms, replicas } = scaleFor(known, question, scaled);
-    const own = ownedBy(scaled, terms, pods, generation);
+    const { selector, replicas } = scaleFor(informers, query, scaled);
+    const own = podsSelected(scaled, selector, pods, generation);
     return {
       kind: scaled.kind,
       metricType: trigger.metricType,
       replicas: Math.max(replicas, own.length),
       minReplicas: scaled.minReplicas,
       maxReplicas: scaled.maxReplicas,
-      ...(scaled.idleReplicas === undefined ? {} : { idleReplicas: scaled.idleReplicas }),
+      idleReplicas: scaled.idleReplicas,
       otherTriggers: [
         ...scaled.triggers.filter((other) => other !== trigger),
         ...scaled.otherTypes.map((type) => ({ type })),
       ],
-      pods: narrow(own, narrowing, `${scaled.kind} ${namespace}/${name}`),
+      pods: filtered(own, podFilter, `${scaled.kind} ${namespace}/${name}`),
       ageMs,
       generation,
     };
   };
 }
 
+interface SelectedPods {
+  readonly generation: number;
+  readonly selector: readonly SelectorRequirement[];
+  readonly pods: readonly Pod[];
+}
+
+/** The pods of each workload, sorted by name; selected once a change and not once a query. */
+function podIndexer() {
+  const index = new WeakMap<ScaledResource, SelectedPods>();
+  return (
+    scaled: ScaledResource,
+    selector: readonly SelectorRequirement[],
+    { items }: Informer<Pod>,
+    generation: number,
+  ): readonly Pod[] => {
+    const earlier = index.get(scaled);
+    if (earlier?.generation === generation && earlier.selector === selector) return earlier.pods;
+    const pods = [...items.values()]
+      .filter(({ labels }) => matchesLabels(selector, labels))
+      .sort((one, other) => (one.name < other.name ? -1 : 1));
+    index.set(scaled, { generation, selector, pods });
+    return pods;
+  };
+}
+
 /** A ScaledObject and a ScaledJob may share a name, and KEDA does not say which asks. */
-function scaledFor(known: Known, { namespace, name, metadata }: Question) {
+function scaledFor(
+  { scaledObjects, scaledJobs }: WorkloadInformers,
+  { namespace, name, metadata }: WorkloadQuery,
+) {
   const key = `${namespace}/${name}`;
-  const { objects, jobs } = known;
-  const found = [objects, jobs].flatMap((source) => {
+  const found = [scaledObjects, scaledJobs].flatMap((source) => {
     const scaled = source.items.get(key);
     return scaled === undefined ? [] : [{ scaled, source }];
   });
@@ -102,9 +111,10 @@ function scaledFor(known: Known, { namespace, name, metadata }: Question) {
   if (first !== undefined)
     return found.find(({ scaled }) => sentBy(scaled.triggers, metadata) !== undefined) ?? first;
 
-  if (!objects.synced()) throw syncing({ namespace, name }, "ScaledObjects", objects.failure());
-  if (!(jobs.synced() || isAbsent(jobs)))
-    throw syncing({ namespace, name }, "ScaledJobs", jobs.failure());
+  if (!scaledObjects.synced())
+    throw syncing({ namespace, name }, "ScaledObjects", scaledObjects.failure());
+  if (!(scaledJobs.synced() || isNotInstalled(scaledJobs)))
+    throw syncing({ namespace, name }, "ScaledJobs", scaledJobs.failure());
   throw new Fault(
     "workload-unknown",
     `Cannot look up ${key}: no ScaledObject or ScaledJob of that name has an external trigger; ` +
@@ -113,7 +123,7 @@ function scaledFor(known: Known, { namespace, name, metadata }: Question) {
   );
 }
 
-function podsOf({ pods }: Known, { namespace, name }: Question): Informer<Pod> {
+function podsOf({ pods }: WorkloadInformers, { namespace, name }: WorkloadQuery): Informer<Pod> {
   const source = pods.get(namespace);
   if (source === undefined)
     throw new Fault(
@@ -127,66 +137,67 @@ function podsOf({ pods }: Known, { namespace, name }: Question): Informer<Pod> {
   return source;
 }
 
-/** Terms that the workload's pods fulfil, and how many it should have. */
+/** What the workload's pods fulfil, and how many it should have. */
 function scaleFor(
-  { scaleOf }: Known,
-  { namespace, name, narrowing }: Question,
-  { target, terms }: ScaledResource,
-): { readonly terms: readonly Term[]; readonly replicas: number } {
-  if (terms !== undefined) return { terms, replicas: 0 };
+  { scaleOf }: WorkloadInformers,
+  { namespace, name, podFilter }: WorkloadQuery,
+  { target, selector }: ScaledResource,
+): { readonly selector: readonly SelectorRequirement[]; readonly replicas: number } {
+  if (selector !== undefined) return { selector, replicas: 0 };
   const key = `${namespace}/${name}`;
   if (target === undefined) throw unusable(key, "its spec has no scaleTargetRef; add one");
   const scale = scaleOf(key);
   if (scale === undefined) throw syncing({ namespace, name }, `scale of ${key}`);
   if (scale instanceof Fault) throw scale;
-  if (scale.terms !== undefined) return { terms: scale.terms, replicas: scale.replicas };
-  const { podSelector = "" } = narrowing;
+  const { replicas } = scale;
+  if (scale.selector !== undefined) return { selector: scale.selector, replicas };
+  const { podSelector = "" } = podFilter;
   if (podSelector === "")
     throw unusable(
       key,
       `${target.kind} ${target.name} does not say which pods are its own; set podSelector`,
     );
-  return { terms: termsOf(podSelector), replicas: scale.replicas };
+  return { selector: requirementsOf(podSelector), replicas };
 }
 
-function narrow(
+function filtered(
   own: readonly Pod[],
   { podSelector = "", container = "" }: PodFilter,
-  asker: string,
+  workload: string,
 ): readonly Pod[] {
   if (podSelector === "" && container === "") return own;
-  const terms = termsOf(podSelector);
-  const left = own
-    .filter(({ labels }) => matchesTerms(terms, labels))
-    .map((pod) =>
-      container === ""
-        ? pod
-        : { ...pod, containers: pod.containers.filter(({ name }) => name === container) },
-    )
+  const requirements = requirementsOf(podSelector);
+  const pods = own
+    .filter(({ labels }) => matchesLabels(requirements, labels))
+    .map((pod) => (container === "" ? pod : withContainer(pod, container)))
     .filter(({ containers }) => container === "" || containers.length > 0);
-  if (left.length > 0 || own.length === 0) return left;
+  if (pods.length > 0 || own.length === 0) return pods;
   const asked = [
     ...(podSelector === "" ? [] : [`podSelector ${podSelector}`]),
     ...(container === "" ? [] : [`container ${container}`]),
   ].join(" and ");
   throw new Fault(
     "selection-empty",
-    `Cannot count the pods of ${asker}: it has ${own.length}, and ${asked} leaves none of them; ` +
+    `Cannot count the pods of ${workload}: it has ${own.length}, and ${asked} leaves none of them; ` +
       "correct it, or leave it out",
     { asked, pods: own.map(({ name }) => name) },
   );
 }
 
-function termsOf(selector: string): readonly Term[] {
-  const parsed = parseSelector(selector);
-  if ("terms" in parsed) return parsed.terms;
+function withContainer(pod: Pod, container: string): Pod {
+  return { ...pod, containers: pod.containers.filter(({ name }) => name === container) };
+}
+
+function requirementsOf(podSelector: string): readonly SelectorRequirement[] {
+  const parsed = parseSelector(podSelector);
+  if ("requirements" in parsed) return parsed.requirements;
   const problems = [`podSelector: ${parsed.problem}`];
   throw new Fault("trigger-invalid", `Cannot use trigger metadata: ${problems.join("; ")}`, {
     problems,
   });
 }
 
-type Ref = Pick<Question, "namespace" | "name">;
+type Ref = Pick<WorkloadQuery, "namespace" | "name">;
 
 function syncing({ namespace, name }: Ref, waitingFor: string, failure?: Fault): Fault {
   const why = failure === undefined ? "" : ` (${failure.message})`;
