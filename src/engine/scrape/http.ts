@@ -60,9 +60,12 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-type Answer<Result> = { readonly result: Result } | { readonly location: string };
+type ResultOrRedirect<Result> = { readonly result: Result } | { readonly location: string };
 
-function getOnce<Result>(options: GetOptions<Result>, path: string): Promise<Answer<Result>> {
+function getOnce<Result>(
+  options: GetOptions<Result>,
+  path: string,
+): Promise<ResultOrRedirect<Result>> {
   const { endpoint, token, timeoutMs, clock, agent } = options;
   return new Promise((resolve, reject) => {
     const outgoing = request({
@@ -101,7 +104,7 @@ function getOnce<Result>(options: GetOptions<Result>, path: string): Promise<Ans
 async function answerOf<Result>(
   options: GetOptions<Result>,
   response: IncomingMessage,
-): Promise<Answer<Result>> {
+): Promise<ResultOrRedirect<Result>> {
   const { statusCode = 0, headers } = response;
   if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
     response.destroy();
