@@ -177,4 +177,13 @@ describe("a Deployment's ScaledObject", () => {
     fake.remove({ kind: "ScaledObject", namespace: "default", name: "llm" });
     await until(() => faultOf("llm") === "workload-unknown");
   });
+
+  test("is read anew when it is created again", async () => {
+    const { fake, faultOf, look } = await cluster(pod());
+    fake.remove({ kind: "ScaledObject", namespace: "default", name: "llm" });
+    await until(() => faultOf("llm") === "workload-unknown");
+    fake.apply(deployment(5), llm());
+    await until(() => faultOf("llm") === undefined);
+    expect(look("llm").replicas).toBe(5);
+  });
 });
