@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { basename, join } from "node:path";
 import { metricOf } from "#metric/catalogue.ts";
-import { profileAdvice } from "#trigger/advice.ts";
 import { profileNames, profileOf } from "#trigger/profiles.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { canWake, triggerWarnings } from "#trigger/warnings.ts";
@@ -37,16 +36,6 @@ test.each(profileNames)("profiles/%s.yaml shows that profile, unchanged", (profi
     target,
     activationThreshold,
   });
-});
-
-test.each(profileNames)("profiles/%s.yaml scales as fast as the reference advises", (profile) => {
-  const { spec } = only(ofKind(files.get(`profiles/${profile}.yaml`) ?? [], "ScaledObject"));
-  const { scaleUp, scaleDown, cooldownSeconds } = profileAdvice[profile];
-  expect<unknown>(spec.advanced?.horizontalPodAutoscalerConfig.behavior).toEqual({
-    scaleUp,
-    scaleDown,
-  });
-  expect(spec.cooldownPeriod).toBe(cooldownSeconds);
 });
 
 describe.each(scaledObjects)("%s", (_path, spec) => {

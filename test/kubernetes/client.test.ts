@@ -47,6 +47,19 @@ test("an event above the limit ends the watch", async () => {
   await expect(drain()).rejects.toThrow(`one event is larger than ${apiAnswerBytesMax} bytes`);
 }, 30_000);
 
+test("a refusal that is not the API server's own is quoted, and not all of it", async () => {
+  const fake = await startFake(secure);
+  const { client } = await inClusterClient(fake, shiftedClock());
+  fake.fail({ path: /pods/, status: 502, text: "x".repeat(300) });
+  await expect(client.get(pods)).rejects.toThrow(
+    `Cannot get ${pods}: status 502, ${"x".repeat(200)}; it is asked again later`,
+  );
+  fake.fail({ path: /pods/, status: 404, text: "{}" });
+  await expect(client.get(pods)).rejects.toThrow(
+    `status 404, no message; check that its kind is installed and that it exists`,
+  );
+});
+
 test("an answer that does not come is given up", async () => {
   const fake = await startFake(secure);
   const clock = shiftedClock();

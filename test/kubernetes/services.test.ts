@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
-import { askedForMs } from "#core/limits.ts";
+import { askedForMs, servicesMax } from "#core/limits.ts";
 import { watchServices } from "#kubernetes/services.ts";
 import {
   inClusterClient,
@@ -41,7 +41,9 @@ function faultOf(run: () => unknown): Fault | undefined {
 
 /** Asks until the Service is read. */
 async function read(ask: () => unknown): Promise<void> {
-  expect(faultOf(ask)?.message).toContain("not read yet");
+  expect(faultOf(ask)?.message).toEndWith(
+    " for metrics: its endpoints are not read yet; ask again in a moment",
+  );
   await until(() => !faultOf(ask)?.message.includes("not read yet"));
 }
 
@@ -80,6 +82,43 @@ test("of several ports it is the one that is asked for, by the pods' own number"
   const fault = faultOf(() => ask(80));
   expect(fault?.code).toBe("endpoint-refused");
   expect(fault?.message).toContain("it has the pods' ports 8001, 9090, of which none is 80");
+});
+
+test("a Service that cannot be read is an error that says why", async () => {
+  const { fake, ask } = await started();
+  fake.fail({ path: /endpointslices/, status: 403 });
+  expect(faultOf(ask)?.code).toBe("data-missing");
+  await until(() => faultOf(ask)?.message.includes("not read yet (Cannot get ") === true);
+});
+
+test("Services beyond the limit are refused until others are let go", async () => {
+  const { ask, clock } = await started();
+  for (let index = 0; index < servicesMax; index += 1) faultOf(() => ask(80, `service-${index}`));
+  expect(faultOf(() => ask(80, "one-more"))?.code).toBe("overloaded");
+  expect(faultOf(() => ask(80, "service-0"))?.code).toBe("data-missing");
+  clock.advance(askedForMs + 60_000);
+  expect(faultOf(() => ask(80, "one-more"))?.code).toBe("data-missing");
+});
+
+test("of a slice only TCP ports and addresses count", async () => {
+  const { fake, ask } = await started();
+  const slice = endpointSlice({ ...router, name: "one", ports: [], endpoints: [] });
+  const ports = [
+    { name: "quic", port: 443, protocol: "UDP" },
+    { name: "any" },
+    { name: "http", port: 8001, protocol: "TCP" },
+  ];
+  const endpoints = [{ addresses: ["10.0.0.1"] }, { conditions: { ready: false } }];
+  fake.apply(
+    { ...slice, ports, endpoints },
+    {
+      ...endpointSlice({ ...router, name: "two", ports: http, endpoints: [{ address: "a.b" }] }),
+      addressType: "FQDN",
+    },
+  );
+  await read(ask);
+  // An endpoint without conditions is ready.
+  expect(ask()).toEqual([{ address: "10.0.0.1", port: 8001, ready: true }]);
 });
 
 test("a Service without endpoints is an error, and never nothing", async () => {

@@ -238,6 +238,22 @@ describe("parseTrigger() takes from a profile", () => {
     ]);
   });
 
+  test("the engine that has the metric, where it is one engine's", () => {
+    const engines = profileNames.flatMap((name) => {
+      const { engine } = profileOf(name);
+      return engine === undefined ? [] : [[name, engine]];
+    });
+    expect(engines).toEqual([
+      ["vllm-queue-depth", "vllm"],
+      ["triton-queue-wait", "triton"],
+      ["triton-request-rate", "triton"],
+      ["vllm-kv-cache", "vllm"],
+      ["tgi-queue-depth", "tgi"],
+      ["sglang-queue-depth", "sglang"],
+      ["gateway-flow-control", "epp"],
+    ]);
+  });
+
   test.each<[string, Metadata, Partial<Trigger>]>([
     ["llm-ttft-p95: its window", { profile: "llm-ttft-p95" }, { windowSeconds: 60 }],
     [
@@ -345,8 +361,10 @@ describe("parseTrigger() refuses", () => {
   });
 
   test("without repeating a long value", () => {
-    const [problem] = problemsOf({ metricType: "x".repeat(4000) });
-    expect(problem?.length).toBeLessThan(1000);
+    const long = "x".repeat(4000);
+    const [problem] = problemsOf({ metricType: long });
+    expect(problem).toEndWith(`, got "${"x".repeat(60)}…"`);
+    expect(problemsOf({ [long]: "" })).toEqual([`"${"x".repeat(60)}…": unknown key`]);
   });
 });
 

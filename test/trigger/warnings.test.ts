@@ -129,6 +129,9 @@ describe("triggerWarnings() gives", () => {
 
 describe("a warning says what to do instead", () => {
   test("a target that memory does not reach", () => {
+    expect(message(vram, preallocated)).toStartWith(
+      "Each replica that has started uses 92.0 % of its memory whatever its load, above the target of 80 %",
+    );
     expect(message(vram, preallocated)).toEndWith("or take a target of at least 83.7");
     // At that target the ratio is within the HPA's tolerance.
     expect(codes({ ...vram, targetValue: "83.7" }, preallocated)).toEqual([]);

@@ -70,6 +70,20 @@ describe("podSelector and container", () => {
     expect(faultOf("llm", narrowing)).toBe(code);
   });
 
+  test("name themselves and the pods that they leave out", async () => {
+    const { look } = await cluster(...objects);
+    expect(() => look("llm", { podSelector: "role=leader", container: "proxi" })).toThrow(
+      "Cannot count the pods of ScaledObject default/llm: it has 2, and podSelector role=leader and " +
+        "container proxi leaves none of them; correct it, or leave it out",
+    );
+    expect(() => look("llm", { container: "proxi" })).toThrow(
+      "it has 2, and container proxi leaves none of them",
+    );
+    expect(() => look("llm", { podSelector: "role=x" })).toThrow(
+      "it has 2, and podSelector role=x leaves none of them",
+    );
+  });
+
   test("leave no pods of a target that has none", async () => {
     const { look } = await cluster();
     expect(look("llm", { podSelector: "role=leader" }).pods).toEqual([]);

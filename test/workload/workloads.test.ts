@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { scaleEveryMs, scaleSettleMs } from "#core/limits.ts";
 import { requestsOf, startFake, stopAll, until } from "../fake-kubernetes/harness.ts";
 import { podObject, scalableObject, scaledObject } from "../fake-kubernetes/objects.ts";
 import { ours, ready, startCluster, untilLater } from "./harness.ts";
@@ -24,7 +25,9 @@ describe("a Deployment's ScaledObject", () => {
       podObject({ name: "other", labels: { app: "other" } }),
     );
     const started = await startCluster(fake);
-    expect(started.faultOf("llm")).toBe("workload-syncing");
+    expect(() => started.look("llm")).toThrow(
+      /^Cannot look up default\/llm: ScaledObjects not read yet; ask again in a moment$/,
+    );
     await ready(started);
 
     expect(started.look("llm")).toEqual({
@@ -123,13 +126,35 @@ describe("a Deployment's ScaledObject", () => {
     expect(started.look("llm")).toMatchObject({ pods: [], replicas: 0 });
   });
 
-  test("reads the scale again soon after pods came", async () => {
+  test("reads the scale again soon after pods came, and after they went", async () => {
     const started = await cluster(pod());
-    const { fake, look } = started;
+    const { fake, clock, look } = started;
+    const becomes = async (replicas: number) => {
+      const sinceMs = clock.monotonicMs();
+      await untilLater(started, () => look("llm").replicas === replicas);
+      const afterMs = clock.monotonicMs() - sinceMs;
+      expect(afterMs).toBeGreaterThanOrEqual(scaleSettleMs);
+      expect(afterMs).toBeLessThan(scaleEveryMs / 3);
+    };
     expect(look("llm").replicas).toBe(1);
     fake.apply(deployment(4), pod({ name: "b" }));
-    await untilLater(started, () => look("llm").replicas === 4);
-    expect(requestsOf(fake, "scale")).toHaveLength(2);
+    await becomes(4);
+    fake.apply(deployment(2));
+    fake.remove({ kind: "Pod", namespace: "default", name: "b" });
+    await becomes(2);
+    expect(requestsOf(fake, "scale")).toHaveLength(3);
+  });
+
+  test("does not read the scale again for pods of another, nor for a pod's readiness", async () => {
+    const started = await cluster(pod({ uid: "a" }));
+    const { fake, clock, look } = started;
+    fake.apply(podObject({ name: "other", labels: { app: "other" } }));
+    fake.apply(podObject({ namespace: "elsewhere", name: "b", labels }));
+    fake.apply(pod({ uid: "a", ready: false, readyChangedAfterSeconds: 900 }));
+    await until(() => look("llm").pods[0]?.containers[0]?.ready === false);
+    clock.advance(scaleSettleMs + 2_000);
+    await Bun.sleep(20);
+    expect(requestsOf(fake, "scale")).toHaveLength(1);
   });
 
   test("keeps namespaces apart", async () => {
@@ -151,5 +176,14 @@ describe("a Deployment's ScaledObject", () => {
     const { fake, faultOf } = await cluster(pod());
     fake.remove({ kind: "ScaledObject", namespace: "default", name: "llm" });
     await until(() => faultOf("llm") === "workload-unknown");
+  });
+
+  test("is read anew when it is created again", async () => {
+    const { fake, faultOf, look } = await cluster(pod());
+    fake.remove({ kind: "ScaledObject", namespace: "default", name: "llm" });
+    await until(() => faultOf("llm") === "workload-unknown");
+    fake.apply(deployment(5), llm());
+    await until(() => faultOf("llm") === undefined);
+    expect(look("llm").replicas).toBe(5);
   });
 });

@@ -1,0 +1,60 @@
+import { describe, expect, test } from "bun:test";
+import { podOf } from "#workload/pod.ts";
+import { podObject } from "../fake-kubernetes/objects.ts";
+
+const metadata = { namespace: "default", name: "a", uid: "1" };
+const startTime = "2030-01-01T00:00:00Z";
+const at = (seconds: number) => new Date(Date.parse(startTime) + seconds * 1_000).toISOString();
+const ready = (status: string, seconds: number) => ({
+  type: "Ready",
+  status,
+  lastTransitionTime: at(seconds),
+});
+
+describe("podOf()", () => {
+  test("takes what there is of a pod that was created a moment ago", () => {
+    expect(podOf({ metadata })).toEqual({
+      ...metadata,
+      state: "warming",
+      containers: [],
+      labels: {},
+    });
+    const spec = { nodeName: "", containers: [{ name: "main" }] };
+    expect(podOf({ metadata, spec, status: { podIP: "" } })).toEqual({
+      ...metadata,
+      state: "warming",
+      containers: [{ name: "main", ready: false, ports: [] }],
+      labels: {},
+    });
+  });
+
+  test.each([
+    ["deleted", podObject({ name: "a", deleting: true })],
+    ["failed", podObject({ name: "a", phase: "Failed" })],
+    ["finished", podObject({ name: "a", phase: "Succeeded" })],
+  ])("leaves out a pod that is %s", (_why, object) => {
+    expect(podOf(object)).toBeUndefined();
+  });
+
+  test.each([
+    ["is pending, whatever else", { phase: "Pending", startTime, conditions: [ready("True", 60)] }],
+    ["has no conditions", { phase: "Running", startTime }],
+    [
+      "has no condition Ready",
+      { phase: "Running", startTime, conditions: [{ type: "Initialized" }] },
+    ],
+    ["has not started", { phase: "Running", conditions: [ready("True", 0)] }],
+    ["was never ready", { phase: "Running", startTime, conditions: [ready("False", 29.999)] }],
+    ["does not say since when", { startTime, conditions: [{ type: "Ready", status: "False" }] }],
+  ])("calls a pod warming that %s", (_why, status) => {
+    expect(podOf({ metadata, status })?.state).toBe("warming");
+  });
+
+  test.each([
+    ["is ready", { phase: "Running", startTime, conditions: [ready("True", 1)] }],
+    ["lost readiness", { phase: "Running", startTime, conditions: [ready("False", 30)] }],
+    ["is out of reach", { phase: "Unknown", startTime, conditions: [ready("Unknown", 900)] }],
+  ])("counts a pod that %s", (_why, status) => {
+    expect(podOf({ metadata, status })?.state).toBe("counted");
+  });
+});
