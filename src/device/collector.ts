@@ -40,7 +40,7 @@ export interface Collector {
 export interface CollectorOptions {
   readonly collector: "auto" | "nvml" | "mock";
   /** Overrides the places where `libnvidia-ml.so.1` is looked for. */
-  readonly nvmlLibrary?: string;
+  readonly nvmlLibrary?: string | undefined;
   /** A mock file; without it the mock collector plays its embedded default. */
-  readonly mockFile?: string;
+  readonly mockFile?: string | undefined;
 }

@@ -49,7 +49,7 @@ export interface NodeReportsOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Left out on a machine without a kubelet: no device has a holder then. */
-  readonly podResources?: PodResources;
+  readonly podResources?: PodResources | undefined;
 }
 
 /** Keeps the newest collection joined with the newest allocations. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { WorkloadRef } from "#answer/answer.ts";
-import { keepWarm } from "#app/engine-warmth.ts";
+import { enginePrefetch } from "#app/prefetch.ts";
 import { Fault } from "#core/fault.ts";
 import { askedForMs, engineIntervalMs, enginesFirstMs } from "#core/limits.ts";
 import { type ScrapeTarget, targetText } from "#engine/scrape/target.ts";
@@ -33,7 +33,7 @@ function started(first: readonly PreparedTrigger[]) {
   const clock = manualClock();
   const parse = triggerParser(() => builtInProfiles);
   let changes = 0;
-  const warmth = keepWarm({
+  const prefetch = enginePrefetch({
     clock,
     log: (level, event) => logged.push(`${level} ${event}`),
     parse,
@@ -50,7 +50,7 @@ function started(first: readonly PreparedTrigger[]) {
       },
       waitingFor: () => waitingFor,
     },
-    source: {
+    engines: {
       read: (spec, { signal }) => {
         reads.push({ spec, signal });
         return { target: "", state: "known", value: 0 };
@@ -59,12 +59,12 @@ function started(first: readonly PreparedTrigger[]) {
       tokenFile: () => "",
     },
     targets: () => targets.map((target) => ({ ...target, target: "", failures: 0 })),
-    changed: () => {
+    onChange: () => {
       changes += 1;
     },
   });
   return {
-    ...warmth,
+    ...prefetch,
     clock,
     parse,
     logged,
@@ -78,7 +78,7 @@ function started(first: readonly PreparedTrigger[]) {
     target: (...tries: readonly number[]) => {
       targets = tries.map((count) => ({ tries: count }));
     },
-    /** Where was read since the last look. */
+    /** What was read since the last call. */
     taken: () => {
       const all = reads;
       reads = [];
@@ -101,11 +101,11 @@ test("every prepared trigger is read at each interval, whether anybody asks or n
 });
 
 test("what changes is read within a second, and what is gone is read no more", () => {
-  const { clock, taken, look, become } = started([prepared("llm-1")]);
+  const { clock, taken, refresh, become } = started([prepared("llm-1")]);
   clock.advance(1_000);
   taken();
   become([prepared("llm-2")]);
-  look();
+  refresh();
   clock.advance(1_000);
   expect(taken().every((one) => one.startsWith("http://10.0.0.2 "))).toBe(true);
 });
@@ -131,9 +131,9 @@ test("triggers of devices, with what KEDA resolves, or that break a rule are lef
 });
 
 test("what somebody asked for is read for ten minutes after", () => {
-  const { clock, taken, asked, parse } = started([]);
-  asked(ref("llm-1"), parse(ours));
-  asked(ref("llm-2"), parse({}));
+  const { clock, taken, requested, parse } = started([]);
+  requested(ref("llm-1"), parse(ours));
+  requested(ref("llm-2"), parse({}));
   clock.advance(askedForMs);
   expect(taken()).toEqual(["http://10.0.0.1 queue_depth", "http://10.0.0.1 running_requests"]);
   clock.advance(2 * engineIntervalMs);
