@@ -15,12 +15,12 @@ import {
   choice,
   directory,
   duration,
+  type FlagValues,
   file,
   flag,
   hostPatterns,
   ipAddress,
   kubernetesName,
-  type Parsed,
   port,
 } from "./flags.ts";
 import { snapshotFormats } from "./snapshot.ts";
@@ -136,7 +136,7 @@ export interface Environment {
 
 /** @throws {Fault} `usage-invalid` when the flags contradict each other. */
 export function serveOptions(
-  flags: Parsed<typeof serveFlags>,
+  flags: FlagValues<typeof serveFlags>,
   { hostname, nodeName, kubernetesHost: host, kubernetesPort }: Environment,
 ): ServeOptions {
   return {
@@ -166,7 +166,7 @@ export function serveOptions(
 }
 
 /** @throws {Fault} `usage-invalid` when the flags contradict each other. */
-export function collectorOptions(flags: Parsed<typeof collectorFlags>): CollectorOptions {
+export function collectorOptions(flags: FlagValues<typeof collectorFlags>): CollectorOptions {
   const { collector, mock, "nvml-library": nvmlLibrary } = flags;
   if (mock !== undefined && collector !== "mock")
     throw contradiction(`--mock is for --collector mock, got --collector ${collector}`);

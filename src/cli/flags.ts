@@ -29,7 +29,7 @@ export interface Flag<Value, Default extends string | undefined = string | undef
 export type Flags = Readonly<Record<string, Flag<any>>>;
 
 /** What a table of flags reads, by the flags' own names. */
-export type Parsed<F extends Flags> = {
+export type FlagValues<F extends Flags> = {
   readonly [Name in keyof F]: F[Name] extends Flag<infer Value, infer Default>
     ? Value | (undefined extends Default ? undefined : never)
     : never;
@@ -126,7 +126,11 @@ function pattern(value: string, rule: string, shape: RegExp): ValueKind<string> 
  * @returns Every flag of the table, defaults filled in.
  * @throws {Fault} `usage-invalid`, one line that says what is allowed.
  */
-export function parseFlags<F extends Flags>(command: string, flags: F, args: string[]): Parsed<F> {
+export function parseFlags<F extends Flags>(
+  command: string,
+  flags: F,
+  args: string[],
+): FlagValues<F> {
   const texts = flagTexts(command, flags, args);
   return Object.fromEntries(
     Object.entries(flags).map(([name, { rule, fallback, parse }]) => {
@@ -136,7 +140,7 @@ export function parseFlags<F extends Flags>(command: string, flags: F, args: str
       if (value !== undefined) return [name, value];
       throw usage(command, `--${name} ${rule}, got ${JSON.stringify(text)}`);
     }),
-  ) as Parsed<F>;
+  ) as FlagValues<F>;
 }
 
 /** The text of each flag that stands in the arguments, by its name. */

@@ -30,8 +30,8 @@ describe("values that a flag takes", () => {
     ["allow-endpoint", "*.llm.example.com,10.0.0.7:8000", ["*.llm.example.com", "10.0.0.7:8000"]],
     ["allow-endpoint", "[fd00::7]:*,fd00::8", ["[fd00::7]:*", "fd00::8"]],
   ])("--%s %s", (name, text, value) => {
-    expect(parsed(`--${name}`, text)[name]).toEqual(value as never);
-    expect(parsed(`--${name}=${text}`)[name]).toEqual(value as never);
+    expect<unknown>(parsed(`--${name}`, text)[name]).toEqual(value);
+    expect<unknown>(parsed(`--${name}=${text}`)[name]).toEqual(value);
   });
 });
 
