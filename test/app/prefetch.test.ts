@@ -78,6 +78,7 @@ function started(first: readonly PreparedTrigger[]) {
     target: (...tries: readonly number[]) => {
       targets = tries.map((count) => ({ tries: count }));
     },
+    reads: () => reads.length,
     /** What was read since the last call. */
     taken: () => {
       const all = reads;
@@ -105,9 +106,13 @@ test("what changes is read within a second, and what is gone is read no more", (
   clock.advance(1_000);
   taken();
   become([prepared("llm-2")]);
+  clock.advance(1_000);
+  expect(taken()).toEqual([]);
   refresh();
   clock.advance(1_000);
-  expect(taken().every((one) => one.startsWith("http://10.0.0.2 "))).toBe(true);
+  expect(taken()).toEqual(["http://10.0.0.2 queue_depth", "http://10.0.0.2 running_requests"]);
+  clock.advance(1_000);
+  expect(taken()).toEqual([]);
 });
 
 test("the URL of an endpoint is read, and the pods are not", () => {
@@ -126,7 +131,7 @@ test("triggers of devices, with what KEDA resolves, or that break a rule are lef
     prepared("llm-4"),
   ]);
   clock.advance(1_000);
-  expect(taken().every((one) => one.startsWith("http://10.0.0.4 "))).toBe(true);
+  expect(taken()).toEqual(["http://10.0.0.4 queue_depth", "http://10.0.0.4 running_requests"]);
   expect(logged).toEqual(["warn trigger cannot be prepared", "debug engines cannot be read"]);
 });
 
@@ -163,4 +168,38 @@ test("a process that has just started waits until every engine was tried, but no
   expect(second.waitingFor()).toBeDefined();
   second.clock.advance(enginesFirstMs);
   expect(second.waitingFor()).toBeUndefined();
+});
+
+test("the first reads begin when the workloads are known, whoever finds that out", () => {
+  const { wait, target, waitingFor, taken, clock, changes } = started([prepared("llm-1")]);
+  wait(["pods of ml"]);
+  target(0);
+  waitingFor();
+  expect(taken()).toEqual([]);
+  wait([]);
+  waitingFor();
+  expect(taken()).toHaveLength(2);
+  waitingFor();
+  expect(taken()).toEqual([]);
+  target(1);
+  expect(waitingFor()).toBeUndefined();
+  expect(changes()).toBe(0);
+  clock.advance(1_000);
+  expect(changes()).toBe(1);
+  clock.advance(1_000);
+  expect(changes()).toBe(1);
+});
+
+test("after a stop nothing is read", () => {
+  const { clock, taken, stop } = started([prepared("llm-1")]);
+  stop();
+  clock.advance(engineIntervalMs);
+  expect(taken()).toEqual([]);
+});
+
+test("a prepared trigger is read once, though somebody asks for it too", () => {
+  const { clock, reads, requested, parse } = started([prepared("llm-1")]);
+  requested(ref("llm-1"), parse(ours));
+  clock.advance(1_000);
+  expect(reads()).toBe(2);
 });

@@ -98,3 +98,34 @@ test("without a file there are the built-in profiles", async () => {
   expect([...file.table().keys()]).toEqual(profileNames);
   file.stop();
 });
+
+test("a file of the largest size is used", async () => {
+  const text = chat(4);
+  const { target } = await heldFile(`${text}\n#`.padEnd(profilesFileBytesMax, "x"));
+  expect(target()).toBe(4);
+});
+
+test("a file that takes long to read is not read twice at once, and again when it was read", async () => {
+  const clock = manualClock();
+  let reads = 0;
+  let hang = Promise.resolve();
+  const file = await profilesFile({
+    path,
+    clock,
+    log: () => {},
+    readFile: async () => {
+      reads += 1;
+      await hang;
+      return chat(4);
+    },
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  hang = promise;
+  clock.advance(3 * profilesReadEveryMs);
+  expect(reads).toBe(2);
+  resolve();
+  await Bun.sleep(0);
+  clock.advance(profilesReadEveryMs);
+  expect(reads).toBe(3);
+  file.stop();
+});

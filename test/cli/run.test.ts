@@ -20,7 +20,7 @@ devices:
     pciBusId: "0000:3b:00.0"
     readings:
       utilizationPercent: 91.6
-      memoryUsedBytes: 3221225472
+      memoryUsedBytes: 42949672960
       memoryTotalBytes: 85899345920
       temperatureCelsius: 61
       powerAverageMilliwatts: 250040
@@ -102,6 +102,17 @@ usage: keda-gpu-scaler snapshot [FLAGS]
     },
   );
 
+  test("serve --help names every value that a flag takes", async () => {
+    const { stdout } = await finished("serve", "--help");
+    const values = [...stdout.matchAll(/^ {2}--\S+ (\S+)/gm)].map(([, value = ""]) => value);
+    expect(new Set(values)).toEqual(
+      new Set([
+        ...["all|agent|scaler", "ADDRESS", "PORT", "auto|nvml|mock", "PATH", "DURATION", "NAME"],
+        ...["ADDRESSES", "HOSTS", "debug|info|warn|error", "json|text"],
+      ]),
+    );
+  });
+
   test("a command without flags has none to list", async () => {
     expect((await finished("version", "--help")).stdout).toBe(
       "keda-gpu-scaler version: Print the version\n\nusage: keda-gpu-scaler version\n",
@@ -165,7 +176,7 @@ describe("snapshot", () => {
     expect(head.replace(time, "T")).toBe("T  driver 570.1  library unknown");
     expect(rows).toEqual([
       "GPU  NAME           UTIL %  MEM %  USED GiB  TOTAL GiB  TEMP °C  POWER W  LIMIT W  SM MHz  HEALTH  UUID",
-      '0    H100, 80 "GB"  92      3.8    3.0       80.0       61       250.0    700.0    1980    ok      GPU-a',
+      '0    H100, 80 "GB"  92      50.0   40.0      80.0       61       250.0    700.0    1980    ok      GPU-a',
       "1    Mock GPU       -       -      -         -          -        -        -        -       lost    GPU-b",
       "2    Mock GPU       -       -      3.0       -          -        100.0    -        -       ok      GPU-c",
       "",
@@ -193,7 +204,7 @@ describe("snapshot", () => {
       `takenAt,index,uuid,model,minor,pciBusId,vendor,health,${readingNames.join(",")}`,
     );
     expect(first.replace(time, "T")).toStartWith(
-      'T,0,GPU-a,"H100, 80 ""GB""",7,0000:3b:00.0,mock,ok,91.6,,3221225472,85899345920,61,,1,250040,700000,',
+      'T,0,GPU-a,"H100, 80 ""GB""",7,0000:3b:00.0,mock,ok,91.6,,42949672960,85899345920,61,,1,250040,700000,',
     );
     expect(second.replace(time, "T")).toBe(
       `T,1,GPU-b,Mock GPU,1,0000:01:00.0,mock,lost${",".repeat(readingNames.length)}`,
