@@ -14,10 +14,11 @@ const stopSignal = new Promise<string>((resolve) => {
 process.exit(
   await run(process.argv.slice(2), {
     clock: systemClock(),
+    random: Math.random,
     version: typeof BUILD_VERSION === "string" ? BUILD_VERSION : "development",
     revision: typeof BUILD_REVISION === "string" ? BUILD_REVISION : "unknown",
-    hostname: hostname(),
     environment: {
+      hostname: hostname(),
       nodeName: process.env["NODE_NAME"],
       kubernetesHost: process.env["KUBERNETES_SERVICE_HOST"],
       kubernetesPort: process.env["KUBERNETES_SERVICE_PORT"],

@@ -10,7 +10,7 @@ import { adapterOf } from "#engine/adapters/all.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
 import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import { deviceGauges } from "#observe/device-metrics.ts";
+import { deviceGauges } from "#observe/node-metrics.ts";
 import { grpcCodes } from "#rpc/codes.ts";
 import { profileAdvice, type ScalingRules } from "#trigger/advice.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
@@ -200,7 +200,7 @@ Labels: \`gpu_index\`, \`gpu_uuid\`, \`gpu_name\`. A reading that is absent has 
 
 ${table(
   ["metric", "what"],
-  deviceGauges.map(({ name, help }) => [code(`keda_gpu_scaler_${name}`), help]),
+  deviceGauges.map(({ name, help }) => [code(name), help]),
 )}
 `;
 const reference = `${text.trimEnd().split("\n\n").map(wrapped).join("\n\n")}\n`;

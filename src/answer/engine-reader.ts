@@ -16,7 +16,7 @@ export interface EngineEndpoint {
   /** Absent where a URL says it. */
   readonly port?: number;
   /** The path of the URL, where it has one. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** Whether it says of itself that it serves: one that does not counts as far as it answers. */
   readonly ready: boolean;
 }

@@ -1,47 +1,55 @@
-/**
- * What a process adds to the answers: its own state, and a line in the log.
- *
- * @module
- */
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import type { Explanation } from "#answer/explanation.ts";
+import type { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
-import type { LocalNode } from "./local-node.ts";
+import type { Trigger } from "#trigger/trigger.ts";
+import type { TriggerWarning } from "#trigger/warnings.ts";
 
-/** While nothing is fresh, the collector's own words say more than the age of the last sample. */
-export function withFault(inner: Answerer, node: LocalNode): Answerer {
-  const refuse = (metric: MetricName) => {
-    const fault = metricOf(metric).source === "device" ? node.fault() : undefined;
-    if (fault !== undefined) throw fault;
-  };
-  return {
-    ...inner,
-    value: (ref, trigger) => {
-      refuse(trigger.metric);
-      return inner.value(ref, trigger);
-    },
-    activity: (ref, trigger) => {
-      if (!trigger.alwaysActive) refuse(trigger.activationMetric);
-      return inner.activity(ref, trigger);
-    },
-  };
+export interface AnswerHooks {
+  /** Why the devices of this process cannot be answered for now; `undefined` when they can. */
+  readonly deviceFault: () => Fault | undefined;
+  /** Called before each answer, those that fail included. */
+  readonly onRequest: (ref: WorkloadRef, trigger: Trigger) => void;
+  /** Called with each value's warnings, none included. */
+  readonly onWarnings: (ref: WorkloadRef, warnings: readonly TriggerWarning[]) => void;
+  /** Each answer is a debug line: how it came about. */
+  readonly log: Log;
 }
 
-/** Writes down how each answer came about, for whoever looks with `--log-level debug`. */
-export function told(inner: Answerer, log: Log): Answerer {
-  const tell = (what: string, { namespace, name }: WorkloadRef, { metric, rule }: Explanation) =>
-    log("debug", what, { namespace, name, metric, rule });
+/** One text for each trigger: its object and its metadata, whatever their order. */
+export function triggerKey({ namespace, name, scalerMetadata }: WorkloadRef): string {
+  return JSON.stringify([namespace, name, Object.entries(scalerMetadata).sort()]);
+}
+
+/** The answers of a process: those of `answers`, and what the process does beside each. */
+export function instrumentedAnswerer(
+  answers: Answerer,
+  { deviceFault, onRequest, onWarnings, log }: AnswerHooks,
+): Answerer {
+  /** While nothing is fresh, the collector's own message says more than an age of the last sample. */
+  const checkDevices = (metric: MetricName) => {
+    const fault = metricOf(metric).source === "device" ? deviceFault() : undefined;
+    if (fault !== undefined) throw fault;
+  };
+  const logAnswer = (event: string, ref: WorkloadRef, { metric, rule }: Explanation) =>
+    log("debug", event, { namespace: ref.namespace, name: ref.name, metric, rule });
+
   return {
-    ...inner,
+    ...answers,
     value: (ref, trigger) => {
-      const answer = inner.value(ref, trigger);
-      tell("value answered", ref, answer.explanation);
+      onRequest(ref, trigger);
+      checkDevices(trigger.metric);
+      const answer = answers.value(ref, trigger);
+      onWarnings(ref, answer.explanation.warnings ?? []);
+      logAnswer("value answered", ref, answer.explanation);
       return answer;
     },
     activity: (ref, trigger) => {
-      const answer = inner.activity(ref, trigger);
-      tell("activity answered", ref, answer.explanation);
+      onRequest(ref, trigger);
+      if (!trigger.alwaysActive) checkDevices(trigger.activationMetric);
+      const answer = answers.activity(ref, trigger);
+      logAnswer("activity answered", ref, answer.explanation);
       return answer;
     },
   };

@@ -1,17 +1,15 @@
 /**
- * What a process sees of the cluster: whose pods, and which agents.
+ * What a process sees of the cluster: the Kubernetes API, whose pods are whose, and the agents.
  *
  * @module
  */
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ServeOptions } from "#cli/commands.ts";
-import type { World } from "#cli/run.ts";
+import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { listeners } from "#core/listeners.ts";
-import type { Log } from "#core/log.ts";
-import { type AgentSource, agentSource, systemResolve } from "#fleet/agents.ts";
+import { agentSource, type ClosableAgentSource, systemResolve } from "#fleet/agents.ts";
 import { type FleetFollower, followFleet } from "#fleet/follow-agents.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import {
@@ -22,7 +20,9 @@ import {
 } from "#kubernetes/access.ts";
 import { type KubernetesClient, kubernetesClient } from "#kubernetes/client.ts";
 import { watchEndpointSlices } from "#kubernetes/endpoint-slices.ts";
+import type { FleetStats } from "#observe/scaler-metrics.ts";
 import { type Workloads, watchWorkloads } from "#workload/watch-workloads.ts";
+import type { Runtime, ScalerOptions } from "./options.ts";
 
 /** The Kubernetes API, and the namespace that this process belongs to. */
 export interface Kubernetes {
@@ -31,96 +31,113 @@ export interface Kubernetes {
 }
 
 /**
- * Finds the Kubernetes API: that of `--kubeconfig`, else that of the pod this is.
+ * Finds the Kubernetes API: that of a kubeconfig, else that of the pod this is.
  *
  * @returns `undefined` where there is none.
- * @throws {Fault} `file-invalid` for a kubeconfig that cannot be used.
+ * @throws {Fault} `file-invalid` for a kubeconfig that cannot be used; `usage-invalid` when the
+ * namespace cannot be told.
  */
 export async function findKubernetes(
-  flags: ServeOptions,
-  { clock, environment }: World,
+  options: Pick<ScalerOptions, "kubeconfig" | "kubernetesAddress" | "namespace">,
+  clock: Clock,
 ): Promise<Kubernetes | undefined> {
-  const access = await findAccess(flags.kubeconfig, environment);
+  const access = await findAccess(options);
   if (access === undefined) return undefined;
-  const namespace = flags.namespace ?? (await ownNamespace());
+  const namespace = options.namespace ?? (await podNamespace());
   return { client: kubernetesClient(access, clock), namespace };
 }
 
-async function findAccess(
-  kubeconfig: string | undefined,
-  { kubernetesHost, kubernetesPort }: World["environment"],
-): Promise<KubernetesAccess | undefined> {
+async function findAccess({
+  kubeconfig,
+  kubernetesAddress,
+}: Pick<ScalerOptions, "kubeconfig" | "kubernetesAddress">): Promise<KubernetesAccess | undefined> {
   if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig);
-  if (kubernetesHost === undefined || kubernetesPort === undefined) return undefined;
-  return inClusterAccess({ host: kubernetesHost, port: kubernetesPort });
+  return kubernetesAddress && inClusterAccess(kubernetesAddress);
 }
 
 /** The kubelet writes a pod's namespace beside its token. */
-async function ownNamespace(): Promise<string> {
+async function podNamespace(): Promise<string> {
   const path = join(serviceAccountDirectory, "namespace");
   try {
     return (await readFile(path, "utf8")).trim();
   } catch (cause) {
-    throw needed("tell this scaler's namespace", `${path} cannot be read; give --namespace`, cause);
+    const rule = `${path} cannot be read; give --namespace`;
+    throw unusable("tell this scaler's namespace", rule, cause);
   }
 }
 
-function needed(what: string, rule: string, cause?: unknown): Fault {
+function unusable(what: string, rule: string, cause?: unknown): Fault {
   return new Fault("usage-invalid", `Cannot ${what}: ${rule}`, { problems: [rule] }, cause);
 }
 
 /** Follows every ScaledObject that names this scaler. */
 export function followWorkloads(
   { client, namespace }: Kubernetes,
-  { service }: ServeOptions,
-  { clock }: World,
-  log: Log,
+  { service }: Pick<ScalerOptions, "service">,
+  { clock, log, random }: Runtime,
 ): Workloads {
-  const services = [`${service}.${namespace}`];
-  return watchWorkloads({ client, clock, random: Math.random, log, services });
+  return watchWorkloads({ client, clock, random, log, services: [`${service}.${namespace}`] });
 }
 
-/** Follows every agent: those of `--agents`, else those of the headless Service. */
+/**
+ * Follows every agent: those of `agents`, else those of the headless Service.
+ *
+ * @throws {Fault} `usage-invalid` when there is neither a list of agents nor a Kubernetes API.
+ */
 export function followAgents(
   store: FleetStore,
   kubernetes: Kubernetes | undefined,
-  { agents, "agent-service": service }: ServeOptions,
-  { clock }: World,
-  log: Log,
+  { agents, agentService }: Pick<ScalerOptions, "agents" | "agentService">,
+  runtime: Runtime,
 ): FleetFollower {
-  if (agents !== undefined) {
-    const source = agentSource(agents, { clock, log, resolve: systemResolve(lookup) });
-    return closing(followFleet({ agents: source, store, clock, log }), source.close);
-  }
-  if (kubernetes === undefined) {
-    const rule = "it needs the Kubernetes API (as a pod, or with --kubeconfig) or --agents";
-    throw needed("run --role scaler", rule);
-  }
-  const changes = listeners();
-  const { client, namespace } = kubernetes;
-  const random = Math.random;
-  const slices = watchEndpointSlices({
-    client,
-    clock,
-    random,
-    log,
-    namespace,
-    service,
-    changed: changes.notify,
-  });
-  const source: AgentSource = {
-    list: () => (slices.synced() ? slices.endpoints() : undefined),
-    subscribe: changes.subscribe,
-  };
-  return closing(followFleet({ agents: source, store, clock, log }), slices.stop);
-}
-
-function closing(follower: FleetFollower, closeSource: () => void): FleetFollower {
+  const { clock, log, random } = runtime;
+  const source =
+    agents === undefined
+      ? serviceAgents(kubernetes, agentService, runtime)
+      : agentSource(agents, { clock, log, resolve: systemResolve(lookup) });
+  const follower = followFleet({ agents: source, store, clock, log, random });
   return {
     synced: follower.synced,
     close: () => {
-      closeSource();
+      source.close();
       follower.close();
+    },
+  };
+}
+
+function serviceAgents(
+  kubernetes: Kubernetes | undefined,
+  service: string,
+  { clock, log, random }: Runtime,
+): ClosableAgentSource {
+  if (kubernetes === undefined) {
+    const rule = "it needs the Kubernetes API (as a pod, or with --kubeconfig) or --agents";
+    throw unusable("run --role scaler", rule);
+  }
+  const { client, namespace } = kubernetes;
+  const changes = listeners();
+  const changed = changes.notify;
+  const slices = watchEndpointSlices({ client, clock, random, log, namespace, service, changed });
+  return {
+    list: () => (slices.synced() ? slices.endpoints() : undefined),
+    subscribe: changes.subscribe,
+    close: slices.stop,
+  };
+}
+
+/** What the metrics of a scaler show of its fleet. */
+export function fleetStats(
+  store: Pick<FleetStore, "view">,
+  clock: Pick<Clock, "monotonicMs">,
+): FleetStats {
+  const nodes = () => [...store.view().nodes.values()];
+  return {
+    nodes: () => store.view().nodes.size,
+    devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
+    silentAgents: () => store.view().unavailable.length,
+    oldestSampleAgeMs: () => {
+      const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));
+      return Number.isFinite(oldestMs) ? clock.monotonicMs() - oldestMs : undefined;
     },
   };
 }

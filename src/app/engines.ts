@@ -1,125 +1,121 @@
 /**
- * The engine room as answers see it: where a trigger's URL leads, what is read there, and what is
- * kept warm.
+ * Inference engines as answers see them: where a trigger's URL leads, which token goes there, what
+ * was read, and what is read before anybody asks.
  *
  * @module
  */
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import type { EngineEndpoint, EngineReader } from "#answer/engine-reader.ts";
-import type { ServeOptions } from "#cli/commands.ts";
-import type { World } from "#cli/run.ts";
+import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import type { Log } from "#core/log.ts";
 import { allowedUrl, type EndpointRules, label, portOf } from "#engine/scrape/address-policy.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
 import { mergedResult } from "#engine/signal/result.ts";
 import { type Services, watchServices } from "#kubernetes/services.ts";
+import type { EngineStats } from "#observe/scaler-metrics.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import type { Kubernetes } from "./cluster.ts";
-import { keepWarm } from "./engine-warmth.ts";
+import type { ServeOptions } from "./options.ts";
+import { type EnginePrefetch, enginePrefetch } from "./prefetch.ts";
+import type { RoleContext } from "./role.ts";
 
-export interface EnginesOptions {
-  readonly world: Pick<World, "clock">;
-  readonly log: Log;
+export type EnginesOptions = Pick<
+  ServeOptions,
+  "role" | "allowedEndpoints" | "engineTokenDirectory"
+>;
+
+export interface EnginesContext extends Pick<RoleContext, "clock" | "log" | "random" | "changes"> {
   /** Absent where there is no Kubernetes API. */
-  readonly kubernetes?: Kubernetes | undefined;
-  readonly workloads?: Workloads | undefined;
-  /** Of `--allow-endpoint`. */
-  readonly allow: readonly string[];
-  /** Of `--engine-token-dir`. */
-  readonly tokenDir?: string | undefined;
+  readonly kubernetes: Kubernetes | undefined;
+  readonly workloads: Workloads | undefined;
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
-  /** Runs whenever an answer may have changed. */
-  readonly changed: () => void;
 }
 
-export interface Engines {
-  readonly source: EngineReader;
-  /** Keeps warm what is asked of these answers. */
-  readonly remembering: (answers: Answerer) => Answerer;
-  readonly scraper: Pick<EngineScraper, "targets" | "scrapes">;
-  /** What has to be read yet before this process is as warm as one that runs; else `undefined`. */
-  readonly waitingFor: () => string | undefined;
-  readonly stop: () => void;
+export interface Engines extends Pick<EnginePrefetch, "requested" | "waitingFor" | "stop"> {
+  readonly reader: EngineReader;
+  readonly stats: EngineStats;
 }
 
-export function startEngines(options: EnginesOptions): Engines {
-  const { world, log, kubernetes, workloads, changed } = options;
-  const { clock } = world;
+export function startEngines(options: EnginesOptions, context: EnginesContext): Engines {
+  const { clock, log, random, changes, kubernetes, workloads, parse } = context;
   const rules: EndpointRules = {
-    allow: options.allow,
+    allow: allowedHosts(options, kubernetes),
     clusterDomain: "cluster.local",
     resolve: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
   };
-  const random = Math.random;
   const scraper = engineScraper({
     clock,
     log,
     random,
     rules,
     readFile: (path) => readFile(path, "utf8"),
-    scraped: changed,
+    scraped: changes.notify,
   });
   const services = kubernetes && watchServices({ client: kubernetes.client, clock, random, log });
-  const source: EngineReader = {
+  const reader: EngineReader = {
     read: scraper.read,
     merge: mergedResult,
-    endpointsOf: places(rules, services),
-    tokenFile: tokenFiles(options.tokenDir),
+    endpointsOf: endpointsOf(rules, services),
+    tokenFile: tokenFile(options.engineTokenDirectory),
     listen: scraper.listen,
     onEndpointsChange: (listener) => services?.subscribe(listener) ?? (() => undefined),
   };
-  const { parse } = options;
-  const { targets } = scraper;
-  const warmth = keepWarm({ clock, log, workloads, parse, source, targets, changed });
-  const stops = [services?.subscribe(warmth.look), workloads?.subscribe(warmth.look)];
+  const prefetch = enginePrefetch({
+    clock,
+    log,
+    workloads,
+    parse,
+    engines: reader,
+    targets: scraper.targets,
+    onChange: changes.notify,
+  });
+  const cancels = [services, workloads].map((watched) => watched?.subscribe(prefetch.refresh));
   return {
-    source,
-    scraper,
-    remembering: (answers) => remembering(answers, warmth.asked),
-    waitingFor: warmth.waitingFor,
+    reader,
+    stats: engineStats(scraper, clock),
+    requested: prefetch.requested,
+    waitingFor: prefetch.waitingFor,
     stop: () => {
-      for (const stop of stops) stop?.();
-      warmth.stop();
+      for (const cancel of cancels) cancel?.();
+      prefetch.stop();
       services?.stop();
       scraper.stop();
     },
   };
 }
 
-/** On a laptop an engine is on the same machine; in a cluster only the operator may say so. */
-export function allowedEndpoints(
-  { role, "allow-endpoint": allow = [] }: ServeOptions,
+/** On a laptop an engine is on the same machine; in a cluster only the operator may allow that. */
+function allowedHosts(
+  { role, allowedEndpoints }: EnginesOptions,
   kubernetes: Kubernetes | undefined,
 ): readonly string[] {
   const isAlone = role === "all" && kubernetes === undefined;
-  return isAlone ? [...allow, "localhost", "127.0.0.1", "[::1]"] : allow;
+  return isAlone ? [...allowedEndpoints, "localhost", "127.0.0.1", "[::1]"] : allowedEndpoints;
 }
 
-function tokenFiles(directory: string | undefined): EngineReader["tokenFile"] {
+function tokenFile(directory: string | undefined): EngineReader["tokenFile"] {
   return (namespace, name) => {
     // A call made by hand names any namespace, which must not lead out of the directory.
     if (directory !== undefined && label.test(namespace)) return join(directory, namespace, name);
-    const problems = [
+    const problem =
       directory === undefined
         ? "--engine-token-dir is not given"
-        : `${JSON.stringify(namespace)} is no namespace`,
-    ];
-    throw new Fault(
-      "file-invalid",
-      `Cannot read the bearer token ${name}: ${problems[0]}; correct it, or leave ` +
-        "engineTokenFile out",
-      { path: name, problems },
-    );
+        : `${JSON.stringify(namespace)} is no namespace`;
+    const message =
+      `Cannot read the bearer token ${name}: ${problem}; correct it, or leave ` +
+      "engineTokenFile out";
+    throw new Fault("file-invalid", message, { path: name, problems: [problem] });
   };
 }
 
 /** A Service of the trigger's namespace means every pod behind it; any other host is itself. */
-function places(rules: EndpointRules, services: Services | undefined): EngineReader["endpointsOf"] {
+function endpointsOf(
+  rules: EndpointRules,
+  services: Services | undefined,
+): EngineReader["endpointsOf"] {
   return (text, namespace) => {
     const { url, service } = allowedUrl(text, namespace, rules);
     if (service === undefined || services === undefined)
@@ -130,18 +126,25 @@ function places(rules: EndpointRules, services: Services | undefined): EngineRea
         at: { podAddress: address, ports: [], owner: `Service ${namespace}/${service}` },
         port,
         ready,
-        ...(path === "" ? {} : { path }),
+        path: path === "" ? undefined : path,
       }),
     );
   };
 }
 
-function remembering(answers: Answerer, asked: (ref: WorkloadRef, trigger: Trigger) => void) {
-  const told =
-    <Result>(answer: (ref: WorkloadRef, trigger: Trigger) => Result) =>
-    (ref: WorkloadRef, trigger: Trigger): Result => {
-      asked(ref, trigger);
-      return answer(ref, trigger);
-    };
-  return { ...answers, value: told(answers.value), activity: told(answers.activity) };
+function engineStats(
+  { targets, scrapes }: Pick<EngineScraper, "targets" | "scrapes">,
+  clock: Clock,
+): EngineStats {
+  return {
+    targets: () => {
+      const nowMs = clock.monotonicMs();
+      return targets().map(({ adapter, goodAtMs, failure }) => ({
+        engine: adapter?.engine ?? "unknown",
+        isFailing: failure !== undefined,
+        ageMs: goodAtMs === undefined ? undefined : nowMs - goodAtMs,
+      }));
+    },
+    scrapes,
+  };
 }

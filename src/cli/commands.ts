@@ -1,133 +1,181 @@
 /**
- * Every command and its flags: the one table behind parsing, `--help` and the reference document.
+ * Every command and its flags: the one table behind parsing, `--help` and the reference document;
+ * and what the flags mean to the code that runs a command.
  *
  * @module
  */
-
+import { roles, type ServeOptions } from "#app/options.ts";
 import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
 import { connectionAgeMs } from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import {
-  address,
   addresses,
   choice,
   directory,
   duration,
+  type FlagValues,
+  file,
+  flag,
   hostPatterns,
-  name,
-  namedBy,
-  optionalDuration,
-  type Parsed,
-  path,
+  ipAddress,
+  kubernetesName,
   port,
 } from "./flags.ts";
-import { snapshotFormats } from "./snapshot-format.ts";
+import { snapshotFormats } from "./snapshot.ts";
 
 const collectorFlags = {
-  collector: choice(["auto", "nvml", "mock"], {
+  collector: flag(choice(["auto", "nvml", "mock"]), {
     fallback: "auto",
     help: "Where readings come from; auto takes the vendor's library, never the mock",
   }),
-  "nvml-library": path({ help: "libnvidia-ml.so.1, when it is not where drivers put it" }),
-  mock: path({ help: "YAML file that the mock collector plays; without it, its own default" }),
+  "nvml-library": flag(file, { help: "libnvidia-ml.so.1, when it is not where drivers put it" }),
+  mock: flag(file, {
+    help: "YAML file that the mock collector plays; without it, its own default",
+  }),
 } as const;
 
 const second = 1_000;
 const minute = 60 * second;
+const hour = 60 * minute;
 
 const serveFlags = {
-  role: choice(["all", "agent", "scaler"], {
+  role: flag(choice(roles), {
     fallback: "all",
     help: "agent reads a node's devices, scaler follows agents and answers KEDA, all does both",
   }),
-  bind: address({ fallback: "0.0.0.0", help: "Address to listen on" }),
-  port: port({ fallback: "6000", help: "gRPC port for KEDA; 0 picks a free one" }),
-  "http-port": port({
+  bind: flag(ipAddress, { fallback: "0.0.0.0", help: "Address to listen on" }),
+  port: flag(port, { fallback: "6000", help: "gRPC port for KEDA; 0 picks a free one" }),
+  "http-port": flag(port, {
     fallback: "9090",
     help: "HTTP port for probes and Prometheus; 0 picks a free one",
   }),
   ...collectorFlags,
-  "sample-interval": duration(100, minute, {
+  "sample-interval": flag(duration(100, minute), {
     fallback: "1s",
     help: "Time between two samples of a device",
   }),
-  "device-watchdog": duration(second, 60 * minute, {
+  "device-watchdog": flag(duration(second, hour), {
     fallback: "60s",
-    help: "Exit when the devices gave nothing for this long",
+    help: "Exit when the devices have given no readings for this long",
   }),
-  "node-name": name({
-    help: "The node whose devices this is; else $NODE_NAME, else the host's name",
+  "node-name": flag(kubernetesName, {
+    help: "Name of the node whose devices are read; else $NODE_NAME, else the host's name",
   }),
-  "pod-resources-socket": path({
+  "pod-resources-socket": flag(file, {
     help: "The kubelet's socket that tells which pod holds which device; in a cluster it has a default",
   }),
-  profiles: path({
-    help: "YAML file with profiles of your own, read again when it changes; docs/reference.md",
+  profiles: flag(file, {
+    help: "YAML file with profiles of your own, read again when it changes; see docs/reference.md",
   }),
-  "engine-token-dir": directory({
-    help: "Directory with a folder a namespace, which holds that namespace's bearer tokens for engines",
+  "engine-token-dir": flag(directory, {
+    help: "Directory with one folder per namespace, which holds that namespace's bearer tokens for engines",
   }),
-  agents: addresses({ help: "Agents to follow where there is no Kubernetes API to list them" }),
-  kubeconfig: path({ help: "Reach the Kubernetes API from outside a cluster" }),
-  namespace: name({ help: "Namespace of this scaler and its agents; in a pod its own" }),
-  "agent-service": namedBy({
+  agents: flag(addresses, {
+    help: "Agents to follow where there is no Kubernetes API to list them",
+  }),
+  kubeconfig: flag(file, { help: "Reach the Kubernetes API from outside a cluster" }),
+  namespace: flag(kubernetesName, {
+    help: "Namespace of this scaler and its agents; in a pod its own",
+  }),
+  "agent-service": flag(kubernetesName, {
     fallback: "keda-gpu-scaler-agent",
     help: "Headless Service of the agents",
   }),
-  service: namedBy({
+  service: flag(kubernetesName, {
     fallback: "keda-gpu-scaler",
     help: "Service by which ScaledObjects name this scaler",
   }),
-  "allow-endpoint": hostPatterns({
+  "allow-endpoint": flag(hostPatterns, {
     help: "Hosts that a trigger's endpoint may name beside the Services of its own namespace",
   }),
-  "connection-age": duration(second, 24 * 60 * minute, {
+  "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
     help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
   }),
-  "log-level": choice(logLevels, { fallback: "info", help: "The least level that is written" }),
-  "log-format": choice(logFormats, { fallback: "json", help: "json: one object a line" }),
+  "log-level": flag(choice(logLevels), {
+    fallback: "info",
+    help: "Lowest level that is written",
+  }),
+  "log-format": flag(choice(logFormats), {
+    fallback: "json",
+    help: "json writes one object per line",
+  }),
 } as const;
 
 const snapshotFlags = {
-  format: choice(snapshotFormats, { fallback: "table", help: "How the readings are written" }),
-  interval: optionalDuration(100, 60 * minute, {
+  format: flag(choice(snapshotFormats), {
+    fallback: "table",
+    help: "How the readings are written",
+  }),
+  interval: flag(duration(100, hour), {
     help: "Repeat at this interval until stopped; without it, once",
   }),
   ...collectorFlags,
 } as const;
 
-export type ServeOptions = Parsed<typeof serveFlags>;
-export type SnapshotOptions = Parsed<typeof snapshotFlags>;
-
 export const commands = {
   serve: { summary: "Read the devices and answer KEDA until stopped", flags: serveFlags },
-  snapshot: { summary: "Print what the devices say now", flags: snapshotFlags },
+  snapshot: { summary: "Print the devices' readings", flags: snapshotFlags },
   version: { summary: "Print the version", flags: {} },
 } as const;
 export type CommandName = keyof typeof commands;
 export const commandNames = Object.keys(commands) as CommandName[];
 
+/** What a process finds in its environment. */
+export interface Environment {
+  /** The name of the machine. */
+  readonly hostname: string;
+  /** `NODE_NAME`, which the chart fills in. */
+  readonly nodeName: string | undefined;
+  /** `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: every pod has them. */
+  readonly kubernetesHost: string | undefined;
+  readonly kubernetesPort: string | undefined;
+}
+
 /** @throws {Fault} `usage-invalid` when the flags contradict each other. */
-export function collectorOptions(
-  flags: Pick<ServeOptions, keyof typeof collectorFlags>,
-): CollectorOptions {
-  const { collector, mock, "nvml-library": nvmlLibrary } = flags;
-  const contradiction =
-    mock !== undefined && collector !== "mock"
-      ? `--mock is for --collector mock, got --collector ${collector}`
-      : nvmlLibrary !== undefined && collector === "mock"
-        ? "--nvml-library is for --collector nvml or auto, got --collector mock"
-        : undefined;
-  if (contradiction !== undefined)
-    throw new Fault("usage-invalid", `Cannot choose a collector: ${contradiction}`, {
-      problems: [contradiction],
-    });
+export function serveOptions(
+  flags: FlagValues<typeof serveFlags>,
+  { hostname, nodeName, kubernetesHost: host, kubernetesPort }: Environment,
+): ServeOptions {
   return {
-    collector,
-    ...(nvmlLibrary === undefined ? {} : { nvmlLibrary }),
-    ...(mock === undefined ? {} : { mockFile: mock }),
+    role: flags.role,
+    bind: flags.bind,
+    grpcPort: flags.port,
+    httpPort: flags["http-port"],
+    connectionAgeMs: flags["connection-age"],
+    nodeName: flags["node-name"] ?? nodeName ?? hostname,
+    collector: collectorOptions(flags),
+    sampleIntervalMs: flags["sample-interval"],
+    deviceWatchdogMs: flags["device-watchdog"],
+    podResourcesSocket: flags["pod-resources-socket"],
+    kubeconfig: flags.kubeconfig,
+    kubernetesAddress:
+      host === undefined || kubernetesPort === undefined
+        ? undefined
+        : { host, port: kubernetesPort },
+    namespace: flags.namespace,
+    agents: flags.agents,
+    agentService: flags["agent-service"],
+    service: flags.service,
+    profilesFile: flags.profiles,
+    allowedEndpoints: flags["allow-endpoint"] ?? [],
+    engineTokenDirectory: flags["engine-token-dir"],
   };
+}
+
+/** @throws {Fault} `usage-invalid` when the flags contradict each other. */
+export function collectorOptions(flags: FlagValues<typeof collectorFlags>): CollectorOptions {
+  const { collector, mock, "nvml-library": nvmlLibrary } = flags;
+  if (mock !== undefined && collector !== "mock")
+    throw contradiction(`--mock is for --collector mock, got --collector ${collector}`);
+  if (nvmlLibrary !== undefined && collector === "mock")
+    throw contradiction("--nvml-library is for --collector nvml or auto, got --collector mock");
+  return { collector, nvmlLibrary, mockFile: mock };
+}
+
+function contradiction(problem: string): Fault {
+  const message = `Cannot choose a collector: ${problem}`;
+  return new Fault("usage-invalid", message, { problems: [problem] });
 }

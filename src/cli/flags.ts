@@ -9,156 +9,114 @@ import { closest } from "#core/closest.ts";
 import { formatDuration, parseDurationMs } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
 
-export interface Flag<Value> {
+/** What values a flag takes. */
+interface ValueKind<Value> {
   /** How `--help` names the value. */
   readonly value: string;
-  readonly help: string;
   /** What is allowed, as a refusal says it. */
   readonly rule: string;
-  /** The text that stands for a flag not given; without it the flag reads `undefined`. */
-  readonly fallback: string | undefined;
   /** @returns `undefined` when the text breaks the rule. */
   readonly parse: (text: string) => Value | undefined;
+}
+
+export interface Flag<Value, Default extends string | undefined = string | undefined>
+  extends ValueKind<Value> {
+  readonly help: string;
+  /** The text that stands for a flag that is left out; without it the flag reads `undefined`. */
+  readonly fallback: Default;
 }
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every Flag<Value> in a table.
 export type Flags = Readonly<Record<string, Flag<any>>>;
 
-/** What a table of flags reads: `--http-port` becomes `http-port`. */
-export type Parsed<F extends Flags> = {
-  readonly [Name in keyof F]: F[Name] extends OptionalFlag<infer Value>
-    ? Value | undefined
-    : F[Name] extends Flag<infer Value>
-      ? Value
-      : never;
+/** What a table of flags reads, by the flags' own names. */
+export type FlagValues<F extends Flags> = {
+  readonly [Name in keyof F]: F[Name] extends Flag<infer Value, infer Default>
+    ? Value | (undefined extends Default ? undefined : never)
+    : never;
 };
-type OptionalFlag<Value> = Flag<Value> & { readonly fallback: undefined };
-interface Described {
-  readonly help: string;
+
+/** A row of a table: one flag that may be left out. */
+export function flag<Value>(
+  kind: ValueKind<Value>,
+  row: { readonly help: string; readonly fallback: string },
+): Flag<Value, string>;
+export function flag<Value>(
+  kind: ValueKind<Value>,
+  row: { readonly help: string },
+): Flag<Value, undefined>;
+export function flag<Value>(
+  kind: ValueKind<Value>,
+  { help, fallback }: { readonly help: string; readonly fallback?: string },
+): Flag<Value> {
+  return { ...kind, help, fallback };
 }
 
-export function choice<const Names extends readonly string[]>(
-  names: Names,
-  { fallback, help }: Described & { readonly fallback: Names[number] },
-): Flag<Names[number]> & { readonly fallback: string } {
+export function choice<const Name extends string>(names: readonly Name[]): ValueKind<Name> {
   return {
     value: names.join("|"),
-    help,
     rule: `must be one of ${names.join(", ")}`,
-    fallback,
     parse: (text) => names.find((name) => name === text),
   };
 }
 
-export function duration(
-  leastMs: number,
-  mostMs: number,
-  { fallback, help }: Described & { readonly fallback: string },
-): Flag<number> & { readonly fallback: string } {
-  return { ...durationFlag(leastMs, mostMs, help), fallback };
-}
-
-export function optionalDuration(
-  leastMs: number,
-  mostMs: number,
-  { help }: Described,
-): OptionalFlag<number> {
-  return { ...durationFlag(leastMs, mostMs, help), fallback: undefined };
-}
-
-function durationFlag(leastMs: number, mostMs: number, help: string) {
+export function duration(leastMs: number, mostMs: number): ValueKind<number> {
   const range = `from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}`;
   return {
     value: "DURATION",
-    help,
     rule: `must be a duration such as 500ms, 1s or 2m, ${range}`,
-    parse: (text: string) => {
+    parse: (text) => {
       const ms = parseDurationMs(text);
       return ms !== undefined && ms >= leastMs && ms <= mostMs ? ms : undefined;
     },
   };
 }
 
-export function port({
-  fallback,
-  help,
-}: Described & { readonly fallback: string }): Flag<number> & { readonly fallback: string } {
-  return {
-    value: "PORT",
-    help,
-    rule: "must be a port from 0 to 65535, 0 for a free one",
-    fallback,
-    parse: (text) => {
-      const number = /^\d{1,5}$/.test(text) ? Number(text) : undefined;
-      return number !== undefined && number <= 65_535 ? number : undefined;
-    },
-  };
-}
+export const port: ValueKind<number> = {
+  value: "PORT",
+  rule: "must be a port from 0 to 65535, 0 for a free one",
+  parse: (text) => {
+    const number = /^\d{1,5}$/.test(text) ? Number(text) : undefined;
+    return number !== undefined && number <= 65_535 ? number : undefined;
+  },
+};
 
-export function address({
-  fallback,
-  help,
-}: Described & { readonly fallback: string }): Flag<string> & { readonly fallback: string } {
-  return {
-    value: "ADDRESS",
-    help,
-    rule: "must be an IP address of this machine, or localhost",
-    fallback,
-    parse: (text) => (text === "localhost" || isIP(text) !== 0 ? text : undefined),
-  };
-}
+export const ipAddress: ValueKind<string> = {
+  value: "ADDRESS",
+  rule: "must be an IP address of this machine, or localhost",
+  parse: (text) => (text === "localhost" || isIP(text) !== 0 ? text : undefined),
+};
 
-export function directory({ help }: Described): OptionalFlag<string> {
-  return { ...text("PATH", "must be the path of a directory", /./, help), fallback: undefined };
-}
+export const directory = pattern("PATH", "must be the path of a directory", /./);
+export const file = pattern("PATH", "must be the path of a file", /./);
 
-export function path({ help }: Described): OptionalFlag<string> {
-  return { ...text("PATH", "must be the path of a file", /./, help), fallback: undefined };
-}
+/** A name that Kubernetes accepts for most things. */
+export const kubernetesName = pattern(
+  "NAME",
+  "must be a Kubernetes name: lower case, digits, - and ., at most 253 characters",
+  /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/,
+);
 
-/** A name that Kubernetes accepts for most things, or none. */
-export function name({ help }: Described): OptionalFlag<string> {
-  return { ...nameFlag(help), fallback: undefined };
-}
+export const addresses = pattern(
+  "ADDRESSES",
+  "must be HOST:PORT, several with commas between, or dns:///NAME:PORT",
+  /^(dns:\/\/\/)?[^,\s]+:\d+(,[^,\s]+:\d+)*$/,
+);
 
-export function namedBy({
-  fallback,
-  help,
-}: Described & { readonly fallback: string }): Flag<string> & { readonly fallback: string } {
-  return { ...nameFlag(help), fallback };
-}
-
-export function addresses({ help }: Described): OptionalFlag<string> {
-  const rule = "must be HOST:PORT, several with commas between, or dns:///NAME:PORT";
-  return {
-    ...text("ADDRESSES", rule, /^(dns:\/\/\/)?[^,\s]+:\d+(,[^,\s]+:\d+)*$/, help),
-    fallback: undefined,
-  };
-}
-
-/** Hosts that `src/engine/scrape/address-policy.ts` compares with, several with commas between. */
-export function hostPatterns({ help }: Described): OptionalFlag<readonly string[]> {
-  return {
-    value: "HOSTS",
-    help,
-    rule: "must be HOST, HOST:PORT, *.DOMAIN or an IP address, several with commas between",
-    fallback: undefined,
-    parse: (text) => {
-      const hosts = text.split(",");
-      return hosts.every((host) => isIP(host) !== 0 || hostPattern.test(host)) ? hosts : undefined;
-    },
-  };
-}
 const hostPattern =
   /^(?:(?:\*\.)?[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?$/i;
 
-function nameFlag(help: string) {
-  const rule = "must be a Kubernetes name: lower case, digits, - and ., at most 253 characters";
-  return text("NAME", rule, /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/, help);
-}
+/** Hosts that `src/engine/scrape/address-policy.ts` compares with. */
+export const hostPatterns: ValueKind<readonly string[]> = {
+  value: "HOSTS",
+  rule: "must be HOST, HOST:PORT, *.DOMAIN or an IP address, several with commas between",
+  parse: (text) => {
+    const hosts = text.split(",");
+    return hosts.every((host) => isIP(host) !== 0 || hostPattern.test(host)) ? hosts : undefined;
+  },
+};
 
-function text(value: string, rule: string, shape: RegExp, help: string) {
-  const parse = (given: string) => (shape.test(given) ? given : undefined);
-  return { value, help, rule, parse };
+function pattern(value: string, rule: string, shape: RegExp): ValueKind<string> {
+  return { value, rule, parse: (text) => (shape.test(text) ? text : undefined) };
 }
 
 /**
@@ -168,7 +126,25 @@ function text(value: string, rule: string, shape: RegExp, help: string) {
  * @returns Every flag of the table, defaults filled in.
  * @throws {Fault} `usage-invalid`, one line that says what is allowed.
  */
-export function parseFlags<F extends Flags>(command: string, flags: F, args: string[]): Parsed<F> {
+export function parseFlags<F extends Flags>(
+  command: string,
+  flags: F,
+  args: string[],
+): FlagValues<F> {
+  const texts = flagTexts(command, flags, args);
+  return Object.fromEntries(
+    Object.entries(flags).map(([name, { rule, fallback, parse }]) => {
+      const text = texts.get(name) ?? fallback;
+      if (text === undefined) return [name, undefined];
+      const value = parse(text);
+      if (value !== undefined) return [name, value];
+      throw usage(command, `--${name} ${rule}, got ${JSON.stringify(text)}`);
+    }),
+  ) as FlagValues<F>;
+}
+
+/** The text of each flag that stands in the arguments, by its name. */
+function flagTexts(command: string, flags: Flags, args: string[]): ReadonlyMap<string, string> {
   const options = Object.fromEntries(
     Object.keys(flags).map((name) => [name, { type: "string" as const }]),
   );
@@ -183,25 +159,17 @@ export function parseFlags<F extends Flags>(command: string, flags: F, args: str
   for (const token of tokens) {
     if (token.kind !== "option")
       throw usage(command, `unexpected argument ${JSON.stringify(args[token.index] ?? "--")}`);
-    const flag = flags[token.name];
-    if (flag === undefined) {
+    const known = flags[token.name];
+    if (known === undefined) {
       const allowed = Object.keys(flags).map((name) => `--${name}`);
       throw usage(command, notKnown("flag", token.rawName, allowed));
     }
     if (texts.has(token.name)) throw usage(command, `--${token.name} is given twice`);
     if (token.value === undefined)
-      throw usage(command, `--${token.name} ${flag.rule}, got nothing`);
+      throw usage(command, `--${token.name} ${known.rule}, got nothing`);
     texts.set(token.name, token.value);
   }
-  return Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) => {
-      const text = texts.get(name) ?? flag.fallback;
-      if (text === undefined) return [name, undefined];
-      const value = flag.parse(text);
-      if (value !== undefined) return [name, value];
-      throw usage(command, `--${name} ${flag.rule}, got ${JSON.stringify(text)}`);
-    }),
-  ) as Parsed<F>;
+  return texts;
 }
 
 /** Says that a word is not one of those allowed, which they are, and which was probably meant. */

@@ -1,30 +1,32 @@
 /**
- * From arguments to an exit code: 0 done, 1 failed, 2 asked for wrongly.
+ * From arguments to an exit code: 0 done, 1 failed, 2 wrong usage.
  *
  * @module
  */
-
 import { serve } from "#app/serve.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { type CommandName, collectorOptions, commandNames, commands } from "./commands.ts";
+import { lineLog } from "#core/log.ts";
+import {
+  type CommandName,
+  collectorOptions,
+  commandNames,
+  commands,
+  type Environment,
+  serveOptions,
+} from "./commands.ts";
 import { notKnown, parseFlags } from "./flags.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { snapshot } from "./snapshot.ts";
 
-/** All that the commands know of the world. */
-export interface World {
+/** What the commands are given of the process that they run in. */
+export interface CommandContext {
   readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   readonly version: string;
   readonly revision: string;
-  readonly hostname: string;
-  readonly environment: {
-    /** `NODE_NAME`, which the chart fills in. */
-    readonly nodeName: string | undefined;
-    /** `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: every pod has them. */
-    readonly kubernetesHost: string | undefined;
-    readonly kubernetesPort: string | undefined;
-  };
+  readonly environment: Environment;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   /** Resolves with the first SIGTERM or SIGINT. */
@@ -33,40 +35,52 @@ export interface World {
 
 const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
 
-/** @returns The exit code. Whatever is wrong is told on stderr before. */
-export async function run(args: readonly string[], world: World): Promise<number> {
+/** @returns The exit code. What is wrong has been written to stderr by then. */
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const { stdout, stderr } = context;
   const [name, ...rest] = args;
   try {
     if (name === "--help" || name === "-h" || name === "help") {
-      world.stdout(generalHelp());
+      stdout(generalHelp());
       return exitCodes.done;
     }
-    const command = commandNames.find(
-      (known) => known === (name === "--version" ? "version" : name),
-    );
+    const asked = name === "--version" ? "version" : name;
+    const command = commandNames.find((known) => known === asked);
     if (command === undefined) throw unknownCommand(name);
     if (rest.includes("--help") || rest.includes("-h")) {
-      world.stdout(commandHelp(command));
+      stdout(commandHelp(command));
       return exitCodes.done;
     }
-    return await runners[command](rest, world);
+    return await runners[command](rest, context);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    world.stderr(`keda-gpu-scaler: ${error.message}\n`);
+    stderr(`keda-gpu-scaler: ${error.message}\n`);
     return error.code === "usage-invalid" ? exitCodes.usage : exitCodes.failed;
   }
 }
 
-const runners: Readonly<
-  Record<CommandName, (args: string[], world: World) => Promise<number> | number>
-> = {
-  serve: (args, world) => {
+type Runner = (args: string[], context: CommandContext) => Promise<number> | number;
+
+const runners: Readonly<Record<CommandName, Runner>> = {
+  serve: (args, context) => {
+    const { clock, random, version, revision, environment, stderr, stopSignal } = context;
     const flags = parseFlags("serve", commands.serve.flags, args);
-    return serve(flags, collectorOptions(flags), world);
+    const { "log-level": level, "log-format": format } = flags;
+    const log = lineLog({ level, format, write: stderr, clock });
+    return serve(serveOptions(flags, environment), {
+      clock,
+      log,
+      random,
+      version,
+      revision,
+      stopSignal,
+    });
   },
-  snapshot: (args, world) => {
+  snapshot: (args, { clock, stdout, stderr, stopSignal }) => {
     const flags = parseFlags("snapshot", commands.snapshot.flags, args);
-    return snapshot(flags, collectorOptions(flags), world);
+    const { format, interval: intervalMs } = flags;
+    const collector = collectorOptions(flags);
+    return snapshot({ format, intervalMs, collector, clock, stdout, stderr, stopSignal });
   },
   version: (args, { stdout, version, revision }) => {
     parseFlags("version", commands.version.flags, args);

@@ -14,8 +14,6 @@ export const metadataValueBytesMax = 4 * 1024;
 export const profilesFileBytesMax = 1024 * 1024;
 /** Names of profiles stand in the refusal of one that is misspelt. */
 export const profilesMax = 200;
-/** The kubelet takes about a minute to bring a changed ConfigMap to its pods; this adds little. */
-export const profilesLookMs = 5_000;
 
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
@@ -88,6 +86,17 @@ export const scaleSettleMs = 10_000;
 export const scaleReadsAtOnce = 4;
 
 // ---- app and cli
+
+/** The kubelet takes about a minute to bring a changed ConfigMap to its pods; this adds little. */
+export const profilesReadEveryMs = 5_000;
+/** A pod or trigger that came or went has its engines read, or let go, this soon. */
+export const prefetchCheckMs = 1_000;
+/** Late timers show up within half a second, at the cost of two wake-ups a second. */
+export const eventLoopCheckMs = 500;
+/** Rates and performance counters are differences, so only the second of two passes has them all. */
+export const snapshotSettleMs = 250;
+/** A driver call lasts up to 45 s; a snapshot gives up when no pass has ended after this. */
+export const snapshotWatchdogMs = 60_000;
 
 // ---- device
 

@@ -5,237 +5,132 @@
  */
 import { Counter, Histogram, Registry } from "prom-client";
 import type { Clock } from "#core/clock.ts";
-import type { DeviceSample } from "#metric/sample.ts";
-import { registerDeviceMetrics } from "./device-metrics.ts";
-import { type EngineFacts, registerEngines } from "./engine-metrics.ts";
-import { counter, gauge } from "./read-metric.ts";
-
-const prefix = "keda_gpu_scaler_";
-/** Answers take under a millisecond; the last buckets are for a process in trouble. */
-const rpcBucketsSeconds = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1];
-/** A pass over 8 devices takes milliseconds; a driver in trouble blocks for up to 45 s. */
-const collectionBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 45];
-const lagIntervalMs = 500;
+import { type NodeStats, registerNode } from "./node-metrics.ts";
+import { registerProcess } from "./process-metrics.ts";
+import { gauge } from "./read-metric.ts";
+import {
+  type EngineStats,
+  type FleetStats,
+  registerEngines,
+  registerFleet,
+  registerWarnings,
+  type WarningCount,
+} from "./scaler-metrics.ts";
 
 export interface MetricsOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly revision: string;
   /** Whether the data is fresh enough to answer with. */
-  readonly fresh: () => boolean;
+  readonly isFresh: () => boolean;
   /** Absent in a process that reads no devices itself. */
-  readonly node?: NodeFacts;
+  readonly node?: NodeStats | undefined;
   /** Absent in a process that follows no agents. */
-  readonly fleet?: FleetFacts;
+  readonly fleet?: FleetStats | undefined;
   /** Absent in a process that reads no engines. */
-  readonly engines?: EngineFacts;
+  readonly engines?: EngineStats | undefined;
   /** What is warned of now; absent in a process that answers no triggers. */
-  readonly warnings?: () => readonly {
-    readonly namespace: string;
-    readonly name: string;
-    readonly code: string;
-    readonly count: number;
-  }[];
-  readonly open: () => { readonly streams: number; readonly connections: number };
-}
-
-/** What this process reads of its own machine. */
-interface NodeFacts {
-  /** Those with a fresh sample; empty while there is none. */
-  readonly devices: () => readonly DeviceSample[];
-  /** Passes of the sampler since the start. */
-  readonly sampling: () => {
-    readonly collections: number;
-    readonly faults: number;
-    readonly skipped: number;
-  };
-}
-
-/** What this process knows of all machines. */
-interface FleetFacts {
-  readonly nodes: () => number;
-  readonly devices: () => number;
-  /** Agents that are listed and cannot be heard. */
-  readonly silentAgents: () => number;
-  /** Milliseconds; absent while there is no node. */
-  readonly oldestSampleAgeMs: () => number | undefined;
+  readonly warnings?: (() => readonly WarningCount[]) | undefined;
 }
 
 export interface Metrics {
   /** Prometheus text 0.0.4. */
   readonly text: () => Promise<string>;
   readonly contentType: string;
-  readonly collection: (durationMs: number) => void;
-  readonly rpc: (call: { method: string; code: string; durationMs: number }) => void;
+  /** A pass over the devices has given readings. */
+  readonly collected: (durationMs: number) => void;
+  /** A call is over; `code` is its gRPC status, such as `OK`. */
+  readonly finished: (call: FinishedRpc) => void;
+  readonly openStreams: (count: number) => void;
+  readonly openConnections: (count: number) => void;
   readonly stop: () => void;
 }
 
-export function processMetrics(options: MetricsOptions): Metrics {
-  const { clock, version, revision, fresh, node, fleet, engines, warnings, open } = options;
-  const registry = new Registry();
-  const registers = [registry];
+interface FinishedRpc {
+  readonly method: string;
+  readonly code: string;
+  readonly durationMs: number;
+}
 
+export function processMetrics(options: MetricsOptions): Metrics {
+  const { clock, version, revision, isFresh, node, fleet, engines, warnings } = options;
+  const registry = new Registry();
+  const finished = registerCalls(registry);
+  const collectionSeconds = node && registerNode(registry, node);
+  if (fleet !== undefined) registerFleet(registry, fleet);
+  if (engines !== undefined) registerEngines(registry, engines);
+  if (warnings !== undefined) registerWarnings(registry, warnings);
+  const dataFresh = {
+    name: "keda_gpu_scaler_data_fresh",
+    help: "1 while the newest sample may be answered with",
+  };
+  gauge(registry, dataFresh, (set) => set(isFresh() ? 1 : 0));
+  const { openStreams, openConnections } = registerOpen(registry);
+  const build = {
+    name: "keda_gpu_scaler_build_info",
+    help: "1, with the build",
+    labelNames: ["version", "revision", "bun"],
+  };
+  const bun = process.versions.bun ?? "none";
+  gauge(registry, build, (set) => set(1, { version, revision, bun }));
+  const stop = registerProcess(registry, clock);
+  return {
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+    collected: (durationMs) => collectionSeconds?.observe(durationMs / 1000),
+    finished,
+    openStreams,
+    openConnections,
+    stop,
+  };
+}
+
+/** Answers take under a millisecond; the last buckets are for a process in trouble. */
+const callBucketsSeconds = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1];
+
+function registerCalls(registry: Registry): Metrics["finished"] {
+  const registers = [registry];
   const requests = new Counter({
-    name: `${prefix}scaler_requests_total`,
+    name: "keda_gpu_scaler_scaler_requests_total",
     help: "Calls answered, by method and gRPC code",
     labelNames: ["method", "code"],
     registers,
   });
-  const requestErrors = new Counter({
-    name: `${prefix}scaler_request_errors_total`,
+  const errors = new Counter({
+    name: "keda_gpu_scaler_scaler_request_errors_total",
     help: "Calls answered with another code than ok, by method and gRPC code",
     labelNames: ["method", "code"],
     registers,
   });
-  const requestSeconds = new Histogram({
-    name: `${prefix}scaler_request_duration_seconds`,
+  const seconds = new Histogram({
+    name: "keda_gpu_scaler_scaler_request_duration_seconds",
     help: "Time from a unary call's start to its answer; a stream's whole life",
     labelNames: ["method"],
-    buckets: rpcBucketsSeconds,
+    buckets: callBucketsSeconds,
     registers,
   });
-
-  const collectionSeconds = node && registerNode(registry, node);
-  if (fleet !== undefined) registerFleet(registry, fleet);
-  if (engines !== undefined) registerEngines(registry, prefix, engines);
-  if (warnings !== undefined)
-    gauge(
-      registry,
-      `${prefix}trigger_warnings`,
-      "Triggers of an object that will not work as their author hopes, by the warning's code",
-      ["namespace", "name", "code"],
-      (set) => {
-        for (const { count, ...labels } of warnings()) set(labels, count);
-      },
-    );
-  gauge(
-    registry,
-    `${prefix}data_fresh`,
-    "1 while the newest sample may be answered with",
-    [],
-    (set) => set({}, fresh() ? 1 : 0),
-  );
-  gauge(registry, `${prefix}streams`, "Streams open now", [], (set) => set({}, open().streams));
-  gauge(registry, `${prefix}connections`, "Connections open now", [], (set) =>
-    set({}, open().connections),
-  );
-  gauge(
-    registry,
-    `${prefix}build_info`,
-    "1, with the build",
-    ["version", "revision", "bun"],
-    (set) => set({ version, revision, bun: process.versions.bun ?? "none" }, 1),
-  );
-  const stopLag = registerProcess(registry, clock);
-
-  return {
-    text: () => registry.metrics(),
-    contentType: registry.contentType,
-    collection: (durationMs) => {
-      collectionSeconds?.observe(durationMs / 1000);
-    },
-    rpc: ({ method, code, durationMs }) => {
-      requests.inc({ method, code });
-      if (code !== "OK") requestErrors.inc({ method, code });
-      requestSeconds.observe({ method }, durationMs / 1000);
-    },
-    stop: stopLag,
+  return ({ method, code, durationMs }) => {
+    requests.inc({ method, code });
+    if (code !== "OK") errors.inc({ method, code });
+    seconds.observe({ method }, durationMs / 1000);
   };
 }
 
-function registerNode(registry: Registry, { devices, sampling }: NodeFacts): Histogram {
-  registerDeviceMetrics(registry, prefix, devices);
-  counter(
-    registry,
-    `${prefix}collections_total`,
-    "Passes over the devices that gave readings",
-    () => sampling().collections,
+function registerOpen(registry: Registry): Pick<Metrics, "openStreams" | "openConnections"> {
+  let streams = 0;
+  let connections = 0;
+  gauge(registry, { name: "keda_gpu_scaler_streams", help: "Streams open now" }, (set) =>
+    set(streams),
   );
-  counter(
-    registry,
-    `${prefix}collection_errors_total`,
-    "Passes over the devices that failed as a whole",
-    () => sampling().faults,
+  gauge(registry, { name: "keda_gpu_scaler_connections", help: "Connections open now" }, (set) =>
+    set(connections),
   );
-  counter(
-    registry,
-    `${prefix}collections_skipped_total`,
-    "Samples left out because a pass took longer than the interval",
-    () => sampling().skipped,
-  );
-  return new Histogram({
-    name: `${prefix}collection_duration_seconds`,
-    help: "Time of one pass over the devices",
-    buckets: collectionBucketsSeconds,
-    registers: [registry],
-  });
-}
-
-function registerFleet(registry: Registry, fleet: FleetFacts): void {
-  gauge(registry, `${prefix}fleet_nodes`, "Nodes whose agent has been heard", [], (set) =>
-    set({}, fleet.nodes()),
-  );
-  gauge(registry, `${prefix}fleet_devices`, "Devices of these nodes", [], (set) =>
-    set({}, fleet.devices()),
-  );
-  gauge(
-    registry,
-    `${prefix}fleet_silent_agents`,
-    "Agents that are listed and cannot be heard",
-    [],
-    (set) => set({}, fleet.silentAgents()),
-  );
-  gauge(
-    registry,
-    `${prefix}fleet_oldest_sample_age_seconds`,
-    "Age of the oldest newest sample of a node",
-    [],
-    (set) => {
-      const ageMs = fleet.oldestSampleAgeMs();
-      if (ageMs !== undefined) set({}, ageMs / 1000);
+  return {
+    openStreams: (count) => {
+      streams = count;
     },
-  );
-}
-
-/** Memory, CPU and event-loop lag, under the names that every Prometheus client uses. */
-function registerProcess(registry: Registry, clock: Clock): () => void {
-  const startedSeconds = clock.wallMs() / 1000 - process.uptime();
-  gauge(registry, "process_start_time_seconds", "Start of the process, in Unix time", [], (set) =>
-    set({}, startedSeconds),
-  );
-  gauge(registry, "process_resident_memory_bytes", "Resident memory", [], (set) =>
-    set({}, process.memoryUsage.rss()),
-  );
-  counter(registry, "process_cpu_seconds_total", "CPU time, user and system", () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  });
-
-  let lagMs = 0;
-  let lagMsMax = 0;
-  let dueMs = clock.monotonicMs() + lagIntervalMs;
-  const stop = clock.every(lagIntervalMs, () => {
-    const nowMs = clock.monotonicMs();
-    lagMs = Math.max(0, nowMs - dueMs);
-    lagMsMax = Math.max(lagMsMax, lagMs);
-    dueMs = nowMs + lagIntervalMs;
-  });
-  gauge(
-    registry,
-    `${prefix}event_loop_lag_seconds`,
-    "How late the last timer ran on the main thread",
-    [],
-    (set) => set({}, lagMs / 1000),
-  );
-  gauge(
-    registry,
-    `${prefix}event_loop_lag_seconds_max`,
-    "How late the latest timer ran since the last scrape",
-    [],
-    (set) => {
-      set({}, lagMsMax / 1000);
-      lagMsMax = 0;
+    openConnections: (count) => {
+      connections = count;
     },
-  );
-  return stop;
+  };
 }

@@ -5,26 +5,30 @@
  */
 import { Counter, Gauge, type Registry } from "prom-client";
 
-type Set = (labels: Record<string, string>, value: number) => void;
+export interface MetricHead {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+}
+
+type SetSeries = (value: number, labels?: Record<string, string>) => void;
 
 /** A gauge whose series are exactly those that `collect` sets: what is gone leaves no trace. */
 export function gauge(
   registry: Registry,
-  name: string,
-  help: string,
-  labels: readonly string[],
-  collect: (set: Set) => void,
+  { name, help, labelNames = [] }: MetricHead,
+  collect: (set: SetSeries) => void,
 ): void {
   const created = new Gauge({
     name,
     help,
-    labelNames: [...labels],
+    labelNames: [...labelNames],
     registers: [registry],
     collect: () => {
       created.reset();
       // `reset` of a gauge without labels leaves a 0, which would be a value nobody read.
-      if (labels.length === 0) created.remove();
-      collect((values, value) => created.set(values, value));
+      if (labelNames.length === 0) created.remove();
+      collect((value, labels = {}) => created.set(labels, value));
     },
   });
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { profilesFile } from "#app/profiles-file.ts";
-import { profilesFileBytesMax, profilesLookMs } from "#core/limits.ts";
+import { profilesFileBytesMax, profilesReadEveryMs } from "#core/limits.ts";
 import { profileNames } from "#trigger/profiles.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
@@ -27,8 +27,8 @@ async function heldFile(first: string | Error) {
   });
   const write = async (next: string | Error) => {
     content = next;
-    clock.advance(profilesLookMs);
-    // The look goes on in microtasks alone, for the file is in memory.
+    clock.advance(profilesReadEveryMs);
+    // The reading goes on in microtasks alone, for the file is in memory.
     await Bun.sleep(0);
   };
   const target = () => file.table().get("chat")?.target;
@@ -80,7 +80,7 @@ test("a file that is wrong from the start is a fault with every problem", async 
   });
 });
 
-test("after a stop the file is looked at no more", async () => {
+test("after a stop the file is read no more", async () => {
   const { file, write, target } = await heldFile(chat(4));
   file.stop();
   await write(chat(6));
@@ -96,5 +96,36 @@ test("without a file there are the built-in profiles", async () => {
     readFile,
   });
   expect([...file.table().keys()]).toEqual(profileNames);
+  file.stop();
+});
+
+test("a file of the largest size is used", async () => {
+  const text = chat(4);
+  const { target } = await heldFile(`${text}\n#`.padEnd(profilesFileBytesMax, "x"));
+  expect(target()).toBe(4);
+});
+
+test("a file that takes long to read is not read twice at once, and again when it was read", async () => {
+  const clock = manualClock();
+  let reads = 0;
+  let hang = Promise.resolve();
+  const file = await profilesFile({
+    path,
+    clock,
+    log: () => {},
+    readFile: async () => {
+      reads += 1;
+      await hang;
+      return chat(4);
+    },
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  hang = promise;
+  clock.advance(3 * profilesReadEveryMs);
+  expect(reads).toBe(2);
+  resolve();
+  await Bun.sleep(0);
+  clock.advance(profilesReadEveryMs);
+  expect(reads).toBe(3);
   file.stop();
 });

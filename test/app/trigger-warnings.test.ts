@@ -1,50 +1,33 @@
 import { expect, test } from "bun:test";
-import type { Answerer } from "#answer/answer.ts";
-import type { Explanation } from "#answer/explanation.ts";
-import { warning } from "#app/trigger-warnings.ts";
-import { askedForMs } from "#core/limits.ts";
-import { parseTrigger } from "#trigger/trigger.ts";
+import { warningRecorder } from "#app/trigger-warnings.ts";
+import { askedForMs, warnedTriggersMax } from "#core/limits.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 function setup() {
-  let codes: readonly ("no-wake-source" | "sum-under-value")[] = [];
-  const unused = () => {
-    throw new Error("Only the value is asked for");
-  };
-  const inner: Answerer = {
-    value: () => {
-      const explanation: Explanation = {
-        metric: "queue_depth",
-        scope: "workload",
-        rule: "",
-        devices: [],
-        warnings: codes.map((code) => ({ code, message: `about ${code}` })),
-      };
-      return { value: 7, explanation };
-    },
-    activity: unused,
-    subscribe: unused,
-    watchActivity: unused,
-  };
   const clock = manualClock();
   const logged: unknown[] = [];
-  const { answers, counts } = warning(inner, {
+  const { record, counts } = warningRecorder({
     clock,
     log: (level, event, facts) => logged.push([level, event, facts]),
   });
-  const ask = (name: string, targetValue: string, ...now: typeof codes) => {
-    codes = now;
-    const ref = { namespace: "ml", name, scalerMetadata: { targetValue } };
-    return answers.value(ref, parseTrigger({ targetValue })).value;
-  };
-  return { ask, counts, clock, logged };
+  const warn = (
+    name: string,
+    targetValue: string,
+    ...codes: readonly ("no-wake-source" | "sum-under-value")[]
+  ) =>
+    record(
+      { namespace: "ml", name, scalerMetadata: { targetValue } },
+      codes.map((code) => ({ code, message: `about ${code}` })),
+    );
+  return { warn, counts, clock, logged };
 }
 
-test("warnings are written down and counted by object and code, and keep no answer back", () => {
-  const { ask, counts, logged } = setup();
-  expect(ask("llm", "1", "no-wake-source", "sum-under-value")).toBe(7);
-  expect(ask("llm", "2", "no-wake-source")).toBe(7);
-  expect(ask("other", "1")).toBe(7);
+test("warnings are logged, and counted by object and code", () => {
+  const { warn, counts, logged } = setup();
+  warn("other", "1");
+  warn("llm", "1", "no-wake-source", "sum-under-value");
+  warn("llm", "2", "no-wake-source");
+  warn("other", "1");
   const object = { namespace: "ml", name: "llm" };
   expect(counts()).toEqual([
     { ...object, code: "no-wake-source", count: 2 },
@@ -55,16 +38,36 @@ test("warnings are written down and counted by object and code, and keep no answ
     "trigger warning",
     { ...object, code: "no-wake-source", message: "about no-wake-source" },
   ]);
+  expect(logged).toHaveLength(3);
+});
+
+test("objects are counted apart", () => {
+  const { warn, counts } = setup();
+  warn("llm", "1", "no-wake-source");
+  warn("tts", "1", "no-wake-source");
+  expect(counts().map(({ name, count }) => [name, count])).toEqual([
+    ["llm", 1],
+    ["tts", 1],
+  ]);
 });
 
 test("a warning goes with its cause, or when nobody asks any more", () => {
-  const { ask, counts, clock } = setup();
-  ask("llm", "1", "no-wake-source");
-  ask("llm", "1");
+  const { warn, counts, clock } = setup();
+  warn("llm", "1", "no-wake-source");
+  warn("llm", "1");
   expect(counts()).toEqual([]);
-  ask("llm", "1", "no-wake-source");
+  warn("llm", "1", "no-wake-source");
   clock.advance(askedForMs);
   expect(counts()).toHaveLength(1);
   clock.advance(1);
   expect(counts()).toEqual([]);
+});
+
+test("the oldest warnings make room for the newest", () => {
+  const { warn, counts } = setup();
+  for (let trigger = 0; trigger <= warnedTriggersMax; trigger += 1)
+    warn(trigger === 0 ? "first" : "llm", `${trigger}`, "no-wake-source");
+  expect(counts()).toEqual([
+    { namespace: "ml", name: "llm", code: "no-wake-source", count: warnedTriggersMax },
+  ]);
 });

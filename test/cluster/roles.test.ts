@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { collectorOptions, commands } from "#cli/commands.ts";
+import { commands, serveOptions } from "#cli/commands.ts";
 import { parseFlags } from "#cli/flags.ts";
 import { manifestsPath } from "../../tools/render-manifests.ts";
 import { containerOf, workloadsOf } from "../deploy/invariants.ts";
@@ -11,6 +11,13 @@ import { connectScaler } from "./scaler.ts";
 import { clusterScene } from "./scene.ts";
 
 setDefaultTimeout(60_000);
+
+const outsideCluster = {
+  hostname: "host",
+  nodeName: undefined,
+  kubernetesHost: undefined,
+  kubernetesPort: undefined,
+};
 const keda = foreignClient();
 afterAll(() => keda[Symbol.asyncDispose]());
 
@@ -111,7 +118,7 @@ describe("deploy/manifests.yaml", () => {
       const [command, ...args] = containerOf(workload).args ?? [];
       expect(command).toBe("serve");
       const flags = parseFlags("serve", commands.serve.flags, args);
-      expect(() => collectorOptions(flags)).not.toThrow();
+      expect(() => serveOptions(flags, outsideCluster)).not.toThrow();
       return `${workload.kind} ${flags.role}`;
     });
     expect(roles.toSorted()).toEqual(["DaemonSet agent", "Deployment scaler"]);

@@ -23,12 +23,11 @@ async function exportedNames(): Promise<readonly string[]> {
     clock: manualClock(),
     version: "0.0.0",
     revision: "test",
-    fresh: () => true,
+    isFresh: () => true,
     node: {
       devices: () => [],
       sampling: () => ({ collections: 0, faults: 0, skipped: 0 }),
     },
-    open: () => ({ streams: 0, connections: 0 }),
   });
   const text = await metrics.text();
   metrics.stop();

@@ -18,7 +18,7 @@ const document = readFileSync(join(root, "docs", "architecture.md"), "utf8");
 const rows = [...document.matchAll(/^\| `([a-z]+)` +\|[^|]*\| ([^|]*?) +\|$/gm)];
 const rooms = rows.map(([, room = ""]) => room);
 const mayImport = new Map(rows.map(([, room = "", rule = ""]) => [room, roomsIn(rule)]));
-const speakGrpc = ["node", "telemetry", "rpc", "keda", "app", "cli"];
+const speakGrpc = ["node", "telemetry", "rpc", "keda"];
 
 /** `core, gen`, `nothing` or `every room but cli`. */
 function roomsIn(rule: string): readonly string[] {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { WorkloadRef } from "#answer/answer.ts";
-import { keepWarm } from "#app/engine-warmth.ts";
+import { enginePrefetch } from "#app/prefetch.ts";
 import { Fault } from "#core/fault.ts";
 import { askedForMs, engineIntervalMs, enginesFirstMs } from "#core/limits.ts";
 import { type ScrapeTarget, targetText } from "#engine/scrape/target.ts";
@@ -12,7 +12,7 @@ import { serving } from "../answer/engines.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 const ours = { scalerAddress: "here", metricType: "queue_depth", targetValue: "5" };
-const prepared = (name: string, metadata: ServedTrigger["metadata"] = ours): ServedTrigger => ({
+const served = (name: string, metadata: ServedTrigger["metadata"] = ours): ServedTrigger => ({
   namespace: "ml",
   name,
   metadata,
@@ -33,7 +33,7 @@ function started(first: readonly ServedTrigger[]) {
   const clock = manualClock();
   const parse = triggerParser(() => builtInProfiles);
   let changes = 0;
-  const warmth = keepWarm({
+  const prefetch = enginePrefetch({
     clock,
     log: (level, event) => logged.push(`${level} ${event}`),
     parse,
@@ -50,7 +50,7 @@ function started(first: readonly ServedTrigger[]) {
       },
       waitingFor: () => waitingFor,
     },
-    source: {
+    engines: {
       read: (spec, { signal }) => {
         reads.push({ spec, signal });
         return { target: "", state: "known", value: 0 };
@@ -59,12 +59,12 @@ function started(first: readonly ServedTrigger[]) {
       tokenFile: () => "",
     },
     targets: () => targets.map((target) => ({ ...target, target: "", failures: 0 })),
-    changed: () => {
+    onChange: () => {
       changes += 1;
     },
   });
   return {
-    ...warmth,
+    ...prefetch,
     clock,
     parse,
     logged,
@@ -78,7 +78,8 @@ function started(first: readonly ServedTrigger[]) {
     target: (...tries: readonly number[]) => {
       targets = tries.map((count) => ({ tries: count }));
     },
-    /** Where was read since the last look. */
+    reads: () => reads.length,
+    /** What was read since the last call. */
     taken: () => {
       const all = reads;
       reads = [];
@@ -87,8 +88,8 @@ function started(first: readonly ServedTrigger[]) {
   };
 }
 
-test("every prepared trigger is read at each interval, whether anybody asks or not", () => {
-  const { clock, taken } = started([prepared("llm-1"), prepared("llm-2")]);
+test("every served trigger is read at each interval, whether anybody asks or not", () => {
+  const { clock, taken } = started([served("llm-1"), served("llm-2")]);
   const all = ["1", "2"].flatMap((one) =>
     ["queue_depth", "running_requests"].map((signal) => `http://10.0.0.${one} ${signal}`),
   );
@@ -101,39 +102,43 @@ test("every prepared trigger is read at each interval, whether anybody asks or n
 });
 
 test("what changes is read within a second, and what is gone is read no more", () => {
-  const { clock, taken, look, become } = started([prepared("llm-1")]);
+  const { clock, taken, refresh, become } = started([served("llm-1")]);
   clock.advance(1_000);
   taken();
-  become([prepared("llm-2")]);
-  look();
+  become([served("llm-2")]);
   clock.advance(1_000);
-  expect(taken().every((one) => one.startsWith("http://10.0.0.2 "))).toBe(true);
+  expect(taken()).toEqual([]);
+  refresh();
+  clock.advance(1_000);
+  expect(taken()).toEqual(["http://10.0.0.2 queue_depth", "http://10.0.0.2 running_requests"]);
+  clock.advance(1_000);
+  expect(taken()).toEqual([]);
 });
 
 test("the URL of an endpoint is read, and the pods are not", () => {
   const endpoint = "http://router/metrics";
-  const { clock, taken } = started([prepared("llm-1", { ...ours, endpoint })]);
+  const { clock, taken } = started([served("llm-1", { ...ours, endpoint })]);
   clock.advance(1_000);
   expect(taken()).toEqual([`${endpoint} queue_depth`, `${endpoint} running_requests`]);
 });
 
 test("triggers of devices, with what KEDA resolves, or that break a rule are left out", () => {
   const { clock, taken, logged } = started([
-    prepared("llm-1", { scalerAddress: "here" }),
-    prepared("llm-2", { ...ours, endpointFromEnv: "ROUTER" }),
-    prepared("llm-3", { ...ours, targetValue: "much" }),
-    prepared("gone"),
-    prepared("llm-4"),
+    served("llm-1", { scalerAddress: "here" }),
+    served("llm-2", { ...ours, endpointFromEnv: "ROUTER" }),
+    served("llm-3", { ...ours, targetValue: "much" }),
+    served("gone"),
+    served("llm-4"),
   ]);
   clock.advance(1_000);
-  expect(taken().every((one) => one.startsWith("http://10.0.0.4 "))).toBe(true);
+  expect(taken()).toEqual(["http://10.0.0.4 queue_depth", "http://10.0.0.4 running_requests"]);
   expect(logged).toEqual(["warn trigger cannot be prepared", "debug engines cannot be read"]);
 });
 
 test("what somebody asked for is read for ten minutes after", () => {
-  const { clock, taken, asked, parse } = started([]);
-  asked(ref("llm-1"), parse(ours));
-  asked(ref("llm-2"), parse({}));
+  const { clock, taken, requested, parse } = started([]);
+  requested(ref("llm-1"), parse(ours));
+  requested(ref("llm-2"), parse({}));
   clock.advance(askedForMs);
   expect(taken()).toEqual(["http://10.0.0.1 queue_depth", "http://10.0.0.1 running_requests"]);
   clock.advance(2 * engineIntervalMs);
@@ -143,7 +148,7 @@ test("what somebody asked for is read for ten minutes after", () => {
 });
 
 test("a process that has just started waits until every engine was tried, but not for ever", () => {
-  const first = started([prepared("llm-1")]);
+  const first = started([served("llm-1")]);
   first.wait(["pods of ml"]);
   expect(first.waitingFor()).toBeUndefined();
   first.target(0, 0);
@@ -158,9 +163,43 @@ test("a process that has just started waits until every engine was tried, but no
   first.target(0);
   expect(first.waitingFor()).toBeUndefined();
 
-  const second = started([prepared("llm-1")]);
+  const second = started([served("llm-1")]);
   second.target(0);
   expect(second.waitingFor()).toBeDefined();
   second.clock.advance(enginesFirstMs);
   expect(second.waitingFor()).toBeUndefined();
+});
+
+test("the first reads begin when the workloads are known, whoever finds that out", () => {
+  const { wait, target, waitingFor, taken, clock, changes } = started([served("llm-1")]);
+  wait(["pods of ml"]);
+  target(0);
+  waitingFor();
+  expect(taken()).toEqual([]);
+  wait([]);
+  waitingFor();
+  expect(taken()).toHaveLength(2);
+  waitingFor();
+  expect(taken()).toEqual([]);
+  target(1);
+  expect(waitingFor()).toBeUndefined();
+  expect(changes()).toBe(0);
+  clock.advance(1_000);
+  expect(changes()).toBe(1);
+  clock.advance(1_000);
+  expect(changes()).toBe(1);
+});
+
+test("after a stop nothing is read", () => {
+  const { clock, taken, stop } = started([served("llm-1")]);
+  stop();
+  clock.advance(engineIntervalMs);
+  expect(taken()).toEqual([]);
+});
+
+test("a served trigger is read once, though somebody asks for it too", () => {
+  const { clock, reads, requested, parse } = started([served("llm-1")]);
+  requested(ref("llm-1"), parse(ours));
+  clock.advance(1_000);
+  expect(reads()).toBe(2);
 });

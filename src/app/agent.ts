@@ -1,0 +1,27 @@
+import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { podResourcesSocket } from "#node/pod-resources.ts";
+import { nodeTelemetry } from "#node/telemetry-service.ts";
+import { registration } from "#rpc/server.ts";
+import { connectionKey } from "#rpc/streams.ts";
+import { localNode } from "./local-node.ts";
+import type { NodeOptions } from "./options.ts";
+import type { RoleContext, RunningRole } from "./role.ts";
+
+/** Role `agent`: reads this node and serves it to scalers. */
+export function startAgent(options: NodeOptions, context: RoleContext): RunningRole {
+  const { clock } = context;
+  const socket = options.podResourcesSocket ?? podResourcesSocket;
+  const node = localNode({ ...options, podResourcesSocket: socket }, context);
+  const telemetry = nodeTelemetry({
+    source: node.reports,
+    clock,
+    startedAtMs: clock.wallMs(),
+    draining: ({ values }) => values.get(connectionKey),
+  });
+  return {
+    service: registration(NodeTelemetry, telemetry),
+    metrics: { node: node.stats },
+    unready: () => node.fault()?.message,
+    stop: node.stop,
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * The two ports of a process: gRPC for KEDA and scalers, HTTP for probes and Prometheus.
+ *
+ * @module
+ */
+import { Fault } from "#core/fault.ts";
+import type { Listeners } from "#core/listeners.ts";
+import { startHttp } from "#observe/http.ts";
+import type { Metrics } from "#observe/metrics.ts";
+import { grpcLimits, startGrpcServer } from "#rpc/server.ts";
+import type { Runtime, ServeOptions } from "./options.ts";
+import type { RunningRole } from "./role.ts";
+
+export interface PortsContext extends Runtime {
+  readonly role: Pick<RunningRole, "service" | "unready">;
+  readonly metrics: Metrics;
+  /** Notified when the role may have become ready or unready. */
+  readonly changes: Pick<Listeners, "subscribe">;
+}
+
+export interface Ports {
+  /** The ports listened on, also where 0 picked a free one. */
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** Finishes the calls at hand first. */
+  readonly stopGrpc: () => Promise<void>;
+  readonly stopHttp: () => Promise<void>;
+}
+
+/** @throws {Fault} `address-unusable`: what the system says of the address, and what to do. */
+export async function openPorts(
+  { bind, grpcPort, httpPort, connectionAgeMs }: ServeOptions,
+  { clock, log, random, role, metrics, changes }: PortsContext,
+): Promise<Ports> {
+  const grpc = await listen({ flag: "--port", bind, port: grpcPort }, () =>
+    startGrpcServer({
+      host: bind,
+      port: grpcPort,
+      services: [role.service],
+      health: { serving: () => role.unready() === undefined, subscribe: changes.subscribe },
+      clock,
+      log,
+      random,
+      limits: { ...grpcLimits, connectionAgeMs },
+      meter: metrics,
+    }),
+  );
+  const http = await listen({ flag: "--http-port", bind, port: httpPort }, () =>
+    startHttp({ bind, port: httpPort, metrics, unready: role.unready }),
+  );
+  return { grpcPort: grpc.port, httpPort: http.port, stopGrpc: grpc.stop, stopHttp: http.stop };
+}
+
+interface ListenAddress {
+  /** The flag that chose the port. */
+  readonly flag: string;
+  readonly bind: string;
+  readonly port: number;
+}
+
+async function listen<Server>(
+  address: ListenAddress,
+  start: () => Server,
+): Promise<Awaited<Server>> {
+  try {
+    return await start();
+  } catch (error) {
+    throw unusable(address, error);
+  }
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another process listens there; stop it, or choose another port",
+  EACCES: "this user may not listen there; choose a port above 1023",
+  EADDRNOTAVAIL: "the address is not this machine's; choose another with --bind",
+};
+
+function unusable({ flag, bind, port }: ListenAddress, error: unknown): Fault {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+  const reason = remedies[code] ?? (error instanceof Error ? error.message : String(error));
+  const message = `Cannot listen on ${bind} port ${port} (${flag}): ${reason}`;
+  return new Fault("address-unusable", message, { address: bind, port, code }, error);
+}

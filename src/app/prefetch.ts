@@ -1,0 +1,169 @@
+/**
+ * Reads, at each interval, the engines of every trigger that may ask at any time and of those that
+ * asked lately, and none other: what is not read any more is let go.
+ *
+ * KEDA's connection may move to this process at any moment, and then the answer must be in memory.
+ *
+ * @module
+ */
+import type { WorkloadRef } from "#answer/answer.ts";
+import { readNeeds, readsEngines } from "#answer/engine.ts";
+import type { EngineReader } from "#answer/engine-reader.ts";
+import { setNewest } from "#core/bounded-map.ts";
+import type { Clock } from "#core/clock.ts";
+import { Fault } from "#core/fault.ts";
+import {
+  askedForMs,
+  engineIntervalMs,
+  enginesFirstMs,
+  engineTriggersMax,
+  prefetchCheckMs,
+} from "#core/limits.ts";
+import type { EngineScraper } from "#engine/scrape/scraper.ts";
+import type { Trigger } from "#trigger/trigger.ts";
+import type { Workloads } from "#workload/watch-workloads.ts";
+import { triggerKey } from "./answers.ts";
+import type { Runtime } from "./options.ts";
+
+export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
+  /** Absent where there is no Kubernetes API. */
+  readonly workloads?: Pick<Workloads, "servedTriggers" | "peek" | "waitingFor"> | undefined;
+  /** Remembers what it parsed: metadata is the same object until its ScaledObject changes. */
+  readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile">;
+  readonly targets: EngineScraper["targets"];
+  /** Called when `waitingFor` may have nothing more to wait for. */
+  readonly onChange: () => void;
+}
+
+export interface EnginePrefetch {
+  /** Has the engines of a trigger read for `askedForMs`, because somebody asks for it. */
+  readonly requested: (ref: WorkloadRef, trigger: Trigger) => void;
+  /** Pods or endpoints may have changed: reads everything again soon. */
+  readonly refresh: () => void;
+  /**
+   * Which first reads a process that has just started still waits for; else `undefined`. It is
+   * never more than `enginesFirstMs` after the workloads are known.
+   */
+  readonly waitingFor: () => string | undefined;
+  readonly stop: () => void;
+}
+
+interface EngineTrigger {
+  readonly ref: WorkloadRef;
+  readonly trigger: Trigger;
+}
+
+export function enginePrefetch(options: PrefetchOptions): EnginePrefetch {
+  const { clock, workloads, onChange } = options;
+  const requests = recentRequests(clock);
+  let isStale = true;
+  let readAtMs = Number.NEGATIVE_INFINITY;
+
+  const readAll = (nowMs: number) => {
+    isStale = false;
+    readAtMs = nowMs;
+    const triggers = servedEngineTriggers(options);
+    for (const [key, request] of requests.recent())
+      if (!triggers.has(key)) triggers.set(key, request);
+    for (const trigger of triggers.values()) readEnginesOf(trigger, options);
+  };
+  const start = firstReads(options, (nowMs) => {
+    if (readAtMs < nowMs) readAll(nowMs);
+  });
+  let isStartNotified = workloads === undefined;
+  const stop = clock.every(prefetchCheckMs, () => {
+    const nowMs = clock.monotonicMs();
+    if (isStale || nowMs - readAtMs >= engineIntervalMs) readAll(nowMs);
+    if (isStartNotified) return;
+    if (start.waitingFor() === undefined) onChange();
+    isStartNotified = start.isOver();
+  });
+  return {
+    requested: requests.add,
+    refresh: () => {
+      isStale = true;
+    },
+    waitingFor: start.waitingFor,
+    stop,
+  };
+}
+
+/** Triggers that somebody asked for lately, by their metadata. */
+function recentRequests(clock: Clock) {
+  const requests = new Map<string, EngineTrigger & { readonly atMs: number }>();
+  return {
+    add: (ref: WorkloadRef, trigger: Trigger) => {
+      if (!readsEngines(trigger)) return;
+      const request = { ref, trigger, atMs: clock.monotonicMs() };
+      setNewest(requests, triggerKey(ref), request, engineTriggersMax);
+    },
+    recent: (): ReadonlyMap<string, EngineTrigger> => {
+      const nowMs = clock.monotonicMs();
+      for (const [key, { atMs }] of requests) if (nowMs - atMs > askedForMs) requests.delete(key);
+      return requests;
+    },
+  };
+}
+
+/** Those that name this scaler and read engines: KEDA may ask for them at any time. */
+function servedEngineTriggers({
+  workloads,
+  parse,
+  log,
+}: PrefetchOptions): Map<string, EngineTrigger> {
+  const triggers = new Map<string, EngineTrigger>();
+  for (const { namespace, name, metadata } of workloads?.servedTriggers() ?? []) {
+    // What KEDA will resolve is not known before it asks.
+    if (Object.keys(metadata).some((key) => key.endsWith("FromEnv"))) continue;
+    const ref = { namespace, name, scalerMetadata: metadata };
+    try {
+      const trigger = parse(metadata);
+      if (readsEngines(trigger)) triggers.set(triggerKey(ref), { ref, trigger });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      log("warn", "trigger cannot be prepared", { namespace, name, problem: error.message });
+    }
+  }
+  return triggers;
+}
+
+function readEnginesOf(
+  { ref, trigger }: EngineTrigger,
+  { engines, workloads, log }: PrefetchOptions,
+): void {
+  try {
+    readNeeds(ref, trigger, { engines, workloads: workloads?.peek });
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    // Whoever asks gets the same error.
+    const { namespace, name } = ref;
+    log("debug", "engines cannot be read", { namespace, name, problem: error.message });
+  }
+}
+
+/**
+ * The reads that a process waits for after its start: they are over once every engine was tried,
+ * or `enginesFirstMs` after the workloads were known.
+ */
+function firstReads(
+  { clock, workloads, targets }: PrefetchOptions,
+  readAll: (nowMs: number) => void,
+) {
+  let deadlineMs: number | undefined;
+  let isOver = workloads === undefined;
+  return {
+    isOver: () => isOver,
+    waitingFor: (): string | undefined => {
+      if (isOver || workloads === undefined || workloads.waitingFor().length > 0) return undefined;
+      const nowMs = clock.monotonicMs();
+      if (deadlineMs === undefined) {
+        deadlineMs = nowMs + enginesFirstMs;
+        readAll(nowMs);
+      }
+      const untried = targets().filter(({ tries }) => tries === 0);
+      isOver = untried.length === 0 || nowMs >= deadlineMs;
+      return isOver ? undefined : `${untried.length} engines have not been read yet`;
+    },
+  };
+}

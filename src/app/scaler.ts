@@ -1,0 +1,131 @@
+/**
+ * Roles `scaler` and `all`: answers KEDA, in the direction in which a number travels.
+ *
+ * @module
+ */
+import { readFile } from "node:fs/promises";
+import { answerer } from "#answer/answerer.ts";
+import { pushSpacingMs } from "#core/limits.ts";
+import { fleetStore } from "#fleet/store.ts";
+import type { FleetStore } from "#fleet/view.ts";
+import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
+import { externalScaler } from "#keda/external-scaler.ts";
+import { podResourcesSocket } from "#node/pod-resources.ts";
+import { registration } from "#rpc/server.ts";
+import { triggerParser } from "#trigger/trigger.ts";
+import { instrumentedAnswerer } from "./answers.ts";
+import {
+  findKubernetes,
+  fleetStats,
+  followAgents,
+  followWorkloads,
+  type Kubernetes,
+} from "./cluster.ts";
+import { startEngines } from "./engines.ts";
+import { type LocalNode, localNode } from "./local-node.ts";
+import type { ServeOptions } from "./options.ts";
+import { profilesFile } from "./profiles-file.ts";
+import type { RoleContext, RunningRole } from "./role.ts";
+import { warningRecorder } from "./trigger-warnings.ts";
+
+/**
+ * Starts to follow what answers are made of.
+ *
+ * @throws {Fault} `file-invalid` for a profiles file or a kubeconfig that cannot be used;
+ * `usage-invalid` when the role cannot work with these options here.
+ */
+export async function startScaler(
+  options: ServeOptions,
+  context: RoleContext,
+): Promise<RunningRole> {
+  const { clock, log, changes } = context;
+  const path = options.profilesFile;
+  const profiles = await profilesFile({ path, clock, log, readFile: (at) => readFile(at, "utf8") });
+  const store = fleetStore({ clock });
+  store.subscribe(changes.notify);
+  const kubernetes = await findKubernetes(options, clock);
+  const devices = startDevices(options, context, kubernetes, store);
+  const workloads = kubernetes && followWorkloads(kubernetes, options, context);
+  workloads?.subscribe(changes.notify);
+  const parse = triggerParser(profiles.table);
+  const engines = startEngines(options, { ...context, kubernetes, workloads, parse });
+  const warnings = warningRecorder({ clock, log });
+  const answers = answerer({
+    engines: engines.reader,
+    parse,
+    store: { view: store.view, subscribe: changes.subscribe },
+    clock,
+    localNode: devices.node && options.nodeName,
+    asked: devices.node?.request,
+    workloads: workloads?.view,
+    synced: devices.synced,
+  });
+  const service = externalScaler({
+    answerer: instrumentedAnswerer(answers, {
+      deviceFault: () => devices.node?.fault(),
+      onRequest: engines.requested,
+      onWarnings: warnings.record,
+      log,
+    }),
+    parse,
+    onParseChange: profiles.subscribe,
+    pushSpacingMs,
+    clock,
+  });
+  return {
+    service: registration(ExternalScaler, service),
+    metrics: {
+      node: devices.node?.stats,
+      fleet: options.role === "scaler" ? fleetStats(store, clock) : undefined,
+      engines: engines.stats,
+      warnings: warnings.counts,
+    },
+    unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
+    stop: async () => {
+      engines.stop();
+      profiles.stop();
+      workloads?.stop();
+      await devices.stop();
+    },
+  };
+}
+
+/** Where the readings of devices come from: this node, or every agent. */
+interface Devices {
+  readonly node?: LocalNode | undefined;
+  /** Whether all agents have been heard or tried; absent where none is followed. */
+  readonly synced?: (() => boolean) | undefined;
+  readonly unready: () => string | undefined;
+  readonly stop: () => Promise<void>;
+}
+
+function startDevices(
+  options: ServeOptions,
+  context: RoleContext,
+  kubernetes: Kubernetes | undefined,
+  store: FleetStore,
+): Devices {
+  if (options.role === "scaler") {
+    const { synced, close } = followAgents(store, kubernetes, options, context);
+    return {
+      synced,
+      unready: () => (synced() ? undefined : "the agents have not been heard yet"),
+      stop: async () => close(),
+    };
+  }
+  // On a laptop there is no kubelet to ask; in a cluster every node has one.
+  const socket = options.podResourcesSocket ?? (kubernetes && podResourcesSocket);
+  const node = localNode({ ...options, podResourcesSocket: socket }, context);
+  const stopCopying = node.reports.subscribe(() => {
+    const report = node.reports.latest();
+    if (report !== undefined) store.put(report);
+  });
+  return {
+    node,
+    unready: () => node.fault()?.message,
+    stop: async () => {
+      stopCopying();
+      await node.stop();
+    },
+  };
+}

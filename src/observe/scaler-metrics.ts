@@ -1,0 +1,128 @@
+/**
+ * What a process shows of that which it answers from and of whom it warns: agents, engines and
+ * triggers.
+ *
+ * @module
+ */
+import { Counter, type Registry } from "prom-client";
+import { gauge } from "./read-metric.ts";
+
+export interface FleetStats {
+  readonly nodes: () => number;
+  readonly devices: () => number;
+  /** Agents that are listed and cannot be heard. */
+  readonly silentAgents: () => number;
+  /** Milliseconds; absent while there is no node. */
+  readonly oldestSampleAgeMs: () => number | undefined;
+}
+
+export interface EngineStats {
+  readonly targets: () => readonly EngineTargetStats[];
+  /** Scrapes since the start, by how they ended. */
+  readonly scrapes: () => ReadonlyMap<string, number>;
+}
+
+interface EngineTargetStats {
+  readonly engine: string;
+  /** Whether its last scrape failed. */
+  readonly isFailing: boolean;
+  /** Of its last good scrape; absent before there was one. */
+  readonly ageMs?: number | undefined;
+}
+
+/** How many of an object's triggers have a warning of a code. */
+export interface WarningCount {
+  readonly namespace: string;
+  readonly name: string;
+  readonly code: string;
+  readonly count: number;
+}
+
+export function registerFleet(registry: Registry, fleet: FleetStats): void {
+  gauge(
+    registry,
+    { name: "keda_gpu_scaler_fleet_nodes", help: "Nodes whose agent has been heard" },
+    (set) => set(fleet.nodes()),
+  );
+  gauge(
+    registry,
+    { name: "keda_gpu_scaler_fleet_devices", help: "Devices of these nodes" },
+    (set) => set(fleet.devices()),
+  );
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_fleet_silent_agents",
+      help: "Agents that are listed and cannot be heard",
+    },
+    (set) => set(fleet.silentAgents()),
+  );
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_fleet_oldest_sample_age_seconds",
+      help: "Age of the oldest newest sample of a node",
+    },
+    (set) => {
+      const ageMs = fleet.oldestSampleAgeMs();
+      if (ageMs !== undefined) set(ageMs / 1000);
+    },
+  );
+}
+
+export function registerEngines(registry: Registry, { targets, scrapes }: EngineStats): void {
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_engine_targets",
+      help: "Engines and gateways that are read, by engine and by how their last scrape ended",
+      labelNames: ["engine", "state"],
+    },
+    (set) => {
+      const alike = Map.groupBy(targets(), ({ engine, isFailing }) => `${engine} ${isFailing}`);
+      for (const [first, ...others] of alike.values())
+        if (first !== undefined) {
+          const { engine, isFailing } = first;
+          set(1 + others.length, { engine, state: isFailing ? "failing" : "ok" });
+        }
+    },
+  );
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_engine_oldest_scrape_age_seconds",
+      help: "Age of the oldest newest good scrape of an engine",
+    },
+    (set) => {
+      const oldestMs = Math.max(...targets().map(({ ageMs = 0 }) => ageMs));
+      if (oldestMs > 0) set(oldestMs / 1000);
+    },
+  );
+  const total = new Counter({
+    name: "keda_gpu_scaler_engine_scrapes_total",
+    help: "Scrapes of engines, by how they ended: ok, or the fault's code",
+    labelNames: ["outcome"],
+    registers: [registry],
+    collect: () => {
+      total.reset();
+      for (const [outcome, count] of scrapes()) total.inc({ outcome }, count);
+    },
+  });
+}
+
+export function registerWarnings(
+  registry: Registry,
+  warnings: () => readonly WarningCount[],
+): void {
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_trigger_warnings",
+      help: "Triggers of an object that will not work as their author hopes, by the warning's code",
+      labelNames: ["namespace", "name", "code"],
+    },
+    (set) => {
+      for (const { count, ...labels } of warnings()) set(count, labels);
+    },
+  );
+}

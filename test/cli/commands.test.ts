@@ -1,0 +1,130 @@
+import { describe, expect, test } from "bun:test";
+import { collectorOptions, commands, type Environment, serveOptions } from "#cli/commands.ts";
+import { parseFlags } from "#cli/flags.ts";
+
+const laptop: Environment = {
+  hostname: "laptop",
+  nodeName: undefined,
+  kubernetesHost: undefined,
+  kubernetesPort: undefined,
+};
+const optionsOf = (args: string[], environment = laptop) =>
+  serveOptions(parseFlags("serve", commands.serve.flags, args), environment);
+
+describe("what serve is told", () => {
+  test("without flags, on a laptop", () => {
+    expect(optionsOf([])).toEqual({
+      role: "all",
+      bind: "0.0.0.0",
+      grpcPort: 6000,
+      httpPort: 9090,
+      connectionAgeMs: 600_000,
+      nodeName: "laptop",
+      collector: { collector: "auto" },
+      sampleIntervalMs: 1_000,
+      deviceWatchdogMs: 60_000,
+      agentService: "keda-gpu-scaler-agent",
+      service: "keda-gpu-scaler",
+      allowedEndpoints: [],
+    });
+  });
+
+  test("with every flag", () => {
+    const flags = {
+      role: "scaler",
+      bind: "127.0.0.1",
+      port: "1",
+      "http-port": "2",
+      "connection-age": "3s",
+      "node-name": "node-a",
+      collector: "mock",
+      mock: "mock.yaml",
+      "sample-interval": "400ms",
+      "device-watchdog": "5s",
+      "pod-resources-socket": "/kubelet.sock",
+      kubeconfig: "/kubeconfig",
+      namespace: "keda",
+      agents: "a:6",
+      "agent-service": "agents",
+      service: "scaler",
+      profiles: "profiles.yaml",
+      "allow-endpoint": "a,b",
+      "engine-token-dir": "/tokens",
+    };
+    const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+    expect(optionsOf(args)).toEqual({
+      role: "scaler",
+      bind: "127.0.0.1",
+      grpcPort: 1,
+      httpPort: 2,
+      connectionAgeMs: 3_000,
+      nodeName: "node-a",
+      collector: { collector: "mock", mockFile: "mock.yaml" },
+      sampleIntervalMs: 400,
+      deviceWatchdogMs: 5_000,
+      podResourcesSocket: "/kubelet.sock",
+      kubeconfig: "/kubeconfig",
+      namespace: "keda",
+      agents: "a:6",
+      agentService: "agents",
+      service: "scaler",
+      profilesFile: "profiles.yaml",
+      allowedEndpoints: ["a", "b"],
+      engineTokenDirectory: "/tokens",
+    });
+  });
+
+  test("by the environment of a pod, which gives way to a flag", () => {
+    const pod = {
+      ...laptop,
+      nodeName: "node-b",
+      kubernetesHost: "10.0.0.1",
+      kubernetesPort: "443",
+    };
+    expect(optionsOf([], pod)).toMatchObject({
+      nodeName: "node-b",
+      kubernetesAddress: { host: "10.0.0.1", port: "443" },
+    });
+    expect(optionsOf(["--node-name", "node-a"], pod).nodeName).toBe("node-a");
+  });
+
+  test.each([
+    { ...laptop, kubernetesHost: "10.0.0.1" },
+    { ...laptop, kubernetesPort: "443" },
+  ])("half an address is none: %j", (environment) => {
+    expect(optionsOf([], environment).kubernetesAddress).toBeUndefined();
+  });
+});
+
+describe("a collector", () => {
+  const collectorOf = (...args: string[]) =>
+    collectorOptions(parseFlags("snapshot", commands.snapshot.flags, args));
+
+  test("may be told which library or file it reads", () => {
+    expect(collectorOf("--nvml-library", "/x.so")).toEqual({
+      collector: "auto",
+      nvmlLibrary: "/x.so",
+    });
+    expect(collectorOf("--collector", "mock", "--mock", "m.yaml")).toEqual({
+      collector: "mock",
+      mockFile: "m.yaml",
+    });
+    expect(collectorOf("--collector", "mock")).toEqual({ collector: "mock" });
+  });
+
+  test.each([
+    [["--mock", "m.yaml"], "--mock is for --collector mock, got --collector auto"],
+    [
+      ["--collector", "mock", "--nvml-library", "/x.so"],
+      "--nvml-library is for --collector nvml or auto, got --collector mock",
+    ],
+  ])("refuses %j", (args, problem) => {
+    expect(() => collectorOf(...args)).toThrow(
+      expect.objectContaining({
+        code: "usage-invalid",
+        message: `Cannot choose a collector: ${problem}`,
+        facts: { problems: [problem] },
+      }),
+    );
+  });
+});

@@ -1,0 +1,54 @@
+import { readingNames } from "#metric/reading.ts";
+import type { DeviceSample } from "#metric/sample.ts";
+import type { NodeStats } from "#observe/node-metrics.ts";
+import type { EngineStats, FleetStats, WarningCount } from "#observe/scaler-metrics.ts";
+
+/** Has every reading: the first is 1, the second 2, and so on, so that none is taken for another. */
+const healthy: DeviceSample = {
+  uuid: "GPU-a",
+  index: 0,
+  vendor: "nvidia",
+  model: "H100",
+  health: { state: "ok" },
+  readings: Object.fromEntries(readingNames.map((name, place) => [name, place + 1])),
+  absences: {},
+};
+
+/** Has the two readings that stand in for others, and misses some of the rest. */
+const failing: DeviceSample = {
+  uuid: "GPU-b",
+  index: 1,
+  vendor: "nvidia",
+  model: "H100",
+  health: { state: "lost", reason: "gone from the bus" },
+  readings: { powerInstantMilliwatts: 250_000 },
+  absences: { utilizationPercent: "failed", smOccupancyPercent: "unsupported" },
+};
+
+export const node: NodeStats = {
+  devices: () => [healthy, failing],
+  sampling: () => ({ collections: 11, faults: 2, skipped: 3 }),
+};
+export const fleet: FleetStats = {
+  nodes: () => 4,
+  devices: () => 32,
+  silentAgents: () => 1,
+  oldestSampleAgeMs: () => 1_500,
+};
+export const engines: EngineStats = {
+  targets: () => [
+    { engine: "vllm", isFailing: false, ageMs: 400 },
+    { engine: "vllm", isFailing: true, ageMs: 61_000 },
+    { engine: "unknown", isFailing: true },
+    { engine: "vllm", isFailing: false, ageMs: 700 },
+  ],
+  scrapes: () =>
+    new Map([
+      ["ok", 90],
+      ["engine-unreachable", 7],
+    ]),
+};
+export const warnings: readonly WarningCount[] = [
+  { namespace: "ml", name: "llm", code: "no-wake-source", count: 2 },
+  { namespace: "ml", name: "tts", code: "sum-under-value", count: 1 },
+];
