@@ -26,7 +26,8 @@ for (const [what, ...command] of checks) {
 console.log("building the binary");
 build({ outfile: nativeBinary });
 
-const tests = [process.execPath, "test", "--randomize", "--coverage"];
+// A test that starts processes takes seconds on a busy machine, and hangs for other reasons than 5 s.
+const tests = [process.execPath, "test", "--randomize", "--coverage", "--timeout=30000"];
 const { exitCode } = Bun.spawnSync(
   [...tests, "--reporter=junit", `--reporter-outfile=${report}`, ...Bun.argv.slice(2)],
   { cwd: root, stdio: ["ignore", "inherit", "inherit"] },

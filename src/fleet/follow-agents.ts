@@ -85,11 +85,8 @@ export function followFleet(options: FollowOptions): FleetFollower {
     const spreadMs = Math.min(fresh.length * agentSpreadMs, agentSpreadMostMs);
     for (const [key, endpoint] of fresh.slice(0, room)) links.set(key, open(endpoint, spreadMs));
     refused = refusedAgents(fresh.slice(room), refused, { agentsMax, nowMs: clock.monotonicMs() });
-    if (refused.size > 0)
-      log("error", "more agents are listed than are followed", {
-        limit: agentsMax,
-        refused: refused.size,
-      });
+    const counts = { limit: agentsMax, refused: refused.size };
+    if (refused.size > 0) log("error", "more agents are listed than are followed", counts);
     unavailable.publish();
   };
   const stopChecking = clock.every(agentCheckMs, () => {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { importCycles } from "./exceptions.ts";
+import { importCycles } from "./rules.ts";
 import { longFunctions, looseLimits, repeatedTypes, retired } from "./source-rules.ts";
 import { type Finding, type SourceFile, sourceFiles } from "./sources.ts";
 

@@ -17,7 +17,7 @@ export interface SourceFile {
 
 /** One place that breaks a rule. */
 export interface Finding {
-  /** What the rule's list of exceptions calls it. */
+  /** What breaks the rule, by a name that stays when lines move. */
   readonly key: string;
   /** For the person who repairs it. */
   readonly where: string;
