@@ -128,6 +128,26 @@ describe("a Deployment's ScaledObject", () => {
     expect(changes).toBe(heard);
   });
 
+  test("is of another generation after any change in its namespace, and no other", async () => {
+    const { fake, clock, look } = await settled(pod());
+    let before = look("llm").generation;
+    const next = async (holds: () => boolean) => {
+      await until(holds);
+      expect(look("llm").generation).not.toBe(before);
+      before = look("llm").generation;
+    };
+    fake.apply(llm({ minReplicaCount: 2 }));
+    await next(() => look("llm").minReplicas === 2);
+    fake.apply(pod({ node: "node-2" }));
+    await next(() => look("llm").pods[0]?.node === "node-2");
+    fake.apply(deployment(9));
+    clock.advance(scaleEveryMs);
+    await next(() => look("llm").replicas === 9);
+    fake.apply(scaledObject({ namespace: "elsewhere", name: "x", triggers: [{ metadata: ours }] }));
+    await until(() => fake.openWatches() === 4);
+    expect(look("llm").generation).toBe(before);
+  });
+
   test("has no pods at zero replicas, which is known and not an error", async () => {
     const fake = await startFake(secure);
     fake.apply(llm(), deployment(0));
