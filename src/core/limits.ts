@@ -7,13 +7,8 @@
 /** One log line for the same event and facts in this time: a steady fault is one line a minute. */
 export const logRepeatMs = 60_000;
 
-export const metadataKeysMax = 64;
-export const metadataValueBytesMax = 4 * 1024;
-
 /** A ConfigMap holds no more. */
 export const profilesFileBytesMax = 1024 * 1024;
-/** Names of profiles stand in the refusal of one that is misspelt. */
-export const profilesMax = 200;
 
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
@@ -46,8 +41,6 @@ export const enginesFirstMs = 10_000;
 export const engineTriggersMax = 2_000;
 /** Triggers whose warnings are kept for the process' own metrics. */
 export const warnedTriggersMax = 2_000;
-/** Services that endpoints name, one watch each. */
-export const servicesMax = 500;
 /** A missed scrape or two is not an outage. */
 export const engineStaleIntervals = 3;
 export const engineStaleLeastMs = 30_000;
@@ -55,35 +48,6 @@ export const engineStaleLeastMs = 30_000;
 export const pageLineBytesMax = 64 * 1024;
 /** Series of the wanted names on one target: eight engines with all their buckets are about 4,000. */
 export const pageSeriesMax = 20_000;
-
-/** Kubernetes itself refuses objects above 1.5 MiB; a page of pods has a few of these. */
-export const apiAnswerBytesMax = 32 * 1024 * 1024;
-/** Pods of a page: some 3 MB of text, parsed in about 20 ms of the one thread that answers. */
-export const apiPageItems = 250;
-/** A page of a busy API server takes seconds. */
-export const apiAnswerMs = 15_000;
-/** The API server sends a bookmark each minute: after two and a half the connection is dead. */
-export const apiSilentMs = 150_000;
-/** As client-go: watches end after 5 to 10 minutes, so that load spreads over API servers. */
-export const apiWatchMs = 300_000;
-/** Waits between attempts at the API server double from the least to the most, with jitter. */
-export const apiRetryLeastMs = 1_000;
-export const apiRetryMostMs = 30_000;
-
-/** Pods last seen longer ago than this say nothing any more: the HPA then keeps what it has. */
-export const workloadStaleMs = 600_000;
-/** A ScaledObject that was asked for stays prepared for this long. */
-export const askedForMs = 600_000;
-/** ScaledObjects remembered because they were asked for; calls made by hand are few. */
-export const askedForMax = 2_000;
-/** Namespaces watched at once, one connection each. */
-export const namespacesMax = 500;
-/** A selector changes hardly ever; its pods, which are watched, say when replicas changed. */
-export const scaleEveryMs = 300_000;
-/** Wait after pods came or went, so that a roll-out costs one read and not one a pod. */
-export const scaleSettleMs = 10_000;
-/** Reads of `/scale` at once. */
-export const scaleReadsAtOnce = 4;
 
 // ---- app and cli
 
@@ -171,12 +135,49 @@ export const agentsResolveMs = 5_000;
 
 // ---- kubernetes and workload
 
+/** Kubernetes itself refuses objects above 1.5 MiB; a page of pods has a few of these. */
+export const apiAnswerBytesMax = 32 * 1024 * 1024;
+/** Pods of a page: some 3 MB of text, parsed in about 20 ms of the one thread that answers. */
+export const apiPageItems = 250;
+/** A page of a busy API server takes seconds. */
+export const apiAnswerMs = 15_000;
+/** The API server sends a bookmark each minute: after two and a half the connection is dead. */
+export const apiSilentMs = 150_000;
+/** As client-go: watches end after 5 to 10 minutes, so that load spreads over API servers. */
+export const apiWatchMs = 300_000;
+/** Waits between attempts at the API server double from the least to the most, with jitter. */
+export const apiRetryLeastMs = 1_000;
+export const apiRetryMostMs = 30_000;
+
+/** Pods last seen longer ago than this say nothing any more: the HPA then keeps what it has. */
+export const workloadStaleMs = 600_000;
+/** A ScaledObject that was asked for is kept ready to be looked up for this long. */
+export const askedForMs = 600_000;
+/** ScaledObjects remembered because they were asked for; calls made by hand are few. */
+export const askedForMax = 2_000;
+/** Namespaces watched at once, one connection each. */
+export const namespacesMax = 500;
+/** A selector hardly ever changes; its pods, which are watched, say when replicas changed. */
+export const scaleEveryMs = 300_000;
+/** Wait after pods came or went, so that a roll-out costs one read and not one a pod. */
+export const scaleSettleMs = 10_000;
+/** Reads of `/scale` at once: the first ones of 500 workloads must not come as one burst. */
+export const scaleReadsAtOnce = 4;
+/** Services that endpoints name, one watch each. */
+export const servicesMax = 500;
+
 /** Time between two checks for what nobody needs any more; its watches stay open meanwhile. */
 export const resyncMs = 60_000;
 /** Time between two passes over the reads of `/scale` that are due. */
 export const scaleQueueMs = 1_000;
 
 // ---- trigger and metric
+
+/** A ScaledObject's trigger has a dozen keys, and a value is a name, a number or a URL. */
+export const metadataKeysMax = 64;
+export const metadataValueBytesMax = 4 * 1024;
+/** The refusal of a misspelt profile lists them all. */
+export const profilesMax = 200;
 
 /** The longest `windowSeconds` a trigger may ask for. */
 export const windowSecondsMax = 600;

@@ -1,8 +1,8 @@
 /**
  * What a ScaledObject with a built-in profile should say beside its trigger, as the examples do.
  *
- * Replicas of a language model serve nothing while they load and the demand stays: they come one at a
- * time. They leave slowly, because each one that leaves costs a load when it is wanted again.
+ * Replicas of a language model serve nothing while they load and the demand stays: they are added
+ * one at a time. They are removed slowly, because each one has to load again when it is needed.
  *
  * @module
  */
@@ -13,7 +13,7 @@ interface ScalingPolicy {
   readonly value: number;
   readonly periodSeconds: number;
 }
-/** In the shape of `behavior` of the HPA; without policies those of Kubernetes hold. */
+/** In the shape of `behavior` of the HPA; without policies, Kubernetes' own apply. */
 export interface ScalingRules {
   readonly stabilizationWindowSeconds: number;
   readonly selectPolicy?: "Max";
@@ -22,7 +22,7 @@ export interface ScalingRules {
 export interface ProfileAdvice {
   readonly scaleUp: ScalingRules;
   readonly scaleDown: ScalingRules;
-  /** Idle time before the way to zero. */
+  /** Idle time before the workload is scaled to zero. */
   readonly cooldownSeconds: number;
   /** What can bring the first replica back; completes "at zero replicas …". */
   readonly wake: string;

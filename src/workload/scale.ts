@@ -2,7 +2,7 @@
  * The `/scale` of every workload that may be asked for: which pods are its own, and how many it
  * should have.
  *
- * `/scale` cannot be watched. A selector changes hardly ever and pods are watched anyway, so each is
+ * `/scale` cannot be watched. A selector hardly ever changes and pods are watched anyway, so each is
  * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, and
  * otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
  *

@@ -49,6 +49,9 @@ describe("the scale target", () => {
       "Cannot find the pods of Deployment default/llm: it does not exist or has no /scale; correct",
     );
     expect(started.faultOf("llm")).toBe("scale-target-unusable");
+    await untilLater(started, () => requestsOf(fake, "scale").length === 4);
+    const logged = started.log.filter((line) => line.includes("scale target unusable"));
+    expect(logged).toEqual([expect.stringContaining('"key":"default/llm"')]);
     fake.apply(deployment());
     await untilLater(started, () => started.faultOf("llm") === undefined);
     expect(names(started.look("llm").pods)).toEqual(["a"]);

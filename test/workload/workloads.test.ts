@@ -8,6 +8,16 @@ import { cluster, deployment, labels, llm, names, pod, secure } from "./llm.ts";
 
 afterEach(stopAll);
 
+/** As `cluster`, after the first pods have had their effect on the scale. */
+async function settled(...objects: ReturnType<typeof pod>[]) {
+  const started = await cluster(...objects);
+  await until(() => started.look("llm").pods.length === objects.length);
+  started.clock.advance(scaleSettleMs * 2);
+  await started.client.get("/api");
+  await Bun.sleep(20);
+  return started;
+}
+
 describe("a Deployment's ScaledObject", () => {
   test("leads to its pods, trimmed, through its scale", async () => {
     const fake = await startFake(secure);
@@ -118,6 +128,26 @@ describe("a Deployment's ScaledObject", () => {
     expect(changes).toBe(heard);
   });
 
+  test("is of another generation after any change in its namespace, and no other", async () => {
+    const { fake, clock, look } = await settled(pod());
+    let before = look("llm").generation;
+    const next = async (holds: () => boolean) => {
+      await until(holds);
+      expect(look("llm").generation).not.toBe(before);
+      before = look("llm").generation;
+    };
+    fake.apply(llm({ minReplicaCount: 2 }));
+    await next(() => look("llm").minReplicas === 2);
+    fake.apply(pod({ node: "node-2" }));
+    await next(() => look("llm").pods[0]?.node === "node-2");
+    fake.apply(deployment(9));
+    clock.advance(scaleEveryMs);
+    await next(() => look("llm").replicas === 9);
+    fake.apply(scaledObject({ namespace: "elsewhere", name: "x", triggers: [{ metadata: ours }] }));
+    await until(() => fake.openWatches() === 4);
+    expect(look("llm").generation).toBe(before);
+  });
+
   test("has no pods at zero replicas, which is known and not an error", async () => {
     const fake = await startFake(secure);
     fake.apply(llm(), deployment(0));
@@ -127,8 +157,9 @@ describe("a Deployment's ScaledObject", () => {
   });
 
   test("reads the scale again soon after pods came, and after they went", async () => {
-    const started = await cluster(pod());
+    const started = await settled(pod());
     const { fake, clock, look } = started;
+    const before = requestsOf(fake, "scale").length;
     const becomes = async (replicas: number) => {
       const sinceMs = clock.monotonicMs();
       await untilLater(started, () => look("llm").replicas === replicas);
@@ -142,19 +173,20 @@ describe("a Deployment's ScaledObject", () => {
     fake.apply(deployment(2));
     fake.remove({ kind: "Pod", namespace: "default", name: "b" });
     await becomes(2);
-    expect(requestsOf(fake, "scale")).toHaveLength(3);
+    expect(requestsOf(fake, "scale")).toHaveLength(before + 2);
   });
 
   test("does not read the scale again for pods of another, nor for a pod's readiness", async () => {
-    const started = await cluster(pod({ uid: "a" }));
-    const { fake, clock, look } = started;
+    const { fake, clock, client, look } = await settled(pod({ uid: "a" }));
+    const before = requestsOf(fake, "scale").length;
     fake.apply(podObject({ name: "other", labels: { app: "other" } }));
     fake.apply(podObject({ namespace: "elsewhere", name: "b", labels }));
     fake.apply(pod({ uid: "a", ready: false, readyChangedAfterSeconds: 900 }));
     await until(() => look("llm").pods[0]?.containers[0]?.ready === false);
-    clock.advance(scaleSettleMs + 2_000);
-    await Bun.sleep(20);
-    expect(requestsOf(fake, "scale")).toHaveLength(1);
+    clock.advance(scaleSettleMs * 2);
+    // A read that began would have come before this request.
+    await client.get("/api");
+    expect(requestsOf(fake, "scale")).toHaveLength(before);
   });
 
   test("keeps namespaces apart", async () => {

@@ -1,0 +1,194 @@
+import { describe, expect, test } from "bun:test";
+import { Fault } from "#core/fault.ts";
+import { workloadStaleMs } from "#core/limits.ts";
+import type { Informer } from "#kubernetes/informer.ts";
+import { parseSelector } from "#kubernetes/label-selector.ts";
+import { type WorkloadInformers, workloadLister } from "#workload/lister.ts";
+import { type Pod, podOf } from "#workload/pod.ts";
+import type { Scale } from "#workload/scale.ts";
+import { type ScaledResource, scaledOf } from "#workload/scaled.ts";
+import { podObject, scaledJob, scaledObject } from "../fake-kubernetes/objects.ts";
+
+const trigger = { metadata: { metricType: "queue_depth" } };
+const scaled = scaledOf("ScaledObject", scaledObject({ name: "llm", triggers: [trigger] }));
+const job = scaledOf("ScaledJob", scaledJob({ name: "batch", triggers: [trigger] }));
+
+function scaleOf(selector: string, replicas: number): Scale {
+  const parsed = parseSelector(selector);
+  if ("problem" in parsed) throw new Error(parsed.problem);
+  return { selector: parsed.requirements, replicas };
+}
+
+function copyOf<Item>(
+  items: Readonly<Record<string, Item | undefined>>,
+  { ageMs = 0, ...more }: { ageMs?: number; synced?: boolean; failure?: Fault } = {},
+): Informer<Item> {
+  const { synced = true, failure } = more;
+  return {
+    items: new Map(Object.entries(items)) as Map<string, Item>,
+    synced: () => synced,
+    ageMs: () => ageMs,
+    failure: () => failure,
+    stop: () => {},
+  };
+}
+
+const podsCopy = (names: readonly string[], options?: Parameters<typeof copyOf>[1]) =>
+  copyOf<Pod>(
+    Object.fromEntries(
+      names.map((name) => [name, podOf(podObject({ name, labels: { app: "llm" } }))]),
+    ),
+    options,
+  );
+
+/** Looks up `llm`, or another, out of these copies. */
+function lookUp(some: Partial<WorkloadInformers> = {}, name = "llm", podFilter = {}) {
+  return workloadLister({
+    scaledObjects: copyOf<ScaledResource>({ "default/llm": scaled }),
+    scaledJobs: copyOf<ScaledResource>({ "default/batch": job }),
+    pods: new Map([["default", podsCopy(["b", "a"])]]),
+    scaleOf: () => scaleOf("app=llm", 3),
+    ...some,
+  })({ namespace: "default", name, metadata: trigger.metadata, podFilter, generation: 7 });
+}
+
+function faultOf(run: () => unknown): Fault {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe("workloadLister()", () => {
+  test("answers with the pods that the scale selects, sorted by name", () => {
+    const { pods, replicas, generation, kind } = lookUp();
+    expect(pods.map(({ name }) => name)).toEqual(["a", "b"]);
+    expect({ replicas, generation, kind }).toEqual({
+      replicas: 3,
+      generation: 7,
+      kind: "ScaledObject",
+    });
+  });
+
+  test("counts as many replicas as there are pods, if those are more", () => {
+    expect(lookUp({ scaleOf: () => scaleOf("app=llm", 1) }).replicas).toBe(2);
+    expect(lookUp({ scaleOf: () => scaleOf("app=other", 0) })).toMatchObject({
+      pods: [],
+      replicas: 0,
+    });
+  });
+
+  test("is as old as the older of both copies, and refuses above the limit", () => {
+    const old = copyOf<ScaledResource>({ "default/llm": scaled }, { ageMs: 5_000 });
+    expect(lookUp({ scaledObjects: old }).ageMs).toBe(5_000);
+    const aged = (ageMs: number) => ({ pods: new Map([["default", podsCopy([], { ageMs })]]) });
+    expect(lookUp(aged(workloadStaleMs)).ageMs).toBe(workloadStaleMs);
+    expect(faultOf(() => lookUp(aged(workloadStaleMs + 1))).code).toBe("data-stale");
+  });
+
+  test("selects again after a change, and not before", () => {
+    const pods = podsCopy(["a"]);
+    const scale = scaleOf("app=llm", 1);
+    const lister = workloadLister({
+      scaledObjects: copyOf<ScaledResource>({ "default/llm": scaled }),
+      scaledJobs: copyOf<ScaledResource>({}),
+      pods: new Map([["default", pods]]),
+      scaleOf: () => scale,
+    });
+    const at = (generation: number) =>
+      lister({
+        namespace: "default",
+        name: "llm",
+        metadata: trigger.metadata,
+        podFilter: {},
+        generation,
+      });
+    const first = at(1);
+    expect(at(1).pods).toBe(first.pods);
+    (pods.items as Map<string, Pod | undefined>).set(
+      "b",
+      podOf(podObject({ name: "b", labels: { app: "llm" } })),
+    );
+    expect(at(2).pods.map(({ name }) => name)).toEqual(["a", "b"]);
+  });
+
+  test("finds a ScaledJob by name, whose pods KEDA labels", () => {
+    const labels = { "scaledjob.keda.sh/name": "batch" };
+    const pods = copyOf<Pod>({ one: podOf(podObject({ name: "one", labels })) });
+    expect(lookUp({ pods: new Map([["default", pods]]) }, "batch")).toMatchObject({
+      kind: "ScaledJob",
+      replicas: 1,
+      pods: [{ name: "one" }],
+    });
+  });
+
+  const failed = new Fault("kubernetes-failed", "Cannot get it", { path: "/", status: 500 });
+  const absent = new Fault("kubernetes-failed", "Cannot get it", { path: "/", status: 404 });
+  const unread = (failure?: Fault) =>
+    copyOf<ScaledResource>({}, { synced: false, ...(failure === undefined ? {} : { failure }) });
+
+  test.each([
+    ["ScaledObjects", { scaledObjects: unread() }],
+    ["ScaledObjects", { scaledObjects: unread(absent) }],
+    ["ScaledJobs", { scaledJobs: unread() }],
+    ["ScaledJobs", { scaledJobs: unread(failed) }],
+  ])("waits for %s before it says that a name is unknown", (waitingFor, some) => {
+    expect(faultOf(() => lookUp(some, "nobody"))).toMatchObject({
+      code: "workload-syncing",
+      facts: { waitingFor },
+    });
+  });
+
+  test("needs no ScaledJobs where the kind is not installed", () => {
+    const some = { scaledJobs: unread(absent) };
+    expect(faultOf(() => lookUp(some, "nobody")).code).toBe("workload-unknown");
+  });
+
+  test.each([
+    ["pods of default", { pods: new Map([["default", podsCopy([], { synced: false })]]) }],
+    ["scale of default/llm", { scaleOf: () => undefined }],
+  ])("waits for %s", (waitingFor, some) => {
+    const fault = faultOf(() => lookUp(some));
+    expect(fault).toMatchObject({ code: "workload-syncing", facts: { waitingFor } });
+    expect(fault.message).toEndWith(`: ${waitingFor} not read yet; ask again in a moment`);
+  });
+
+  test("passes the fault of a scale on", () => {
+    expect(faultOf(() => lookUp({ scaleOf: () => failed }))).toBe(failed);
+  });
+
+  test("refuses a namespace whose pods are not watched, and an object without a target", () => {
+    expect(faultOf(() => lookUp({ pods: new Map() })).code).toBe("overloaded");
+    const targetless = scaledOf("ScaledObject", {
+      metadata: { namespace: "default", name: "llm" },
+      spec: { triggers: [{ type: "external" }] },
+    });
+    const some = { scaledObjects: copyOf<ScaledResource>({ "default/llm": targetless }) };
+    expect(faultOf(() => lookUp(some)).message).toBe(
+      "Cannot find the pods of default/llm: its spec has no scaleTargetRef; add one",
+    );
+  });
+
+  test("filters by selector and container, and takes an empty filter for none", () => {
+    const none = { podSelector: "", container: "" };
+    expect(lookUp({}, "llm", none).pods).toHaveLength(2);
+    expect(lookUp({}, "llm", { podSelector: "app" }).pods).toHaveLength(2);
+    expect(lookUp({}, "llm", { container: "main" }).pods).toHaveLength(2);
+    const fault = faultOf(() => lookUp({}, "llm", { podSelector: "app in" }));
+    expect(fault.message).toBe(
+      "Cannot use trigger metadata: podSelector: must be a Kubernetes label selector, got app in",
+    );
+  });
+
+  test("selects by the filter where the kind does not say which pods are its own", () => {
+    const some = { scaleOf: () => ({ replicas: 4 }) };
+    expect(lookUp(some, "llm", { podSelector: "app=llm" })).toMatchObject({ replicas: 4 });
+    expect(faultOf(() => lookUp(some)).message).toBe(
+      "Cannot find the pods of default/llm: Deployment llm does not say which pods are its own; " +
+        "set podSelector",
+    );
+  });
+});
