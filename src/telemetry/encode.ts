@@ -112,8 +112,8 @@ function wireState(report: NodeReport, startedAtMs: number) {
     startedAtMs: BigInt(Math.round(startedAtMs)),
     session,
     sampleIntervalMs: Math.round(sampleIntervalMs),
-    ...(driverVersion === undefined ? {} : { driverVersion }),
-    ...(libraryVersion === undefined ? {} : { libraryVersion }),
+    driverVersion,
+    libraryVersion,
     devices: devices.map(({ readings, absences, health, holders, ...identity }) => ({
       ...identity,
       holders: [...holders],

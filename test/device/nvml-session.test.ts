@@ -55,6 +55,21 @@ describe("one ill GPU", () => {
     },
   );
 
+  test("is lost whichever of its sources says so", async () => {
+    const { nvml, collectAfter } = await harness();
+    for (const symbol of ["nvmlGpmSampleGet", "nvmlDeviceGetFieldValues", "nvmlDeviceGetEccMode"]) {
+      nvml.set({ gpus: 1 });
+      expect(collectAfter(10_000)[0]?.health.state).toBe("ok");
+      nvml.set({ gpus: [{ returnCodes: { [symbol]: 15 } }] });
+      const [device] = collectAfter(10_000);
+      expect(device?.health).toMatchObject({
+        state: "lost",
+        reason: expect.stringContaining(`${symbol} returned 15`),
+      });
+      expect(device?.readings).toEqual({});
+    }
+  });
+
   test("that is lost is asked again only every ten seconds", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: 1 });
@@ -196,6 +211,17 @@ describe("the session", () => {
     expect(collector.collect({ pcieThroughput: false }).session).toBe(2);
   });
 
+  test("that was opened again is opened after the shortest pause the next time", async () => {
+    const { nvml, collectAfter } = await harness();
+    for (const unloaded of [1, 2]) {
+      nvml.set({ driver: "unloaded" });
+      faultOf(() => collectAfter(1000));
+      if (unloaded === 1) faultOf(() => collectAfter(1000));
+      nvml.set({});
+      expect(collectAfter(unloaded === 1 ? 2000 : 1000)).toHaveLength(8);
+    }
+  });
+
   test("that the driver forgot between two passes is opened again", async () => {
     const { nvml, collectAfter, collector } = await harness();
     collectAfter(0);
@@ -224,6 +250,7 @@ describe("the session", () => {
     nvml.set({ driver: "upgraded" });
     const fault = faultOf(() => collectAfter(1000));
     expect(fault.facts).toMatchObject({ returnCode: 18, fatal: true });
+    expect(fault.message).toContain("18 (NVML_ERROR_LIB_RM_VERSION_MISMATCH)");
     expect(fault.message).toContain("restart the container");
   });
 
