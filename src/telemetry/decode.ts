@@ -22,7 +22,7 @@ import {
   type Readings,
 } from "#metric/reading.ts";
 import type { DeviceHealth, MigSlice } from "#metric/sample.ts";
-import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./numbers.ts";
+import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./encode.ts";
 import type { AgentReport, Holder, ReportedDevice } from "./report.ts";
 
 /**
