@@ -22,7 +22,7 @@ import {
   type Readings,
 } from "#metric/reading.ts";
 import type { DeviceHealth, MigSlice } from "#metric/sample.ts";
-import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./numbers.ts";
+import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./encode.ts";
 import type { AgentReport, Holder, ReportedDevice } from "./report.ts";
 
 /**
@@ -35,8 +35,9 @@ export function snapshotDecoder() {
   let known: AgentReport | undefined;
   return (snapshot: NodeSnapshot): AgentReport | undefined => {
     const { state, ageMs, holdersAgeMs } = snapshot;
-    const { report, startedAtMs } = (state === undefined ? known : reportOf(state)) ?? {};
-    if (report === undefined || startedAtMs === undefined) return undefined;
+    const base = state === undefined ? known : stateReport(state);
+    if (base === undefined) return undefined;
+    const { startedAtMs, report } = base;
     const devices = withColumns(report.devices, snapshot);
     known = { startedAtMs, report: { ...report, ageMs, holdersAgeMs, devices } };
     return known;
@@ -102,20 +103,14 @@ function setAbsence(
   else if (absences[name] !== undefined) delete absences[name];
 }
 
-function reportOf(state: NodeState): AgentReport {
-  const { node, startedAtMs, session, sampleIntervalMs, driverVersion, libraryVersion } = state;
+/** What a whole snapshot says beside its ages and readings. */
+function stateReport(state: NodeState) {
+  const { node: name, startedAtMs, session, sampleIntervalMs } = state;
+  const { driverVersion, libraryVersion } = state;
   const devices = state.devices.map(reportedDevice);
   return {
     startedAtMs: Number(startedAtMs),
-    report: {
-      name: node,
-      session,
-      sampleIntervalMs,
-      ageMs: 0,
-      driverVersion,
-      libraryVersion,
-      devices,
-    },
+    report: { name, session, sampleIntervalMs, driverVersion, libraryVersion, devices },
   };
 }
 

@@ -9,11 +9,13 @@
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
+  Health,
   type NodeSnapshotSchema,
+  Reading,
   Absence as WireAbsence,
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
-import { readingNames } from "#metric/reading.ts";
-import { absenceNumbers, healthNumbers, keysPerDevice, readingNumbers } from "./numbers.ts";
+import { type Absence, type ReadingName, readingNames } from "#metric/reading.ts";
+import type { DeviceHealth } from "#metric/sample.ts";
 import type { NodeReport, ReportedDevice } from "./report.ts";
 
 type SnapshotInit = Exclude<MessageInitShape<typeof NodeSnapshotSchema>, { $typeName: string }>;
@@ -112,8 +114,8 @@ function wireState(report: NodeReport, startedAtMs: number) {
     startedAtMs: BigInt(Math.round(startedAtMs)),
     session,
     sampleIntervalMs: Math.round(sampleIntervalMs),
-    ...(driverVersion === undefined ? {} : { driverVersion }),
-    ...(libraryVersion === undefined ? {} : { libraryVersion }),
+    driverVersion,
+    libraryVersion,
     devices: devices.map(({ readings, absences, health, holders, ...identity }) => ({
       ...identity,
       holders: [...holders],
@@ -122,3 +124,62 @@ function wireState(report: NodeReport, startedAtMs: number) {
     })),
   };
 }
+
+/**
+ * `NodeSnapshot.keys` hold the device's position times this, plus the number of the reading. A number
+ * of a reading, an absence or a health is never given a new meaning.
+ */
+export const keysPerDevice = 64;
+
+const readingNumbers = {
+  utilizationPercent: Reading.UTILIZATION_PERCENT,
+  memoryUtilizationPercent: Reading.MEMORY_UTILIZATION_PERCENT,
+  memoryUsedBytes: Reading.MEMORY_USED_BYTES,
+  memoryTotalBytes: Reading.MEMORY_TOTAL_BYTES,
+  temperatureCelsius: Reading.TEMPERATURE_CELSIUS,
+  memoryTemperatureCelsius: Reading.MEMORY_TEMPERATURE_CELSIUS,
+  powerInstantMilliwatts: Reading.POWER_INSTANT_MILLIWATTS,
+  powerAverageMilliwatts: Reading.POWER_AVERAGE_MILLIWATTS,
+  powerLimitMilliwatts: Reading.POWER_LIMIT_MILLIWATTS,
+  energyMillijoules: Reading.ENERGY_MILLIJOULES,
+  smClockMegahertz: Reading.SM_CLOCK_MEGAHERTZ,
+  memoryClockMegahertz: Reading.MEMORY_CLOCK_MEGAHERTZ,
+  encoderPercent: Reading.ENCODER_PERCENT,
+  decoderPercent: Reading.DECODER_PERCENT,
+  throttleReasonsMask: Reading.THROTTLE_REASONS_MASK,
+  performanceState: Reading.PERFORMANCE_STATE,
+  eccCorrectedErrors: Reading.ECC_CORRECTED_ERRORS,
+  eccUncorrectedErrors: Reading.ECC_UNCORRECTED_ERRORS,
+  pcieTxKilobytesPerSecond: Reading.PCIE_TX_KILOBYTES_PER_SECOND,
+  pcieRxKilobytesPerSecond: Reading.PCIE_RX_KILOBYTES_PER_SECOND,
+  nvlinkTxMegabytesPerSecond: Reading.NVLINK_TX_MEGABYTES_PER_SECOND,
+  nvlinkRxMegabytesPerSecond: Reading.NVLINK_RX_MEGABYTES_PER_SECOND,
+  smUtilizationPercent: Reading.SM_UTILIZATION_PERCENT,
+  smOccupancyPercent: Reading.SM_OCCUPANCY_PERCENT,
+  tensorUtilizationPercent: Reading.TENSOR_UTILIZATION_PERCENT,
+  dramBandwidthPercent: Reading.DRAM_BANDWIDTH_PERCENT,
+} as const satisfies Record<ReadingName, Reading>;
+
+const absenceNumbers = {
+  unsupported: WireAbsence.UNSUPPORTED,
+  "not-permitted": WireAbsence.NOT_PERMITTED,
+  failed: WireAbsence.FAILED,
+  implausible: WireAbsence.IMPLAUSIBLE,
+  pending: WireAbsence.PENDING,
+} as const satisfies Record<Absence, WireAbsence>;
+
+const healthNumbers = {
+  ok: Health.OK,
+  lost: Health.LOST,
+  "reset-required": Health.RESET_REQUIRED,
+  failing: Health.FAILING,
+} as const satisfies Record<DeviceHealth["state"], Health>;
+
+function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>) {
+  const names: (Name | undefined)[] = [];
+  for (const name of Object.keys(numbers) as Name[]) names[numbers[name]] = name;
+  return names;
+}
+export const readingsByNumber = inverse(readingNumbers);
+export const absencesByNumber = inverse(absenceNumbers);
+export const healthByNumber = inverse(healthNumbers);

@@ -60,6 +60,11 @@ describe("layouts", () => {
     expect(structVersion(layouts.temperature, 1)).toBe(0x0100_000c);
   });
 
+  test("end where their widest member's next one would begin", () => {
+    expect(struct(3, { text: 3 }).sizeBytes).toBe(3);
+    expect(struct(16, { wide: "u64", narrow: "u32" }).at).toEqual({ wide: 0, narrow: 8 });
+  });
+
   test("refuse a size that their members do not have", () => {
     expect(() => struct(12, { first: "u32", second: "u64" })).toThrow("nvml.h says 12");
   });

@@ -142,12 +142,8 @@ describe("nvmlCollector() reads", () => {
       const [device] = collectAfter(ms);
       return device?.readings.smOccupancyPercent ?? device?.absences.smOccupancyPercent;
     };
-    expect([occupancy(0), occupancy(60), occupancy(60), occupancy(101)]).toEqual([
-      "pending",
-      "pending",
-      30,
-      30,
-    ]);
+    const spacingsMs = [0, 60, 40, 1, 101];
+    expect(spacingsMs.map(occupancy)).toEqual(["pending", "pending", "pending", 30, 30]);
     expect(nvml.calls().get("nvmlGpmSampleAlloc")).toBe(2);
     expect(nvml.calls().get("nvmlGpmSampleGet")).toBe(3);
   });
@@ -415,6 +411,16 @@ describe("nvmlCollector() refuses", () => {
       memoryTemperatureCelsius: 60,
       encoderPercent: 3,
     });
+  });
+
+  test.each([1, 5, 6])("a wide field that came narrow, as type %d", async (type) => {
+    const { nvml, collectAfter } = await harness();
+    const energy = (fieldTypes: object) => {
+      nvml.set({ gpus: 1, each: { fields: { 83: 2 ** 33 + 7 }, ...fieldTypes } });
+      return collectAfter(1000)[0]?.readings.energyMillijoules;
+    };
+    expect(energy({})).toBe(2 ** 33 + 7);
+    expect(energy({ fieldTypes: { 83: type } })).toBe(7);
   });
 
   test("a wrong type of a field, which would make 60 °C nearly 0", async () => {

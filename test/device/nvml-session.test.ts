@@ -55,6 +55,37 @@ describe("one ill GPU", () => {
     },
   );
 
+  test("is lost whichever of its sources says so", async () => {
+    const { nvml, collectAfter } = await harness();
+    for (const symbol of ["nvmlGpmSampleGet", "nvmlDeviceGetFieldValues", "nvmlDeviceGetEccMode"]) {
+      nvml.set({ gpus: 1 });
+      expect(collectAfter(10_000)[0]?.health.state).toBe("ok");
+      nvml.set({ gpus: [{ returnCodes: { [symbol]: 15 } }] });
+      const [device] = collectAfter(10_000);
+      expect(device?.health).toMatchObject({
+        state: "lost",
+        reason: expect.stringContaining(`${symbol} returned 15`),
+      });
+      expect(device?.readings).toEqual({});
+    }
+  });
+
+  test("that is lost in the middle of a pass is not called on", async () => {
+    const { nvml, collectAfter } = await harness();
+    const demand = { pcieThroughput: true };
+    nvml.set({ gpus: 1, each: { hasGpm: false } });
+    collectAfter(0, demand);
+    nvml.forgetCalls();
+    const returnCodes = { nvmlDeviceGetMemoryInfo_v2: 15 };
+    nvml.set({ gpus: 1, each: { hasGpm: false, returnCodes } });
+    expect(collectAfter(1000, demand)[0]?.health.state).toBe("lost");
+    expect([...nvml.calls().keys()]).toEqual([
+      "nvmlDeviceGetFieldValues",
+      "nvmlDeviceGetUtilizationRates",
+      "nvmlDeviceGetMemoryInfo_v2",
+    ]);
+  });
+
   test("that is lost is asked again only every ten seconds", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: 1 });
@@ -196,8 +227,19 @@ describe("the session", () => {
     expect(collector.collect({ pcieThroughput: false }).session).toBe(2);
   });
 
+  test("that was opened again is opened after the shortest pause the next time", async () => {
+    const { nvml, collectAfter } = await harness();
+    for (const unloaded of [1, 2]) {
+      nvml.set({ driver: "unloaded" });
+      faultOf(() => collectAfter(1000));
+      if (unloaded === 1) faultOf(() => collectAfter(1000));
+      nvml.set({});
+      expect(collectAfter(unloaded === 1 ? 2000 : 1000)).toHaveLength(8);
+    }
+  });
+
   test("that the driver forgot between two passes is opened again", async () => {
-    const { nvml, collectAfter, collector } = await harness();
+    const { nvml, collectAfter, collector, lines } = await harness();
     collectAfter(0);
     nvml.set({ driver: "unloaded" });
     faultOf(() => collectAfter(1000));
@@ -205,6 +247,7 @@ describe("the session", () => {
     collectAfter(1000);
     expect(collector.collect({ pcieThroughput: false }).session).toBe(2);
     expect(nvml.calls().get("nvmlShutdown")).toBe(1);
+    expect(lines.filter(({ event }) => event === "nvml library loaded")).toHaveLength(1);
   });
 
   test.each([0, 3, 7])("ends the same whichever device says so (GPU %d)", async (gpu) => {
@@ -224,6 +267,7 @@ describe("the session", () => {
     nvml.set({ driver: "upgraded" });
     const fault = faultOf(() => collectAfter(1000));
     expect(fault.facts).toMatchObject({ returnCode: 18, fatal: true });
+    expect(fault.message).toContain("18 (NVML_ERROR_LIB_RM_VERSION_MISMATCH)");
     expect(fault.message).toContain("restart the container");
   });
 
@@ -233,9 +277,19 @@ describe("the session", () => {
     expect(faultOf(() => collectAfter(0)).facts).toMatchObject({ returnCode: 17, fatal: true });
   });
 
-  test("is over for good after five times nothing but 999", async () => {
+  test("ends when the only GPU that is not lost answers nothing but 999", async () => {
     const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: 2 });
     collectAfter(0);
+    nvml.set({ gpus: [{ state: 15 }, {}] });
+    collectAfter(1000);
+    nvml.set({ gpus: [{ state: 15 }, { state: 999 }] });
+    expect(faultOf(() => collectAfter(1000)).facts).toMatchObject({ returnCode: 999 });
+  });
+
+  test.each([true, false])("is over for good after five times nothing but 999", async (worked) => {
+    const { nvml, collectAfter } = await harness();
+    if (worked) collectAfter(0);
     nvml.set({ allReturnCode: 999 });
     const fatal = [1000, 1000, 2000, 4000, 8000].map((ms) => {
       const { facts } = faultOf(() => collectAfter(ms));
@@ -281,5 +335,7 @@ describe("the library", () => {
   test("is looked for by its soname before any path", () => {
     expect(nvmlLibraryPaths[0]).toBe("libnvidia-ml.so.1");
     expect(new Set(nvmlLibraryPaths).size).toBe(nvmlLibraryPaths.length);
+    for (const path of nvmlLibraryPaths.slice(1))
+      expect(path).toMatch(/^\/.*\/libnvidia-ml\.so\.1$/);
   });
 });

@@ -158,6 +158,16 @@ describe("the watchdog bites", () => {
     expect(deaths).toMatchObject([{ cause: "no-report" }]);
   });
 
+  test("when there never was a session, however often that is reported", () => {
+    const { clock, fault, deaths } = sampler();
+    for (let passed = 0; passed < watchdogMs; passed += 1_000) {
+      expect(deaths).toEqual([]);
+      fault(missing);
+      clock.advance(1_000);
+    }
+    expect(deaths).toMatchObject([{ cause: "no-session", fault: { code: "library-missing" } }]);
+  });
+
   test("when there is no session for too long, however often that is reported", () => {
     const { clock, took, fault, deaths } = sampler();
     took();

@@ -70,6 +70,26 @@ test("an agent that is closed is never called again", async () => {
   expect(calls).toBe(before);
 });
 
+test("a connection that was just opened has its time, however long the agent was away", async () => {
+  let isUp = false;
+  const aborted: string[] = [];
+  const { pass, check } = link(({ signal }) => {
+    if (!isUp) return Promise.reject(new Error("refused"));
+    signal.addEventListener("abort", () => aborted.push(String(signal.reason)));
+    return new Promise(() => {});
+  });
+  for (let second = 0; second < 40; second += 1) await pass(1_000);
+  isUp = true;
+  await pass(30_000);
+  const atMs = 9_000;
+  check();
+  await pass(atMs);
+  expect(aborted).toEqual([]);
+  await pass(30_000);
+  check();
+  expect(aborted).toEqual(["Error: connected, and silent for 10000 ms"]);
+});
+
 test("a message of a connection that was given up is not believed", async () => {
   const sends: ((snapshot: NodeSnapshot) => void)[] = [];
   const { pass, check, reported, latest } = link(({ onSnapshot }) => {

@@ -260,6 +260,10 @@ describe("two agents of one node", () => {
     list([older, newer]);
     clock.advance(10);
     await until(() => percents("node-a")?.[0]?.[1] === 2);
+    clock.advance(500);
+    expect(view.unavailable).toMatchObject([
+      { address: `127.0.0.1:${older.port}`, node: "node-a" },
+    ]);
     older.read({ "GPU-1": 3 });
     newer.read({ "GPU-1": 4 });
     await until(() => percents("node-a")?.[0]?.[1] === 4);
@@ -354,4 +358,29 @@ test("agents that report together are one change, at once", async () => {
   for (const report of reports) report();
   clock.advance(0);
   expect(published.slice(1)).toEqual([[]]);
+});
+
+test("an agent that names another node speaks for the first one no more", async () => {
+  const clock = manualClock();
+  const store = fleetStore({ clock });
+  let send = (_node: string) => {};
+  const { close } = followFleet({
+    agents: {
+      list: () => [{ address: "agent", port: 1, ready: true }],
+      subscribe: () => () => {},
+    },
+    store,
+    clock,
+    log: () => {},
+    random: () => 0,
+    watch: ({ onSnapshot }) => {
+      send = (node) => onSnapshot(create(NodeSnapshotSchema, { state: { node } }));
+      return new Promise(() => {});
+    },
+  });
+  cleanups.push(close);
+  clock.advance(0);
+  send("node-a");
+  send("node-b");
+  expect([...store.view().nodes.keys()]).toEqual(["node-b"]);
 });

@@ -218,7 +218,20 @@ describe("average()", () => {
     expect(mean()).toBeCloseTo(40, 0);
   });
 
-  test("starts anew when the device changes hands", () => {
+  test("goes on when the kubelet lists the same holders in another order", () => {
+    const { store, pass, device } = setUp();
+    const mean = () => store.view().average(device(), "gpu_utilization", 60_000);
+    const holders = ["a", "b"].map((pod) => ({ namespace: "team", pod, container: "main" }));
+    store.put(load(100, { holders }));
+    mean();
+    pass(1_000);
+    store.put(load(100, { holders }));
+    pass(1_000);
+    store.put(load(0, { holders: holders.toReversed() }));
+    expect(mean()).toBe(50);
+  });
+
+  test("starts again when the device changes hands", () => {
     const { store, pass, device } = setUp();
     const mean = () => store.view().average(device(), "gpu_utilization", 60_000);
     store.put(load(100));

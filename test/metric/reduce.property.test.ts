@@ -74,3 +74,9 @@ test.each<[ReducerName, number]>([
 ])("%s of 1 to 10 is %d", (name, expected) => {
   expect(reducers[name]([10, 2, 8, 4, 6, 5, 7, 3, 9, 1])).toBe(expected);
 });
+
+test("a percentile is the value of its rank", () => {
+  const hundred = Array.from({ length: 100 }, (_, nth) => 100 - nth) as unknown as Values;
+  const ranks = [reducers.p50, reducers.p90, reducers.p95, reducers.p99].map((of) => of(hundred));
+  expect(ranks).toEqual([50, 90, 95, 99]);
+});

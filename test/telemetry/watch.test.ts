@@ -134,6 +134,14 @@ describe("watchAgent()", () => {
     expect(await end).toContain("HTTP status 404; see that the port is an agent's");
   });
 
+  test("fails with a message that cannot be read", async () => {
+    const { end } = await watching((stream) => {
+      stream.respond(ok);
+      stream.write(frame(new Uint8Array(3), 1));
+    });
+    expect(await end).toContain("it is compressed");
+  });
+
   test("fails when the connection is lost", async () => {
     const { end, nodes } = await watching((stream) => {
       stream.respond(ok);

@@ -101,13 +101,13 @@ export function bindApi(library: Library): Api {
   };
 }
 
-/** Calls with fixed arguments; a rest argument would be a new array on every call. */
+/**
+ * Calls with fixed arguments. A function that takes fewer ignores the rest; a rest argument would be
+ * a new array on every call.
+ */
 export function withArgs(
   native: NativeFunction,
-  args: readonly number[],
+  [first = 0, second = 0, third = 0]: readonly number[],
 ): (device: number) => number {
-  const [first = 0, second = 0, third = 0] = args;
-  if (args.length === 1) return (device) => native(device, first);
-  if (args.length === 2) return (device) => native(device, first, second);
   return (device) => native(device, first, second, third);
 }

@@ -90,7 +90,7 @@ export function fieldsSource(api: Api): FieldsSource {
     (field, position): BatchField => ({
       field,
       position,
-      counter: field.unitsPerCount === undefined ? undefined : counter(),
+      counter: field.unitsPerCount === undefined ? undefined : counter(field.unitsPerCount),
       hasWorked: false,
       isSupported: true,
     }),
@@ -164,14 +164,13 @@ function elementCode(own: number, batch: number): number {
   return batch === 0 ? noData : batch;
 }
 
-function outcomeOf({ field, counter }: BatchField, value: number, atMs: number): number | Absence {
+function outcomeOf({ counter }: BatchField, value: number, atMs: number): number | Absence {
   if (value > Number.MAX_SAFE_INTEGER) {
     counter?.reset();
     return "implausible";
   }
   if (counter === undefined) return value;
-  const perSecond = counter.rate(value, atMs);
-  return perSecond === undefined ? "pending" : perSecond * (field.unitsPerCount ?? 1);
+  return counter.rate(value, atMs) ?? "pending";
 }
 
 /** Turns a counter that only grows into a rate. */
@@ -185,7 +184,7 @@ interface Counter {
   readonly reset: () => void;
 }
 
-function counter(): Counter {
+function counter(unitsPerCount: number): Counter {
   let before: number | undefined;
   let beforeMs = 0;
   return {
@@ -194,7 +193,7 @@ function counter(): Counter {
       const passedMs = atMs - beforeMs;
       before = count;
       beforeMs = atMs;
-      return grown < 0 || passedMs <= 0 ? undefined : (grown / passedMs) * 1000;
+      return grown < 0 || passedMs <= 0 ? undefined : (grown / passedMs) * 1000 * unitsPerCount;
     },
     reset: () => {
       before = undefined;

@@ -41,6 +41,7 @@ export interface Gpu {
   readonly close: () => void;
 }
 
+/** A GPU of the list; `listed` comes before its first sample. */
 export type GpuFactory = (uuid: string, handle: number, index: number) => Gpu;
 
 const allFailed: Absences = Object.freeze(
@@ -73,13 +74,12 @@ export function gpuFactory(api: Api, identity: IdentityApi, log: Log): GpuFactor
     const { powerIsAverage, ...description } = identity.describe(handle);
     const sources = gpuSources(shared, powerIsAverage);
     const about = { uuid, index, ...description };
-    return gpu({ about, handle, sources, readMigMode, log });
+    return gpu({ about, sources, readMigMode, log });
   };
 }
 
 interface GpuParts {
   readonly about: DeviceIdentity;
-  readonly handle: number;
   readonly sources: GpuSources;
   readonly readMigMode: (handle: number) => boolean | Refusal;
   readonly log: Log;
@@ -89,8 +89,8 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
   const health = gpuHealth();
   const logHealth = healthLog(first.about.uuid, log);
   let about = first.about;
-  let handle: number | undefined = first.handle;
-  let isNewHandle = true;
+  let handle: number | undefined;
+  let isNewHandle = false;
   let isMig: boolean | undefined;
 
   /** A slice that comes or goes changes what the whole GPU answers. */
