@@ -28,10 +28,7 @@ export function throttled(subscribe: Subscribe, spacingMs: number, clock: Clock)
   return (listener) => {
     if (streams.isEmpty()) unsubscribe = subscribe(onChange);
     const leave = streams.subscribe(listener);
-    let left = false;
     return () => {
-      if (left) return;
-      left = true;
       leave();
       if (!streams.isEmpty()) return;
       unsubscribe?.();

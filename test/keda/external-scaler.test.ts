@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
 import { type ForeignClient, foreignClient } from "../foreign/client.ts";
 import { heldServer, until } from "../rpc/stand-in.ts";
+import { manualClock } from "../support/manual-clock.ts";
 
 const scaler = "externalscaler.ExternalScaler";
 let client: ForeignClient;
@@ -90,18 +91,20 @@ describe("unary calls", () => {
     expect((await ask("queue")).code).toBe("INVALID_ARGUMENT");
   });
 
-  test("GetMetrics refuses another metric's name", async () => {
-    await using held = await heldServer();
-    const channel = await client.connect(held.address);
-    const metricName = "s0-gpu-power-draw";
-    const result = await channel.unary(scaler, "GetMetrics", { scaledObjectRef: {}, metricName });
-    expect(result).toEqual({
-      code: "INVALID_ARGUMENT",
-      details:
-        'Cannot answer for metric "s0-gpu-power-draw": this trigger\'s metric is named ' +
-        '"gpu-gpu-utilization"; ask for the name that GetMetricSpec gives',
-    });
-  });
+  test.each(["s0-gpu-power-draw", "gpu-s0-gpu-utilization", "s-gpu-gpu-utilization"])(
+    "GetMetrics refuses another metric's name, %p",
+    async (metricName) => {
+      await using held = await heldServer();
+      const channel = await client.connect(held.address);
+      const result = await channel.unary(scaler, "GetMetrics", { scaledObjectRef: {}, metricName });
+      expect(result).toEqual({
+        code: "INVALID_ARGUMENT",
+        details:
+          `Cannot answer for metric "${metricName}": this trigger's metric is named ` +
+          '"gpu-gpu-utilization"; ask for the name that GetMetricSpec gives',
+      });
+    },
+  );
 
   test("GetMetrics without a ScaledObject", async () => {
     await using held = await heldServer();
@@ -190,7 +193,21 @@ describe("StreamIsActive", () => {
     expect(stream.waiting()).toEqual([]);
   });
 
-  test("repeats itself", async () => {
+  test("repeats itself every pollIntervalSeconds", async () => {
+    const clock = manualClock();
+    await using held = await heldServer({ clock });
+    const channel = await client.connect(held.address);
+    const scalerMetadata = { pollIntervalSeconds: "10" };
+    await using stream = await channel.stream(scaler, "StreamIsActive", { scalerMetadata });
+    expect(await stream.next()).toEqual({ result: false });
+    clock.advance(9_999);
+    await channel.unary(scaler, "IsActive");
+    expect(stream.waiting()).toEqual([]);
+    clock.advance(1);
+    expect(await stream.next()).toEqual({ result: false });
+  });
+
+  test("repeats itself again and again", async () => {
     await using held = await heldServer();
     const channel = await client.connect(held.address);
     held.set({ active: () => true });
