@@ -151,6 +151,7 @@ describe("role all", () => {
     expect(process.logged("stopping")).toEqual({ event: "stopping", cause: "SIGTERM" });
     expect(log.at(-1)).toEqual({ event: "stopped" });
     await expect(ready()).rejects.toThrow();
+    await expect(value({})).resolves.toContain("ECONNREFUSED");
   });
 
   test("takes costly readings while somebody asks for them", async () => {
