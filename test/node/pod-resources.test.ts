@@ -89,7 +89,8 @@ test("a kubelet that restarts on a new socket is asked again, the old answer kep
 
   await vanish();
   await until(() => events.length === 1);
-  expect(events[0]).toContain("mount the folder");
+  // A call that was under way when the socket went says so itself.
+  expect(events[0]).toMatch(/mount the folder|see whether the kubelet runs/);
   expect(pods()).toEqual(["first"]);
   const readAtMs = latest()?.readAtMs;
   expect(readAtMs).toBeLessThanOrEqual(systemClock().monotonicMs());
