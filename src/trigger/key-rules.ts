@@ -5,8 +5,7 @@
  */
 import { metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
-import type { scopes, TriggerValues } from "./keys.ts";
-import type { ParsedMetadata } from "./metadata.ts";
+import type { ParsedMetadata, scopes, TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
 import {
   endpointEngines,

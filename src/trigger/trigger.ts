@@ -3,8 +3,7 @@ import type { MetricType } from "#kubernetes/hpa.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { crossKeyProblems, impliedScope } from "./key-rules.ts";
-import type { scopes, TriggerValues } from "./keys.ts";
-import { parseMetadata } from "./metadata.ts";
+import { parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
 import {
   builtInProfiles,
   type Profile,

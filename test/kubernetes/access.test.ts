@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { kubeconfigAccess } from "#kubernetes/access.ts";
+import { inClusterAccess, kubeconfigAccess } from "#kubernetes/access.ts";
 import { kubernetesClient } from "#kubernetes/client.ts";
 import {
   inClusterClient,
@@ -43,6 +43,17 @@ describe("access", () => {
     const client = kubernetesClient(await kubeconfigAccess(kubeconfig), shiftedClock());
     expect(await client.get("/api/v1/namespaces/default/pods")).toMatchObject({
       items: [{ metadata: { name: "a" } }],
+    });
+  });
+
+  test("of a pod is where the kubelet mounts it", async () => {
+    const directory = "/var/run/secrets/kubernetes.io/serviceaccount";
+    const problems = ["it cannot be read; mount a ServiceAccount token"];
+    const access = inClusterAccess({ host: "fd00::1", port: "443" });
+    expect(access.server).toBe("https://[fd00::1]:443");
+    await expect(access.credentials()).rejects.toMatchObject({
+      code: "file-invalid",
+      facts: { path: expect.stringContaining(directory), problems },
     });
   });
 

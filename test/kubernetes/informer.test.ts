@@ -49,7 +49,7 @@ async function start(
     log: (level, event) => log.push(`${level} ${event}`),
     transform: (object) => {
       const { metadata } = object as ReturnType<typeof podObject>;
-      return metadata.labels?.["secret"] === undefined ? metadata.name : undefined;
+      return metadata.labels?.["secret"] === undefined ? (metadata.name ?? "nameless") : undefined;
     },
     changed: ({ key, item, before }) => changes.push(`${key}: ${before} to ${item}`),
     listed: () => changes.push("listed"),
@@ -130,12 +130,16 @@ describe("an informer", () => {
     expect(pods.ageMs()).toBe(60_000);
     fake.bookmark();
     await until(() => pods.ageMs() === 0);
+    expect([...pods.items.keys()]).toEqual(["default/a"]);
   });
 
   test("stops its watch, and its wait after a failure", async () => {
-    const { fake, pods } = await watching();
+    const { fake, pods, log, watches } = await watching();
     pods.stop();
     await until(() => fake.openWatches() === 0);
+    await Bun.sleep(20);
+    expect(watches()).toBe(1);
+    expect(log).toEqual([]);
 
     const failing = await startFake(secure);
     failing.fail({ path: /pods/, status: 500 });

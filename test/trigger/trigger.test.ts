@@ -2,8 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
 import { metadataKeysMax } from "#core/limits.ts";
 import { engineFacts } from "#metric/engines.ts";
-import { profileNames, profileOf, profiles } from "#trigger/profiles.ts";
-import { parseTrigger, type Trigger } from "#trigger/trigger.ts";
+import {
+  builtInProfiles,
+  type ProfileTable,
+  profileNames,
+  profileOf,
+  profiles,
+} from "#trigger/profiles.ts";
+import { parseTrigger, type Trigger, triggerParser } from "#trigger/trigger.ts";
 import { refusedMetadata } from "../fixtures/refused-metadata.ts";
 
 type Metadata = Readonly<Record<string, string>>;
@@ -366,6 +372,22 @@ describe("parseTrigger() refuses", () => {
     expect(problem).toEndWith(`, got "${"x".repeat(60)}…"`);
     expect(problemsOf({ [long]: "" })).toEqual([`"${"x".repeat(60)}…": unknown key`]);
   });
+});
+
+test("triggerParser() parses metadata once, and again when the profiles are others", () => {
+  const others = new Map([["mine", { ...profileOf("batch"), target: 7 }]]);
+  let table: ProfileTable = builtInProfiles;
+  const parse = triggerParser(() => table);
+  const metadata = { profile: "batch" };
+  const first = parse(metadata);
+  expect(parse(metadata)).toBe(first);
+  expect(parse({ ...metadata })).toEqual(first);
+  table = others;
+  expect(() => parse(metadata)).toThrow("profile: must be one of mine");
+  const mine = { profile: "mine" };
+  const second = parse(mine);
+  expect(second.target).toBe(7);
+  expect(parse(mine)).toBe(second);
 });
 
 describe("a pod selector", () => {
