@@ -165,6 +165,36 @@ describe("nvmlCollector() reads", () => {
     expect([occupancy(10_000), occupancy(1000)]).toEqual(["pending", 30]);
   });
 
+  test("GPM as soon as its samples can be allocated, and not before", async () => {
+    const { nvml, collectAfter } = await harness();
+    const device = () => collectAfter(1000)[0];
+    nvml.set({ gpus: 1, returnCodes: { nvmlGpmSampleAlloc: 20 } });
+    expect(device()?.absences.smOccupancyPercent).toBe("failed");
+    expect(device()?.health).toEqual({ state: "ok" });
+    nvml.set({ gpus: 1 });
+    expect(device()?.absences.smOccupancyPercent).toBe("pending");
+    expect(device()?.readings.smOccupancyPercent).toBe(30);
+    nvml.set({ gpus: 1, returnCodes: { nvmlGpmMetricsGet: 8 } });
+    expect(device()?.health).toMatchObject({
+      state: "failing",
+      reason: expect.stringContaining("nvmlGpmMetricsGet returned 8"),
+    });
+  });
+
+  test("NVLink as a rate that does not span the time in which the GPU was lost", async () => {
+    const { nvml, collectAfter } = await harness();
+    const link = (kib: number) => ({ hasGpm: false, fields: { 138: kib, 139: kib } });
+    const tx = (ms: number) => collectAfter(ms)[0]?.readings.nvlinkTxMegabytesPerSecond;
+    nvml.set({ gpus: 1, each: link(0) });
+    collectAfter(0);
+    nvml.set({ gpus: [{ state: 15 }] });
+    collectAfter(1000);
+    nvml.set({ gpus: 1, each: link(1_000_000) });
+    expect(tx(10_000)).toBeUndefined();
+    nvml.set({ gpus: 1, each: link(2_000_000) });
+    expect(tx(1000)).toBe(1024);
+  });
+
   test("PCIe by the call that sleeps only when asked, and where GPM has it not", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [{}, { hasGpm: false }] });

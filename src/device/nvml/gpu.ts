@@ -125,10 +125,7 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
     notOpened: (refusal) => {
       if (isGone(refusal)) health.note(refusal);
     },
-    unlisted: () => {
-      handle = undefined;
-      health.unlisted();
-    },
+    unlisted: health.unlisted,
     read: (demand, atMs) => {
       const isRead = handle !== undefined && !health.isLost();
       const result = isRead ? readSources(handle as number, demand, atMs) : notRead;
