@@ -151,6 +151,16 @@ describe("a quantile", () => {
     const { results } = p50(texts, stuck);
     expect(results.map(shown)).toEqual(["[pending]", 5000, 10000, 15000, 20000]);
   });
+  test("of an engine that gets stuck again counts from when its queue was last empty", () => {
+    const load = (waiting: number) =>
+      `vllm:num_requests_waiting ${waiting}\nvllm:num_requests_running 8\n`;
+    const pages = [4, 4, 0, 4, 4].map((waiting, at) => ({
+      atMs: at * 5_000,
+      text: `${load(waiting)}${ttft([9, 9, 9, 9])}\n`,
+    }));
+    const { results } = readPages(pages, queryFor("ttft_p50_ms"));
+    expect(results.map(shown)).toEqual(["[pending]", 5_000, "[no-samples]", "[no-samples]", 5_000]);
+  });
   test("is not 0 when it does not know whether anything waits", () => {
     const pages = every5s(
       [ttft([9, 9, 9, 9]), ttft([9, 9, 9, 9])],
@@ -187,6 +197,10 @@ describe("several targets", () => {
     expect(shown(mergedResult([rest, target([0, 10, 10, 10])]) ?? rest)).toBe(300);
     expect(shown(mergedResult([rest, few]) ?? rest)).toBe("[no-samples]");
     expect(shown(mergedResult([rest, rest]) ?? few)).toBe(0);
+    expect(mergedResult([{ value: 0, queueState: "idle" }])).toEqual({
+      value: 0,
+      queueState: "idle",
+    });
   });
   test("of which one is stuck are at least as slow as its wait", () => {
     const stuck = target(
@@ -232,6 +246,27 @@ test("a gauge over a window is its mean", () => {
   expect(shown(readPages(pages, queryFor("queue_depth", { windowMs: 10_000 })).result)).toBe(5);
   expect(shown(readPages(pages, queryFor("queue_depth", { windowMs: 5_000 })).result)).toBe(6.5);
   expect(shown(readPages(pages, queryFor("queue_depth")).result)).toBe(9);
+});
+
+test("a mean is of the first counter that has its counter of events", () => {
+  const page = (atMs: number, sum: number, count: number) => ({
+    atMs,
+    text: `vllm:num_requests_waiting 0\nvllm:request_queue_time_seconds_sum 1\nvllm:time_in_queue_requests_sum ${sum}\nvllm:time_in_queue_requests_count ${count}\n`,
+  });
+  const { result } = readPages([page(0, 0, 0), page(5_000, 3, 10)], queryFor("queue_wait_ms"));
+  expect(shown(result)).toBe(300);
+});
+
+test("a matcher takes a label that a series lacks for the empty text", () => {
+  const text = 'vllm:num_requests_waiting 7\nvllm:num_requests_waiting{tenant="a"} 2\n';
+  const read = (op: "=" | "!=", value: string) => {
+    const query = queryFor("queue_depth", { match: [{ label: "tenant", op, value }] });
+    return shown(readPages([{ atMs: 0, text }], query).result);
+  };
+  expect(read("=", "")).toBe(7);
+  expect(read("!=", "")).toBe(2);
+  expect(read("!=", "a")).toBe(7);
+  expect(read("=", "a")).toBe(2);
 });
 
 test("a gauge that left the page is not its last value", () => {

@@ -161,7 +161,7 @@ function gaugeResult(context: QueryContext, formula: GaugeFormula): SignalResult
   const scrapes = windowOf(history, query.windowMs, 0);
   const values = scrapes.flatMap((scrape) => reducedValue(formula, scrape, series) ?? []);
   // Scrapes are evenly apart, so that their plain mean is the mean over time.
-  return { value: values.length === 0 ? 0 : (total(values) / values.length) * formula.scale };
+  return { value: (total(values) / values.length) * formula.scale };
 }
 
 /**
