@@ -6,6 +6,8 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
+import { commands } from "#cli/commands.ts";
+import { parseFlags } from "#cli/flags.ts";
 import { parseProfiles } from "#trigger/custom-profiles.ts";
 import { chartPath, manifestsPath, renderManifests } from "../../tools/render-manifests.ts";
 import {
@@ -42,6 +44,12 @@ test("deploy/manifests.yaml is what Helm renders", async () => {
   expect(await Bun.file(manifestsPath).text()).toBe(await renderManifests(binary));
 });
 
+/** The program takes the arguments, each by its own rule. */
+function expectStarts([command = "", ...args]: readonly string[]): void {
+  expect(command).toBe("serve");
+  expect(() => parseFlags(command, commands.serve.flags, [...args])).not.toThrow();
+}
+
 describe("every values block of the README renders", () => {
   test("there are some", () => expect(blocks.length).toBeGreaterThanOrEqual(9));
 
@@ -50,6 +58,7 @@ describe("every values block of the README renders", () => {
     expectConsistent(objects);
     expectNamespace(objects, "gpu-scaling");
     expectLeastRights(objects);
+    for (const workload of workloadsOf(objects)) expectStarts(containerOf(workload).args ?? []);
     for (const { spec } of ofKind(objects, "Deployment")) expectRestricted(spec.template.spec);
     for (const { spec } of ofKind(objects, "Pod")) expectRestricted(spec);
     // Where every node has GPUs, or none has, there is no other for the token.
