@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import * as v from "valibot";
+import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
+import { metricTypes } from "#kubernetes/hpa.ts";
+import { metricNames } from "#metric/catalogue.ts";
+import { engineNames } from "#metric/engines.ts";
+import { reducerNames } from "#metric/reduce.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
+import { profileNames, replicaReducers, seriesReducers } from "#trigger/profiles.ts";
 import packageJson from "../../package.json";
 import { chartPath } from "../../tools/render-manifests.ts";
 
@@ -13,6 +19,7 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly additionalProperties?: unknown;
   readonly items?: Schema;
+  readonly enum?: readonly string[];
   readonly definitions?: Readonly<Record<string, Schema>>;
 }
 const schema: Schema = v.parse(
@@ -86,9 +93,35 @@ describe("the chart's values", () => {
   });
 });
 
-test("a profile may say in the chart what it may say in its file", () => {
+describe("a profile may say in the chart what it may say in its file", () => {
   const { properties = {} } = schema.definitions?.["profile"] ?? {};
-  expect(Object.keys(properties).toSorted()).toEqual(profileFields.toSorted());
+
+  test("the same fields", () => {
+    expect(Object.keys(properties).toSorted()).toEqual(profileFields.toSorted());
+  });
+
+  test.each<[string, readonly string[]]>([
+    ["metric", metricNames],
+    ["activationMetric", metricNames],
+    ["aggregation", reducerNames],
+    ["replicaAggregation", replicaReducers],
+    ["engine", engineNames],
+    ["engineReduce", seriesReducers],
+    ["metricType", metricTypes],
+  ])("%s is one of the same names", (field, names) => {
+    expect(resolve(properties[field] ?? {}).enum).toEqual(names);
+  });
+
+  test("the same bounds", () => {
+    const { target, activationThreshold, windowSeconds } = properties;
+    expect(target).toMatchObject({ minimum: targetLeast, maximum: triggerNumberMax });
+    expect(activationThreshold).toMatchObject({ minimum: 0, maximum: triggerNumberMax });
+    expect(windowSeconds).toMatchObject({ minimum: 0, maximum: windowSecondsMax });
+    expect(schema.properties?.["profiles"]).toMatchObject({
+      maxProperties: profilesMax,
+      propertyNames: { not: { enum: profileNames } },
+    });
+  });
 });
 
 test("chart, program and package have one version", async () => {

@@ -6,50 +6,35 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { commands } from "#cli/commands.ts";
+import { parseFlags } from "#cli/flags.ts";
 import { parseProfiles } from "#trigger/custom-profiles.ts";
+import { chartPath, manifestsPath, renderManifests } from "../../tools/render-manifests.ts";
 import {
-  chartPath,
-  helm as helmOf,
-  manifestsPath,
-  renderManifests,
-} from "../../tools/render-manifests.ts";
+  agentOf,
+  agentPod,
+  binary,
+  blocks,
+  helm,
+  type Objects,
+  render,
+  renderBlock,
+  scalerOf,
+  sets,
+} from "./helm-render.ts";
 import {
   containerOf,
   expectConsistent,
   expectLeastRights,
   expectNamespace,
+  expectNoTokenBesideGpus,
   expectRestricted,
   expectUnprivilegedRoot,
   workloadsOf,
 } from "./invariants.ts";
-import { ofKind, only, parseObjects } from "./kinds.ts";
-
-const binary = process.env["HELM"] ?? "helm";
-const helm = (...args: readonly string[]) => helmOf(binary, ...args);
-const sets = (...pairs: readonly string[]) => pairs.flatMap((pair) => ["--set", pair]);
-
-function render(...options: readonly string[]) {
-  const base = ["template", "any-release", chartPath, "--namespace", "gpu-scaling"];
-  return parseObjects(helm(...base, ...options));
-}
-
-/** Each `# values: name` block of the README. */
-const readme = await Bun.file(join(chartPath, "..", "..", "README.md")).text();
-const blocks = [...readme.matchAll(/^```yaml\n# values: (\S+)\n([\s\S]*?)^```$/gm)].map(
-  ([, name = "", values = ""]) => [name, values] as const,
-);
-
-/** Renders with the values of a README block. */
-function renderBlock(name: string, ...options: readonly string[]) {
-  const values = blocks.find(([each]) => each === name)?.[1];
-  if (values === undefined) throw new Error(`deploy/README.md has no values block ${name}`);
-  const path = join(tmpdir(), `values-${name}-${process.pid}.yaml`);
-  return Bun.write(path, values)
-    .then(() => render("--values", path, ...options))
-    .finally(() => Bun.file(path).delete());
-}
+import { ofKind, only } from "./kinds.ts";
+import "./helm-network.ts";
+import "./helm-refusals.ts";
 
 test("helm lint finds nothing", () => {
   expect(helm("lint", "--strict", chartPath)).toContain("0 chart(s) failed");
@@ -59,6 +44,12 @@ test("deploy/manifests.yaml is what Helm renders", async () => {
   expect(await Bun.file(manifestsPath).text()).toBe(await renderManifests(binary));
 });
 
+/** The program takes the arguments, each by its own rule. */
+function expectStarts([command = "", ...args]: readonly string[]): void {
+  expect(command).toBe("serve");
+  expect(() => parseFlags(command, commands.serve.flags, [...args])).not.toThrow();
+}
+
 describe("every values block of the README renders", () => {
   test("there are some", () => expect(blocks.length).toBeGreaterThanOrEqual(9));
 
@@ -67,15 +58,15 @@ describe("every values block of the README renders", () => {
     expectConsistent(objects);
     expectNamespace(objects, "gpu-scaling");
     expectLeastRights(objects);
+    for (const workload of workloadsOf(objects)) expectStarts(containerOf(workload).args ?? []);
     for (const { spec } of ofKind(objects, "Deployment")) expectRestricted(spec.template.spec);
     for (const { spec } of ofKind(objects, "Pod")) expectRestricted(spec);
+    // Where every node has GPUs, or none has, there is no other for the token.
+    if (!["single-node", "mock"].includes(name)) expectNoTokenBesideGpus(objects);
     if (name === "gke") return;
     expectUnprivilegedRoot(only(ofKind(objects, "DaemonSet")).spec.template.spec);
   });
 });
-
-const agentOf = (objects: ReturnType<typeof render>) => only(ofKind(objects, "DaemonSet"));
-const agentPod = (objects: ReturnType<typeof render>) => agentOf(objects).spec.template.spec;
 
 describe("label values given with --set", () => {
   test.each([
@@ -151,44 +142,93 @@ describe("what the agent gets", () => {
   });
 });
 
-test("mode daemonset is one process that answers KEDA and may read the cluster", async () => {
-  const objects = await renderBlock("single-node");
-  const workload = only(workloadsOf(objects));
-  expect(workload.metadata.name).toBe("keda-gpu-scaler");
-  expect(containerOf(workload).args).toContain("--role=all");
-  expect(workload.spec.template.spec.automountServiceAccountToken).toBe(true);
-  expect(only(ofKind(objects, "Service")).metadata.name).toBe("keda-gpu-scaler");
+test("every option can be on at once", async () => {
+  const objects = await renderBlock("options");
+  expect(ofKind(objects, "ServiceMonitor").length).toBe(2);
+  expect(containerOf(scalerOf(objects)).image).toContain("@sha256:");
 });
 
-test("every option can be on at once, in both modes", async () => {
-  const split = await renderBlock("options");
-  expect(ofKind(split, "NetworkPolicy").length).toBe(2);
-  expect(ofKind(split, "ServiceMonitor").length).toBe(2);
-  expect(containerOf(only(ofKind(split, "Deployment"))).image).toContain("@sha256:");
-  const one = await renderBlock("options", ...sets("mode=daemonset"));
-  expectConsistent(one);
-  expect(ofKind(one, "NetworkPolicy").length).toBe(1);
-  expect(ofKind(one, "ServiceMonitor").length).toBe(1);
+describe("where scalers run", () => {
+  test("not where the agents' labels lead, whatever they are", () => {
+    const objects = render(...sets("nodeSelector.pool=a100", "nodeSelector.gpus=8"));
+    expectNoTokenBesideGpus(objects);
+  });
+
+  test("anywhere once that is allowed, or as their own nodeAffinity says", async () => {
+    const anywhere = await renderBlock("single-node");
+    expect(scalerOf(anywhere).spec.template.spec.affinity).toBeUndefined();
+    const chosen = "scaler.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
+    const term = `${chosen}.nodeSelectorTerms[0].matchExpressions[0]`;
+    const own = render(...sets(`${term}.key=pool`, `${term}.operator=Exists`));
+    const { affinity } = scalerOf(own).spec.template.spec;
+    expect(JSON.stringify(affinity)).not.toContain("nvidia.com");
+    expect(JSON.stringify(affinity)).toContain("pool");
+  });
 });
 
-test.each(["split", "daemonset"])("profiles reach who answers KEDA in mode %s", (mode) => {
+describe("priority classes", () => {
+  const classesOf = (objects: Objects) =>
+    workloadsOf(objects).map(({ spec }) => spec.template.spec.priorityClassName);
+
+  test("can be others, or none", () => {
+    const names = ["agent.priorityClassName=gpu-daemons", "scaler.priorityClassName="];
+    expect(classesOf(render(...sets(...names)))).toEqual(["gpu-daemons", undefined]);
+  });
+
+  test("a quota admits them where the platform wants one, and only them", async () => {
+    expect(ofKind(render(), "ResourceQuota")).toEqual([]);
+    const objects = await renderBlock("gke");
+    const { scopeSelector } = only(ofKind(objects, "ResourceQuota")).spec;
+    const [{ values = [] } = {}] = scopeSelector.matchExpressions;
+    expect<readonly (string | undefined)[]>(classesOf(objects)).toEqual(values);
+  });
+});
+
+test("ServiceAccounts carry annotations, and no token by themselves", () => {
+  const key = "iam\\.example\\.com/role";
+  const pairs = [`scaler.serviceAccount.annotations.${key}=reader`];
+  pairs.push(`agent.serviceAccount.annotations.${key}=1`);
+  const accounts = ofKind(render(...sets(...pairs)), "ServiceAccount");
+  expect(accounts.map(({ metadata }) => metadata.annotations)).toEqual([
+    { "iam.example.com/role": "reader" },
+    { "iam.example.com/role": "1" },
+  ]);
+  expect(accounts.map((each) => each.automountServiceAccountToken)).toEqual([false, false]);
+});
+
+test("each namespace's tokens lie in its own folder, at the scaler alone", async () => {
+  const objects = await renderBlock("engine-tokens");
+  const { args = [], volumeMounts = [] } = containerOf(scalerOf(objects));
+  const { volumes = [] } = scalerOf(objects).spec.template.spec;
+  const folder = args
+    .find((arg) => arg.startsWith("--engine-token-dir="))
+    ?.replace("--engine-token-dir=", "");
+  const found = volumeMounts.map(({ name, mountPath, readOnly }) => ({
+    mountPath,
+    readOnly,
+    secret: volumes.find((volume) => volume.name === name)?.secret?.secretName,
+  }));
+  expect(found).toEqual([
+    { mountPath: `${folder}/team-a`, readOnly: true, secret: "team-a-engine-tokens" },
+    { mountPath: `${folder}/team-b`, readOnly: true, secret: "team-b-engine-tokens" },
+  ]);
+  expect(JSON.stringify(agentOf(objects))).not.toContain("token-dir");
+});
+
+test("profiles reach the scaler", () => {
   const profile = "profiles.chat.metric=queue_depth,profiles.chat.target=2000000";
   const hosts = "allowEndpoints={*.llm.example.com,10.0.0.7:8000}";
-  const objects = render(...sets(`mode=${mode}`, profile, hosts));
+  const objects = render(...sets(profile, hosts));
   expectConsistent(objects);
   const text = only(ofKind(objects, "ConfigMap")).data["profiles.yaml"] ?? "";
   expect(parseProfiles(text).table?.get("chat")?.target).toBe(2_000_000);
-  const answering = only(
-    workloadsOf(objects).filter(({ metadata }) => metadata.name === "keda-gpu-scaler"),
-  );
-  const { args = [], volumeMounts = [] } = containerOf(answering);
+  const { args = [], volumeMounts = [] } = containerOf(scalerOf(objects));
   const path = args.find((arg) => arg.startsWith("--profiles="))?.replace("--profiles=", "");
   const mount = only(volumeMounts.filter(({ name }) => name === "profiles"));
   expect(path).toBe(`${mount.mountPath}/profiles.yaml`);
   expect(args).toContain("--allow-endpoint=*.llm.example.com,10.0.0.7:8000");
   // Nobody else is told: an agent answers nothing.
-  for (const other of workloadsOf(objects).filter((each) => each !== answering))
-    expect(containerOf(other).args?.join(" ")).not.toMatch(/profiles|allow-endpoint/);
+  expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-endpoint/);
 });
 
 test("a parent chart may bring its global values", () => {
@@ -204,26 +244,4 @@ test("roles, and the budget, can be left to somebody else", () => {
   const objects = render(...sets("rbac.create=false", "scaler.podDisruptionBudget.enabled=false"));
   expect(ofKind(objects, "ClusterRole")).toEqual([]);
   expect(ofKind(objects, "PodDisruptionBudget")).toEqual([]);
-});
-
-describe("refused", () => {
-  test.each([
-    ["an unknown value", ["replicaCount=2"], "'replicaCount' not allowed"],
-    ["an unknown value inside", ["scaler.replicaCount=2"], "'replicaCount' not allowed"],
-    ["a misspelt toleration", ["tolerations[0].keys=x"], "'keys' not allowed"],
-    ["an unknown mode", ["mode=deployment"], "/mode"],
-    ["an unknown access", ["gpu.access=magic"], "/gpu/access"],
-    ["a half digest", ["image.digest=sha256:12"], "/image/digest"],
-    ["no scaler", ["scaler.replicas=0"], "/scaler/replicas"],
-    ["a time without unit", ["sampleInterval=5"], "/sampleInterval"],
-    ["an argument that is no flag", ["agent.extraArgs[0]=serve"], "/agent/extraArgs"],
-    ["a label that is a list", ["nodeSelector.a[0]=b"], "/nodeSelector/a"],
-    ["host-path without privilege", ["gpu.access=host-path"], "set agent.privileged=true"],
-    ["a profile without a target", ["profiles.chat.metric=queue_depth"], "/profiles/chat"],
-    ["a profile by a bad name", ["profiles.Chat.metric=a,profiles.Chat.target=1"], "Chat"],
-    ["two hosts as one", ["allowEndpoints[0]=a b"], "/allowEndpoints/0"],
-    ["a mock that nothing reads", ["mock=devices:"], "set collector=mock"],
-  ])("%s", (_what, pairs, reason) => {
-    expect(() => render(...sets(...pairs))).toThrow(reason);
-  });
 });

@@ -37,14 +37,20 @@ const rule = v.strictObject({
   verbs,
 });
 
+const cidr = v.pipe(v.string(), v.regex(/^[\da-fA-F.:]+\/\d+$/));
 const peer = v.strictObject({
   namespaceSelector: v.optional(labelSelector),
   podSelector: v.optional(labelSelector),
+  ipBlock: v.optional(v.strictObject({ cidr, except: v.optional(v.array(cidr)) })),
 });
-const policyRule = v.strictObject({
-  from: v.array(peer),
-  ports: v.array(v.strictObject({ port })),
+const policyPort = v.strictObject({
+  protocol: v.picklist(["TCP", "UDP"]),
+  port: v.optional(v.pipe(count, v.minValue(1), v.maxValue(65_535))),
 });
+// An empty list of peers means everybody, so it is never written by accident.
+const peers = v.pipe(v.array(peer), v.minLength(1));
+const policyPorts = v.pipe(v.array(policyPort), v.minLength(1));
+export type PolicyPeer = v.InferOutput<typeof peer>;
 
 const scalingPolicy = v.strictObject({
   type: v.picklist(["Pods", "Percent"]),
@@ -156,13 +162,32 @@ const object = v.variant("kind", [
     subjects: v.array(subject),
   }),
   kind("policy/v1", "PodDisruptionBudget", {
-    spec: v.strictObject({ maxUnavailable: share, selector: labelSelector }),
+    spec: v.strictObject({
+      maxUnavailable: share,
+      unhealthyPodEvictionPolicy: v.optional(v.picklist(["IfHealthyBudget", "AlwaysAllow"])),
+      selector: labelSelector,
+    }),
+  }),
+  kind("v1", "ResourceQuota", {
+    spec: v.strictObject({
+      hard: v.strictObject({ pods: v.string() }),
+      scopeSelector: v.strictObject({
+        matchExpressions: v.array(
+          v.strictObject({
+            scopeName: v.literal("PriorityClass"),
+            operator: v.literal("In"),
+            values: v.array(dnsName),
+          }),
+        ),
+      }),
+    }),
   }),
   kind("networking.k8s.io/v1", "NetworkPolicy", {
     spec: v.strictObject({
       podSelector: labelSelector,
       policyTypes: v.array(v.picklist(["Ingress", "Egress"])),
-      ingress: v.array(policyRule),
+      ingress: v.array(v.strictObject({ from: peers, ports: policyPorts })),
+      egress: v.optional(v.array(v.strictObject({ to: v.optional(peers), ports: policyPorts }))),
     }),
   }),
   kind("keda.sh/v1alpha1", "ScaledObject", { spec: scaledObjectSpec }),

@@ -10,8 +10,10 @@ import {
   expectConsistent,
   expectLeastRights,
   expectNamespace,
+  expectNoTokenBesideGpus,
   expectRestricted,
   expectUnprivilegedRoot,
+  expectWalls,
 } from "./invariants.ts";
 import { ofKind, only, parseObjects } from "./kinds.ts";
 
@@ -44,6 +46,8 @@ describe("deploy/manifests.yaml", () => {
       "ClusterRoleBinding keda-gpu-scaler:keda",
       "DaemonSet keda-gpu-scaler-agent",
       "Deployment keda-gpu-scaler",
+      "NetworkPolicy keda-gpu-scaler",
+      "NetworkPolicy keda-gpu-scaler-agent",
       "PodDisruptionBudget keda-gpu-scaler",
       "Service keda-gpu-scaler",
       "Service keda-gpu-scaler-agent",
@@ -69,8 +73,19 @@ describe("deploy/manifests.yaml", () => {
 
   test("the scaler reads four kinds of object and changes none; the agent has no rights", () => {
     expectLeastRights(objects);
-    expect(daemonSet.spec.template.spec.automountServiceAccountToken).toBe(false);
     expect(deployment.spec.template.spec.automountServiceAccountToken).toBe(true);
+  });
+
+  test("no token lies on a GPU node", () => expectNoTokenBesideGpus(objects));
+
+  test("only KEDA reaches the scaler, only the scaler the agents, and agents nobody", () =>
+    expectWalls(objects, { kedaNamespace: "keda" }));
+
+  test("both roles outlive ordinary pods, and a scaler that is not Ready holds up no drain", () => {
+    expect(daemonSet.spec.template.spec.priorityClassName).toBe("system-node-critical");
+    expect(deployment.spec.template.spec.priorityClassName).toBe("system-cluster-critical");
+    const { spec } = only(ofKind(objects, "PodDisruptionBudget"));
+    expect(spec).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow" });
   });
 
   test("the scaler is restricted, twice there, and spread over hosts", () => {

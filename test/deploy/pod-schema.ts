@@ -106,6 +106,7 @@ const volume = v.strictObject({
     v.strictObject({ path: absolutePath, type: v.picklist(["Directory", "CharDevice"]) }),
   ),
   configMap: v.optional(v.strictObject({ name: dnsName })),
+  secret: v.optional(v.strictObject({ secretName: dnsName })),
   emptyDir: v.optional(
     v.strictObject({ medium: v.optional(v.literal("Memory")), sizeLimit: v.optional(quantity) }),
   ),

@@ -5,13 +5,6 @@ scalerAddress: keda-gpu-scaler.keda.svc.cluster.local:6000, whatever the release
 {{- define "name" -}}keda-gpu-scaler{{- end }}
 {{- define "agentName" -}}keda-gpu-scaler-agent{{- end }}
 
-{{/* What runs on GPU nodes: only an agent, or (mode daemonset) everything. */}}
-{{- define "nodeRole" -}}{{ eq .Values.mode "split" | ternary "agent" "all" }}{{- end }}
-{{- define "nodeName" -}}{{ eq .Values.mode "split" | ternary (include "agentName" .) (include "name" .) }}{{- end }}
-
-{{/* Who answers KEDA. */}}
-{{- define "answeringRole" -}}{{ eq .Values.mode "split" | ternary "scaler" "all" }}{{- end }}
-
 {{/* Cluster-wide objects carry the namespace, so that a second installation can be tried beside the first. */}}
 {{- define "clusterName" -}}{{ include "name" . }}:{{ .Release.Namespace }}{{- end }}
 
@@ -47,7 +40,7 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 {{- $ := index . 0 -}}
 - serve
 - --role={{ index . 1 }}
-- --bind={{ $.Values.bindAddress }}
+- {{ printf "--bind=%s" $.Values.bindAddress | quote }}
 - --port=6000
 - --http-port=9090
 - --sample-interval={{ $.Values.sampleInterval }}
@@ -55,14 +48,58 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 - --log-format={{ $.Values.log.format }}
 {{- end }}
 
-{{/* Flags of whoever answers KEDA. */}}
-{{- define "answeringArgs" -}}
+{{- define "agentArgs" -}}
+{{- $mock := eq .Values.collector "mock" }}
+{{ include "commonArgs" (list $ "agent") }}
+- --collector={{ .Values.collector }}
+{{- if .Values.mock }}
+- --mock=/etc/keda-gpu-scaler/mock.yaml
+{{- end }}
+{{- $driverLibrary := and (eq .Values.gpu.access "host-path") (not $mock) | ternary "/usr/local/nvidia/lib64/libnvidia-ml.so.1" "" }}
+{{- with $mock | ternary "" (.Values.gpu.library | default $driverLibrary) }}
+- --nvml-library={{ . }}
+{{- end }}
+- --device-watchdog={{ .Values.agent.deviceWatchdog }}
+- --pod-resources-socket=/var/lib/kubelet/pod-resources/kubelet.sock
+{{- range .Values.agent.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "scalerArgs" -}}
+{{ include "commonArgs" (list $ "scaler") }}
 - --namespace={{ .Release.Namespace }}
+- --agent-service={{ include "agentName" . }}
 {{- if .Values.profiles }}
 - --profiles=/etc/keda-gpu-scaler-profiles/profiles.yaml
 {{- end }}
 {{- with .Values.allowEndpoints }}
 - {{ printf "--allow-endpoint=%s" (join "," .) | quote }}
+{{- end }}
+{{- if .Values.engineTokens }}
+- --engine-token-dir=/etc/keda-gpu-scaler-tokens
+{{- end }}
+{{- range .Values.scaler.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* A node has an agent when it has all of nodeSelector's labels, so one that is another keeps it apart: terms are "or". */}}
+{{- define "scalerAffinity" -}}
+{{- $affinity := .Values.scaler.affinity | default dict }}
+{{- with $affinity }}
+{{- toYaml . }}
+{{- end }}
+{{- if and .Values.scaler.avoidGpuNodes .Values.nodeSelector (not $affinity.nodeAffinity) }}
+nodeAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    nodeSelectorTerms:
+      {{- range $key, $value := include "stringMap" .Values.nodeSelector | fromYaml }}
+      - matchExpressions:
+          - key: {{ $key }}
+            operator: NotIn
+            values: [{{ $value | quote }}]
+      {{- end }}
 {{- end }}
 {{- end }}
 
@@ -92,12 +129,46 @@ readinessProbe:
   timeoutSeconds: 2
 {{- end }}
 
-{{/* Text that is wrong on purpose stops here, with what to do, before it reaches the cluster. */}}
+{{/* A time that the program would refuse at its start: (list "sampleInterval" "5m" "100ms" 100 "1m" 60000). */}}
+{{- define "checkDuration" -}}
+{{- $text := index . 1 }}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 }}
+{{- $ms := mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[a-z]+$" $text)) }}
+{{- if or (lt $ms (index . 3 | float64)) (gt $ms (index . 5 | float64)) }}
+{{- fail (printf "Cannot render: %s must be from %s to %s, got %s" (index . 0) (index . 2) (index . 4) $text) }}
+{{- end }}
+{{- end }}
+
+{{/* What the schema cannot say stops here, with what to do, before it reaches the cluster. */}}
 {{- define "check" -}}
+{{- include "checkDuration" (list "sampleInterval" .Values.sampleInterval "100ms" 100 "1m" 60000) }}
+{{- include "checkDuration" (list "agent.deviceWatchdog" .Values.agent.deviceWatchdog "1s" 1000 "1h" 3600000) }}
 {{- if and (eq .Values.gpu.access "host-path") (not .Values.agent.privileged) (ne .Values.collector "mock") }}
 {{- fail "Cannot render: gpu.access is host-path and agent.privileged is false, and a container that no device plugin or container toolkit serves may open GPU devices only when it is privileged; set agent.privileged=true, or another gpu.access" }}
 {{- end }}
 {{- if and .Values.mock (ne .Values.collector "mock") }}
 {{- fail (printf "Cannot render: mock is set and collector is %s, which would not read it; set collector=mock, or remove mock" .Values.collector) }}
 {{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
+{{- fail "Cannot render: serviceMonitor.enabled is true and networkPolicy.metricsFrom is empty, so Prometheus would be told of pods that it may not read; set networkPolicy.metricsFrom to where your Prometheus runs, or networkPolicy.enabled=false" }}
+{{- end }}
+{{- if and .Values.priorityQuota.enabled (not (or .Values.agent.priorityClassName .Values.scaler.priorityClassName)) }}
+{{- fail "Cannot render: priorityQuota.enabled is true and no role has a priorityClassName; set priorityQuota.enabled=false" }}
+{{- end }}
+{{- end }}
+
+{{/*
+Arguments of a container, each flag once: the program refuses one that is given twice. The list is YAML text:
+(list "agent.extraArgs" $args).
+*/}}
+{{- define "argsOnce" -}}
+{{- $seen := dict }}
+{{- range index . 1 | fromYamlArray }}
+{{- $flag := regexFind "^--[a-z0-9-]+" . }}
+{{- if and $flag (hasKey $seen $flag) }}
+{{- fail (printf "Cannot render: %s has %s, which the chart or an earlier argument sets; remove it there" (index $ 0) $flag) }}
+{{- end }}
+{{- $_ := set $seen $flag true }}
+{{- end }}
+{{- index . 1 | trim }}
 {{- end }}

@@ -1,0 +1,39 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import packageJson from "../../package.json";
+
+const text = await Bun.file(join(import.meta.dir, "..", "..", "Containerfile")).text();
+const argumentsOf = new Map(
+  [...text.matchAll(/^ARG (\w+)=(.*)$/gm)].map(([, name = "", value = ""]) => [name, value]),
+);
+
+/**
+ * Digests that nobody has written yet, because only a registry tells them. Whoever pins an image
+ * takes its argument out of this list, and from then on it cannot lose its digest unnoticed.
+ */
+const unpinned: readonly string[] = ["BUN_DIGEST", "BASE_DIGEST"];
+
+test("every image that is built from has its registry, a tag and an argument for its digest", () => {
+  const images = [...text.matchAll(/^FROM (?:--\S+ )?(\S+)/gm)].map(([, image = ""]) => image);
+  expect(images).toHaveLength(2);
+  const shape = /^[a-z0-9.]+\.[a-z]+\/[a-z0-9/-]+:[\w.${}-]+\$\{(\w+_DIGEST)\}$/;
+  const digests = images.map((image) => shape.exec(image)?.[1]);
+  expect(digests).toEqual(["BUN_DIGEST", "BASE_DIGEST"]);
+});
+
+test.each(["BUN_DIGEST", "BASE_DIGEST"])("%s is a digest, or known to be missing", (name) => {
+  expect(argumentsOf.get(name)).toMatch(unpinned.includes(name) ? /^$/ : /^@sha256:[0-9a-f]{64}$/);
+});
+
+test("the image is built with the Bun that the repository pins", () => {
+  expect(`bun@${argumentsOf.get("BUN_VERSION")}`).toBe(packageJson.packageManager);
+});
+
+test("nothing else is fetched while it is built", () => {
+  expect(text).not.toMatch(/^(?:ADD|RUN .*(?:curl|wget|apt-get|pip|npm ))/m);
+});
+
+test("it runs as nobody", () => {
+  const [last = ""] = text.match(/^USER .*$/gm)?.slice(-1) ?? [];
+  expect(last).toBe("USER 65532:65532");
+});

@@ -1,0 +1,108 @@
+/**
+ * What the chart refuses, and that it is what the program refuses; imported by `helm-checks.ts`.
+ *
+ * @module
+ */
+import { describe, expect, test } from "bun:test";
+import { commands } from "#cli/commands.ts";
+import { render, sets } from "./helm-render.ts";
+
+describe("refused", () => {
+  const chat = "profiles.chat.target=5,profiles.chat.";
+
+  test.each([
+    ["an unknown value", ["replicaCount=2"], "'replicaCount' not allowed"],
+    ["an unknown value inside", ["scaler.replicaCount=2"], "'replicaCount' not allowed"],
+    ["a misspelt toleration", ["tolerations[0].keys=x"], "'keys' not allowed"],
+    ["a mode, of which there is one", ["mode=daemonset"], "'mode' not allowed"],
+    ["an unknown access", ["gpu.access=magic"], "/gpu/access"],
+    ["a half digest", ["image.digest=sha256:12"], "/image/digest"],
+    ["no scaler", ["scaler.replicas=0"], "/scaler/replicas"],
+    ["a time without unit", ["sampleInterval=5"], "/sampleInterval"],
+    ["an argument that is no flag", ["agent.extraArgs[0]=serve"], "/agent/extraArgs"],
+    ["a label that is a list", ["nodeSelector.a[0]=b"], "/nodeSelector/a"],
+    ["host-path without privilege", ["gpu.access=host-path"], "set agent.privileged=true"],
+    ["a profile without a target", ["profiles.chat.metric=queue_depth"], "/profiles/chat"],
+    ["a profile by a bad name", ["profiles.Chat.metric=a,profiles.Chat.target=1"], "Chat"],
+    ["two hosts as one", ["allowEndpoints[0]=a b"], "/allowEndpoints/0"],
+    ["a mock that nothing reads", ["mock=devices:"], "set collector=mock"],
+    ["a profile by a built-in name", ["profiles.batch.metric=queue_depth"], "batch"],
+    ["a profile that asks without a series", [`${chat}metric=engine_metric`], "engineMetric"],
+    [
+      "a series that nothing asks for",
+      [`${chat}metric=queue_depth`, `${chat}engineMetric=x`],
+      "/profiles/chat",
+    ],
+    [
+      "a way to join series that are not named",
+      [`${chat}metric=queue_depth`, `${chat}engineReduce=sum`],
+      "engineReduce",
+    ],
+    [
+      "a page of which nothing is asked",
+      [`${chat}metric=queue_depth`, `${chat}engine=prometheus`],
+      "/profiles/chat/engine",
+    ],
+    ["a namespace of tokens by a bad name", ["engineTokens.Team=a"], "Team"],
+    ["tokens in no Secret", ["engineTokens.team-a="], "/engineTokens/team-a"],
+    ["a priority class by a bad name", ["agent.priorityClassName=High"], "/agent/priorityClass"],
+    ["a peer that is nobody", ["networkPolicy.metricsFrom[0].pods=x"], "'pods' not allowed"],
+    ["no engines", ["networkPolicy.enginesTo=null"], "missing property 'enginesTo'"],
+    ["no port of the API server", ["networkPolicy.apiServerPorts={}"], "/networkPolicy/apiServer"],
+    ["KEDA without a label", ["networkPolicy.kedaPodLabels.app=null"], "/networkPolicy/kedaPod"],
+    ["monitors of what may not be read", ["serviceMonitor.enabled=true"], "set networkPolicy.metr"],
+    [
+      "a quota for no class",
+      ["priorityQuota.enabled=true", "agent.priorityClassName=", "scaler.priorityClassName="],
+      "set priorityQuota.enabled=false",
+    ],
+    ["a flag that the chart sets", ["scaler.extraArgs={--port=1}"], "scaler.extraArgs has --port"],
+    ["a flag twice", ["agent.extraArgs={--node-name=a,--node-name=b}"], "has --node-name"],
+  ])("%s", (_what, pairs, reason) => {
+    expect(() => render(...sets(...pairs))).toThrow(reason);
+  });
+});
+
+/** Each value beside the flag that it becomes: whatever the program refuses, the chart refuses. */
+describe("the program's own rules", () => {
+  const { flags } = commands.serve;
+  test.each([
+    [
+      "sampleInterval",
+      "sample-interval",
+      ["99ms", "100ms", "0.1s", "1m", "60.1s", "1h", "1d", "1"],
+    ],
+    [
+      "agent.deviceWatchdog",
+      "device-watchdog",
+      ["999ms", "1s", "0.5m", "1h", "61m", "1.5h", "1 s"],
+    ],
+    ["bindAddress", "bind", ["0.0.0.0", "::", "fd00::1", "1.2.3", "999.0.0.1", ":::", "a.b"]],
+    ["log.level", "log-level", ["debug", "trace"]],
+    ["log.format", "log-format", ["text", "xml"]],
+    ["collector", "collector", ["nvml", "magic"]],
+    [
+      "allowEndpoints[0]",
+      "allow-endpoint",
+      [
+        "a.example",
+        "*.a",
+        "a:8000",
+        "a:*",
+        "[fd00::1]:80",
+        "fd00::1",
+        "a b",
+        "-a",
+        "a:x",
+        "*",
+        "a*",
+      ],
+    ],
+  ] as const)("%s", (value, flag, texts) => {
+    for (const text of texts) {
+      const rendered = () => render("--set-string", `${value}=${text}`);
+      if (flags[flag].parse(text) === undefined) expect(rendered).toThrow(/schema|Cannot render/);
+      else expect(rendered).not.toThrow();
+    }
+  });
+});
