@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Replica } from "./replica.ts";
+import type { ServingReplica } from "./replica.ts";
 import type { ClusterModel, ReplicaModel } from "./scenario.ts";
 
 export interface Device {
@@ -22,7 +22,7 @@ export interface Device {
 
 /** A pod's hold on a device. */
 export interface Holding {
-  readonly replica: Replica;
+  readonly replica: ServingReplica;
   /** Which pod of the replica. */
   readonly pod: number;
 }
@@ -31,17 +31,14 @@ export interface Cluster {
   /** By node. */
   readonly nodes: readonly (readonly Device[])[];
   /** Finds room for every pod of a replica, or for none. @returns Whether there was room. */
-  readonly place: (replica: Replica, pods: number) => boolean;
-  readonly release: (replica: Replica) => void;
+  readonly place: (replica: ServingReplica, pods: number) => boolean;
+  readonly release: (replica: ServingReplica) => void;
   /** Which part of its devices a replica has while others that hold them are busy too. */
-  readonly speedOf: (replica: Replica) => number;
+  readonly speedOf: (replica: ServingReplica) => number;
   /** Percent: the sum of what its holders do, up to the whole device. */
   readonly utilizationOf: (device: Device) => number;
   readonly memoryUsedMib: (device: Device) => number;
 }
-
-/** What a driver takes for itself. */
-const driverMemoryMib = 500;
 
 export function cluster(
   model: ClusterModel,
@@ -63,7 +60,7 @@ export function cluster(
     return best.toSorted((one, other) => one.holders.size - other.holders.size).slice(0, gpus);
   };
 
-  const release = (replica: Replica) => {
+  const release = (replica: ServingReplica) => {
     for (const held of replica.devices)
       for (const number of held) {
         const holders = devices[number]?.holders;
@@ -103,7 +100,7 @@ export function cluster(
       return 100 * Math.min(1, share);
     },
     memoryUsedMib: ({ holders, memoryMib: all }) => {
-      let used = driverMemoryMib;
+      let used = model.driverMemoryMib;
       for (const { replica } of holders) if (replica.phase !== "pending") used += memoryMib;
       return Math.min(all, used);
     },
@@ -111,7 +108,7 @@ export function cluster(
 }
 
 /** How many use a device at once when this one does. */
-function busyHolders(device: Device | undefined, user: Replica): number {
+function busyHolders(device: Device | undefined, user: ServingReplica): number {
   let busy = 0;
   for (const { replica } of device?.holders ?? [])
     if (replica === user || replica.engine.running() > 0) busy += 1;

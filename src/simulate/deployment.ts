@@ -8,7 +8,7 @@
  */
 import type { Controller } from "./controller.ts";
 import type { Pods } from "./pods.ts";
-import { isDeleting, isServing, type Replica } from "./replica.ts";
+import { isDeleting, isServing, type ServingReplica } from "./replica.ts";
 import type { TargetModel } from "./scenario.ts";
 
 interface ReplicaSet {
@@ -120,7 +120,7 @@ function syncPods({ revision, replicas }: ReplicaSet, pods: Pods, nowMs: number)
     pods.remove(pod, nowMs);
 }
 
-function activePods(pods: Pods, revision: number): Replica[] {
+function activePods(pods: Pods, revision: number): ServingReplica[] {
   return pods.all().filter((pod) => pod.revision === revision && !isDeleting(pod));
 }
 
@@ -148,7 +148,7 @@ function countOf(
 const phaseOrder = { pending: 0, loading: 1, ready: 2, gone: 3 };
 
 /** The order in which a ReplicaSet deletes: the least far first, then the youngest. */
-function firstToGo(one: Replica, other: Replica): number {
+function firstToGo(one: ServingReplica, other: ServingReplica): number {
   return (
     phaseOrder[one.phase] - phaseOrder[other.phase] ||
     other.readyChangedAtMs - one.readyChangedAtMs ||

@@ -7,20 +7,28 @@
  *
  * @module
  */
-import { column, endToEndEdges, firstTokenEdges, type History, history } from "./history.ts";
+import {
+  type Column,
+  column,
+  endToEndEdges,
+  firstTokenEdges,
+  type ScrapeHistory,
+  scrapeHistory,
+} from "./history.ts";
 import { type Fifo, fifo, type Requests } from "./requests.ts";
 import type { ReplicaModel } from "./scenario.ts";
 
 export interface Engine {
-  readonly history: History;
+  readonly history: ScrapeHistory;
   /** How many it works on. */
   readonly running: () => number;
   readonly waiting: () => number;
   /** Mean share of the slots in use since the last call, which ends at `nowMs`. */
   readonly takeBusyShare: (nowMs: number) => number;
-  /** Takes a request into the queue. */
+  /** Takes a request into the queue, and starts it if there is room. */
   readonly enqueue: (request: number, nowMs: number) => void;
   readonly firstToken: (request: number, nowMs: number) => void;
+  /** Ends a request, and starts what there is room for now. */
   readonly finish: (request: number, nowMs: number) => void;
   /** Ends; @returns what it had not finished, in the order in which it came. */
   readonly stop: (nowMs: number) => readonly number[];
@@ -31,110 +39,137 @@ export interface EngineOptions {
   readonly requests: Requests;
   /** Which part of its devices it has now: 0.5 while it shares them with another that is busy. */
   readonly speed: () => number;
-  /** Told when a request will have its first token and its last. */
+  /** Called with the times at which a request will have its first token and its last. */
   readonly begun: (request: number, firstTokenMs: number, finishedMs: number) => void;
 }
 
-export function engine({ model, requests, speed, begun }: EngineOptions): Engine {
-  const { batchSlots, kvBlocks, kvBlockTokens, batchSlowdown } = model;
-  const past = history();
-  const { now } = past;
-  const queue: Fifo = fifo();
-  const working = new Set<number>();
-  let kvUsed = 0;
-  let promptsReadMs = 0;
-  let slotMs = 0;
-  let slotsAtMs = 0;
-  let takenAtMs = 0;
+interface EngineState extends EngineOptions {
+  readonly history: ScrapeHistory;
+  readonly queue: Fifo;
+  readonly working: Set<number>;
+  kvUsed: number;
+  /** When the prompts that it has begun will be read. */
+  promptsReadMs: number;
+  /** Slots in use times milliseconds since `takenAtMs`, up to `slotsAtMs`. */
+  slotMs: number;
+  slotsAtMs: number;
+  takenAtMs: number;
+}
 
-  /** Before each change of what it works on. */
-  const integrate = (nowMs: number) => {
-    slotMs += working.size * (nowMs - slotsAtMs);
-    slotsAtMs = nowMs;
+export function engine(options: EngineOptions): Engine {
+  const state: EngineState = {
+    ...options,
+    history: scrapeHistory(),
+    queue: fifo(),
+    working: new Set(),
+    kvUsed: 0,
+    promptsReadMs: 0,
+    slotMs: 0,
+    slotsAtMs: 0,
+    takenAtMs: 0,
   };
-  const blocksOf = (request: number) => {
-    const tokens = (requests.promptTokens[request] ?? 0) + (requests.outputTokens[request] ?? 0);
-    // One that never fits is worked on alone, as an engine that truncates it would.
-    return Math.min(kvBlocks, Math.ceil(tokens / kvBlockTokens));
-  };
-  const count = (at: number, by: number) => {
-    now[at] = (now[at] ?? 0) + by;
-  };
-  const gauges = () => {
-    now[column.running] = working.size;
-    now[column.waiting] = queue.length();
-    now[column.kvShare] = kvUsed / kvBlocks;
-  };
-
-  const start = (request: number, nowMs: number) => {
-    integrate(nowMs);
-    working.add(request);
-    kvUsed += blocksOf(request);
-    requests.admittedMs[request] = nowMs;
-    count(column.admitted, 1);
-    count(column.queueWaitMs, nowMs - (requests.enqueuedMs[request] ?? nowMs));
-    const share = speed();
-    const prompt = requests.promptTokens[request] ?? 0;
-    const prefillMs = (prompt / (model.prefillTokensPerSecond * share)) * 1000;
-    promptsReadMs = Math.max(promptsReadMs, nowMs) + prefillMs;
-    const slowdown = 1 + (batchSlowdown * (working.size - 1)) / Math.max(1, batchSlots - 1);
-    const perSecond = (model.decodeTokensPerSecond * share) / slowdown;
-    const decodeMs = ((requests.outputTokens[request] ?? 0) / perSecond) * 1000;
-    begun(request, promptsReadMs, promptsReadMs + decodeMs);
-  };
-
-  const admit = (nowMs: number) => {
-    while (working.size < batchSlots) {
-      const request = queue.first();
-      if (request === -1 || kvUsed + blocksOf(request) > kvBlocks) break;
-      queue.shift();
-      start(request, nowMs);
-    }
-    gauges();
-  };
-
+  const { history, queue, working, requests } = state;
   return {
-    history: past,
+    history,
     running: () => working.size,
-    waiting: () => queue.length(),
-    takeBusyShare: (nowMs) => {
-      integrate(nowMs);
-      const share = nowMs > takenAtMs ? slotMs / ((nowMs - takenAtMs) * batchSlots) : 0;
-      slotMs = 0;
-      takenAtMs = nowMs;
-      return share;
-    },
+    waiting: queue.length,
+    takeBusyShare: (nowMs) => takeBusyShare(state, nowMs),
     enqueue: (request, nowMs) => {
-      count(column.arrived, 1);
       requests.enqueuedMs[request] = nowMs;
       queue.push(request);
-      admit(nowMs);
+      count(history, column.arrived, 1);
+      admit(state, nowMs);
     },
     firstToken: (request, nowMs) => {
       requests.firstTokenMs[request] = nowMs;
-      count(column.promptTokens, requests.promptTokens[request] ?? 0);
-      const seconds = (nowMs - (requests.enqueuedMs[request] ?? nowMs)) / 1000;
-      past.observe(column.firstToken, firstTokenEdges, seconds);
+      count(history, column.promptTokens, requests.promptTokens[request] ?? 0);
+      history.observe(column.firstToken, firstTokenEdges, sinceEnqueuedMs(state, request, nowMs));
     },
-    finish: (request, nowMs) => {
-      integrate(nowMs);
-      working.delete(request);
-      kvUsed -= blocksOf(request);
-      requests.finishedMs[request] = nowMs;
-      count(column.finished, 1);
-      count(column.outputTokens, requests.outputTokens[request] ?? 0);
-      const seconds = (nowMs - (requests.enqueuedMs[request] ?? nowMs)) / 1000;
-      past.observe(column.endToEnd, endToEndEdges, seconds);
-      admit(nowMs);
-    },
-    stop: (nowMs) => {
-      integrate(nowMs);
-      const left = [...working].sort((one, other) => one - other);
-      for (let next = queue.shift(); next !== -1; next = queue.shift()) left.push(next);
-      working.clear();
-      kvUsed = 0;
-      gauges();
-      return left;
-    },
+    finish: (request, nowMs) => finish(state, request, nowMs),
+    stop: (nowMs) => stop(state, nowMs),
   };
+}
+
+function admit(state: EngineState, nowMs: number): void {
+  const { model, queue, working, history } = state;
+  while (working.size < model.batchSlots) {
+    const request = queue.first();
+    if (request === -1 || state.kvUsed + blocksOf(state, request) > model.kvBlocks) break;
+    queue.shift();
+    start(state, request, nowMs);
+  }
+  history.now[column.running] = working.size;
+  history.now[column.waiting] = queue.length();
+  history.now[column.kvShare] = state.kvUsed / model.kvBlocks;
+}
+
+function start(state: EngineState, request: number, nowMs: number): void {
+  const { model, requests, working, history } = state;
+  integrate(state, nowMs);
+  working.add(request);
+  state.kvUsed += blocksOf(state, request);
+  requests.admittedMs[request] = nowMs;
+  count(history, column.admitted, 1);
+  count(history, column.queueWait, sinceEnqueuedMs(state, request, nowMs));
+  const share = state.speed();
+  const promptTokens = requests.promptTokens[request] ?? 0;
+  const prefillMs = (promptTokens / (model.prefillTokensPerSecond * share)) * 1000;
+  state.promptsReadMs = Math.max(state.promptsReadMs, nowMs) + prefillMs;
+  const slowdown =
+    1 + (model.batchSlowdown * (working.size - 1)) / Math.max(1, model.batchSlots - 1);
+  const perSecond = (model.decodeTokensPerSecond * share) / slowdown;
+  const decodeMs = ((requests.outputTokens[request] ?? 0) / perSecond) * 1000;
+  state.begun(request, state.promptsReadMs, state.promptsReadMs + decodeMs);
+}
+
+function finish(state: EngineState, request: number, nowMs: number): void {
+  const { requests, working, history } = state;
+  integrate(state, nowMs);
+  working.delete(request);
+  state.kvUsed -= blocksOf(state, request);
+  requests.finishedMs[request] = nowMs;
+  count(history, column.finished, 1);
+  count(history, column.outputTokens, requests.outputTokens[request] ?? 0);
+  history.observe(column.endToEnd, endToEndEdges, sinceEnqueuedMs(state, request, nowMs));
+  admit(state, nowMs);
+}
+
+function stop(state: EngineState, nowMs: number): readonly number[] {
+  const { queue, working } = state;
+  integrate(state, nowMs);
+  const left = [...working].sort((one, other) => one - other);
+  for (let next = queue.shift(); next !== -1; next = queue.shift()) left.push(next);
+  working.clear();
+  state.kvUsed = 0;
+  admit(state, nowMs);
+  return left;
+}
+
+/** One that never fits is worked on alone, as an engine that truncates it would. */
+function blocksOf({ model, requests }: EngineState, request: number): number {
+  const tokens = (requests.promptTokens[request] ?? 0) + (requests.outputTokens[request] ?? 0);
+  return Math.min(model.kvBlocks, Math.ceil(tokens / model.kvBlockTokens));
+}
+
+function sinceEnqueuedMs({ requests }: EngineState, request: number, nowMs: number): number {
+  return nowMs - (requests.enqueuedMs[request] ?? nowMs);
+}
+
+function count({ now }: ScrapeHistory, at: Column, by: number): void {
+  now[at] = (now[at] ?? 0) + by;
+}
+
+/** Before each change of what it works on. */
+function integrate(state: EngineState, nowMs: number): void {
+  state.slotMs += state.working.size * (nowMs - state.slotsAtMs);
+  state.slotsAtMs = nowMs;
+}
+
+function takeBusyShare(state: EngineState, nowMs: number): number {
+  integrate(state, nowMs);
+  const elapsedMs = nowMs - state.takenAtMs;
+  const share = elapsedMs > 0 ? state.slotMs / (elapsedMs * state.model.batchSlots) : 0;
+  state.slotMs = 0;
+  state.takenAtMs = nowMs;
+  return share;
 }

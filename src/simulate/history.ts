@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { engineIntervalMs } from "#core/limits.ts";
+import { engineIntervalMs, windowSecondsMax } from "#core/limits.ts";
 
 /** Upper bounds in seconds of vLLM's `time_to_first_token_seconds`; the last bucket has none. */
 export const firstTokenEdges = [
@@ -25,7 +25,8 @@ export const column = {
   arrived: 4,
   promptTokens: 5,
   outputTokens: 6,
-  queueWaitMs: 7,
+  /** Milliseconds, the sum over those that were admitted. */
+  queueWait: 7,
   admitted: 8,
   firstToken: 9,
   endToEnd: 9 + firstTokenEdges.length + 1,
@@ -33,11 +34,10 @@ export const column = {
 const width = column.endToEnd + endToEndEdges.length + 1;
 export type Column = (typeof column)[keyof typeof column];
 
-/** The widest window that anything is read over, and two scrapes more. */
-const windowMsMax = 600_000;
-const rowsMax = windowMsMax / engineIntervalMs + 3;
+/** As many as the widest window has, and a few more. */
+const rowsMax = (windowSecondsMax * 1000) / engineIntervalMs + 3;
 
-export interface History {
+export interface ScrapeHistory {
   /** The engine writes what it counts here. */
   readonly now: Float64Array;
   /** Keeps what is in `now` as a scrape. */
@@ -46,15 +46,15 @@ export interface History {
   /** Of the scrape that is `back` scrapes before the newest. */
   readonly atMs: (back: number) => number;
   readonly value: (back: number, at: number) => number;
-  /** Observes a number of seconds in the histogram that begins at a column. */
-  readonly observe: (from: number, edges: readonly number[], seconds: number) => void;
+  /** Observes a time in the histogram that begins at a column and has these bounds in seconds. */
+  readonly observe: (from: number, edges: readonly number[], observedMs: number) => void;
 }
 
-export function history(): History {
+export function scrapeHistory(): ScrapeHistory {
   const now = new Float64Array(width);
   // Grown as scrapes come: most engines of a long run live for a few minutes.
-  let rows = new Float64Array(width * 8);
-  let times = new Float64Array(8);
+  let rows = new Float64Array(width);
+  let times = new Float64Array(1);
   let kept = 0;
   const capacity = () => times.length;
   const rowOf = (back: number) => (kept - 1 - back) % capacity();
@@ -76,9 +76,9 @@ export function history(): History {
     count: () => Math.min(kept, capacity()),
     atMs: (back) => times[rowOf(back)] ?? 0,
     value: (back, at) => rows[rowOf(back) * width + at] ?? 0,
-    observe: (from, edges, seconds) => {
+    observe: (from, edges, observedMs) => {
       let bucket = 0;
-      while (bucket < edges.length && seconds > (edges[bucket] ?? 0)) bucket += 1;
+      while (bucket < edges.length && observedMs > 1000 * (edges[bucket] ?? 0)) bucket += 1;
       now[from + bucket] = (now[from + bucket] ?? 0) + 1;
     },
   };

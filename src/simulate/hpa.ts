@@ -11,7 +11,7 @@
  * @module
  */
 import type { MetricType } from "#kubernetes/hpa.ts";
-import type { ScaledObjectModel, ScalingPolicy, ScalingRules } from "./scenario.ts";
+import type { HpaPolicy, HpaRules, ScaledObjectModel } from "./scenario.ts";
 
 export interface HpaMetric {
   readonly metricType: MetricType;
@@ -47,22 +47,22 @@ export interface HpaOptions {
 }
 
 /** `--horizontal-pod-autoscaler-tolerance`, for a direction whose rules have none of their own. */
-const toleranceDefault = 0.1;
+const hpaTolerance = 0.1;
 
-const scaleUpDefaults: Required<ScalingRules> = {
+const scaleUpDefaults: Required<HpaRules> = {
   stabilizationWindowSeconds: 0,
   selectPolicy: "Max",
   policies: [
     { type: "Pods", value: 4, periodSeconds: 15 },
     { type: "Percent", value: 100, periodSeconds: 15 },
   ],
-  tolerance: toleranceDefault,
+  tolerance: hpaTolerance,
 };
-const scaleDownDefaults: Required<ScalingRules> = {
+const scaleDownDefaults: Required<HpaRules> = {
   stabilizationWindowSeconds: 300,
   selectPolicy: "Max",
   policies: [{ type: "Percent", value: 100, periodSeconds: 15 }],
-  tolerance: toleranceDefault,
+  tolerance: hpaTolerance,
 };
 
 export interface Tolerances {
@@ -150,7 +150,7 @@ export function hpa({ minReplicas, maxReplicas, metrics, behavior }: HpaOptions)
 }
 
 /** Over the up window the lowest, over the down window the highest of what was recommended. */
-function stabilization(up: Required<ScalingRules>, down: Required<ScalingRules>) {
+function stabilization(up: Required<HpaRules>, down: Required<HpaRules>) {
   const [upMs, downMs] = [up, down].map((rules) => rules.stabilizationWindowSeconds * 1000);
   const earlier = timedList(Math.max(upMs ?? 0, downMs ?? 0));
   return (desired: number, current: number, nowMs: number): number => {
@@ -172,7 +172,7 @@ interface ScaleEvents {
 /** How many there were when the policy's period began. */
 function periodStart(
   current: number,
-  { periodSeconds }: ScalingPolicy,
+  { periodSeconds }: HpaPolicy,
   { added, removed }: ScaleEvents,
   nowMs: number,
 ): number {
@@ -181,7 +181,7 @@ function periodStart(
 }
 
 function upLimit(
-  { selectPolicy, policies }: Required<ScalingRules>,
+  { selectPolicy, policies }: Required<HpaRules>,
   current: number,
   events: ScaleEvents,
   nowMs: number,
@@ -197,7 +197,7 @@ function upLimit(
 }
 
 function downLimit(
-  { selectPolicy, policies }: Required<ScalingRules>,
+  { selectPolicy, policies }: Required<HpaRules>,
   current: number,
   events: ScaleEvents,
   nowMs: number,
@@ -226,7 +226,7 @@ function timedList(windowMs: number) {
 }
 
 /** How many pods were added or removed, kept for the longest period of the rules. */
-function timedCounts({ policies }: Required<ScalingRules>) {
+function timedCounts({ policies }: Required<HpaRules>) {
   // A policy of the other direction may look further back; the API allows half an hour at most.
   const periods = policies.map(({ periodSeconds }) => periodSeconds);
   const { all, add } = timedList(Math.max(policyPeriodSecondsMax, ...periods) * 1000);

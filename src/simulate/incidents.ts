@@ -3,25 +3,28 @@
  *
  * @module
  */
-import { isDeleting, type Replica } from "./replica.ts";
+import { isDeleting, type ServingReplica } from "./replica.ts";
 import type { Incident } from "./scenario.ts";
 
 export interface Incidents {
   /** Those that happen at this moment; each is given once. */
   readonly take: (nowMs: number) => readonly Incident[];
   readonly silentSinceMs: (node: number, nowMs: number) => number | undefined;
-  readonly isUnreachable: (replica: Replica, nowMs: number) => boolean;
-  readonly isMisfit: (replica: Replica, nowMs: number) => boolean;
+  readonly isUnreachable: (replica: ServingReplica, nowMs: number) => boolean;
+  readonly isMisfit: (replica: ServingReplica, nowMs: number) => boolean;
   readonly isScalerDown: (nowMs: number) => boolean;
   /** Remembers which replica an incident struck. */
-  readonly strike: (incident: Incident, replicas: readonly Replica[]) => Replica | undefined;
+  readonly strike: (
+    incident: Incident,
+    replicas: readonly ServingReplica[],
+  ) => ServingReplica | undefined;
 }
 
 const none: readonly Incident[] = [];
 
 export function incidents(all: readonly Incident[]): Incidents {
   const pending = all.toSorted((one, other) => one.atSecond - other.atSecond);
-  const struck = new Map<Incident, Replica>();
+  const struck = new Map<Incident, ServingReplica>();
   let next = 0;
 
   const isOn = (incident: Incident, nowMs: number) => {
@@ -29,7 +32,7 @@ export function incidents(all: readonly Incident[]): Incidents {
     const until = "untilSecond" in incident ? incident.untilSecond : undefined;
     return nowMs >= atSecond * 1000 && nowMs < (until ?? Number.POSITIVE_INFINITY) * 1000;
   };
-  const strikes = (kind: Incident["kind"], replica: Replica, nowMs: number) =>
+  const strikes = (kind: Incident["kind"], replica: ServingReplica, nowMs: number) =>
     all.some(
       (incident) =>
         incident.kind === kind && isOn(incident, nowMs) && struck.get(incident) === replica,

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { loadIdleMsMax, loadIdleStepMs } from "#core/limits.ts";
 import { type Random, randomStream } from "./random.ts";
-import type { Load, Rate, RatePoint, Tokens, Trace } from "./scenario.ts";
+import type { Load, LoadRate, RatePoint, TokenCount, Trace } from "./scenario.ts";
 
 /** The next request. One object is moved on in place, because there are millions. */
 export interface Arrivals {
@@ -36,7 +37,7 @@ function fromTrace({ atMs, promptTokens, outputTokens }: Trace): Arrivals {
   return arrival;
 }
 
-function fromRate(load: Extract<Load, { rate: Rate }>, seed: number): Arrivals {
+function fromRate(load: Extract<Load, { rate: LoadRate }>, seed: number): Arrivals {
   const { rate, arrivals: spacing = "poisson", promptTokens = 500, outputTokens = 200 } = load;
   const prompt = drawn(promptTokens, randomStream(seed, "prompt tokens"));
   const output = drawn(outputTokens, randomStream(seed, "output tokens"));
@@ -58,21 +59,16 @@ function fromRate(load: Extract<Load, { rate: Rate }>, seed: number): Arrivals {
 /** The 95th percentile of a normal distribution is this many deviations from its mean. */
 const deviationsOfP95 = 1.645;
 
-function drawn(tokens: Tokens, random: Random): () => number {
+function drawn(tokens: TokenCount, random: Random): () => number {
   if (typeof tokens === "number") return () => tokens;
   const { p50, p95 } = tokens;
   const deviation = Math.log(p95 / p50) / deviationsOfP95;
   return () => Math.max(1, Math.round(p50 * Math.exp(deviation * random.normal())));
 }
 
-/** A rate that is 0 now is looked at again after this. */
-const idleStepMs = 100;
-/** A rate that stays 0 for this long stays 0. */
-const idleMsMax = 86_400_000;
-
-function evenly(rate: Rate): (fromMs: number) => number {
+function evenly(rate: LoadRate): (fromMs: number) => number {
   return (fromMs) => {
-    for (let atMs = fromMs; atMs < fromMs + idleMsMax; atMs += idleStepMs) {
+    for (let atMs = fromMs; atMs < fromMs + loadIdleMsMax; atMs += loadIdleStepMs) {
       const perSecond = rateAt(rate, atMs / 1000);
       if (perSecond > 0) return atMs + 1000 / perSecond;
     }
@@ -81,12 +77,12 @@ function evenly(rate: Rate): (fromMs: number) => number {
 }
 
 /** By thinning: candidates come at the highest rate there ever is, and stay as the rate of now is. */
-function randomly(rate: Rate, random: Random): (fromMs: number) => number {
+function randomly(rate: LoadRate, random: Random): (fromMs: number) => number {
   const highest = highestRate(rate);
   if (highest <= 0) return () => Number.POSITIVE_INFINITY;
   const gapMs = 1000 / highest;
   return (fromMs) => {
-    for (let atMs = fromMs; atMs < fromMs + idleMsMax; ) {
+    for (let atMs = fromMs; atMs < fromMs + loadIdleMsMax; ) {
       atMs += random.exponential(gapMs);
       if (random.next() * highest < rateAt(rate, atMs / 1000)) return atMs;
     }
@@ -95,7 +91,7 @@ function randomly(rate: Rate, random: Random): (fromMs: number) => number {
 }
 
 /** Requests a second at a time. */
-export function rateAt(rate: Rate, second: number): number {
+export function rateAt(rate: LoadRate, second: number): number {
   switch (rate.kind) {
     case "constant":
       return rate.perSecond;
@@ -121,7 +117,7 @@ function between(points: readonly RatePoint[], second: number): number {
   return before.perSecond + (after.perSecond - before.perSecond) * share;
 }
 
-function highestRate(rate: Rate): number {
+function highestRate(rate: LoadRate): number {
   switch (rate.kind) {
     case "constant":
       return rate.perSecond;

@@ -9,7 +9,7 @@ import type { Engine } from "./engine.ts";
 /** `gone`: nothing of it is left. */
 export type ReplicaPhase = "pending" | "loading" | "ready" | "gone";
 
-export interface Replica {
+export interface ServingReplica {
   /** Unique in the run, ascending by creation. */
   readonly number: number;
   readonly name: string;
@@ -36,11 +36,11 @@ export interface Replica {
   engine: Engine;
 }
 
-export function isDeleting({ deletingAtMs }: Replica): boolean {
+export function isDeleting({ deletingAtMs }: ServingReplica): boolean {
   return deletingAtMs !== undefined;
 }
 
 /** Whether new requests go there. */
-export function isServing(replica: Replica): boolean {
+export function isServing(replica: ServingReplica): boolean {
   return replica.phase === "ready" && replica.deletingAtMs === undefined;
 }

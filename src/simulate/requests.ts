@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { requestsFirst } from "#core/limits.ts";
 
 /** Times are from the start; not a number while it has not happened. */
 export interface Requests {
@@ -25,8 +26,6 @@ export interface Requests {
   restarts: Uint8Array;
 }
 
-const firstCapacity = 1024;
-
 export function requestTable(): Requests {
   let count = 0;
   const table: Requests = {
@@ -45,15 +44,15 @@ export function requestTable(): Requests {
       table.replica[request] = -1;
       return request;
     },
-    arrivedMs: new Float64Array(firstCapacity),
-    enqueuedMs: new Float64Array(firstCapacity),
-    admittedMs: new Float64Array(firstCapacity),
-    firstTokenMs: new Float64Array(firstCapacity),
-    finishedMs: new Float64Array(firstCapacity),
-    promptTokens: new Int32Array(firstCapacity),
-    outputTokens: new Int32Array(firstCapacity),
-    replica: new Int32Array(firstCapacity),
-    restarts: new Uint8Array(firstCapacity),
+    arrivedMs: new Float64Array(requestsFirst),
+    enqueuedMs: new Float64Array(requestsFirst),
+    admittedMs: new Float64Array(requestsFirst),
+    firstTokenMs: new Float64Array(requestsFirst),
+    finishedMs: new Float64Array(requestsFirst),
+    promptTokens: new Int32Array(requestsFirst),
+    outputTokens: new Int32Array(requestsFirst),
+    replica: new Int32Array(requestsFirst),
+    restarts: new Uint8Array(requestsFirst),
   };
   return table;
 }

@@ -7,7 +7,7 @@ import type { HpaDecision } from "./hpa.ts";
 import type { ScalerAnswer } from "./keda.ts";
 import type { ExplainedAnswer } from "./product/product.ts";
 import { isDeleting, isServing } from "./replica.ts";
-import type { World } from "./world.ts";
+import type { Simulation } from "./simulation.ts";
 
 /** The state of things at a time: whenever it changed, and now and then. */
 export interface TimelineRow {
@@ -108,7 +108,7 @@ export interface Recorder {
   readonly run: () => Run;
 }
 
-/** What the recorder cannot see in the world. */
+/** What the recorder cannot see in the simulation. */
 export interface RecordedState {
   readonly statusReplicas: number;
   readonly isActive: boolean;
@@ -119,7 +119,7 @@ export interface RecordedState {
   readonly seconds: number;
 }
 
-export function recorder(world: World): Recorder {
+export function recorder(simulation: Simulation): Recorder {
   const timeline: TimelineRow[] = [];
   const decisions: Decision[] = [];
   const polls: PollRow[] = [];
@@ -133,16 +133,16 @@ export function recorder(world: World): Recorder {
   let lastError = false;
 
   const count = (seconds: number) => {
-    for (const { devices } of world.pods.all())
+    for (const { devices } of simulation.pods.all())
       for (const held of devices) gpuSeconds += held.length * seconds;
-    if (world.specReplicas() === 0) zeroSeconds += seconds;
+    if (simulation.specReplicas() === 0) zeroSeconds += seconds;
   };
 
   return {
     tick: ({ statusReplicas, isActive, hasError, isDue, seconds }) => {
       count(seconds);
-      const generation = world.pods.generation();
-      const spec = world.specReplicas();
+      const generation = simulation.pods.generation();
+      const spec = simulation.specReplicas();
       const isChanged =
         generation !== lastGeneration ||
         spec !== lastSpec ||
@@ -150,28 +150,30 @@ export function recorder(world: World): Recorder {
         hasError !== lastError;
       if (!(isDue || isChanged)) return;
       [lastGeneration, lastSpec, lastActive, lastError] = [generation, spec, isActive, hasError];
-      timeline.push({ ...rowOf(world), statusReplicas, isActive, hasError });
+      timeline.push({ ...rowOf(simulation), statusReplicas, isActive, hasError });
     },
     decision: (decision) => decisions.push(decision),
     poll: (row) => polls.push(row),
     event: (event) => events.push(event),
     comparison: (comparison) => comparisons.push(comparison),
     run: () => ({
-      seconds: world.scenario.seconds,
+      seconds: simulation.scenario.seconds,
       timeline,
       decisions,
       polls,
       events,
       comparisons,
-      requests: summary(world),
+      requests: summary(simulation),
       gpuSeconds,
       zeroSeconds,
     }),
   };
 }
 
-function rowOf(world: World): Omit<TimelineRow, "statusReplicas" | "isActive" | "hasError"> {
-  const { cluster, pods, traffic } = world;
+function rowOf(
+  simulation: Simulation,
+): Omit<TimelineRow, "statusReplicas" | "isActive" | "hasError"> {
+  const { cluster, pods, traffic } = simulation;
   let [running, queued, readyReplicas, drainingReplicas] = [0, 0, 0, 0];
   for (const replica of pods.all()) {
     running += replica.engine.running();
@@ -184,8 +186,8 @@ function rowOf(world: World): Omit<TimelineRow, "statusReplicas" | "isActive" | 
     for (const device of node)
       if (device.holders.size > 0) utilizationPercent += cluster.utilizationOf(device);
   return {
-    atMs: world.nowMs(),
-    specReplicas: world.specReplicas(),
+    atMs: simulation.nowMs(),
+    specReplicas: simulation.specReplicas(),
     readyReplicas,
     drainingReplicas,
     running,
@@ -195,7 +197,7 @@ function rowOf(world: World): Omit<TimelineRow, "statusReplicas" | "isActive" | 
   };
 }
 
-function summary({ traffic }: World): RequestSummary {
+function summary({ traffic }: Simulation): RequestSummary {
   const { requests } = traffic;
   const count = requests.count();
   const waitsMs = new Float64Array(count);

@@ -8,7 +8,7 @@
 import type { MetricType } from "#kubernetes/hpa.ts";
 
 /** Requests a second over time. */
-export type Rate =
+export type LoadRate =
   | { readonly kind: "constant"; readonly perSecond: number }
   /** Each holds until the next begins. */
   | { readonly kind: "steps"; readonly steps: readonly RatePoint[] }
@@ -34,16 +34,16 @@ export interface RatePoint {
   readonly perSecond: number;
 }
 
-/** Tokens of a request: always as many, or log-normal. */
-export type Tokens = number | { readonly p50: number; readonly p95: number };
+/** TokenCount of a request: always as many, or log-normal. */
+export type TokenCount = number | { readonly p50: number; readonly p95: number };
 
 export type Load =
   | {
-      readonly rate: Rate;
+      readonly rate: LoadRate;
       /** `even`: as far apart as the rate says; the default is `poisson`. */
       readonly arrivals?: "poisson" | "even";
-      readonly promptTokens?: Tokens;
-      readonly outputTokens?: Tokens;
+      readonly promptTokens?: TokenCount;
+      readonly outputTokens?: TokenCount;
     }
   | { readonly trace: Trace };
 
@@ -84,6 +84,8 @@ export interface ClusterModel {
   readonly nodes: number;
   readonly gpusPerNode: number;
   readonly gpuMemoryMib: number;
+  /** What the driver takes of it. */
+  readonly driverMemoryMib: number;
   /** Pods that a device is divided among by time slicing; 1 divides none. */
   readonly podsPerGpu: number;
   /** MIG slices of each device, a device each for the scheduler; 0 cuts none. */
@@ -116,17 +118,17 @@ export interface TriggerModel {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-export interface ScalingPolicy {
+export interface HpaPolicy {
   readonly type: "Pods" | "Percent";
   readonly value: number;
   readonly periodSeconds: number;
 }
 
 /** As in an HPA's `behavior`; what is left out has the API server's default. */
-export interface ScalingRules {
+export interface HpaRules {
   readonly stabilizationWindowSeconds?: number;
   readonly selectPolicy?: "Max" | "Min" | "Disabled";
-  readonly policies?: readonly ScalingPolicy[];
+  readonly policies?: readonly HpaPolicy[];
   readonly tolerance?: number;
 }
 
@@ -151,7 +153,7 @@ export interface ScaledObjectModel {
   readonly cooldownPeriod?: number;
   readonly initialCooldownPeriod?: number;
   readonly fallback?: FallbackModel;
-  readonly behavior?: { readonly scaleUp?: ScalingRules; readonly scaleDown?: ScalingRules };
+  readonly behavior?: { readonly scaleUp?: HpaRules; readonly scaleDown?: HpaRules };
 }
 
 /** Something that goes wrong, or is done, at a time; `untilSecond` absent means for ever. */
@@ -163,16 +165,16 @@ export type Incident =
       readonly atSecond: number;
       readonly untilSecond?: number;
     }
-  /** The engine of the replica that is the n-th by name cannot be scraped. */
+  /** The engine of the replica that is the n-th by age cannot be scraped. */
   | {
       readonly kind: "unreachable-engine";
       readonly replica: number;
       readonly atSecond: number;
       readonly untilSecond?: number;
     }
-  /** The engine of the replica that is the n-th by name exports nothing but its queue's length. */
+  /** The engine of the replica that is the n-th by age exports nothing but its queue's length. */
   | { readonly kind: "misfit-engine"; readonly replica: number; readonly atSecond: number }
-  /** The replica that is the n-th by name crashes and loads again; its requests start anew. */
+  /** The replica that is the n-th by age crashes and loads again; its requests start anew. */
   | { readonly kind: "crash"; readonly replica: number; readonly atSecond: number }
   /** A new pod template: every pod is replaced. */
   | { readonly kind: "rollout"; readonly atSecond: number }
@@ -223,6 +225,7 @@ const clusterDefaults: ClusterModel = {
   nodes: 16,
   gpusPerNode: 8,
   gpuMemoryMib: 81_559,
+  driverMemoryMib: 500,
   podsPerGpu: 1,
   slicesPerGpu: 0,
   schedulingSeconds: 1,

@@ -3,11 +3,22 @@
  *
  * @module
  */
-import { engineIntervalMs } from "#core/limits.ts";
+import {
+  counterWindowMs,
+  engineIntervalMs,
+  quantileSamplesLeast,
+  widestWindowMs,
+} from "#core/limits.ts";
 import type { SignalName } from "#metric/catalogue.ts";
-import { type Column, column, endToEndEdges, firstTokenEdges, type History } from "./history.ts";
+import {
+  type Column,
+  column,
+  endToEndEdges,
+  firstTokenEdges,
+  type ScrapeHistory,
+} from "./history.ts";
 
-export type Signal =
+export type WindowedSignal =
   | { readonly kind: "number"; readonly value: number }
   | { readonly kind: "mean"; readonly sumMs: number; readonly count: number }
   | {
@@ -20,25 +31,14 @@ export type Signal =
   | { readonly kind: "pending" };
 
 /** Reads one signal over a window that ends with the newest scrape; 0 is the signal's own. */
-export type ReadSignal = (scrapes: Scrapes, windowMs: number) => Signal;
+export type ReadSignal = (scrapes: Scrapes, windowMs: number) => WindowedSignal;
 
 /** The scrapes of a history that one scaler has seen. */
 export interface Scrapes {
-  readonly history: History;
+  readonly history: ScrapeHistory;
   /** How many of the newest. */
   readonly count: number;
 }
-
-/** Of counters, where the query says none. */
-const defaultWindowMs = 60_000;
-/** A latency looks this far back where a window has too few requests. */
-const widestWindowMs = 300_000;
-/** Requests below which a quantile is one request's luck: of the 99th, the 95th, any other. */
-const samplesLeast = [
-  { q: 0.99, samples: 100 },
-  { q: 0.95, samples: 20 },
-  { q: 0, samples: 5 },
-] as const;
 
 /** How many scrapes back a window reaches. */
 function reach({ history, count }: Scrapes, windowMs: number): number {
@@ -48,7 +48,7 @@ function reach({ history, count }: Scrapes, windowMs: number): number {
   return back;
 }
 
-function gauge(of: (scrapes: History, back: number) => number): ReadSignal {
+function gauge(of: (scrapes: ScrapeHistory, back: number) => number): ReadSignal {
   return (scrapes, windowMs) => {
     const back = windowMs === 0 ? 0 : reach(scrapes, windowMs);
     let sum = 0;
@@ -59,7 +59,7 @@ function gauge(of: (scrapes: History, back: number) => number): ReadSignal {
 
 /** At least two scrapes apart. */
 function counterWindow(windowMs: number): number {
-  return Math.max(windowMs === 0 ? defaultWindowMs : windowMs, 2 * engineIntervalMs);
+  return Math.max(windowMs === 0 ? counterWindowMs : windowMs, 2 * engineIntervalMs);
 }
 
 function increase({ history }: Scrapes, at: number, back: number): number {
@@ -88,7 +88,7 @@ function mean(sum: Column, count: Column): ReadSignal {
 }
 
 function quantile(q: number, from: Column, edges: readonly number[]): ReadSignal {
-  const least = samplesLeast.find((row) => q >= row.q)?.samples ?? 1;
+  const least = quantileSamplesLeast.find((row) => q >= row.q)?.samples ?? 1;
   const bounds = [...edges, Number.POSITIVE_INFINITY];
   const samples = (scrapes: Scrapes, back: number) => {
     let count = 0;
@@ -128,7 +128,7 @@ export const engineSignals: { readonly [Name in SignalName]?: ReadSignal } = {
   ttft_p95_ms: firstToken(0.95),
   ttft_p99_ms: firstToken(0.99),
   e2e_p95_ms: quantile(0.95, column.endToEnd, endToEndEdges),
-  queue_wait_ms: mean(column.queueWaitMs, column.admitted),
+  queue_wait_ms: mean(column.queueWait, column.admitted),
   request_rate: rate(column.finished),
   generation_tokens_per_second: rate(column.outputTokens),
   prompt_tokens_per_second: rate(column.promptTokens),

@@ -6,7 +6,13 @@
  *
  * @module
  */
-import { engineIntervalMs } from "#core/limits.ts";
+import {
+  engineIntervalMs,
+  simulatedHpaPhaseMs,
+  simulatedPushMs,
+  simulatedRetryMs,
+  simulatedTickMs,
+} from "#core/limits.ts";
 import { cluster } from "./cluster.ts";
 import type { Controller } from "./controller.ts";
 import { deployment } from "./deployment.ts";
@@ -19,20 +25,13 @@ import { type ExplainedAnswer, type Product, product, type Scaler } from "./prod
 import { isServing } from "./replica.ts";
 import { type Recorder, type Run, recorder } from "./run.ts";
 import { type CompleteScenario, completed, type Incident, type Scenario } from "./scenario.ts";
+import type { Simulation } from "./simulation.ts";
 import { statefulSet } from "./stateful-set.ts";
 import { traffic } from "./traffic.ts";
-import type { World } from "./world.ts";
 
-const tickMs = 1_000;
 /** `--horizontal-pod-autoscaler-sync-period`. */
 const hpaSyncMs = 15_000;
-/** The HPA and KEDA keep no common time. */
-const hpaPhaseMs = 7_000;
 const pollingDefaultSeconds = 30;
-/** A controller whose pods the quota refused tries again. */
-const retryMs = 5_000;
-/** A push stream says the same again this often, while nothing changes. */
-const pushRepeatMs = 10_000;
 
 /**
  * Plays a scenario to its end.
@@ -43,14 +42,14 @@ const pushRepeatMs = 10_000;
 export function simulate(scenario: Scenario, seed: number): Run {
   const loop = begin(completed(scenario), seed);
   const { seconds } = loop.scenario;
-  for (let second = 1; second <= seconds; second += 1) tick(loop, second * tickMs);
+  for (let second = 1; second <= seconds; second += 1) tick(loop, second * simulatedTickMs);
   return loop.recorder.run();
 }
 
 /** Everything that moves, and when it last did. */
-interface Loop {
+interface SimulationLoop {
   readonly scenario: CompleteScenario;
-  readonly world: World;
+  readonly simulation: Simulation;
   readonly clock: { nowMs: number };
   readonly scale: { spec: number };
   readonly incidents: Incidents;
@@ -67,7 +66,7 @@ interface Loop {
   readonly controlled: { generation: number; spec: number; atMs: number };
 }
 
-function begin(scenario: CompleteScenario, seed: number): Loop {
+function begin(scenario: CompleteScenario, seed: number): SimulationLoop {
   const clock = { nowMs: 0 };
   const scale = { spec: scenario.target.replicas };
   const happening = incidents(scenario.incidents);
@@ -78,7 +77,7 @@ function begin(scenario: CompleteScenario, seed: number): Loop {
     speedOf: devices.speedOf,
   });
   const ownPods = pods({ scenario, cluster: devices, traffic: requests });
-  const world: World = {
+  const simulation: Simulation = {
     scenario,
     nowMs: () => clock.nowMs,
     cluster: devices,
@@ -89,11 +88,11 @@ function begin(scenario: CompleteScenario, seed: number): Loop {
     isUnreachable: (replica) => happening.isUnreachable(replica, clock.nowMs),
     isMisfit: (replica) => happening.isMisfit(replica, clock.nowMs),
   };
-  const made = product(world);
+  const made = product(simulation);
   const scalers = Array.from({ length: scenario.scalers }, made.scaler);
   const asked = { scaler: 0 };
   const answers = new Map<number, ExplainedAnswer>();
-  const record = recorder(world);
+  const record = recorder(simulation);
   const { scaledObject } = scenario;
   const client: ScalerClient = {
     metrics: () => (happening.isScalerDown(clock.nowMs) ? undefined : made.metrics),
@@ -112,7 +111,7 @@ function begin(scenario: CompleteScenario, seed: number): Loop {
   };
   return {
     scenario,
-    world,
+    simulation,
     clock,
     scale,
     incidents: happening,
@@ -137,9 +136,9 @@ function begin(scenario: CompleteScenario, seed: number): Loop {
   };
 }
 
-function tick(loop: Loop, nowMs: number): void {
-  const { scenario, world, clock } = loop;
-  world.traffic.advance(nowMs);
+function tick(loop: SimulationLoop, nowMs: number): void {
+  const { scenario, simulation, clock } = loop;
+  simulation.traffic.advance(nowMs);
   clock.nowMs = nowMs;
   for (const replica of loop.pods.all()) replica.busyShare = replica.engine.takeBusyShare(nowMs);
   for (const incident of loop.incidents.take(nowMs)) happen(loop, incident);
@@ -150,25 +149,31 @@ function tick(loop: Loop, nowMs: number): void {
   if (loop.product.readsWindows) sample(loop);
   const pollMs = (scenario.scaledObject.pollingInterval ?? pollingDefaultSeconds) * 1000;
   if (nowMs % pollMs === 0) poll(loop);
-  if (loop.scale.spec === 0 || nowMs % pushRepeatMs === 0) push(loop);
-  if (nowMs % hpaSyncMs === hpaPhaseMs) decide(loop);
+  if (loop.scale.spec === 0 || nowMs % simulatedPushMs === 0) push(loop);
+  if (nowMs % hpaSyncMs === simulatedHpaPhaseMs) decide(loop);
   control(loop);
   loop.recorder.tick({
     statusReplicas: loop.controller.statusReplicas(),
     isActive: loop.keda.isActive(),
     hasError: loop.keda.hasError(),
     isDue: nowMs % (scenario.timelineSeconds * 1000) === 0,
-    seconds: tickMs / 1000,
+    seconds: simulatedTickMs / 1000,
   });
 }
 
 /** Runs the target's controller when there is something to do for it. */
-function control({ controller: own, controlled, pods: ownPods, scale, clock }: Loop): void {
+function control({
+  controller: own,
+  controlled,
+  pods: ownPods,
+  scale,
+  clock,
+}: SimulationLoop): void {
   const { nowMs } = clock;
   const isSettled =
     controlled.generation === ownPods.generation() &&
     controlled.spec === scale.spec &&
-    nowMs - controlled.atMs < retryMs;
+    nowMs - controlled.atMs < simulatedRetryMs;
   if (isSettled) return;
   own.sync(scale.spec, nowMs);
   controlled.generation = ownPods.generation();
@@ -176,7 +181,7 @@ function control({ controller: own, controlled, pods: ownPods, scale, clock }: L
   controlled.atMs = nowMs;
 }
 
-function happen(loop: Loop, incident: Incident): void {
+function happen(loop: SimulationLoop, incident: Incident): void {
   const replica = loop.incidents.strike(incident, loop.pods.all());
   switch (incident.kind) {
     case "rollout":
@@ -202,7 +207,7 @@ function happen(loop: Loop, incident: Incident): void {
 }
 
 /** KEDA asks another replica from now on; what both would say now is written down. */
-function switchTo(loop: Loop, scaler: number): void {
+function switchTo(loop: SimulationLoop, scaler: number): void {
   const { product: made, scalers, asked, recorder: record, clock } = loop;
   made.watch();
   if (made.readsDevices) sample(loop);
@@ -216,20 +221,20 @@ function switchTo(loop: Loop, scaler: number): void {
 }
 
 /** Engines of ready pods are read at one pace; those that cannot be reached keep their past. */
-function scrape({ product: made, pods: ownPods, world, clock }: Loop): void {
+function scrape({ product: made, pods: ownPods, simulation, clock }: SimulationLoop): void {
   const { nowMs } = clock;
   if (!made.readsEngines || nowMs % engineIntervalMs !== 0) return;
-  world.traffic.history.keep(nowMs);
+  simulation.traffic.history.keep(nowMs);
   for (const replica of ownPods.all())
-    if (replica.phase === "ready" && !world.isUnreachable(replica))
+    if (replica.phase === "ready" && !simulation.isUnreachable(replica))
       replica.engine.history.keep(nowMs);
 }
 
-function sample({ scalers }: Loop): void {
+function sample({ scalers }: SimulationLoop): void {
   for (const scaler of scalers) scaler.sample();
 }
 
-function poll(loop: Loop): void {
+function poll(loop: SimulationLoop): void {
   const { product: made, keda: own, answers, recorder: record, clock } = loop;
   if (made.readsDevices) sample(loop);
   answers.clear();
@@ -237,7 +242,7 @@ function poll(loop: Loop): void {
   record.poll({ atMs: clock.nowMs, answers: [...answers.values()] });
 }
 
-function push(loop: Loop): void {
+function push(loop: SimulationLoop): void {
   const { triggers } = loop.scenario.scaledObject;
   if (!triggers.some(({ type }) => type === "external-push")) return;
   if (loop.product.readsDevices) sample(loop);
@@ -245,7 +250,7 @@ function push(loop: Loop): void {
 }
 
 /** One sync of the HPA, which leaves a target at zero alone. */
-function decide(loop: Loop): void {
+function decide(loop: SimulationLoop): void {
   const { product: made, keda: own, answers, scale, clock, recorder: record } = loop;
   if (scale.spec === 0) return;
   if (made.readsDevices) sample(loop);
@@ -277,7 +282,7 @@ function readyCount(ownPods: Pods): number {
 }
 
 function setSpec(
-  scale: Loop["scale"],
+  scale: SimulationLoop["scale"],
   to: number,
   by: "HPA" | "KEDA",
   record: Recorder,

@@ -9,10 +9,10 @@
  */
 import type { Controller } from "./controller.ts";
 import type { Pods } from "./pods.ts";
-import { isDeleting, isServing, type Replica } from "./replica.ts";
+import { isDeleting, isServing, type ServingReplica } from "./replica.ts";
 import type { TargetModel } from "./scenario.ts";
 
-type ByOrdinal = ReadonlyMap<number, Replica>;
+type ByOrdinal = ReadonlyMap<number, ServingReplica>;
 
 export function statefulSet(target: TargetModel, pods: Pods): Controller {
   const isParallel = target.kind === "LeaderWorkerSet" || target.podManagement === "Parallel";

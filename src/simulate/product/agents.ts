@@ -5,22 +5,22 @@
  */
 import type { FleetStore } from "#fleet/view.ts";
 import type { Device } from "#simulate/cluster.ts";
-import type { World } from "#simulate/world.ts";
+import type { Simulation } from "#simulate/simulation.ts";
 import { deviceName, namespace, nodeName, podName } from "./names.ts";
 
-const mibBytes = 1024 * 1024;
+const bytesPerMib = 1024 * 1024;
 
 /**
  * What every agent says of its node.
  *
  * @param isWide Whether devices count that no pod holds; otherwise a node without pods says nothing.
  */
-export function report(world: World, store: FleetStore, isWide: boolean): void {
-  const { cluster, scenario } = world;
+export function report(simulation: Simulation, store: FleetStore, isWide: boolean): void {
+  const { cluster, scenario } = simulation;
   const silent: Parameters<FleetStore["silent"]>[0][number][] = [];
   for (const [node, devices] of cluster.nodes.entries()) {
     const name = nodeName(node);
-    const since = world.silentSinceMs(node);
+    const since = simulation.silentSinceMs(node);
     if (since !== undefined) {
       silent.push({ address: `${name}:6001`, node: name, sinceMs: since, reason: "is silent" });
       continue;
@@ -35,7 +35,7 @@ export function report(world: World, store: FleetStore, isWide: boolean): void {
       ageMs: 0,
       holdersAgeMs: 0,
       session: 1,
-      devices: devices.map((device) => deviceReport(world, device)),
+      devices: devices.map((device) => deviceReport(simulation, device)),
     });
   }
   if (silent.length > 0 || store.view().silent.length > 0) store.silent(silent);
@@ -43,12 +43,12 @@ export function report(world: World, store: FleetStore, isWide: boolean): void {
 
 type DeviceReport = Parameters<FleetStore["put"]>[0]["devices"][number];
 
-function deviceReport({ cluster }: World, device: Device): DeviceReport {
+function deviceReport({ cluster }: Simulation, device: Device): DeviceReport {
   const { number, index, parent, memoryMib, holders } = device;
   const utilizationPercent = cluster.utilizationOf(device);
   const memory = {
-    memoryUsedBytes: cluster.memoryUsedMib(device) * mibBytes,
-    memoryTotalBytes: memoryMib * mibBytes,
+    memoryUsedBytes: cluster.memoryUsedMib(device) * bytesPerMib,
+    memoryTotalBytes: memoryMib * bytesPerMib,
   };
   return {
     uuid: deviceName(number),

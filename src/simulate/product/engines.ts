@@ -9,8 +9,8 @@ import { engineStaleLeastMs } from "#core/limits.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import { mergedResult } from "#engine/signal/merged-result.ts";
 import type { SignalName } from "#metric/catalogue.ts";
-import type { History } from "#simulate/history.ts";
-import type { Replica } from "#simulate/replica.ts";
+import type { ScrapeHistory } from "#simulate/history.ts";
+import type { ServingReplica } from "#simulate/replica.ts";
 import {
   engineSignals,
   frontEndSignals,
@@ -19,18 +19,18 @@ import {
   type Scrapes,
   waitingMs,
 } from "#simulate/signals.ts";
-import type { World } from "#simulate/world.ts";
+import type { Simulation } from "#simulate/simulation.ts";
 import { addressOf, namespace } from "./names.ts";
 
-export function engineReader(world: World, sinceMs: number): EngineReader {
+export function engineReader(simulation: Simulation, sinceMs: number): EngineReader {
   const read = signalReader(sinceMs);
-  let byAddress = new Map<string, Replica>();
+  let byAddress = new Map<string, ServingReplica>();
   let generation = -1;
 
-  const find = (address: string): Replica | undefined => {
-    if (generation !== world.pods.generation()) {
-      generation = world.pods.generation();
-      byAddress = new Map(world.pods.all().map((replica) => [addressOf(replica), replica]));
+  const find = (address: string): ServingReplica | undefined => {
+    if (generation !== simulation.pods.generation()) {
+      generation = simulation.pods.generation();
+      byAddress = new Map(simulation.pods.all().map((replica) => [addressOf(replica), replica]));
     }
     return byAddress.get(address);
   };
@@ -39,11 +39,12 @@ export function engineReader(world: World, sinceMs: number): EngineReader {
     const replica = find(address);
     const target = `http://${address}:8000`;
     if (replica === undefined) return unreachable(target, undefined);
-    const scrapes = seen(replica.engine.history, sinceMs);
-    const ageMs = scrapes.count === 0 ? undefined : world.nowMs() - scrapes.history.atMs(0);
-    const isLost = ageMs === undefined ? world.isUnreachable(replica) : ageMs > engineStaleLeastMs;
+    const scrapes = scrapesSince(replica.engine.history, sinceMs);
+    const ageMs = scrapes.count === 0 ? undefined : simulation.nowMs() - scrapes.history.atMs(0);
+    const isLost =
+      ageMs === undefined ? simulation.isUnreachable(replica) : ageMs > engineStaleLeastMs;
     if (isLost) return unreachable(target, ageMs);
-    const offered = world.isMisfit(replica) ? misfitSignals : engineSignals;
+    const offered = simulation.isMisfit(replica) ? misfitSignals : engineSignals;
     const found = read({ target, engine: "vllm", signal, windowMs, offered }, scrapes.history);
     return ageMs === undefined ? found : { ...found, ageMs };
   };
@@ -53,7 +54,7 @@ export function engineReader(world: World, sinceMs: number): EngineReader {
     read: ({ at }, { signal, windowMs }) => {
       if (typeof signal !== "string") return notExported("the page", signal.metric, []);
       if (!("url" in at)) return readPod(at.podAddress, signal, windowMs);
-      const { history } = world.traffic;
+      const { history } = simulation.traffic;
       return read(
         { target: at.url, engine: "epp", signal, windowMs, offered: frontEndSignals },
         history,
@@ -70,7 +71,7 @@ export function engineReader(world: World, sinceMs: number): EngineReader {
 const misfitSignals = { queue_depth: engineSignals.queue_depth };
 
 /** Those scrapes that a process has made which began at that time. */
-function seen(history: History, sinceMs: number): Scrapes {
+function scrapesSince(history: ScrapeHistory, sinceMs: number): Scrapes {
   let count = history.count();
   while (count > 0 && history.atMs(count - 1) < sinceMs) count -= 1;
   return { history, count };
@@ -93,9 +94,9 @@ function signalReader(sinceMs: number) {
     /** The last latency that was observed. */
     readonly lastMs: number;
   }
-  const kept = new WeakMap<History, Map<string, Kept>>();
-  return (source: SignalSource, history: History): EngineReading => {
-    const scrapes = seen(history, sinceMs);
+  const kept = new WeakMap<ScrapeHistory, Map<string, Kept>>();
+  return (source: SignalSource, history: ScrapeHistory): EngineReading => {
+    const scrapes = scrapesSince(history, sinceMs);
     if (source.offered[source.signal] === undefined || scrapes.count === 0)
       return reading(source, scrapes, 0);
     const own = kept.get(history) ?? new Map<string, Kept>();

@@ -1,7 +1,7 @@
 /**
- * The scaler itself: the real answers over the simulated world.
+ * The scaler itself: the real answers over the simulated cluster.
  *
- * Only this folder knows what other rooms' data looks like, a file a room. It hands the world over in
+ * Only this folder knows what other rooms' data looks like, a file a room. It hands the cluster over in
  * the forms in which the product gets it (pods as the API prints them, nodes as agents report them,
  * engines as their scraper reads them), and takes from the rooms what decides: which pods count,
  * which replicas there are, how windows run, and the answers.
@@ -12,11 +12,12 @@ import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { scalerSyncMs } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { metricOf } from "#metric/catalogue.ts";
 import type { HpaMetric } from "#simulate/hpa.ts";
 import type { ScalerAnswer } from "#simulate/keda.ts";
-import type { World } from "#simulate/world.ts";
+import type { Simulation } from "#simulate/simulation.ts";
 import { builtInProfiles } from "#trigger/profiles.ts";
 import { parseTrigger, type Trigger, triggerParser } from "#trigger/trigger.ts";
 import type { WorkloadView } from "#workload/workload.ts";
@@ -56,14 +57,11 @@ export interface Product {
   readonly scaler: () => Scaler;
 }
 
-/** A process hears all agents within a moment of its start. */
-const syncMs = 2_000;
-
 /** @throws {Fault} `trigger-invalid` for metadata that breaks a rule. */
-export function product(world: World): Product {
-  const { triggers } = world.scenario.scaledObject;
+export function product(simulation: Simulation): Product {
+  const { triggers } = simulation.scenario.scaledObject;
   const parsed = triggers.map(({ metadata }) => parseTrigger(metadata));
-  const { workloads, watch } = workloadView(world);
+  const { workloads, watch } = workloadView(simulation);
   const ofDevices = parsed.filter((trigger) => sourcesOf(trigger).includes("device"));
   return {
     metrics: parsed.map(({ target }, index) => ({
@@ -74,7 +72,7 @@ export function product(world: World): Product {
     readsWindows: ofDevices.some(({ windowSeconds }) => windowSeconds > 0),
     readsEngines: parsed.some((trigger) => sourcesOf(trigger).includes("engine")),
     watch,
-    scaler: () => scaler(world, parsed, workloads),
+    scaler: () => scaler(simulation, parsed, workloads),
   };
 }
 
@@ -82,11 +80,15 @@ function sourcesOf({ metric, activationMetric }: Trigger) {
   return [metricOf(metric).source, metricOf(activationMetric).source];
 }
 
-function scaler(world: World, triggers: readonly Trigger[], workloads: WorkloadView): Scaler {
-  const clock = clockOf(world);
+function scaler(
+  simulation: Simulation,
+  triggers: readonly Trigger[],
+  workloads: WorkloadView,
+): Scaler {
+  const clock = clockOf(simulation);
   const parse = triggerParser(() => builtInProfiles);
   const isWide = triggers.some(({ scope = "workload" }) => scope !== "workload");
-  const refs = world.scenario.scaledObject.triggers.map(
+  const refs = simulation.scenario.scaledObject.triggers.map(
     ({ metadata }): WorkloadRef => ({ namespace, name: workloadName, scalerMetadata: metadata }),
   );
   let sinceMs = Number.NEGATIVE_INFINITY;
@@ -94,8 +96,8 @@ function scaler(world: World, triggers: readonly Trigger[], workloads: WorkloadV
   let answers: Answerer;
   const start = () => {
     store = fleetStore({ clock });
-    const synced = () => world.nowMs() >= sinceMs + syncMs;
-    const engines = engineReader(world, sinceMs);
+    const synced = () => simulation.nowMs() >= sinceMs + scalerSyncMs;
+    const engines = engineReader(simulation, sinceMs);
     answers = answerer({ store, clock, workloads, synced, engines, parse });
   };
   start();
@@ -119,9 +121,9 @@ function scaler(world: World, triggers: readonly Trigger[], workloads: WorkloadV
       const activity = orError(() => answers.activity(...question(index)));
       return "error" in activity ? undefined : activity.active;
     },
-    sample: () => report(world, store, isWide),
+    sample: () => report(simulation, store, isWide),
     restart: () => {
-      sinceMs = world.nowMs();
+      sinceMs = simulation.nowMs();
       start();
     },
   };
@@ -136,7 +138,7 @@ function orError<Result>(run: () => Result): Result | { readonly error: string }
   }
 }
 
-function clockOf({ nowMs }: World): Clock {
+function clockOf({ nowMs }: Simulation): Clock {
   const unused = () => {
     throw new Error("Nothing that is simulated sets a timer");
   };

@@ -5,8 +5,8 @@
  */
 import { scaleEveryMs, scaleSettleMs } from "#core/limits.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
-import type { Replica } from "#simulate/replica.ts";
-import type { World } from "#simulate/world.ts";
+import type { ServingReplica } from "#simulate/replica.ts";
+import type { Simulation } from "#simulate/simulation.ts";
 import { lookUps } from "#workload/look-up.ts";
 import { type Pod, podOf } from "#workload/pod.ts";
 import { scaledOf } from "#workload/scaled.ts";
@@ -17,12 +17,12 @@ import { addressOf, epochMs, namespace, nodeName, podName, workloadName } from "
 const workerLabel = "leaderworkerset.sigs.k8s.io/worker-index";
 const selector = `app=${workloadName},${workerLabel}=0`;
 
-export function workloadView(world: World): {
+export function workloadView(simulation: Simulation): {
   readonly workloads: WorkloadView;
   readonly watch: () => void;
 } {
   const { triggers, minReplicaCount, maxReplicaCount, idleReplicaCount } =
-    world.scenario.scaledObject;
+    simulation.scenario.scaledObject;
   const scaled = scaledOf("ScaledObject", {
     metadata: { namespace, name: workloadName },
     spec: {
@@ -30,14 +30,14 @@ export function workloadView(world: World): {
       minReplicaCount,
       maxReplicaCount,
       idleReplicaCount,
-      scaleTargetRef: { name: workloadName, kind: world.scenario.target.kind },
+      scaleTargetRef: { name: workloadName, kind: simulation.scenario.target.kind },
     },
   });
   const objects = new Map(scaled === undefined ? [] : [[`${namespace}/${workloadName}`, scaled]]);
   const pods = new Map<string, Pod>();
   const parsed = parseSelector(selector);
   const terms = "terms" in parsed ? parsed.terms : [];
-  const scale = scaleReads(world);
+  const scale = scaleReads(simulation);
   const of = lookUps({
     objects: listed(objects),
     jobs: listed(new Map()),
@@ -47,10 +47,10 @@ export function workloadView(world: World): {
   let generation = -1;
   const watch = () => {
     scale.watch();
-    if (generation === world.pods.generation()) return;
-    generation = world.pods.generation();
+    if (generation === simulation.pods.generation()) return;
+    generation = simulation.pods.generation();
     pods.clear();
-    for (const pod of podsOf(world)) pods.set(`${namespace}/${pod.name}`, pod);
+    for (const pod of podsOf(simulation)) pods.set(`${namespace}/${pod.name}`, pod);
   };
   return {
     watch,
@@ -70,26 +70,26 @@ function listed<Item>(items: ReadonlyMap<string, Item>) {
 }
 
 /** `/scale` cannot be watched: it is read a while after pods came or went, and now and then. */
-function scaleReads(world: World) {
-  let replicas = world.specReplicas();
+function scaleReads(simulation: Simulation) {
+  let replicas = simulation.specReplicas();
   let dueMs = scaleEveryMs;
-  let generation = world.pods.generation();
+  let generation = simulation.pods.generation();
   return {
     replicas: () => replicas,
     watch: () => {
-      const nowMs = world.nowMs();
-      if (generation !== world.pods.generation()) {
-        generation = world.pods.generation();
+      const nowMs = simulation.nowMs();
+      if (generation !== simulation.pods.generation()) {
+        generation = simulation.pods.generation();
         dueMs = Math.min(dueMs, nowMs + scaleSettleMs);
       }
       if (nowMs < dueMs) return;
-      replicas = world.specReplicas();
+      replicas = simulation.specReplicas();
       dueMs = nowMs + scaleEveryMs;
     },
   };
 }
 
-function podsOf({ pods, scenario }: World): Pod[] {
+function podsOf({ pods, scenario }: Simulation): Pod[] {
   const size = scenario.target.kind === "LeaderWorkerSet" ? scenario.target.groupSize : 1;
   return pods
     .all()
@@ -98,7 +98,7 @@ function podsOf({ pods, scenario }: World): Pod[] {
     );
 }
 
-function rawPod(replica: Replica, pod: number): unknown {
+function rawPod(replica: ServingReplica, pod: number): unknown {
   const { phase, scheduledAtMs, readyChangedAtMs, deletingAtMs, nodes } = replica;
   const isReady = phase === "ready";
   const node = nodes[pod];
