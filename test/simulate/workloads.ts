@@ -177,3 +177,21 @@ export function told(run: Run, what: string): string {
   const events = run.events.map(({ atMs, from, to, by }) => `${atMs / 1000}s ${by} ${from}→${to}`);
   return `${what}; ${events.join(", ")}`;
 }
+
+/** How old what a decision rests on may be: a scrape and a few syncs. */
+const lagMs = 60_000;
+
+/** The first time that more was added than the metric can have asked for just before. */
+export function unjustified(
+  { total, target }: Pick<Workload, "total" | "target">,
+  run: Run,
+): string | undefined {
+  for (const { atMs, from, to } of run.events) {
+    if (to <= from) continue;
+    const needs = rowsBetween(run, atMs - lagMs, atMs).map((row) => total(row) / target);
+    const need = Math.max(0, ...needs);
+    const most = Math.max(Math.ceil(need) + 1, Math.ceil(1.1 * need));
+    if (to > most) return `raised from ${from} to ${to} at ${atMs / 1000} s, for a need of ${need}`;
+  }
+  return undefined;
+}

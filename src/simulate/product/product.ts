@@ -41,7 +41,9 @@ export interface Scaler {
 export type ExplainedAnswer = ScalerAnswer & {
   /** How the value came about. */
   readonly rule?: string | undefined;
-  /** How the activity did. */
+  /** What the explanation says that the HPA makes of it. */
+  readonly desiredReplicas?: number | undefined;
+  /** How the activity came about. */
   readonly activityRule?: string | undefined;
 };
 
@@ -111,11 +113,13 @@ function scaler(
       const [ref, trigger] = question(index);
       const answer = orError(() => answers.value(ref, trigger));
       if ("error" in answer) return answer;
-      const rule = answer.explanation.rule;
+      const { rule, workload } = answer.explanation;
       const activity = orError(() => answers.activity(ref, trigger));
       if ("error" in activity) return { ...activity, rule };
       const { active: isActive, explanation } = activity;
-      return { value: answer.value, isActive, rule, activityRule: explanation.rule };
+      const { desiredReplicas } = workload ?? {};
+      const activityRule = explanation.rule;
+      return { value: answer.value, isActive, rule, desiredReplicas, activityRule };
     },
     isActive: (index) => {
       const activity = orError(() => answers.activity(...question(index)));
