@@ -267,6 +267,5 @@ export const readyBeforeMs = 3_600_000;
 export const requestRestartsMax = 256;
 /** Requests that there is room for at first; the room doubles. */
 export const requestsFirst = 1024;
-/** A rate of 0 is read again after this, and is one for ever after the next. */
+/** How soon a rate of 0 is read again. */
 export const loadIdleStepMs = 100;
-export const loadIdleMsMax = 86_400_000;

@@ -8,18 +8,18 @@
  * @module
  */
 import {
-  type Column,
   column,
+  type EngineHistory,
   endToEndEdges,
+  engineHistory,
   firstTokenEdges,
-  type ScrapeHistory,
-  scrapeHistory,
+  type HistoryColumn,
 } from "./history.ts";
 import { type Fifo, fifo, type Requests } from "./requests.ts";
 import type { ReplicaModel } from "./scenario.ts";
 
 export interface Engine {
-  readonly history: ScrapeHistory;
+  readonly history: EngineHistory;
   /** How many it works on. */
   readonly running: () => number;
   readonly waiting: () => number;
@@ -44,7 +44,7 @@ export interface EngineOptions {
 }
 
 interface EngineState extends EngineOptions {
-  readonly history: ScrapeHistory;
+  readonly history: EngineHistory;
   readonly queue: Fifo;
   readonly working: Set<number>;
   kvUsed: number;
@@ -59,7 +59,7 @@ interface EngineState extends EngineOptions {
 export function engine(options: EngineOptions): Engine {
   const state: EngineState = {
     ...options,
-    history: scrapeHistory(),
+    history: engineHistory(),
     queue: fifo(),
     working: new Set(),
     kvUsed: 0,
@@ -155,7 +155,7 @@ function sinceEnqueuedMs({ requests }: EngineState, request: number, nowMs: numb
   return nowMs - (requests.enqueuedMs[request] ?? nowMs);
 }
 
-function count({ now }: ScrapeHistory, at: Column, by: number): void {
+function count({ now }: EngineHistory, at: HistoryColumn, by: number): void {
   now[at] = (now[at] ?? 0) + by;
 }
 

@@ -32,12 +32,12 @@ export const column = {
   endToEnd: 9 + firstTokenEdges.length + 1,
 } as const;
 const width = column.endToEnd + endToEndEdges.length + 1;
-export type Column = (typeof column)[keyof typeof column];
+export type HistoryColumn = (typeof column)[keyof typeof column];
 
 /** As many as the widest window has, and a few more. */
 const rowsMax = (windowSecondsMax * 1000) / engineIntervalMs + 3;
 
-export interface ScrapeHistory {
+export interface EngineHistory {
   /** The engine writes what it counts here. */
   readonly now: Float64Array;
   /** Keeps what is in `now` as a scrape. */
@@ -50,7 +50,7 @@ export interface ScrapeHistory {
   readonly observe: (from: number, edges: readonly number[], observedMs: number) => void;
 }
 
-export function scrapeHistory(): ScrapeHistory {
+export function engineHistory(): EngineHistory {
   const now = new Float64Array(width);
   // Grown as scrapes come: most engines of a long run live for a few minutes.
   let rows = new Float64Array(width);

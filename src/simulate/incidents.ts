@@ -27,10 +27,11 @@ export function incidents(all: readonly Incident[]): Incidents {
   const struck = new Map<Incident, ServingReplica>();
   let next = 0;
 
+  /** From the moment after it happens. */
   const isOn = (incident: Incident, nowMs: number) => {
     const { atSecond } = incident;
     const until = "untilSecond" in incident ? incident.untilSecond : undefined;
-    return nowMs >= atSecond * 1000 && nowMs < (until ?? Number.POSITIVE_INFINITY) * 1000;
+    return nowMs > atSecond * 1000 && nowMs < (until ?? Number.POSITIVE_INFINITY) * 1000;
   };
   const strikes = (kind: Incident["kind"], replica: ServingReplica, nowMs: number) =>
     all.some(

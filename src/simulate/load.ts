@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { loadIdleMsMax, loadIdleStepMs } from "#core/limits.ts";
+import { loadIdleStepMs } from "#core/limits.ts";
 import { type Random, randomStream } from "./random.ts";
 import type { Load, LoadRate, RatePoint, TokenCount, Trace } from "./scenario.ts";
 
@@ -16,8 +16,11 @@ export interface Arrivals {
   readonly advance: () => void;
 }
 
-export function arrivals(load: Load, seed: number): Arrivals {
-  return "trace" in load ? fromTrace(load.trace) : fromRate(load, seed);
+/**
+ * @param untilMs No request comes after it.
+ */
+export function arrivals(load: Load, seed: number, untilMs: number): Arrivals {
+  return "trace" in load ? fromTrace(load.trace) : fromRate(load, seed, untilMs);
 }
 
 function fromTrace({ atMs, promptTokens, outputTokens }: Trace): Arrivals {
@@ -37,11 +40,18 @@ function fromTrace({ atMs, promptTokens, outputTokens }: Trace): Arrivals {
   return arrival;
 }
 
-function fromRate(load: Extract<Load, { rate: LoadRate }>, seed: number): Arrivals {
+function fromRate(
+  load: Extract<Load, { rate: LoadRate }>,
+  seed: number,
+  untilMs: number,
+): Arrivals {
   const { rate, arrivals: spacing = "poisson", promptTokens = 500, outputTokens = 200 } = load;
   const prompt = drawn(promptTokens, randomStream(seed, "prompt tokens"));
   const output = drawn(outputTokens, randomStream(seed, "output tokens"));
-  const after = spacing === "even" ? evenly(rate) : randomly(rate, randomStream(seed, "arrivals"));
+  const after =
+    spacing === "even"
+      ? evenly(rate, untilMs)
+      : randomly(rate, untilMs, randomStream(seed, "arrivals"));
   const arrival: Arrivals = {
     atMs: 0,
     promptTokens: 0,
@@ -66,9 +76,9 @@ function drawn(tokens: TokenCount, random: Random): () => number {
   return () => Math.max(1, Math.round(p50 * Math.exp(deviation * random.normal())));
 }
 
-function evenly(rate: LoadRate): (fromMs: number) => number {
+function evenly(rate: LoadRate, untilMs: number): (fromMs: number) => number {
   return (fromMs) => {
-    for (let atMs = fromMs; atMs < fromMs + loadIdleMsMax; atMs += loadIdleStepMs) {
+    for (let atMs = fromMs; atMs < untilMs; atMs += loadIdleStepMs) {
       const perSecond = rateAt(rate, atMs / 1000);
       if (perSecond > 0) return atMs + 1000 / perSecond;
     }
@@ -77,12 +87,12 @@ function evenly(rate: LoadRate): (fromMs: number) => number {
 }
 
 /** By thinning: candidates come at the highest rate there ever is, and stay as the rate of now is. */
-function randomly(rate: LoadRate, random: Random): (fromMs: number) => number {
+function randomly(rate: LoadRate, untilMs: number, random: Random): (fromMs: number) => number {
   const highest = highestRate(rate);
   if (highest <= 0) return () => Number.POSITIVE_INFINITY;
   const gapMs = 1000 / highest;
   return (fromMs) => {
-    for (let atMs = fromMs; atMs < fromMs + loadIdleMsMax; ) {
+    for (let atMs = fromMs; atMs < untilMs; ) {
       atMs += random.exponential(gapMs);
       if (random.next() * highest < rateAt(rate, atMs / 1000)) return atMs;
     }

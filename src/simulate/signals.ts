@@ -11,11 +11,11 @@ import {
 } from "#core/limits.ts";
 import type { SignalName } from "#metric/catalogue.ts";
 import {
-  type Column,
   column,
+  type EngineHistory,
   endToEndEdges,
   firstTokenEdges,
-  type ScrapeHistory,
+  type HistoryColumn,
 } from "./history.ts";
 
 export type WindowedSignal =
@@ -35,7 +35,7 @@ export type ReadSignal = (scrapes: Scrapes, windowMs: number) => WindowedSignal;
 
 /** The scrapes of a history that one scaler has seen. */
 export interface Scrapes {
-  readonly history: ScrapeHistory;
+  readonly history: EngineHistory;
   /** How many of the newest. */
   readonly count: number;
 }
@@ -48,7 +48,7 @@ function reach({ history, count }: Scrapes, windowMs: number): number {
   return back;
 }
 
-function gauge(of: (scrapes: ScrapeHistory, back: number) => number): ReadSignal {
+function gauge(of: (scrapes: EngineHistory, back: number) => number): ReadSignal {
   return (scrapes, windowMs) => {
     const back = windowMs === 0 ? 0 : reach(scrapes, windowMs);
     let sum = 0;
@@ -66,7 +66,7 @@ function increase({ history }: Scrapes, at: number, back: number): number {
   return history.value(0, at) - history.value(back, at);
 }
 
-function rate(at: Column): ReadSignal {
+function rate(at: HistoryColumn): ReadSignal {
   return (scrapes, windowMs) => {
     const back = reach(scrapes, counterWindow(windowMs));
     if (back === 0) return { kind: "pending" };
@@ -75,7 +75,7 @@ function rate(at: Column): ReadSignal {
   };
 }
 
-function mean(sum: Column, count: Column): ReadSignal {
+function mean(sum: HistoryColumn, count: HistoryColumn): ReadSignal {
   return (scrapes, windowMs) => {
     const back = reach(scrapes, counterWindow(windowMs));
     if (back === 0) return { kind: "pending" };
@@ -87,7 +87,7 @@ function mean(sum: Column, count: Column): ReadSignal {
   };
 }
 
-function quantile(q: number, from: Column, edges: readonly number[]): ReadSignal {
+function quantile(q: number, from: HistoryColumn, edges: readonly number[]): ReadSignal {
   const least = quantileSamplesLeast.find((row) => q >= row.q)?.samples ?? 1;
   const bounds = [...edges, Number.POSITIVE_INFINITY];
   const samples = (scrapes: Scrapes, back: number) => {

@@ -72,7 +72,7 @@ function begin(scenario: CompleteScenario, seed: number): SimulationLoop {
   const happening = incidents(scenario.incidents);
   const devices = cluster(scenario.cluster, scenario.replica);
   const requests = traffic({
-    arrivals: arrivals(scenario.load, seed),
+    arrivals: arrivals(scenario.load, seed, scenario.seconds * 1000),
     model: scenario.replica,
     speedOf: devices.speedOf,
   });
@@ -197,8 +197,11 @@ function happen(loop: SimulationLoop, incident: Incident): void {
     case "scaler-switch":
       switchTo(loop, incident.scaler);
       return;
-    // These are states, and are looked up where they matter.
     case "silent-node":
+      // Its last word is that of now.
+      if (loop.product.readsDevices) sample(loop);
+      return;
+    // These are states, and are looked up where they matter.
     case "unreachable-engine":
     case "misfit-engine":
     case "scaler-down":

@@ -6,7 +6,7 @@
  */
 import { requestRestartsMax } from "#core/limits.ts";
 import { type Engine, engine } from "./engine.ts";
-import { column, type ScrapeHistory, scrapeHistory } from "./history.ts";
+import { column, type EngineHistory, engineHistory } from "./history.ts";
 import type { Arrivals } from "./load.ts";
 import { isServing, type ServingReplica } from "./replica.ts";
 import { type Agenda, agenda, type Fifo, fifo, type Requests, requestTable } from "./requests.ts";
@@ -17,7 +17,7 @@ export interface Traffic {
   /** Waiting here for a replica. */
   readonly waiting: () => number;
   /** What the front end exports of itself. */
-  readonly history: ScrapeHistory;
+  readonly history: EngineHistory;
   /** Requests that came while no replica was ready. */
   readonly coldStarts: () => number;
   /** Requests that lost their replica while it worked on them. */
@@ -43,7 +43,7 @@ interface TrafficState {
   readonly requests: Requests;
   readonly due: Agenda;
   readonly front: Fifo;
-  readonly history: ScrapeHistory;
+  readonly history: EngineHistory;
   /** By the number of their replica. */
   readonly engines: Engine[];
   serving: readonly ServingReplica[];
@@ -60,7 +60,7 @@ export function traffic({ arrivals, model, speedOf }: TrafficOptions): Traffic {
     requests: requestTable(),
     due: agenda(),
     front: fifo(),
-    history: scrapeHistory(),
+    history: engineHistory(),
     engines: [],
     serving: [],
     turn: 0,

@@ -21,7 +21,7 @@ const runs = (count: number) => ({
   numRuns: Math.ceil(count * effort),
   includeErrorInReport: true,
 });
-const timeoutMs = 60_000 * Math.max(1, effort);
+const timeoutMs = 300_000 * Math.max(1, effort);
 
 /**
  * The last moment at which a replica became ready or ended, or requests waited. What a replica still

@@ -7,9 +7,9 @@ import type { EngineReader } from "#answer/engine-reader.ts";
 import { Fault } from "#core/fault.ts";
 import { engineStaleLeastMs } from "#core/limits.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
-import { mergedResult } from "#engine/signal/merged-result.ts";
+import { meanResult, mergedResult, quantileResult } from "#engine/signal/result.ts";
 import type { SignalName } from "#metric/catalogue.ts";
-import type { ScrapeHistory } from "#simulate/history.ts";
+import type { EngineHistory } from "#simulate/history.ts";
 import type { ServingReplica } from "#simulate/replica.ts";
 import {
   engineSignals,
@@ -71,7 +71,7 @@ export function engineReader(simulation: Simulation, sinceMs: number): EngineRea
 const misfitSignals = { queue_depth: engineSignals.queue_depth };
 
 /** Those scrapes that a process has made which began at that time. */
-function scrapesSince(history: ScrapeHistory, sinceMs: number): Scrapes {
+function scrapesSince(history: EngineHistory, sinceMs: number): Scrapes {
   let count = history.count();
   while (count > 0 && history.atMs(count - 1) < sinceMs) count -= 1;
   return { history, count };
@@ -94,8 +94,8 @@ function signalReader(sinceMs: number) {
     /** The last latency that was observed. */
     readonly lastMs: number;
   }
-  const kept = new WeakMap<ScrapeHistory, Map<string, Kept>>();
-  return (source: SignalSource, history: ScrapeHistory): EngineReading => {
+  const kept = new WeakMap<EngineHistory, Map<string, Kept>>();
+  return (source: SignalSource, history: EngineHistory): EngineReading => {
     const scrapes = scrapesSince(history, sinceMs);
     if (source.offered[source.signal] === undefined || scrapes.count === 0)
       return reading(source, scrapes, 0);
@@ -106,7 +106,7 @@ function signalReader(sinceMs: number) {
     const scrapeMs = history.atMs(0);
     if (before?.scrapeMs === scrapeMs) return before.reading;
     const now = reading(source, scrapes, before?.lastMs ?? 0);
-    const isObserved = now.state === "known" && now.stand === undefined;
+    const isObserved = now.state === "known" && now.queueState === undefined;
     const lastMs = isObserved ? now.value : (before?.lastMs ?? 0);
     own.set(key, { scrapeMs, reading: now, lastMs });
     return now;
@@ -122,18 +122,16 @@ function reading(source: SignalSource, scrapes: Scrapes, lastMs: number): Engine
   if (outcome.kind === "pending") return absent(target, "pending", "it takes two scrapes");
   if (outcome.kind === "number") return { target, engine, state: "known", value: outcome.value };
 
-  const parts =
+  const observed =
     outcome.kind === "mean"
-      ? ({ kind: "mean", sum: outcome.sumMs, count: outcome.count, scale: 1 } as const)
-      : ({ kind: "buckets", q: outcome.q, buckets: outcome.buckets, scale: 1000 } as const);
-  const observed = mergedResult([{ reason: "no-samples", why: "", parts }]);
-  if (observed !== undefined && "value" in observed)
-    return { target, engine, state: "known", value: observed.value, parts };
-  if (isIdle(scrapes)) return { target, engine, state: "known", value: 0, stand: "idle" };
+      ? meanResult({ sum: outcome.sumMs, count: outcome.count, scale: 1 })
+      : quantileResult({ q: outcome.q, buckets: outcome.buckets, scale: 1000 });
+  if ("value" in observed) return { target, engine, state: "known", ...observed };
+  if (isIdle(scrapes)) return { target, engine, state: "known", value: 0, queueState: "idle" };
   const waitedMs = waitingMs(scrapes);
   return waitedMs > 0
-    ? { target, engine, state: "known", value: Math.max(lastMs, waitedMs), stand: "stalled" }
-    : { ...absent(target, "no-samples", "too few requests"), parts };
+    ? { target, engine, state: "known", value: Math.max(lastMs, waitedMs), queueState: "stalled" }
+    : { ...absent(target, "no-samples", observed.why), observations: observed.observations };
 }
 
 function absent(
