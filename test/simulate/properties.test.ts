@@ -104,17 +104,20 @@ const loads = fc.constantFrom<((perSecond: number) => Load)[]>(
 );
 
 const atSecond = fc.integer({ min: 60, max: 1500 });
-/** Takes out what raises counts that nobody asks for. */
+/** Takes out the circumstances that are not repaired. */
 function withoutBroken(any: Shape): Shape {
-  const isOrdered = any.target.podManagement === "OrderedReady";
+  const { podManagement, strategy } = any.target;
+  const isBroken =
+    (podManagement === "OrderedReady" && !circumstances.orderedScaleIn.repaired) ||
+    (strategy === "Recreate" && !circumstances.recreate.repaired);
   return {
     ...any,
     metricType: circumstances.missingUnderValue.repaired ? any.metricType : "AverageValue",
-    target:
-      isOrdered && !circumstances.orderedScaleIn.repaired ? { kind: "Deployment" } : any.target,
+    target: isBroken ? { kind: "Deployment" } : any.target,
   };
 }
 
+const podsPerGpu = circumstances.sharedDevices.repaired ? [1, 1, 3] : [1];
 /** What may go wrong once in a run. */
 const incident: fc.Arbitrary<readonly Incident[]> = fc.oneof(
   fc.constant([]),
@@ -129,6 +132,13 @@ const incident: fc.Arbitrary<readonly Incident[]> = fc.oneof(
   fc
     .record({ kind: fc.constant("scaler-restart" as const), scaler: fc.constant(0), atSecond })
     .map(only),
+  ...(circumstances.misfitEngine.repaired
+    ? [
+        fc
+          .record({ kind: fc.constant("misfit-engine" as const), replica: fc.nat(15), atSecond })
+          .map(only),
+      ]
+    : []),
   ...(circumstances.rollingUpdate.repaired
     ? [fc.record({ kind: fc.constant("rollout" as const), atSecond }).map(only)]
     : []),
@@ -141,12 +151,18 @@ test(
   "whatever happens, nothing is added that the load does not ask for",
   () => {
     fc.assert(
-      fc.property(shape, loads, incident, (any, load, incidents) => {
-        const one = withoutBroken(any);
-        const made = workload(one, { seconds: 2000, load, incidents });
-        const run = simulate(made.scenario, one.seed);
-        expect(unjustified(made, run), told(run, "unjustified")).toBeUndefined();
-      }),
+      fc.property(
+        shape,
+        loads,
+        incident,
+        fc.constantFrom(...podsPerGpu),
+        (any, load, incidents, pods) => {
+          const one = withoutBroken(any);
+          const made = workload(one, { seconds: 2000, load, incidents, podsPerGpu: pods });
+          const run = simulate(made.scenario, one.seed);
+          expect(unjustified(made, run), told(run, "unjustified")).toBeUndefined();
+        },
+      ),
       runs(100),
     );
   },
@@ -236,7 +252,10 @@ function onAndOff(one: Shape, { wakes, ...periods }: OnAndOff): Scenario {
     }));
     return { rate: { kind: "steps", steps } };
   };
-  const { scenario } = workload(one, { seconds: 3000, load, minReplicaCount: 0 });
+  const { rollingUpdate, recreate } = circumstances;
+  const incidents: Incident[] =
+    rollingUpdate.repaired && recreate.repaired ? [{ kind: "rollout", atSecond: 300 }] : [];
+  const { scenario } = workload(one, { seconds: 3000, load, incidents, minReplicaCount: 0 });
   const { scaledObject } = scenario;
   const triggers = wakes ? [...scaledObject.triggers, endpoint] : scaledObject.triggers;
   return { ...scenario, scaledObject: { ...scaledObject, ...periods, triggers } };

@@ -47,6 +47,8 @@ const targets: fc.Arbitrary<Partial<TargetModel>> = fc.constantFrom(
   { kind: "Deployment" },
   { kind: "StatefulSet", podManagement: "Parallel" },
   { kind: "StatefulSet", podManagement: "OrderedReady" },
+  { kind: "Deployment", strategy: "Recreate" },
+  { kind: "Deployment", maxSurge: "50%", maxUnavailable: 0 },
 );
 
 /** How much work there is, in replicas that are at their target. */
@@ -80,7 +82,7 @@ export interface WorkloadOptions {
   readonly load?: (perSecond: number) => Load;
   readonly incidents?: readonly Incident[];
   readonly minReplicaCount?: number;
-  readonly scaledObject?: Partial<Scenario["scaledObject"]>;
+  readonly podsPerGpu?: number;
 }
 
 export function workload(one: Shape, options: WorkloadOptions): Workload {
@@ -109,7 +111,7 @@ export function workload(one: Shape, options: WorkloadOptions): Workload {
       kvBlocks: batchSlots * blocksPerRequest,
       kvBlockTokens: 4,
     },
-    cluster: { nodes: 8, gpusPerNode: 8 },
+    cluster: { nodes: 8, gpusPerNode: 8, podsPerGpu: options.podsPerGpu ?? 1 },
     target: { replicas: one.firstReplicas, ...one.target },
     scaledObject: {
       triggers: [
@@ -127,7 +129,6 @@ export function workload(one: Shape, options: WorkloadOptions): Workload {
           stabilizationWindowSeconds: one.stabilizationWindowSeconds,
         },
       },
-      ...options.scaledObject,
     },
     incidents: options.incidents ?? [],
     timelineSeconds: 1,
