@@ -17,7 +17,7 @@ const bytesPerMib = 1024 * 1024;
  */
 export function report(simulation: Simulation, store: FleetStore, isWide: boolean): void {
   const { cluster, scenario } = simulation;
-  const silent: Parameters<FleetStore["silent"]>[0][number][] = [];
+  const silent: Parameters<FleetStore["setUnavailable"]>[0][number][] = [];
   for (const [node, devices] of cluster.nodes.entries()) {
     const name = nodeName(node);
     const since = simulation.silentSinceMs(node);
@@ -38,7 +38,7 @@ export function report(simulation: Simulation, store: FleetStore, isWide: boolea
       devices: devices.map((device) => deviceReport(simulation, device)),
     });
   }
-  if (silent.length > 0 || store.view().silent.length > 0) store.silent(silent);
+  if (silent.length > 0 || store.view().unavailable.length > 0) store.setUnavailable(silent);
 }
 
 type DeviceReport = Parameters<FleetStore["put"]>[0]["devices"][number];

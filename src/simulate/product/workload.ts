@@ -7,7 +7,7 @@ import { scaleEveryMs, scaleSettleMs } from "#core/limits.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { ServingReplica } from "#simulate/replica.ts";
 import type { Simulation } from "#simulate/simulation.ts";
-import { lookUps } from "#workload/look-up.ts";
+import { workloadLister } from "#workload/lister.ts";
 import { type Pod, podOf } from "#workload/pod.ts";
 import { scaledOf } from "#workload/scaled.ts";
 import type { WorkloadView } from "#workload/workload.ts";
@@ -36,13 +36,13 @@ export function workloadView(simulation: Simulation): {
   const objects = new Map(scaled === undefined ? [] : [[`${namespace}/${workloadName}`, scaled]]);
   const pods = new Map<string, Pod>();
   const parsed = parseSelector(selector);
-  const terms = "terms" in parsed ? parsed.terms : [];
+  const requirements = "requirements" in parsed ? parsed.requirements : [];
   const scale = scaleReads(simulation);
-  const of = lookUps({
-    objects: listed(objects),
-    jobs: listed(new Map()),
+  const of = workloadLister({
+    scaledObjects: listed(objects),
+    scaledJobs: listed(new Map()),
     pods: new Map([[namespace, listed(pods)]]),
-    scaleOf: () => ({ terms, replicas: scale.replicas() }),
+    scaleOf: () => ({ selector: requirements, replicas: scale.replicas() }),
   });
   let generation = -1;
   const watch = () => {
@@ -55,10 +55,10 @@ export function workloadView(simulation: Simulation): {
   return {
     watch,
     workloads: {
-      of: (asker, name, metadata, narrowing = {}) => {
+      of: (asker, name, metadata, podFilter = {}) => {
         // Pods and the count each change it.
         const version = generation * 1_000 + (scale.replicas() % 1_000);
-        return of({ namespace: asker, name, metadata, narrowing, generation: version });
+        return of({ namespace: asker, name, metadata, podFilter, generation: version });
       },
     },
   };
