@@ -249,3 +249,24 @@ export const connectionAgeMs = 600_000;
 export const connectionAgeJitter = 0.2;
 /** KEDA's default termination grace is 30 s; a stop that takes 5 s leaves room for the kubelet. */
 export const shutdownMs = 5_000;
+
+// ---- simulate
+
+/** What is finer than this, requests aside, changes no decision: KEDA and the HPA take many seconds. */
+export const simulatedTickMs = 1_000;
+/** The HPA and KEDA keep no common time, so they do not act at once. */
+export const simulatedHpaPhaseMs = 7_000;
+/** A controller that could not create a pod tries again. */
+export const simulatedRetryMs = 5_000;
+/** While replicas run, a push stream only repeats what polling says too. */
+export const simulatedPushMs = 10_000;
+/** A new process of the scaler hears every agent within a moment. */
+export const scalerSyncMs = 2_000;
+/** Replicas that are there from the start have been ready for longer than any window lasts. */
+export const readyBeforeMs = 3_600_000;
+/** A request that began anew this often starts counting again; it is long over by then. */
+export const requestRestartsMax = 256;
+/** Requests that there is room for at first; the room doubles. */
+export const requestsFirst = 1024;
+/** How soon a rate of 0 is read again. */
+export const loadIdleStepMs = 100;

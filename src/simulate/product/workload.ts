@@ -1,0 +1,138 @@
+/**
+ * The workload as the Kubernetes API shows it.
+ *
+ * @module
+ */
+import { scaleEveryMs, scaleSettleMs } from "#core/limits.ts";
+import { parseSelector } from "#kubernetes/label-selector.ts";
+import type { ServingReplica } from "#simulate/replica.ts";
+import type { Simulation } from "#simulate/simulation.ts";
+import { workloadLister } from "#workload/lister.ts";
+import { type Pod, podOf } from "#workload/pod.ts";
+import { scaledOf } from "#workload/scaled.ts";
+import type { WorkloadView } from "#workload/workload.ts";
+import { addressOf, epochMs, namespace, nodeName, podName, workloadName } from "./names.ts";
+
+/** Label of a group's pods; its leader is 0, and the target's selector asks for leaders. */
+const workerLabel = "leaderworkerset.sigs.k8s.io/worker-index";
+const selector = `app=${workloadName},${workerLabel}=0`;
+
+export function workloadView(simulation: Simulation): {
+  readonly workloads: WorkloadView;
+  readonly watch: () => void;
+} {
+  const { triggers, minReplicaCount, maxReplicaCount, idleReplicaCount } =
+    simulation.scenario.scaledObject;
+  const scaled = scaledOf("ScaledObject", {
+    metadata: { namespace, name: workloadName },
+    spec: {
+      triggers: triggers.map((trigger) => ({ type: "external", ...trigger })),
+      minReplicaCount,
+      maxReplicaCount,
+      idleReplicaCount,
+      scaleTargetRef: { name: workloadName, kind: simulation.scenario.target.kind },
+    },
+  });
+  const objects = new Map(scaled === undefined ? [] : [[`${namespace}/${workloadName}`, scaled]]);
+  const pods = new Map<string, Pod>();
+  const parsed = parseSelector(selector);
+  const requirements = "requirements" in parsed ? parsed.requirements : [];
+  const scale = scaleReads(simulation);
+  const of = workloadLister({
+    scaledObjects: listed(objects),
+    scaledJobs: listed(new Map()),
+    pods: new Map([[namespace, listed(pods)]]),
+    scaleOf: () => ({ selector: requirements, replicas: scale.replicas() }),
+  });
+  let generation = -1;
+  const watch = () => {
+    scale.watch();
+    if (generation === simulation.pods.generation()) return;
+    generation = simulation.pods.generation();
+    pods.clear();
+    for (const pod of podsOf(simulation)) pods.set(`${namespace}/${pod.name}`, pod);
+  };
+  return {
+    watch,
+    workloads: {
+      of: (asker, name, metadata, podFilter = {}) => {
+        // Pods and the count each change it.
+        const version = generation * 1_000 + (scale.replicas() % 1_000);
+        return of({ namespace: asker, name, metadata, podFilter, generation: version });
+      },
+    },
+  };
+}
+
+function listed<Item>(items: ReadonlyMap<string, Item>) {
+  const nothing = () => undefined;
+  return { items, synced: () => true, ageMs: () => 0, failure: nothing, stop: nothing };
+}
+
+/** `/scale` cannot be watched: it is read a while after pods came or went, and now and then. */
+function scaleReads(simulation: Simulation) {
+  let replicas = simulation.specReplicas();
+  let dueMs = scaleEveryMs;
+  let generation = simulation.pods.generation();
+  return {
+    replicas: () => replicas,
+    watch: () => {
+      const nowMs = simulation.nowMs();
+      if (generation !== simulation.pods.generation()) {
+        generation = simulation.pods.generation();
+        dueMs = Math.min(dueMs, nowMs + scaleSettleMs);
+      }
+      if (nowMs < dueMs) return;
+      replicas = simulation.specReplicas();
+      dueMs = nowMs + scaleEveryMs;
+    },
+  };
+}
+
+function podsOf({ pods, scenario }: Simulation): Pod[] {
+  const size = scenario.target.kind === "LeaderWorkerSet" ? scenario.target.groupSize : 1;
+  return pods
+    .all()
+    .flatMap((replica) =>
+      Array.from({ length: size }, (_none, pod) => podOf(rawPod(replica, pod)) ?? []).flat(),
+    );
+}
+
+function rawPod(replica: ServingReplica, pod: number): unknown {
+  const { phase, scheduledAtMs, readyChangedAtMs, deletingAtMs, nodes } = replica;
+  const isReady = phase === "ready";
+  const node = nodes[pod];
+  return {
+    metadata: {
+      namespace,
+      name: podName(replica, pod),
+      uid: `uid-${replica.number}-${pod}`,
+      labels: { app: workloadName, [workerLabel]: `${pod}` },
+      ...(deletingAtMs === undefined ? {} : { deletionTimestamp: timeText(deletingAtMs) }),
+    },
+    spec: {
+      ...(node === undefined ? {} : { nodeName: nodeName(node) }),
+      containers: [{ name: "server", ports: [{ name: "http", containerPort: 8000 }] }],
+    },
+    status:
+      scheduledAtMs === undefined
+        ? { phase: "Pending" }
+        : {
+            phase: "Running",
+            podIP: addressOf(replica, pod),
+            startTime: timeText(scheduledAtMs),
+            conditions: [
+              {
+                type: "Ready",
+                status: isReady ? "True" : "False",
+                lastTransitionTime: timeText(readyChangedAtMs),
+              },
+            ],
+            containerStatuses: [{ name: "server", ready: isReady }],
+          },
+  };
+}
+
+function timeText(ms: number): string {
+  return new Date(epochMs + ms).toISOString();
+}

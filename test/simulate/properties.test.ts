@@ -1,0 +1,341 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { missingGraceMs } from "#core/limits.ts";
+import type { Run, TimelineRow } from "#simulate/run.ts";
+import type { Incident, Load, Scenario } from "#simulate/scenario.ts";
+import { simulate } from "#simulate/simulate.ts";
+import { circumstances } from "./circumstances.ts";
+import {
+  restingCounts,
+  rowsBetween,
+  type Shape,
+  shape,
+  told,
+  unjustified,
+  workload,
+} from "./workloads.ts";
+
+/** How many times as many runs as in CI. */
+const effort = Number(process.env["SIMULATE_EFFORT"] ?? 1);
+const runs = (count: number) => ({
+  numRuns: Math.ceil(count * effort),
+  includeErrorInReport: true,
+});
+const timeoutMs = 300_000 * Math.max(1, effort);
+
+/**
+ * The last moment at which a replica became ready or ended, or requests waited. What a replica still
+ * works on while it ends is not counted, so that a decision just then is about less.
+ */
+function settledMs({ timeline }: Run): number {
+  let lastMs = 0;
+  let ready = 0;
+  for (const row of timeline) {
+    const isBusy = row.queued + row.waiting + row.drainingReplicas > 0;
+    if (row.readyReplicas > ready || isBusy) lastMs = row.atMs;
+    ready = row.readyReplicas;
+  }
+  return lastMs;
+}
+
+test(
+  "under constant load the count is what it needs by the third decision, and stays",
+  () => {
+    fc.assert(
+      fc.property(shape, (one) => {
+        const made = workload(one, { seconds: 3600 });
+        const run = simulate(made.scenario, one.seed);
+        const settled = settledMs(run);
+        expect(settled, told(run, "it never settles")).toBeLessThan(2_400_000);
+        const { least, most } = restingCounts(made);
+        const later = run.decisions.filter(({ atMs }) => atMs > settled).slice(3);
+        for (const { recommended = -1, atMs } of later) {
+          expect(recommended, told(run, `at ${atMs}`)).toBeGreaterThanOrEqual(least);
+          expect(recommended, told(run, `at ${atMs}`)).toBeLessThanOrEqual(most);
+        }
+        const last = rowsBetween(run, 3_000_000, 3_600_000).map(({ specReplicas }) => specReplicas);
+        expect(new Set(last).size, told(run, "it does not rest")).toBe(1);
+      }),
+      runs(60),
+    );
+  },
+  timeoutMs,
+);
+
+/** Loads that ask for more and for less than the need, in all the ways there are. */
+const loads = fc.constantFrom<((perSecond: number) => Load)[]>(
+  (perSecond) => ({ rate: { kind: "constant", perSecond } }),
+  (perSecond) => ({
+    rate: {
+      kind: "steps",
+      steps: [0.5, 1.3, 0.2, 1].map((share, index) => ({
+        atSecond: index * 500,
+        perSecond: share * perSecond,
+      })),
+    },
+  }),
+  (perSecond) => ({
+    rate: {
+      kind: "sine",
+      meanPerSecond: 0.7 * perSecond,
+      amplitudePerSecond: 0.7 * perSecond,
+      periodSeconds: 900,
+    },
+  }),
+  (perSecond) => ({
+    rate: {
+      kind: "bursts",
+      perSecond: 0.2 * perSecond,
+      burstPerSecond: 1.5 * perSecond,
+      everySeconds: 400,
+      burstSeconds: 60,
+    },
+  }),
+  (perSecond) => ({
+    rate: {
+      kind: "ramps",
+      points: [
+        { atSecond: 0, perSecond: 0.1 * perSecond },
+        { atSecond: 900, perSecond: 1.2 * perSecond },
+        { atSecond: 1500, perSecond: 0 },
+      ],
+    },
+  }),
+);
+
+const atSecond = fc.integer({ min: 60, max: 1500 });
+/** Takes out the circumstances that are not repaired. */
+function withoutBroken(any: Shape): Shape {
+  const { podManagement, strategy } = any.target;
+  const isBroken =
+    (podManagement === "OrderedReady" && !circumstances.orderedScaleIn.repaired) ||
+    (strategy === "Recreate" && !circumstances.recreate.repaired);
+  return {
+    ...any,
+    metricType: circumstances.missingUnderValue.repaired ? any.metricType : "AverageValue",
+    target: isBroken ? { kind: "Deployment" } : any.target,
+  };
+}
+
+const podsPerGpu = circumstances.sharedDevices.repaired ? [1, 1, 3] : [1];
+/** What may go wrong once in a run. */
+const incident: fc.Arbitrary<readonly Incident[]> = fc.oneof(
+  fc.constant([]),
+  fc.record({ kind: fc.constant("crash" as const), replica: fc.nat(15), atSecond }).map(only),
+  fc.record({ kind: fc.constant("silent-node" as const), node: fc.nat(7), atSecond }).map(only),
+  fc
+    .record({ kind: fc.constant("silent-node" as const), node: fc.nat(7), atSecond })
+    .map((silence) => [{ ...silence, untilSecond: silence.atSecond + 60 }]),
+  fc
+    .record({ kind: fc.constant("unreachable-engine" as const), replica: fc.nat(15), atSecond })
+    .map(only),
+  fc
+    .record({ kind: fc.constant("scaler-restart" as const), scaler: fc.constant(0), atSecond })
+    .map(only),
+  ...(circumstances.misfitEngine.repaired
+    ? [
+        fc
+          .record({ kind: fc.constant("misfit-engine" as const), replica: fc.nat(15), atSecond })
+          .map(only),
+      ]
+    : []),
+  ...(circumstances.rollingUpdate.repaired
+    ? [fc.record({ kind: fc.constant("rollout" as const), atSecond }).map(only)]
+    : []),
+);
+function only(one: Incident): readonly Incident[] {
+  return [one];
+}
+
+test(
+  "whatever happens, nothing is added that the load does not ask for",
+  () => {
+    fc.assert(
+      fc.property(
+        shape,
+        loads,
+        incident,
+        fc.constantFrom(...podsPerGpu),
+        (any, load, incidents, pods) => {
+          const one = withoutBroken(any);
+          const made = workload(one, { seconds: 2000, load, incidents, podsPerGpu: pods });
+          const run = simulate(made.scenario, one.seed);
+          expect(unjustified(made, run), told(run, "unjustified")).toBeUndefined();
+        },
+      ),
+      runs(100),
+    );
+  },
+  timeoutMs,
+);
+
+/** How long a device's or an engine's last word is served. */
+const servedMs = 45_000;
+const struckSecond = 900;
+
+test(
+  "nothing is removed while data is missing, for five minutes and no longer",
+  () => {
+    fc.assert(
+      fc.property(shape, (any) => {
+        const one = { ...withoutBroken(any), need: 4 + any.need / 2, firstReplicas: 8 };
+        const ofDevices = one.metric === "gpu_utilization";
+        const struck = { atSecond: struckSecond };
+        // The oldest replica runs on node 0, and is the last to be removed.
+        const incidents: Incident[] = ofDevices
+          ? [{ kind: "silent-node", node: 0, ...struck }]
+          : [{ kind: "unreachable-engine", replica: 0, ...struck }];
+        const load = (perSecond: number): Load => ({
+          rate: {
+            kind: "steps",
+            steps: [
+              { atSecond: 0, perSecond },
+              { atSecond: struckSecond + 50, perSecond: perSecond / 20 },
+            ],
+          },
+        });
+        const made = workload(one, { seconds: 3_600, load, incidents });
+        const run = simulate(made.scenario, one.seed);
+        const missingMs = struckSecond * 1000;
+        for (const { atMs, from, to } of run.events)
+          if (atMs > missingMs + servedMs && atMs <= missingMs + missingGraceMs)
+            expect(to, told(run, `removed at ${atMs}`)).toBeGreaterThanOrEqual(from);
+        const [last] = run.timeline.slice(-1);
+        // The missing one as the target, what is left of the load, and one for the tolerance.
+        expect(last?.specReplicas, told(run, "kept too many")).toBeLessThanOrEqual(3);
+      }),
+      runs(40),
+    );
+  },
+  timeoutMs,
+);
+
+/** How old a scrape or a sample may be when it is answered with. */
+const staleMs = 10_000;
+/** Work, then none, as shares of the need from each second on. */
+const phases = [
+  { atSecond: 0, share: 1 },
+  { atSecond: 600, share: 0 },
+  { atSecond: 1500, share: 0.6 },
+  { atSecond: 1900, share: 0 },
+];
+const endpoint = {
+  type: "external-push",
+  metadata: {
+    scalerAddress: "scaler:6000",
+    profile: "gateway-flow-control",
+    endpoint: "http://gateway.ml:9090/metrics",
+    engineLabels: 'inference_pool="llm"',
+  },
+} as const;
+
+/** Whether there were requests at every second of a time. */
+function isBusy(run: Run, fromMs: number, toMs: number): boolean {
+  return rowsBetween(run, fromMs, toMs).every(
+    ({ running, queued, waiting }) => running + queued + waiting > 0,
+  );
+}
+
+interface OnAndOff {
+  readonly cooldownPeriod: number;
+  readonly pollingInterval: number;
+  /** Whether something in front sees what waits while there is no replica. */
+  readonly wakes: boolean;
+}
+
+/** A workload that may go to zero, under work that comes and goes. */
+function onAndOff(one: Shape, { wakes, ...periods }: OnAndOff): Scenario {
+  const load = (perSecond: number): Load => {
+    const steps = phases.map(({ atSecond: from, share }) => ({
+      atSecond: from,
+      perSecond: share * perSecond,
+    }));
+    return { rate: { kind: "steps", steps } };
+  };
+  const { rollingUpdate, recreate } = circumstances;
+  const incidents: Incident[] =
+    rollingUpdate.repaired && recreate.repaired ? [{ kind: "rollout", atSecond: 300 }] : [];
+  const { scenario } = workload(one, { seconds: 3000, load, incidents, minReplicaCount: 0 });
+  const { scaledObject } = scenario;
+  const triggers = wakes ? [...scaledObject.triggers, endpoint] : scaledObject.triggers;
+  return { ...scenario, scaledObject: { ...scaledObject, ...periods, triggers } };
+}
+
+/** The polls at which it was busy for long enough to be known to be, with replicas or a front end. */
+function busyPolls(run: Run, { wakes }: OnAndOff) {
+  return run.polls.filter(({ atMs }) => {
+    const [before] = rowsBetween(run, atMs - 1000, atMs - 1000);
+    return isBusy(run, atMs - staleMs, atMs) && (wakes || before?.specReplicas !== 0);
+  });
+}
+
+test(
+  "what serves is never inactive, and what is idle is at zero after one cooldown",
+  () => {
+    const periods = fc.record({
+      cooldownPeriod: fc.integer({ min: 30, max: 300 }),
+      pollingInterval: fc.constantFrom(5, 15, 30),
+      wakes: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(shape, periods, (any, times) => {
+        const run = simulate(onAndOff(withoutBroken(any), times), any.seed);
+        for (const { atMs, answers } of busyPolls(run, times)) {
+          const isInactive = answers.every((answer) => "isActive" in answer && !answer.isActive);
+          expect(isInactive, told(run, `inactive at ${atMs}`)).toBe(false);
+        }
+        for (const { atMs } of run.events.filter(({ to }) => to === 0))
+          expect(isBusy(run, atMs - staleMs, atMs), told(run, "busy at zero")).toBe(false);
+
+        const hasWork = (row: TimelineRow) => row.running + row.queued + row.waiting > 0;
+        const lastBusy = run.timeline.findLast(hasWork);
+        // What nobody sees waits for ever.
+        if (lastBusy === undefined || lastBusy.atMs === 3_000_000)
+          return expect(times.wakes).toBe(false);
+        const afterMs = staleMs + (times.cooldownPeriod + 2 * times.pollingInterval) * 1000;
+        const idle = rowsBetween(run, lastBusy.atMs + afterMs, 3_000_000);
+        expect(idle.length).toBeGreaterThan(100);
+        for (const { specReplicas } of idle)
+          expect(specReplicas, told(run, `idle since ${lastBusy.atMs}`)).toBe(0);
+      }),
+      runs(50),
+    );
+  },
+  timeoutMs,
+);
+
+test(
+  "two replicas of the scaler that are both warm answer alike",
+  () => {
+    const windows = circumstances.windowAfterSwitch.repaired ? ["0", "30", "120"] : ["0"];
+    fc.assert(
+      fc.property(
+        shape,
+        loads,
+        fc.constantFrom(...windows),
+        fc.array(fc.integer({ min: 700, max: 1900 }), { minLength: 1, maxLength: 3 }),
+        incident,
+        (one, load, windowSeconds, switches, others) => {
+          const isMissing = others.some(({ kind }) => kind !== "rollout");
+          const incidents: Incident[] = [
+            ...(isMissing && !circumstances.missingAfterSwitch.repaired ? [] : others),
+            ...switches
+              .toSorted((first, second) => first - second)
+              .map((second, index): Incident => {
+                return { kind: "scaler-switch", scaler: (index + 1) % 2, atSecond: second };
+              }),
+          ];
+          const made = workload(one, { seconds: 2000, load, incidents });
+          const [trigger] = made.scenario.scaledObject.triggers;
+          const triggers = [{ ...trigger, metadata: { ...trigger?.metadata, windowSeconds } }];
+          const scaledObject = { ...made.scenario.scaledObject, triggers };
+          const run = simulate({ ...made.scenario, scaledObject, scalers: 2 }, one.seed);
+          expect(run.comparisons.length).toBe(switches.length);
+          for (const { before, after } of run.comparisons) expect(after).toEqual(before);
+        },
+      ),
+      runs(40),
+    );
+  },
+  timeoutMs,
+);
