@@ -161,6 +161,15 @@ describe("a quantile", () => {
     const { results } = readPages(pages, queryFor("ttft_p50_ms"));
     expect(results.map(shown)).toEqual(["[pending]", 5_000, "[no-samples]", "[no-samples]", 5_000]);
   });
+  test("counts no wait from before it knew of the queue", () => {
+    const observed = `${ttft([9, 9, 9, 9])}\nvllm:num_requests_running 8\n`;
+    const pages = ["", ...["4", "4"].map((waiting) => `vllm:num_requests_waiting ${waiting}\n`)];
+    const { results } = readPages(
+      pages.map((queue, at) => ({ atMs: at * 5_000, text: `${queue}${observed}` })),
+      queryFor("ttft_p50_ms"),
+    );
+    expect(results.map(shown)).toEqual(["[pending]", "[no-samples]", 5_000]);
+  });
   test("is not 0 when it does not know whether anything waits", () => {
     const pages = every5s(
       [ttft([9, 9, 9, 9]), ttft([9, 9, 9, 9])],

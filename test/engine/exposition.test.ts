@@ -172,6 +172,12 @@ test("pageParser() reads every line of every chunk behind a line that was too lo
   expect(page.warnings.malformed).toBe(1);
 });
 
+test("pageParser() keeps the values of as many new series as a page has", () => {
+  const lines = Array.from({ length: 300 }, (_, at) => `a{x="${at}"} ${at}`);
+  const { page } = read(lines.join("\n"), ["a"]);
+  expect([...page.values]).toEqual(lines.map((_, at) => at));
+});
+
 test("pageParser() takes nothing in the rest of a line that was too long for a sample", () => {
   const text = `b{x="${"y".repeat(70_000)}\nc 3\n`.replace("\n", "a 9\n");
   const { samples, page } = read(text, ["a", "b", "c"], [text.indexOf("a 9")]);

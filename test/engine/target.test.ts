@@ -36,6 +36,10 @@ describe("locationsOf() looks", () => {
     ]);
     expect(candidates[0]).toEqual({ port: 8000, path: "/metrics" });
   });
+  test("only at the one port that a pod declares", () => {
+    const ports = new Set(locationsOf({ at: pod([9000]) }).map(({ port }) => port));
+    expect([...ports]).toEqual([9000]);
+  });
   test("at the engines' ports, never at gateways', when the pod declares none", () => {
     const ports = new Set(locationsOf({ at: pod([]) }).map(({ port }) => port));
     expect(ports).toContain(30_000);
