@@ -30,7 +30,7 @@ export interface ConnectionLimits {
 }
 
 export interface Connection extends CallConnection {
-  /** Counts a stream in; the function that it returns counts it out. */
+  /** Counts a stream in; the function that it returns counts it out, and is called once. */
   readonly openStream: () => Cancel;
 }
 
@@ -124,10 +124,8 @@ function drainable(
     onDrain: drains.subscribe,
     openStream: () => {
       streams += 1;
-      let counted = true;
       return () => {
-        if (counted) streams -= 1;
-        counted = false;
+        streams -= 1;
         closeWhenEmpty();
       };
     },

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ScaledObjectRefSchema } from "#gen/externalscaler/externalscaler_pb.ts";
 import { type ForeignClient, foreignClient } from "../foreign/client.ts";
+import { manualClock } from "../support/manual-clock.ts";
 import { frame, rawClient } from "./raw-client.ts";
 import { heldServer, until } from "./stand-in.ts";
 
@@ -95,6 +96,21 @@ test("calls that are reset as soon as they are opened leave nothing behind", asy
   await until(() => held.open.streams === 0, "no stream is open");
   expect(held.listeners.size).toBe(0);
   expect(held.logged).toEqual([]);
+});
+
+test("a message that comes slowly is waited for while some of it comes", async () => {
+  const clock = manualClock();
+  await using held = await heldServer({ clock, handlerMs: 100 });
+  await using raw = rawClient(held.server.port);
+  const call = raw.call(`/${scaler}/IsActive`);
+  for (let sent = 0; sent < 4; sent += 1) {
+    call.write(emptyMessage.subarray(sent, sent + 1));
+    raw.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    await until(() => held.open.streams === sent + 1, "a byte has come");
+    clock.advance(100);
+  }
+  call.send(emptyMessage.subarray(4));
+  expect((await call.ended).status).toBe("0");
 });
 
 describe("a client that dies", () => {
@@ -205,6 +221,7 @@ describe("unary calls", () => {
       if (how === "gave up") abandoned.cancel();
       else await other[Symbol.asyncDispose]();
       await until(() => held.finished.length > 0, "the server knows");
+      expect(held.finished.filter(({ code }) => code !== "CANCELLED")).toEqual([]);
       working.send(longRest);
       expect((await working.ended).status).toBe("0");
       expect((await raw.call(path, emptyMessage).ended).status).toBe("0");
@@ -313,6 +330,13 @@ describe("what is no call", () => {
     },
   );
 
+  test("a path that is long is not said whole", async () => {
+    await using held = await heldServer();
+    await using raw = rawClient(held.server.port);
+    const { message } = await raw.call(`/${"x".repeat(300)}`, emptyMessage).ended;
+    expect(message).toStartWith(`Cannot call /${"x".repeat(199)}: no such method`);
+  });
+
   test("a call whose authority is no host is INVALID_ARGUMENT, and no others suffer", async () => {
     await using held = await heldServer();
     await using raw = rawClient(held.server.port);
@@ -327,7 +351,7 @@ describe("what is no call", () => {
   });
 
   test("bytes that are no HTTP/2 are cut off and nothing else suffers", async () => {
-    await using held = await heldServer();
+    await using held = await heldServer({ shutdownMs: 60_000 });
     const socket = await Bun.connect({
       hostname: "127.0.0.1",
       port: held.server.port,

@@ -64,6 +64,10 @@ describe.each(["grpc.reflection.v1", "grpc.reflection.v1alpha"])("%s", (version)
     ['file "nobody.proto"', { fileByFilename: "nobody.proto" }],
     ['message "a.B"', { allExtensionNumbersOfType: "a.B" }],
     [
+      'message "grpc.health.v1.HealthCheckResponse.ServingStatus"',
+      { allExtensionNumbersOfType: "grpc.health.v1.HealthCheckResponse.ServingStatus" },
+    ],
+    [
       'extension 7 of "a.B"',
       { fileContainingExtension: { containingType: "a.B", extensionNumber: 7 } },
     ],

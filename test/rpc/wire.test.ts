@@ -98,5 +98,7 @@ describe("a call is refused", () => {
     const call = raw.call(isActive, asked, { "content-type": "application/json" });
     await call.closed;
     expect(held.refs).toEqual([]);
+    await until(() => held.finished.length === 1, "the call is over");
+    expect(held.finished).toMatchObject([{ code: "UNKNOWN" }]);
   });
 });
