@@ -59,6 +59,31 @@ describe("a Deployment", () => {
     run(1, 3);
     expect(before).toContain(pods.all()[0]?.name ?? "");
   });
+  test("deletes one that has just become ready again before an older one", () => {
+    const { run, pods } = controlled({ replicas: 2 });
+    const [first, second] = pods.all();
+    run(2, 5);
+    if (first !== undefined) pods.crash(first, 5_000);
+    run(2, 15);
+    run(1, 3);
+    expect(pods.all()).toEqual(second === undefined ? [] : [second]);
+  });
+  test("shares a new count out by the largest first", () => {
+    const { run, controller, pods } = controlled({
+      replicas: 8,
+      maxSurge: "50%",
+      maxUnavailable: "50%",
+    });
+    controller.rollOut();
+    // Of the old ones four are left, and eight are new.
+    run(8, 3);
+    const of = (revision: number) =>
+      pods.all().filter((pod) => pod.revision === revision && !isDeleting(pod)).length;
+    expect([of(0), of(1)]).toEqual([4, 8]);
+    run(5, 1);
+    // 5 and its surge of 3: of 12, two thirds are new, rounded.
+    expect([of(0), of(1)]).toEqual([3, 5]);
+  });
   test("rolls out within its surge and what may be unavailable", () => {
     const {
       run,

@@ -225,6 +225,33 @@ describe("signals of engines reach the scaler", () => {
     const found = value(metricType, load);
     expect(Math.abs(found - expected)).toBeLessThanOrEqual(0.1 * expected + 0.01);
   });
+  test("a latency of an engine that lets nobody through is how long they have waited", () => {
+    const steps = [
+      { atSecond: 0, perSecond: 10 },
+      { atSecond: 300, perSecond: 0 },
+    ];
+    const triggers: TriggerModel[] = [
+      {
+        metricType: "Value",
+        metadata: { scalerAddress: "s", metricType: "ttft_p50_ms", targetValue: "500" },
+      },
+    ];
+    const { decisions } = simulate(
+      {
+        ...base,
+        load: { rate: { kind: "steps", steps }, outputTokens: 1_000_000 },
+        replica: { decodeTokensPerSecond: 1, batchSlots: 100, kvBlocks: 1_000_000 },
+        scaledObject: { triggers, minReplicaCount: 2, maxReplicaCount: 2 },
+      },
+      1,
+    );
+    const at = (second: number) =>
+      decisions.find(({ atMs }) => atMs === second * 1000)?.answers[0] ?? { error: "none" };
+    // What was admitted got its first token; the rest has waited since about the twentieth second.
+    const [early, late] = [at(307), at(457)];
+    expect("value" in early && early.value).toBeGreaterThan(270_000);
+    expect("value" in late && "value" in early && late.value - early.value).toBe(150_000);
+  });
   test("a queue grows by what comes too much", () => {
     expect(value("queue_depth", queued)).toBeGreaterThan(500);
     expect(value("queue_wait_ms", queued)).toBeGreaterThan(10_000);
