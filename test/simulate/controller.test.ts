@@ -84,6 +84,49 @@ describe("a Deployment", () => {
     // 5 and its surge of 3: of 12, two thirds are new, rounded.
     expect([of(0), of(1)]).toEqual([3, 5]);
   });
+  test("gives a new count to the old template where the new one has no pod yet", () => {
+    const { run, controller, pods } = controlled({ replicas: 4 });
+    controller.rollOut();
+    run(10, 1);
+    expect(pods.all().map(({ revision }) => revision)).toEqual(Array.from({ length: 10 }, () => 0));
+  });
+  test("takes back what the new template has above a new count", () => {
+    const { run, controller, pods } = controlled({ replicas: 8, maxSurge: 3, maxUnavailable: 0 });
+    const of = (revision: number) =>
+      pods.all().filter((pod) => pod.revision === revision && !isDeleting(pod)).length;
+    controller.rollOut();
+    while (of(1) < 8) run(8, 1);
+    expect(of(0)).toBe(2);
+    run(6, 1);
+    expect([of(0), of(1)]).toEqual([2, 7]);
+    run(6, 1);
+    expect([of(0), of(1)]).toEqual([2, 6]);
+  });
+  test("takes from the older templates together no more than may go", () => {
+    const {
+      run,
+      controller,
+      serving: served,
+    } = controlled({
+      replicas: 9,
+      maxSurge: 3,
+      maxUnavailable: 0,
+    });
+    controller.rollOut();
+    run(9, 14);
+    controller.rollOut();
+    let least = 9;
+    run(9, 100, () => {
+      least = Math.min(least, served());
+      return 0;
+    });
+    expect([least, served()]).toEqual([9, 9]);
+  });
+  test("has pods of one, whatever the size of groups", () => {
+    const { run, pods } = controlled({ replicas: 1, groupSize: 3 });
+    run(1, 1);
+    expect(pods.all().map(({ devices }) => devices.length)).toEqual([1]);
+  });
   test("rolls out within its surge and what may be unavailable", () => {
     const {
       run,

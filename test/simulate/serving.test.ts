@@ -105,6 +105,7 @@ describe("the front end", () => {
     play(1, 2);
     expect(traffic.waiting()).toBe(2);
     expect(traffic.history.now[column.waiting]).toBe(2);
+    expect(traffic.history.now[column.arrived]).toBe(2);
     pods.create(0, -1, 2_000);
     play(3, 13);
     expect([traffic.waiting(), traffic.coldStarts()]).toEqual([0, 2]);
@@ -223,6 +224,13 @@ describe("a device", () => {
     expect(used()).toEqual([100, 100]);
     play(1, 1);
     expect(used()).toEqual([1_700, 1_100]);
+  });
+  test("that is shared goes to the pod when it has the fewest holders", () => {
+    const { devices } = serving({
+      cluster: { nodes: 1, gpusPerNode: 2, podsPerGpu: 2 },
+      target: { replicas: 2 },
+    });
+    expect((devices.nodes[0] ?? []).map(({ holders }) => holders.size)).toEqual([1, 1]);
   });
   test("that is cut into slices is held by slices", () => {
     const { devices, pods } = serving({

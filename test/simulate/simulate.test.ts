@@ -159,6 +159,16 @@ describe("an incident", () => {
     expect(found.map(({ atMs }) => atMs)).toEqual([217_000]);
     expect(found[0]?.error).toStartWith("fleet-syncing");
   });
+  test("of a scaler that starts anew is over for engines when it has read them", () => {
+    const triggers: TriggerModel[] = [
+      { metadata: { scalerAddress: "s", metricType: "request_rate", targetValue: "2" } },
+    ];
+    const incidents = [{ kind: "scaler-restart", scaler: 0, atSecond: 216 }] as const;
+    const scaledObject = { ...three.scaledObject, triggers, maxReplicaCount: 3 };
+    const found = errors({ ...three, scaledObject, incidents });
+    // A rate takes two pages, at 220 and 225 s.
+    expect(found.map(({ atMs }) => atMs)).toEqual([7_000, 217_000]);
+  });
   test("of a scaler that cannot be reached keeps what there is", () => {
     const incidents = [{ kind: "scaler-down", atSecond: 100, untilSecond: 1100 }] as const;
     const rate = {
