@@ -32,8 +32,7 @@ export function deployment(target: TargetModel, pods: Pods): Controller {
       else rollOut(sets, pods, target, spec);
       lastSpec = spec;
       for (const set of sets) syncPods(set, pods, nowMs);
-      if (sets.length > 1)
-        sets = [...sets.slice(0, -1).filter(({ replicas }) => replicas > 0), newest()];
+      sets = [...sets.slice(0, -1).filter(({ replicas }) => replicas > 0), newest()];
     },
     rollOut: () => {
       sets = [...sets, { revision: newest().revision + 1, replicas: 0 }];

@@ -136,7 +136,6 @@ function finish(state: EngineState, request: number, nowMs: number): void {
 
 function stop(state: EngineState, nowMs: number): readonly number[] {
   const { queue, working } = state;
-  integrate(state, nowMs);
   const left = [...working].sort((one, other) => one - other);
   for (let next = queue.shift(); next !== -1; next = queue.shift()) left.push(next);
   working.clear();

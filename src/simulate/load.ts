@@ -23,21 +23,26 @@ export function arrivals(load: Load, seed: number, untilMs: number): Arrivals {
   return "trace" in load ? fromTrace(load.trace) : fromRate(load, seed, untilMs);
 }
 
-function fromTrace({ atMs, promptTokens, outputTokens }: Trace): Arrivals {
-  let index = -1;
+/** The first of those that `next` moves on to. */
+function firstOf(next: (arrival: Arrivals) => void): Arrivals {
   const arrival: Arrivals = {
     atMs: 0,
     promptTokens: 0,
     outputTokens: 0,
-    advance: () => {
-      index += 1;
-      arrival.atMs = atMs[index] ?? Number.POSITIVE_INFINITY;
-      arrival.promptTokens = promptTokens[index] ?? 0;
-      arrival.outputTokens = outputTokens[index] ?? 0;
-    },
+    advance: () => next(arrival),
   };
   arrival.advance();
   return arrival;
+}
+
+function fromTrace({ atMs, promptTokens, outputTokens }: Trace): Arrivals {
+  let index = 0;
+  return firstOf((arrival) => {
+    arrival.atMs = atMs[index] ?? Number.POSITIVE_INFINITY;
+    arrival.promptTokens = promptTokens[index] ?? 0;
+    arrival.outputTokens = outputTokens[index] ?? 0;
+    index += 1;
+  });
 }
 
 function fromRate(
@@ -52,18 +57,11 @@ function fromRate(
     spacing === "even"
       ? evenly(rate, untilMs)
       : randomly(rate, untilMs, randomStream(seed, "arrivals"));
-  const arrival: Arrivals = {
-    atMs: 0,
-    promptTokens: 0,
-    outputTokens: 0,
-    advance: () => {
-      arrival.atMs = after(arrival.atMs);
-      arrival.promptTokens = prompt();
-      arrival.outputTokens = output();
-    },
-  };
-  arrival.advance();
-  return arrival;
+  return firstOf((arrival) => {
+    arrival.atMs = after(arrival.atMs);
+    arrival.promptTokens = prompt();
+    arrival.outputTokens = output();
+  });
 }
 
 /** The 95th percentile of a normal distribution is this many deviations from its mean. */

@@ -20,7 +20,7 @@ export interface Requests {
   finishedMs: Float64Array;
   promptTokens: Int32Array;
   outputTokens: Int32Array;
-  /** The number of the replica that has it; -1 while none does. */
+  /** The number of the replica that has it, or had it last. */
   replica: Int32Array;
   /** How often it began anew, because what worked on it went away. */
   restarts: Uint8Array;
@@ -41,7 +41,6 @@ export function requestTable(): Requests {
       table.finishedMs[request] = Number.NaN;
       table.promptTokens[request] = promptTokens;
       table.outputTokens[request] = outputTokens;
-      table.replica[request] = -1;
       return request;
     },
     arrivedMs: new Float64Array(requestsFirst),

@@ -142,7 +142,10 @@ export const frontEndSignals: { readonly [Name in SignalName]?: ReadSignal } = {
   request_rate: rate(column.arrived),
 };
 
-/** For how long requests have waited without a pause, as the scrapes show; 0 while none does. */
+/**
+ * For how long requests have waited without a pause, as far back as scrapes are kept; 0 while none
+ * does.
+ */
 export function waitingMs({ history, count }: Scrapes): number {
   let back = 0;
   while (back < count && history.value(back, column.waiting) > 0) back += 1;

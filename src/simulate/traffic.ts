@@ -89,8 +89,7 @@ export function traffic({ arrivals, model, speedOf }: TrafficOptions): Traffic {
     },
     serveWith: (replicas, nowMs) => {
       state.serving = replicas.filter(isServing);
-      if (state.serving.length > 0)
-        for (let left = front.length(); left > 0; left -= 1) route(state, front.shift(), nowMs);
+      for (let left = front.length(); left > 0; left -= 1) route(state, front.shift(), nowMs);
       setGauges(state);
     },
     advance: (nowMs) => {
@@ -155,7 +154,7 @@ function happen(state: TrafficState, nowMs: number): void {
   const half = Math.floor(event / 2);
   const request = Math.floor(half / requestRestartsMax);
   if (half % requestRestartsMax !== requests.restarts[request]) return;
-  const own = engines[requests.replica[request] ?? -1];
+  const own = engines[requests.replica[request] ?? 0];
   if (event % 2 === 0) own?.firstToken(request, nowMs);
   else {
     state.outstanding -= 1;

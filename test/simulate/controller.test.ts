@@ -59,6 +59,74 @@ describe("a Deployment", () => {
     run(1, 3);
     expect(before).toContain(pods.all()[0]?.name ?? "");
   });
+  test("deletes one that has just become ready again before an older one", () => {
+    const { run, pods } = controlled({ replicas: 2 });
+    const [first, second] = pods.all();
+    run(2, 5);
+    if (first !== undefined) pods.crash(first, 5_000);
+    run(2, 15);
+    run(1, 3);
+    expect(pods.all()).toEqual(second === undefined ? [] : [second]);
+  });
+  test("shares a new count out by the largest first", () => {
+    const { run, controller, pods } = controlled({
+      replicas: 8,
+      maxSurge: "50%",
+      maxUnavailable: "50%",
+    });
+    controller.rollOut();
+    // Of the old ones four are left, and eight are new.
+    run(8, 3);
+    const of = (revision: number) =>
+      pods.all().filter((pod) => pod.revision === revision && !isDeleting(pod)).length;
+    expect([of(0), of(1)]).toEqual([4, 8]);
+    run(5, 1);
+    // 5 and its surge of 3: of 12, two thirds are new, rounded.
+    expect([of(0), of(1)]).toEqual([3, 5]);
+  });
+  test("gives a new count to the old template where the new one has no pod yet", () => {
+    const { run, controller, pods } = controlled({ replicas: 4 });
+    controller.rollOut();
+    run(10, 1);
+    expect(pods.all().map(({ revision }) => revision)).toEqual(Array.from({ length: 10 }, () => 0));
+  });
+  test("takes back what the new template has above a new count", () => {
+    const { run, controller, pods } = controlled({ replicas: 8, maxSurge: 3, maxUnavailable: 0 });
+    const of = (revision: number) =>
+      pods.all().filter((pod) => pod.revision === revision && !isDeleting(pod)).length;
+    controller.rollOut();
+    while (of(1) < 8) run(8, 1);
+    expect(of(0)).toBe(2);
+    run(6, 1);
+    expect([of(0), of(1)]).toEqual([2, 7]);
+    run(6, 1);
+    expect([of(0), of(1)]).toEqual([2, 6]);
+  });
+  test("takes from the older templates together no more than may go", () => {
+    const {
+      run,
+      controller,
+      serving: served,
+    } = controlled({
+      replicas: 9,
+      maxSurge: 3,
+      maxUnavailable: 0,
+    });
+    controller.rollOut();
+    run(9, 14);
+    controller.rollOut();
+    let least = 9;
+    run(9, 100, () => {
+      least = Math.min(least, served());
+      return 0;
+    });
+    expect([least, served()]).toEqual([9, 9]);
+  });
+  test("has pods of one, whatever the size of groups", () => {
+    const { run, pods } = controlled({ replicas: 1, groupSize: 3 });
+    run(1, 1);
+    expect(pods.all().map(({ devices }) => devices.length)).toEqual([1]);
+  });
   test("rolls out within its surge and what may be unavailable", () => {
     const {
       run,

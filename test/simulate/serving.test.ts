@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { column } from "#simulate/history.ts";
+import { column, endToEndEdges, engineHistory, firstTokenEdges } from "#simulate/history.ts";
 import { serving } from "./serving.ts";
 
 const rounded = (times: Float64Array, count: number) =>
@@ -38,6 +38,11 @@ describe("an engine", () => {
     play(1, 60);
     expect(rounded(traffic.requests.finishedMs, 3)).toEqual([10_100, 15_200, 20_300]);
   });
+  test("of two slots is slowest with both in use", () => {
+    const { traffic, play } = serving({ arriveMs: [0, 0], replica: { batchSlowdown: 1 } });
+    play(1, 60);
+    expect(rounded(traffic.requests.finishedMs, 2)).toEqual([10_100, 20_200]);
+  });
   test("tells which share of its slots was in use", () => {
     const { pods, play } = serving({ arriveMs: [500], replica: { batchSlots: 4 } });
     const shares: number[] = [];
@@ -62,6 +67,31 @@ describe("an engine", () => {
   });
 });
 
+describe("what an engine has counted", () => {
+  test.each([
+    ["first tokens", column.firstToken, firstTokenEdges],
+    ["whole requests", column.endToEnd, endToEndEdges],
+  ])("of %s goes into the first bucket that is not below it", (_what, from, edges) => {
+    const { now, observe } = engineHistory();
+    expect(edges.every((edge, index) => edge > (edges[index - 1] ?? 0))).toBe(true);
+    for (const edge of edges) observe(from, edges, 1000 * edge);
+    observe(from, edges, 1000 * (edges.at(-1) ?? 0) + 1);
+    expect([...now.slice(from, from + edges.length + 1)]).toEqual(
+      Array.from({ length: edges.length + 1 }, () => 1),
+    );
+  });
+  test("is kept for the widest window and not longer", () => {
+    const { now, keep, count, atMs, value } = engineHistory();
+    for (let scrape = 1; scrape <= 1_000; scrape += 1) {
+      now[column.running] = scrape;
+      keep(scrape * 5_000);
+    }
+    expect(count()).toBe(123);
+    expect([atMs(0), value(0, column.running)]).toEqual([5_000_000, 1_000]);
+    expect([atMs(122), value(122, column.running)]).toEqual([4_390_000, 878]);
+  });
+});
+
 describe("the front end", () => {
   test("sends to the replica that has the fewest, and takes turns among equals", () => {
     const arriveMs = [0, 1, 2, 3, 4];
@@ -75,6 +105,7 @@ describe("the front end", () => {
     play(1, 2);
     expect(traffic.waiting()).toBe(2);
     expect(traffic.history.now[column.waiting]).toBe(2);
+    expect(traffic.history.now[column.arrived]).toBe(2);
     pods.create(0, -1, 2_000);
     play(3, 13);
     expect([traffic.waiting(), traffic.coldStarts()]).toEqual([0, 2]);
@@ -193,6 +224,13 @@ describe("a device", () => {
     expect(used()).toEqual([100, 100]);
     play(1, 1);
     expect(used()).toEqual([1_700, 1_100]);
+  });
+  test("that is shared goes to the pod when it has the fewest holders", () => {
+    const { devices } = serving({
+      cluster: { nodes: 1, gpusPerNode: 2, podsPerGpu: 2 },
+      target: { replicas: 2 },
+    });
+    expect((devices.nodes[0] ?? []).map(({ holders }) => holders.size)).toEqual([1, 1]);
   });
   test("that is cut into slices is held by slices", () => {
     const { devices, pods } = serving({

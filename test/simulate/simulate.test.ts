@@ -159,6 +159,16 @@ describe("an incident", () => {
     expect(found.map(({ atMs }) => atMs)).toEqual([217_000]);
     expect(found[0]?.error).toStartWith("fleet-syncing");
   });
+  test("of a scaler that starts anew is over for engines when it has read them", () => {
+    const triggers: TriggerModel[] = [
+      { metadata: { scalerAddress: "s", metricType: "request_rate", targetValue: "2" } },
+    ];
+    const incidents = [{ kind: "scaler-restart", scaler: 0, atSecond: 216 }] as const;
+    const scaledObject = { ...three.scaledObject, triggers, maxReplicaCount: 3 };
+    const found = errors({ ...three, scaledObject, incidents });
+    // A rate takes two pages, at 220 and 225 s.
+    expect(found.map(({ atMs }) => atMs)).toEqual([7_000, 217_000]);
+  });
   test("of a scaler that cannot be reached keeps what there is", () => {
     const incidents = [{ kind: "scaler-down", atSecond: 100, untilSecond: 1100 }] as const;
     const rate = {
@@ -224,6 +234,33 @@ describe("signals of engines reach the scaler", () => {
   ] as const)("%s", (metricType, load, expected) => {
     const found = value(metricType, load);
     expect(Math.abs(found - expected)).toBeLessThanOrEqual(0.1 * expected + 0.01);
+  });
+  test("a latency of an engine that lets nobody through is how long they have waited", () => {
+    const steps = [
+      { atSecond: 0, perSecond: 10 },
+      { atSecond: 300, perSecond: 0 },
+    ];
+    const triggers: TriggerModel[] = [
+      {
+        metricType: "Value",
+        metadata: { scalerAddress: "s", metricType: "ttft_p50_ms", targetValue: "500" },
+      },
+    ];
+    const { decisions } = simulate(
+      {
+        ...base,
+        load: { rate: { kind: "steps", steps }, outputTokens: 1_000_000 },
+        replica: { decodeTokensPerSecond: 1, batchSlots: 100, kvBlocks: 1_000_000 },
+        scaledObject: { triggers, minReplicaCount: 2, maxReplicaCount: 2 },
+      },
+      1,
+    );
+    const at = (second: number) =>
+      decisions.find(({ atMs }) => atMs === second * 1000)?.answers[0] ?? { error: "none" };
+    // What was admitted got its first token; the rest has waited since about the twentieth second.
+    const [early, late] = [at(307), at(457)];
+    expect("value" in early && early.value).toBeGreaterThan(270_000);
+    expect("value" in late && "value" in early && late.value - early.value).toBe(150_000);
   });
   test("a queue grows by what comes too much", () => {
     expect(value("queue_depth", queued)).toBeGreaterThan(500);
