@@ -5,6 +5,7 @@
  */
 import { backOff } from "#core/back-off.ts";
 import type { Cancel, Clock } from "#core/clock.ts";
+import { messageOf } from "#core/fault.ts";
 import { agentPauseLeastMs, agentPauseMostMs, agentSilentMs } from "#core/limits.ts";
 import { snapshotDecoder } from "#telemetry/decode.ts";
 import type { AgentReport } from "#telemetry/report.ts";
@@ -74,7 +75,7 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
       await watch({ ...endpoint, signal: current.signal, onSnapshot });
       reason = "it ended the stream";
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      reason = messageOf(error);
     }
     connection = undefined;
     if (!closed) pause(pauses.next());
