@@ -56,6 +56,8 @@ export interface FaultFacts {
   "file-invalid": { readonly path: string; readonly problems: readonly string[] };
   /** The system does not let the process listen there. */
   "address-unusable": { readonly address: string; readonly port: number; readonly code: string };
+  /** What an agent reports cannot be of the node that it speaks for. */
+  "report-invalid": { readonly node: string; readonly problem: string };
   /** The command line breaks a rule. */
   "usage-invalid": { readonly problems: readonly string[] };
   /** An address that must not be asked; `rule` is the rule that it breaks. */
@@ -99,7 +101,7 @@ export function messageOf(error: unknown): string {
 }
 
 /** A text without line ends and other control characters: a log and a terminal show it as it is. */
-export function oneLine(text: string): string {
+function oneLine(text: string): string {
   return text.replace(controlCharacters, " ").trim();
 }
 const controlCharacters = /[\p{Cc}\u2028\u2029][\s\p{Cc}]*/gu;
