@@ -98,6 +98,7 @@ export function followAgents(
   const follower = followFleet({ agents: source, store, clock, log, random });
   return {
     synced: follower.synced,
+    refusedReports: follower.refusedReports,
     close: () => {
       source.close();
       follower.close();
@@ -128,12 +129,14 @@ function serviceAgents(
 /** What the metrics of a scaler show of its fleet. */
 export function fleetStats(
   store: Pick<FleetStore, "view">,
+  { refusedReports }: Pick<FleetFollower, "refusedReports">,
   clock: Pick<Clock, "monotonicMs">,
 ): FleetStats {
   const nodes = () => [...store.view().nodes.values()];
   return {
     nodes: () => store.view().nodes.size,
     devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
+    refusedReports,
     silentAgents: () => store.view().unavailable.length,
     oldestSampleAgeMs: () => {
       const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));

@@ -163,7 +163,10 @@ function firstReads(
       }
       const untried = targets().filter(({ tries }) => tries === 0);
       isOver = untried.length === 0 || nowMs >= deadlineMs;
-      return isOver ? undefined : `${untried.length} engines have not been read yet`;
+      if (isOver) return undefined;
+      return untried.length === 1
+        ? "1 engine has not been read yet"
+        : `${untried.length} engines have not been read yet`;
     },
   };
 }

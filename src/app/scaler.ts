@@ -11,6 +11,7 @@ import type { FleetStore } from "#fleet/view.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { externalScaler } from "#keda/external-scaler.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
+import type { FleetStats } from "#observe/scaler-metrics.ts";
 import { registration } from "#rpc/server.ts";
 import { triggerParser } from "#trigger/trigger.ts";
 import { instrumentedAnswerer } from "./answers.ts";
@@ -76,7 +77,7 @@ export async function startScaler(
     service: registration(ExternalScaler, service),
     metrics: {
       node: devices.node?.stats,
-      fleet: options.role === "scaler" ? fleetStats(store, clock) : undefined,
+      fleet: devices.fleet,
       engines: engines.stats,
       warnings: warnings.counts,
     },
@@ -93,6 +94,8 @@ export async function startScaler(
 /** Where the readings of devices come from: this node, or every agent. */
 interface Devices {
   readonly node?: LocalNode | undefined;
+  /** Absent where no agents are followed. */
+  readonly fleet?: FleetStats | undefined;
   /** Whether all agents have been heard or tried; absent where none is followed. */
   readonly synced?: (() => boolean) | undefined;
   readonly unready: () => string | undefined;
@@ -106,8 +109,10 @@ function startDevices(
   store: FleetStore,
 ): Devices {
   if (options.role === "scaler") {
-    const { synced, close } = followAgents(store, kubernetes, options, context);
+    const follower = followAgents(store, kubernetes, options, context);
+    const { synced, close } = follower;
     return {
+      fleet: fleetStats(store, follower, context.clock),
       synced,
       unready: () => (synced() ? undefined : "the agents have not been heard yet"),
       stop: async () => close(),

@@ -7,7 +7,7 @@
 import { roles, type ServeOptions } from "#app/options.ts";
 import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
-import { connectionAgeMs } from "#core/limits.ts";
+import { connectionAgeMs, sampleIntervalMostMs } from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import {
@@ -52,7 +52,7 @@ const serveFlags = {
     help: "HTTP port for probes and Prometheus; 0 picks a free one",
   }),
   ...collectorFlags,
-  "sample-interval": flag(duration(100, minute), {
+  "sample-interval": flag(duration(100, sampleIntervalMostMs), {
     fallback: "1s",
     help: "Time between two samples of a device",
   }),

@@ -110,6 +110,21 @@ export const podResourcesCallMs = 5_000;
 export const podResourcesBytesMax = 16 * 1024 * 1024;
 /** A whole snapshot in this time mends whatever a defect in the changes could have broken. */
 export const telemetryWholeMs = 30_000;
+/** Eight GPUs of seven slices each are 56 devices, and no machine has 64 GPUs. */
+export const reportDevicesMax = 512;
+/** Time-slicing and MPS share a device among some ten pods; the driver serves 48 with MPS. */
+export const reportHoldersOfDeviceMax = 256;
+/** A node runs some hundred pods, and a pod that holds all its devices holds them alone. */
+export const reportHoldersMax = 4_096;
+/** Longest uuid, name or version that a driver gives: NVML's own buffers have 96. */
+export const deviceTextCharsMax = 256;
+/** A sentence or two about a device that is not well. */
+export const healthReasonCharsMax = 1_024;
+/** The slowest sampling that may be set: readings of a slower agent would serve for too long. */
+export const sampleIntervalMostMs = 60_000;
+/** Kubernetes' own limits: of namespaces and containers, and of pods and nodes. */
+export const labelCharsMax = 63;
+export const objectNameCharsMax = 253;
 /** Repeated although nothing new was read, so that a stuck driver is told from a dead agent. */
 export const telemetryRepeatMs = 5_000;
 

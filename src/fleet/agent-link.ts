@@ -5,7 +5,9 @@
  */
 import { backOff } from "#core/back-off.ts";
 import type { Cancel, Clock } from "#core/clock.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import { agentPauseLeastMs, agentPauseMostMs, agentSilentMs } from "#core/limits.ts";
+import { invalidReport } from "#telemetry/check.ts";
 import { snapshotDecoder } from "#telemetry/decode.ts";
 import type { AgentReport } from "#telemetry/report.ts";
 import type { WatchAgent } from "#telemetry/watch.ts";
@@ -38,16 +40,20 @@ export interface AgentLinkOptions {
   /** So that a replica that starts does not open all connections in one instant. */
   readonly firstPauseMs: number;
   readonly onReport: (report: AgentReport) => void;
+  /** Called with a report that is not believed: its stream ends, and is tried again later. */
+  readonly onRefused: (fault: Fault) => void;
 }
 
 export function agentLink(options: AgentLinkOptions): AgentLink {
-  const { endpoint, clock, random, watch, firstPauseMs, onReport } = options;
+  const { endpoint, clock, random, watch, firstPauseMs, onReport, onRefused } = options;
   const listedAtMs = clock.monotonicMs();
   const pauses = backOff({ leastMs: agentPauseLeastMs, mostMs: agentPauseMostMs, random });
   let latest: AgentReport | undefined;
   let messageAtMs = listedAtMs;
   let connectedAtMs = listedAtMs;
   let reason = "not connected yet";
+  /** Whether the newest word of the agent was refused. */
+  let isRefused = false;
   let connection: AbortController | undefined;
   let cancelPause: Cancel = () => {};
   let closed = false;
@@ -59,13 +65,14 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
     const decode = snapshotDecoder();
     const onSnapshot = (snapshot: Parameters<typeof decode>[0]) => {
       if (current.signal.aborted) return;
+      const report = ownReport(decode(snapshot), endpoint);
       messageAtMs = clock.monotonicMs();
-      const report = decode(snapshot);
       if (report === undefined) {
         reason = "it is there and has read no device yet";
         return;
       }
       pauses.reset();
+      isRefused = false;
       reason = "connected, and nothing comes";
       latest = report;
       onReport(report);
@@ -74,7 +81,9 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
       await watch({ ...endpoint, signal: current.signal, onSnapshot });
       reason = "it ended the stream";
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      reason = messageOf(error);
+      isRefused ||= error instanceof Fault;
+      if (error instanceof Fault && !closed) onRefused(error);
     }
     connection = undefined;
     if (!closed) pause(pauses.next());
@@ -89,8 +98,8 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
     listedAtMs,
     latest: () => latest,
     outage: () => {
-      if (latest !== undefined && clock.monotonicMs() - messageAtMs < agentSilentMs)
-        return undefined;
+      const isHeard = latest !== undefined && clock.monotonicMs() - messageAtMs < agentSilentMs;
+      if (isHeard && !isRefused) return undefined;
       return { sinceMs: latest === undefined ? listedAtMs : messageAtMs, reason };
     },
     check: () => {
@@ -104,4 +113,11 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
       connection?.abort(new Error("not listed any more"));
     },
   };
+}
+
+/** An agent speaks for the node that it runs on, where whoever lists it says which that is. */
+function ownReport(report: AgentReport | undefined, { nodeName }: AgentEndpoint) {
+  const name = report?.report.name;
+  if (name === undefined || nodeName === undefined || name === nodeName) return report;
+  throw invalidReport(name, `it must come from that node's agent, got one of node ${nodeName}`);
 }

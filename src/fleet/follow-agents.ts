@@ -7,6 +7,7 @@
  * @module
  */
 import type { Cancel, Clock } from "#core/clock.ts";
+import type { Fault } from "#core/fault.ts";
 import { hostPort } from "#core/host-port.ts";
 import {
   agentCheckMs,
@@ -20,7 +21,7 @@ import type { AgentReport } from "#telemetry/report.ts";
 import { type WatchAgent, watchAgent } from "#telemetry/watch.ts";
 import { type AgentLink, agentLink, type Outage } from "./agent-link.ts";
 import type { AgentEndpoint, AgentSource } from "./agents.ts";
-import { nodeOwners } from "./node-owners.ts";
+import { type NodeOwners, nodeOwners } from "./node-owners.ts";
 import type { FleetStore, UnavailableAgent } from "./view.ts";
 
 export interface FollowOptions {
@@ -40,6 +41,8 @@ export interface FleetFollower {
    * that time had given a report or had been tried for `syncPatienceMs`.
    */
   readonly synced: () => boolean;
+  /** Reports that were not believed, since the start. */
+  readonly refusedReports: () => number;
   readonly close: () => void;
 }
 
@@ -50,12 +53,10 @@ export function followFleet(options: FollowOptions): FleetFollower {
   const owners = nodeOwners({ clock, log, onFreed: store.remove });
   let refused: ReadonlyMap<string, UnavailableAgent> = new Map();
   let synced = false;
+  const refusals = reportRefusals(log);
 
   const unavailable = unavailableAgents(store, clock, () => [
-    ...[...links.values()].flatMap((link) => {
-      const outage = link.outage() ?? owners.superseded(link);
-      return outage === undefined ? [] : unavailableAgent(link.endpoint, outage, link.latest());
-    }),
+    ...[...links.values()].flatMap((link) => outageOf(link, owners)),
     ...refused.values(),
   ]);
   const open = (endpoint: AgentEndpoint, spreadMs: number) => {
@@ -69,6 +70,7 @@ export function followFleet(options: FollowOptions): FleetFollower {
         if (owners.accept(link, latest)) store.put(latest.report);
         unavailable.reported(hostPort(endpoint));
       },
+      onRefused: (fault) => refusals.add(endpoint, fault),
     });
     return link;
   };
@@ -103,6 +105,7 @@ export function followFleet(options: FollowOptions): FleetFollower {
         agents.list() !== undefined && [...links.values()].every((link) => isTried(link, nowMs));
       return synced;
     },
+    refusedReports: refusals.count,
     close: () => {
       stopChecking();
       unavailable.close();
@@ -111,6 +114,24 @@ export function followFleet(options: FollowOptions): FleetFollower {
       links.clear();
     },
   };
+}
+
+/** Counts and logs the reports that are not believed. */
+function reportRefusals(log: Log) {
+  let count = 0;
+  return {
+    count: () => count,
+    add: (endpoint: AgentEndpoint, { message }: Fault) => {
+      count += 1;
+      const facts = { agent: hostPort(endpoint), node: endpoint.nodeName, problem: message };
+      log("warn", "agent's report refused, its stream is ended", facts);
+    },
+  };
+}
+
+function outageOf(link: AgentLink, owners: NodeOwners): readonly UnavailableAgent[] {
+  const outage = link.outage() ?? owners.superseded(link);
+  return outage === undefined ? [] : [unavailableAgent(link.endpoint, outage, link.latest())];
 }
 
 /** Its report is there, or was waited for long enough. */

@@ -8,6 +8,7 @@
  * @module
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { healthReasonCharsMax } from "#core/limits.ts";
 import {
   Health,
   type NodeSnapshotSchema,
@@ -120,7 +121,7 @@ function wireState(report: NodeReport, startedAtMs: number) {
       ...identity,
       holders: [...holders],
       health: healthNumbers[health.state],
-      healthReason: health.state === "ok" ? "" : health.reason,
+      healthReason: health.state === "ok" ? "" : health.reason.slice(0, healthReasonCharsMax),
     })),
   };
 }

@@ -10,14 +10,10 @@
  * @module
  */
 import { connect, type IncomingHttpHeaders } from "node:http2";
-import { fromBinary } from "@bufbuild/protobuf";
 import { hostPort } from "#core/host-port.ts";
 import { messageBytesMax } from "#core/limits.ts";
-import {
-  type NodeSnapshot,
-  NodeSnapshotSchema,
-  NodeTelemetry,
-} from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { type NodeSnapshot, NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { readSnapshot } from "./check.ts";
 
 interface WatchCall {
   readonly address: string;
@@ -32,7 +28,8 @@ interface WatchCall {
  * Watches an agent until one side ends it.
  *
  * @returns Resolved when the agent ended the stream without an error.
- * @throws {Error} when the connection or the call fails, or `signal` is aborted.
+ * @throws {Error} when the connection or the call fails, or `signal` is aborted; a `Fault` of code
+ * `report-invalid` for a message that no node can mean.
  */
 export type WatchAgent = (call: WatchCall) => Promise<void>;
 
@@ -62,7 +59,7 @@ export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) =>
     if (status === "0") resolve();
     else refuse(`gRPC status ${status} ${percentDecoded(String(message))}`);
   };
-  const read = frameReader((message) => onSnapshot(fromBinary(NodeSnapshotSchema, message)));
+  const read = frameReader((message) => onSnapshot(readSnapshot(message)));
   const onAbort = () => fail(signal.reason);
   signal.addEventListener("abort", onAbort);
 

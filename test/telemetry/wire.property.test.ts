@@ -10,6 +10,7 @@ import type { NodeReport } from "#telemetry/report.ts";
 type Device = NodeReport["devices"][number];
 
 const text = fc.string({ maxLength: 8 });
+const name = fc.string({ minLength: 1, maxLength: 8 });
 const small = fc.nat({ max: 1000 });
 const anyReading = fc.constantFrom(...readingNames).chain((name) => {
   const { least, most } = readingRanges[name];
@@ -27,7 +28,7 @@ const optional = { requiredKeys: [] };
 
 const device: fc.Arbitrary<Device> = fc
   .record({
-    identity: fc.record({ uuid: text, index: small, vendor: text, model: text }),
+    identity: fc.record({ uuid: name, index: small, vendor: text, model: text }),
     more: fc.record({ minor: small, pciBusId: text, parentUuid: text }, optional),
     slice: fc.option(
       fc.record(
@@ -45,7 +46,12 @@ const device: fc.Arbitrary<Device> = fc
     ),
     holders: fc.array(
       fc.record(
-        { namespace: text, pod: text, container: text, sharedBy: small },
+        {
+          namespace: name,
+          pod: name,
+          container: name,
+          sharedBy: fc.integer({ min: 1, max: 1000 }),
+        },
         { requiredKeys: ["namespace", "pod", "container"] },
       ),
       { maxLength: 2 },
@@ -61,11 +67,11 @@ const device: fc.Arbitrary<Device> = fc
     return { ...identity, ...more, ...numbered, health, holders, readings, absences } as Device;
   });
 
-const devices = fc.array(device, { maxLength: 4 });
+const devices = fc.uniqueArray(device, { maxLength: 4, selector: ({ uuid }) => uuid });
 const report = (some: fc.Arbitrary<readonly Device[]>): fc.Arbitrary<NodeReport> =>
   fc
     .record({
-      name: text,
+      name,
       sampleIntervalMs: small,
       ageMs: small,
       session: small,
@@ -173,8 +179,12 @@ describe("a receiver", () => {
   };
 
   test.each([
-    ["a device that was never named", { keys: [65], values: [5] }, "names no device 1"],
-    ["a key without a value", { keys: [1], values: [] }, "differ in length"],
+    [
+      "a device that was never named",
+      { keys: [65], values: [5] },
+      "keys must be of its 1 devices, got one of device 1",
+    ],
+    ["a key without a value", { keys: [1], values: [] }, "its columns must be of one length"],
   ])("refuses %s", (_what, message, problem) => {
     const decode = first();
     expect(() => decode(create(NodeSnapshotSchema, message))).toThrow(problem);
