@@ -10,15 +10,24 @@ import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Clock } from "#core/clock.ts";
 import {
+  barMs,
   callsMax,
-  callsWaitingMax,
+  callsOpenMax,
+  cancelAllowance,
   connectionAgeJitter,
   connectionAgeMs,
   connectionsMax,
   handlerMs,
+  idleMs,
+  longCallsMax,
   messageBytesMax,
+  prefaceMs,
+  quickCancelMs,
+  reflectionAllowance,
+  requestBytesMax,
   shutdownMs,
   streamsMax,
+  writeMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
@@ -28,11 +37,14 @@ import { faultsToCodes } from "./codes.ts";
 import { type ConnectionLimits, clientConnections } from "./connections.ts";
 import { type CallLimits, callGuard, type FinishedCall } from "./guard.ts";
 import { type HealthSource, healthService, stoppableHealth } from "./health.ts";
+import { type Allowance, type AllowanceLimits, allowance } from "./peers.ts";
 import { reflectionService } from "./reflection.ts";
 
 export interface GrpcLimits extends ConnectionLimits, CallLimits {
   /** Of one message of a client, unpacked. */
   readonly messageBytesMax: number;
+  /** Answers of reflection to a peer; absent: there is no reflection. */
+  readonly reflection?: AllowanceLimits | undefined;
 }
 
 /** The limits that a server keeps; their reasons are in `src/core/limits.ts`. */
@@ -40,9 +52,18 @@ export const grpcLimits: GrpcLimits = {
   messageBytesMax,
   streamsMax,
   callsMax,
-  callsWaitingMax,
+  callsOpenMax,
+  longCallsMax,
+  requestBytesMax,
   connectionsMax,
   handlerMs,
+  writeMs,
+  prefaceMs,
+  idleMs,
+  barMs,
+  cancels: cancelAllowance,
+  quickCancelMs,
+  reflection: reflectionAllowance,
   connectionAgeMs,
   connectionAgeJitter,
   shutdownMs,
@@ -119,7 +140,11 @@ export async function startGrpcServer({
     random,
     onCount: meter.openConnections,
   });
-  const services = allServices(served, health);
+  const services = allServices(
+    served,
+    health,
+    limits.reflection && allowance(limits.reflection, clock),
+  );
   const server = createHttp2Server(limits);
   // Node.js gives no session its socket, but it makes a session as soon as a socket is there.
   let socket: Socket;
@@ -168,18 +193,17 @@ export async function startGrpcServer({
   };
 }
 
-/** `served`, their health, and a reflection that describes exactly what is registered. */
+/** `served`, their health, and if it is wanted a reflection that describes what is registered. */
 function allServices(
   served: readonly Registration[],
   health: HealthSource,
+  mayReflect: Allowance | undefined,
 ): readonly Registration[] {
   const names = served.map(({ descriptor }) => descriptor.typeName);
   const own = [...served, registration(Health, healthService(health, names))];
-  const reflection = reflectionService([
-    ...own.map(({ descriptor }) => descriptor),
-    ServerReflection,
-    ServerReflectionAlpha,
-  ]);
+  if (mayReflect === undefined) return own;
+  const described = [...own.map(({ descriptor }) => descriptor), ServerReflection];
+  const reflection = reflectionService([...described, ServerReflectionAlpha], mayReflect);
   return [
     ...own,
     registration(ServerReflection, reflection),
