@@ -7,7 +7,8 @@
  * matters: a stream that is open when GOAWAY comes looks like a failure to grpc-go.
  *
  * Where there are too many, the peer with the most loses the one that it uses least: sockets that a
- * client opens and forgets never keep another client out.
+ * client opens and forgets never keep another client out. A crowd that comes at once is let in a few
+ * at a time, peers in turn.
  *
  * A session alone does not end a connection: under Bun a socket whose session is closed or destroyed
  * keeps its descriptor until the client closes too. So a cut always closes the socket itself, and a
@@ -22,7 +23,8 @@ import type { Cancel, Clock } from "#core/clock.ts";
 import { peersMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
-import { peerOf } from "./peers.ts";
+import { slots } from "#core/slots.ts";
+import { type AllowanceLimits, allowance, peerOf } from "./peers.ts";
 import { shares } from "./shares.ts";
 import type { CallConnection } from "./streams.ts";
 
@@ -32,7 +34,13 @@ export interface ConnectionLimits {
   readonly prefaceMs: number;
   /** Time without an open call after which a connection is drained. */
   readonly idleMs: number;
-  /** Time for which a peer that misbehaved is not let in. */
+  /** Connections that begin at once; others wait, and peers take turns. */
+  readonly newConnectionsMax: number;
+  /** How long one counts as beginning. */
+  readonly newConnectionMs: number;
+  /** What a peer may do of what a client that works does not. */
+  readonly strikes: AllowanceLimits;
+  /** Time for which a peer that did more is not let in. */
   readonly barMs: number;
   /** Age at which a connection is drained. */
   readonly connectionAgeMs: number;
@@ -51,17 +59,21 @@ export interface Connection extends CallConnection {
 }
 
 export interface Connections {
-  /** Takes a new connection in; cuts it after `drainAll`. */
-  readonly accept: (session: ServerHttp2Session, socket: Socket) => void;
+  /** Takes a new socket in. */
+  readonly accept: (socket: Socket) => void;
+  /** Its client has begun to speak HTTP/2. */
+  readonly begin: (session: ServerHttp2Session) => void;
   readonly of: (session: object | undefined) => Connection | undefined;
-  /** Cuts a connection, and for `barMs` every one that its peer opens. */
-  readonly bar: (connection: Connection) => void;
+  /** Counts something against a connection's peer; cuts the connection when that was too much. */
+  readonly strike: (connection: Connection, what: string) => void;
   /** Drains all; resolves when the last one is closed. */
   readonly drainAll: () => Promise<void>;
 }
 
 export interface ConnectionsOptions {
   readonly limits: ConnectionLimits;
+  /** Gives a socket to the HTTP/2 server, which makes a session of it. */
+  readonly letIn: (socket: Socket) => void;
   readonly clock: Clock;
   readonly log: Log;
   /** A number from 0 to below 1, for the spread of ages. */
@@ -71,67 +83,109 @@ export interface ConnectionsOptions {
 }
 
 export function clientConnections(options: ConnectionsOptions): Connections {
-  const { limits, clock, log, random, onCount } = options;
-  const { connectionsMax, connectionAgeMs, connectionAgeJitter, barMs } = limits;
-  const open = new Map<object, ClientConnection>();
+  const { limits, letIn, clock, log, random, onCount } = options;
+  const byAddress = new Map<string, ClientConnection>();
+  const bySession = new WeakMap<object, ClientConnection>();
   const byPeer = shares<ClientConnection>();
-  const barredUntilMs = new Map<string, number>();
+  const inTurn = slots(limits.newConnectionsMax);
+  const strikes = strikeCounter(limits, clock);
   let onEmpty: (() => void) | undefined;
 
-  const accept = (session: ServerHttp2Session, socket: Socket) => {
-    // A reset or a broken frame ends the connection; its calls see that, nobody else need.
-    session.on("error", () => cut(session, socket));
-    const isBarred = (barredUntilMs.get(peerOf(socket.remoteAddress)) ?? 0) > clock.monotonicMs();
-    if (isBarred || onEmpty !== undefined) return cut(session, socket);
-    const connection = clientConnection(session, socket, limits, clock);
-    const { peer } = connection;
-    const spread = 1 + connectionAgeJitter * (2 * random() - 1);
-    const cancelAge = clock.after(connectionAgeMs * spread, connection.drain);
-    open.set(session, connection);
+  const add = (connection: ClientConnection, socket: Socket) => {
+    const { peer, address } = connection;
+    byAddress.set(address, connection);
     byPeer.add(peer, connection);
-    onCount(open.size);
+    onCount(byAddress.size);
     socket.once("close", () => {
-      cancelAge();
-      open.delete(session);
+      byAddress.delete(address);
       byPeer.remove(peer, connection);
-      onCount(open.size);
-      if (open.size === 0) onEmpty?.();
+      onCount(byAddress.size);
+      if (byAddress.size === 0) onEmpty?.();
     });
-    if (byPeer.size() <= connectionsMax) return;
+  };
+  const strike = (peer: string, what: string) => {
+    const isBarred = strikes.add(peer);
+    if (isBarred) log("warn", "peer barred", { peer, what, barMs: limits.barMs });
+    return isBarred;
+  };
+  const cutSurplus = () => {
+    if (byPeer.size() <= limits.connectionsMax) return;
     const surplus = idlest(byPeer.largest());
     if (surplus === undefined) return;
-    log("warn", "connection cut", { limit: connectionsMax, peer: surplus.peer });
+    log("warn", "connection cut", { limit: limits.connectionsMax, peer: surplus.peer });
     // Now, and not when its socket tells: many may come before that.
     byPeer.remove(surplus.peer, surplus);
     surplus.cut();
+    strike(surplus.peer, "connections");
+  };
+  const enter = async (connection: ClientConnection, socket: Socket): Promise<void> => {
+    if (socket.destroyed) return;
+    connection.start(
+      limits.connectionAgeMs * (1 + limits.connectionAgeJitter * (2 * random() - 1)),
+    );
+    letIn(socket);
+    await new Promise<void>((resolve) => clock.after(limits.newConnectionMs, resolve));
   };
 
   return {
-    accept,
-    of: (session) => (session === undefined ? undefined : open.get(session)),
-    bar: (connection) => {
-      const { peer } = connection;
-      log("warn", "peer barred", {
-        peer,
-        barMs,
-        reason: "it cancels calls as soon as it opens them",
-      });
-      setNewest(barredUntilMs, peer, clock.monotonicMs() + barMs, peersMax);
-      connection.cut();
+    accept: (socket) => {
+      socket.on("error", () => socket.destroy());
+      if (onEmpty !== undefined || strikes.isBarred(peerOf(socket.remoteAddress))) {
+        socket.destroy();
+        return;
+      }
+      const connection = clientConnection(socket, limits, clock);
+      add(connection, socket);
+      cutSurplus();
+      void inTurn(() => enter(connection, socket), connection.peer);
+    },
+    begin: (session) => {
+      const connection = byAddress.get(addressOf(session.socket));
+      if (connection === undefined) return session.destroy();
+      bySession.set(session, connection);
+      connection.begin(session);
+    },
+    of: (session) => (session === undefined ? undefined : bySession.get(session)),
+    strike: ({ peer, cut }, what) => {
+      if (strike(peer, what)) cut();
     },
     drainAll: () =>
       new Promise((resolve) => {
         onEmpty = resolve;
-        if (open.size === 0) resolve();
-        for (const connection of [...open.values()]) connection.drain();
+        if (byAddress.size === 0) resolve();
+        for (const connection of [...byAddress.values()]) connection.drain();
       }),
   };
 }
 
+/** What peers have done that a client which works does not; one that did too much is barred. */
+function strikeCounter({ strikes, barMs }: ConnectionLimits, clock: Clock) {
+  const mayStrike = allowance(strikes, clock);
+  const barredUntilMs = new Map<string, number>();
+  return {
+    /** @returns Whether that was too much. */
+    add: (peer: string): boolean => {
+      if (mayStrike(peer)) return false;
+      setNewest(barredUntilMs, peer, clock.monotonicMs() + barMs, peersMax);
+      return true;
+    },
+    isBarred: (peer: string) => (barredUntilMs.get(peer) ?? 0) > clock.monotonicMs(),
+  };
+}
+
+/** An open socket at the other end. */
+function addressOf({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">) {
+  return `${remoteAddress} ${remotePort}`;
+}
+
 interface ClientConnection extends Connection {
+  readonly address: string;
   readonly calls: () => number;
   /** When its last call ended, or when it came if it had none. */
   readonly idleSinceMs: () => number;
+  /** It is let in, and is to be drained at an age. */
+  readonly start: (ageMs: number) => void;
+  readonly begin: (session: ServerHttp2Session) => void;
   /** Asks its streams to end, says GOAWAY and closes. */
   readonly drain: () => void;
 }
@@ -149,25 +203,33 @@ function idlest(connections: Iterable<ClientConnection>): ClientConnection | und
 }
 
 function clientConnection(
-  session: ServerHttp2Session,
   socket: Socket,
   { prefaceMs, idleMs, shutdownMs }: ConnectionLimits,
   clock: Clock,
 ): ClientConnection {
   const drains = listeners();
+  const timers = new Set<Cancel>();
+  let session: ServerHttp2Session | undefined;
   let calls = 0;
   let streams = 0;
   let idleSinceMs = clock.monotonicMs();
   let draining = false;
-  let cancelCut: Cancel | undefined;
 
-  const cutNow = () => cut(session, socket);
+  const after = (delayMs: number, run: () => void): Cancel => {
+    const cancel = clock.after(delayMs, run);
+    timers.add(cancel);
+    return cancel;
+  };
+  const cut = () => {
+    session?.destroy();
+    socket.destroy();
+  };
   // The client has this long to close its side; what it has not read yet is not taken from it.
   const cutLater = () => {
-    if (!socket.destroyed) cancelCut ??= clock.after(shutdownMs, cutNow);
+    if (!socket.destroyed) after(shutdownMs, cut);
   };
   const closeWhenEmpty = () => {
-    if (draining && streams === 0 && !session.closed) session.close();
+    if (draining && streams === 0 && session?.closed === false) session.close();
   };
   const drain = () => {
     if (draining) return;
@@ -175,31 +237,40 @@ function clientConnection(
     cutLater();
     drains.notify();
     closeWhenEmpty();
+    // There is nothing yet that could be said goodbye to.
+    if (session === undefined) cut();
   };
-  const cancelPreface = clock.after(prefaceMs, cutNow);
-  let cancelIdle: Cancel = () => undefined;
-  const checkIdle = (delayMs: number) => {
-    cancelIdle = clock.after(delayMs, () => {
+  const drainWhenIdle = (delayMs: number) =>
+    after(delayMs, () => {
       const leftMs = calls > 0 ? idleMs : idleSinceMs + idleMs - clock.monotonicMs();
-      if (leftMs > 0) checkIdle(leftMs);
+      if (leftMs > 0) drainWhenIdle(leftMs);
       else drain();
     });
-  };
-  checkIdle(idleMs);
-  // A client's settings are the end of its preface.
-  session.once("remoteSettings", cancelPreface);
-  session.once("close", cutLater);
+  let cancelPreface: Cancel = () => undefined;
   socket.once("close", () => {
-    cancelPreface();
-    cancelIdle();
-    cancelCut?.();
+    for (const cancel of timers) cancel();
   });
   return {
     peer: peerOf(socket.remoteAddress),
+    address: addressOf(socket),
     draining: () => draining,
     onDrain: drains.subscribe,
     calls: () => calls,
     idleSinceMs: () => idleSinceMs,
+    isOpen: () => !socket.destroyed && session?.destroyed === false,
+    start: (ageMs) => {
+      cancelPreface = after(prefaceMs, cut);
+      after(ageMs, drain);
+      drainWhenIdle(idleMs);
+    },
+    begin: (begun) => {
+      session = begun;
+      // A reset or a broken frame ends the connection; its calls see that, nobody else need.
+      session.on("error", cut);
+      // A client's settings are the end of its preface.
+      session.once("remoteSettings", cancelPreface);
+      session.once("close", cutLater);
+    },
     openCall: (kind) => {
       calls += 1;
       if (kind === "stream") streams += 1;
@@ -210,13 +281,7 @@ function clientConnection(
         closeWhenEmpty();
       };
     },
-    isOpen: () => !(socket.destroyed || session.destroyed),
     drain,
-    cut: cutNow,
+    cut,
   };
-}
-
-function cut(session: ServerHttp2Session, socket: Socket): void {
-  session.destroy();
-  socket.destroy();
 }

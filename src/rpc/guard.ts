@@ -29,22 +29,24 @@ import { slots } from "#core/slots.ts";
 import { codeName, faultError } from "./codes.ts";
 import type { Connection, Connections } from "./connections.ts";
 import { type CallFollower, type OpenCallLimits, openCalls, overloaded } from "./open-calls.ts";
-import { type AllowanceLimits, allowance } from "./peers.ts";
 import { limitReading, type Receiver, receiver } from "./request.ts";
-import { type Shares, shares } from "./shares.ts";
+import { shares } from "./shares.ts";
 import { connectionKey, sendingKey } from "./streams.ts";
 
 export interface CallLimits extends OpenCallLimits {
-  /** Open streams of the process; where there are more, the peer with the most loses its newest. */
+  /** Open streams of the process. */
   readonly streamsMax: number;
-  /** Unary calls that Connect works on at once. */
+  /** Share of them, from 0 to 1, that one peer may have. */
+  readonly streamsPerPeerMax: number;
+  /** How long the place of a stream is kept that was ended with its old connection. */
+  readonly streamsReservedMs: number;
+  /** Calls that Connect begins or works on before other clients are heard. */
   readonly callsMax: number;
   /** Requests, longer than a stream holds unread, that are read at once. */
   readonly longCallsMax: number;
   /** Time for a request to come whole. */
   readonly handlerMs: number;
-  /** Calls that a peer may cancel within `quickCancelMs` after it has opened them. */
-  readonly cancels: AllowanceLimits;
+  /** A call that is cancelled so soon after it was opened was not meant. */
   readonly quickCancelMs: number;
 }
 
@@ -91,7 +93,6 @@ export function callGuard(options: CallGuardOptions) {
   const methods = methodsByPath(options.services);
   const follow = openCalls(limits, clock);
   const admit = admission(options);
-  const limitCancels = cancelLimiter(options);
 
   return (request: Http2ServerRequest, response: Http2ServerResponse): void => {
     const startMs = clock.monotonicMs();
@@ -105,8 +106,13 @@ export function callGuard(options: CallGuardOptions) {
     const name = method === undefined ? "unknown" : methodName(method);
     const kind = method === undefined || method.methodKind === "unary" ? "unary" : "stream";
     const unsentBytes = () => stream.writableLength;
-    const giveWay = (why: Fault) => end({ request, response }, why);
-    const follower = follow({ unsentBytes, giveWay }, kind);
+    const giveWay = (why: Fault, isStrike: boolean) => {
+      end({ request, response }, why);
+      if (isStrike) connections.strike(connection, "calls that are not finished");
+    };
+    const isAnswered = () => response.headersSent;
+    const { peer } = connection;
+    const follower = follow({ peer, kind, unsentBytes, isAnswered, giveWay });
     const leave = connection.openCall(kind);
     stream.once("finish", () => hangUp(stream));
     stream.once("close", () => {
@@ -115,21 +121,13 @@ export function callGuard(options: CallGuardOptions) {
       const durationMs = clock.monotonicMs() - startMs;
       const status = statusOf(stream);
       onFinished({ method: name, code: codeName(status), durationMs });
-      if (wasReset(stream)) limitCancels(connection, durationMs);
+      // With a connection all its calls end, but that costs a client the connection.
+      const isQuick = wasReset(stream) && durationMs <= limits.quickCancelMs;
+      if (isQuick && connection.isOpen()) connections.strike(connection, "cancelled calls");
     });
     const call = { request, response, connection, follower };
     if (method === undefined) refuse(call, unknownMethod(url));
     else admit(call, method);
-  };
-}
-
-/** Bars a peer that opens calls to cancel them. */
-function cancelLimiter({ limits, clock, connections }: CallGuardOptions) {
-  const mayCancel = allowance(limits.cancels, clock);
-  return (connection: Connection, durationMs: number): void => {
-    // With a connection all its calls end, but that costs a client the connection.
-    if (!connection.isOpen() || durationMs > limits.quickCancelMs) return;
-    if (!mayCancel(connection.peer)) connections.bar(connection);
   };
 }
 
@@ -148,16 +146,16 @@ function admission(options: CallGuardOptions) {
     return receive;
   };
   const passShort = (call: IncomingCall, { methodKind }: DescMethod) => {
-    if (methodKind !== "unary") return pass(call);
-    const answered = async () => {
+    const begun = async () => {
       // What was cancelled in one go with its opening costs nothing more, and a crowd of calls lets
       // the process hear other clients meanwhile.
       await setImmediate();
       await whenClosed(call, (freeSlot) => {
         pass(call, freeSlot);
+        if (methodKind !== "unary") freeSlot();
       });
     };
-    void inTurn(answered, call.connection.peer);
+    void inTurn(begun, call.connection.peer);
   };
   /** It is read as it comes, so that it would keep a slot from many that are here already. */
   const passLong = (call: IncomingCall) => {
@@ -178,7 +176,11 @@ function admission(options: CallGuardOptions) {
     else
       receiverOf(call.connection)(call.request, {
         onPart: call.follower.setRequestBytes,
-        onReceived: (isWhole) => (isWhole ? passShort(call, method) : passLong(call)),
+        onReceived: (isWhole) => {
+          if (isWhole) call.follower.received();
+          if (isWhole) passShort(call, method);
+          else passLong(call);
+        },
         onLate: (error) => refuse(call, error),
       });
   };
@@ -221,40 +223,54 @@ function connectPasser(makeHandler: CallGuardOptions["handler"]) {
   };
 }
 
-type StreamCounterOptions = Pick<CallGuardOptions, "limits" | "stopping" | "onStreams">;
+type StreamCounterOptions = Pick<CallGuardOptions, "limits" | "stopping" | "onStreams" | "clock">;
 
-/** Counts a stream until it closes, and says why it is refused. */
-function streamCounter({ limits: { streamsMax }, stopping, onStreams }: StreamCounterOptions) {
+/**
+ * Counts a stream until it closes, and says why it is refused.
+ *
+ * Streams that were ended with an old connection stay counted for their peer for a while, so that
+ * nobody takes their place before they are opened again.
+ */
+function streamCounter({ limits, stopping, onStreams, clock }: StreamCounterOptions) {
+  const { streamsMax, streamsPerPeerMax, streamsReservedMs } = limits;
+  const perPeerMax = Math.ceil(streamsMax * streamsPerPeerMax);
   const open = shares<IncomingCall>();
-  return (call: IncomingCall): Fault | undefined => {
-    const { peer } = call.connection;
-    const remove = () => {
-      open.remove(peer, call);
-      onStreams(open.size());
+  const reserved = shares<Cancel>();
+
+  const reserve = (peer: string) => {
+    const expire = () => reserved.remove(peer, release);
+    const cancel = clock.after(streamsReservedMs, expire);
+    const release = () => {
+      cancel();
+      expire();
     };
+    reserved.add(peer, release);
+  };
+  return (call: IncomingCall): Fault | undefined => {
+    const { peer, draining } = call.connection;
+    const [release] = reserved.of(peer);
+    release?.();
     open.add(peer, call);
     onStreams(open.size());
-    call.request.stream.once("close", remove);
+    call.request.stream.once("close", () => {
+      open.remove(peer, call);
+      onStreams(open.size());
+      if (draining() && !stopping()) reserve(peer);
+    });
     if (stopping())
       return new Fault(
         "stopping",
         "Cannot answer: the scaler is stopping; ask another replica",
         {},
       );
-    if (open.size() <= streamsMax) return undefined;
-    const refusal = overloaded("open another stream", `${streamsMax} open streams`, streamsMax);
-    return makeRoom(open, call, refusal) ? undefined : refusal;
+    if (open.size() + reserved.size() > streamsMax)
+      return overloaded("open another stream", `${streamsMax} open streams`, streamsMax);
+    if (open.of(peer).size > perPeerMax) {
+      const rule = `${perPeerMax} open streams of one client`;
+      return overloaded("open another stream", rule, perPeerMax);
+    }
+    return undefined;
   };
-}
-
-/** Ends the newest stream of the peer with the most. @returns Whether that is another one's. */
-function makeRoom(open: Shares<IncomingCall>, { connection }: IncomingCall, why: Fault): boolean {
-  const largest = open.largest();
-  const newest = [...largest].at(-1);
-  if (newest === undefined || open.of(connection.peer).size >= largest.size) return false;
-  open.remove(newest.connection.peer, newest);
-  end(newest, why);
-  return true;
 }
 
 function methodsByPath(services: readonly DescService[]): ReadonlyMap<string, DescMethod> {

@@ -2,8 +2,8 @@
  * The calls that are open, what each of them keeps in memory, and which of them gives way.
  *
  * A client that sends a request in part, or does not read what it was sent, makes the process keep
- * it. A call of a client that works is over within milliseconds, so of too many calls the oldest
- * belong to one that does not.
+ * it. A call of a client that works is over within milliseconds, so of too many calls the peer with
+ * the most loses its oldest.
  *
  * @module
  */
@@ -11,10 +11,11 @@ import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { unsentCheckMs } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
+import { shares } from "./shares.ts";
 import type { CallSending } from "./streams.ts";
 
 export interface OpenCallLimits {
-  /** Open unary calls; of more than these the oldest is ended. */
+  /** Open unary calls; where there are more, the peer with the most loses its oldest. */
   readonly callsOpenMax: number;
   /** Bytes of all requests that have come in part; of more the oldest request is ended. */
   readonly requestBytesMax: number;
@@ -24,15 +25,23 @@ export interface OpenCallLimits {
 
 /** A call as its stream shows it. */
 export interface OpenCall {
+  readonly peer: string;
+  readonly kind: "stream" | "unary";
+  /** Whether its answer has begun. */
+  readonly isAnswered: () => boolean;
   /** Bytes that were sent and wait for the client to let them through. */
   readonly unsentBytes: () => number;
-  readonly giveWay: (why: Fault) => void;
+  /** @param isStrike Whether a client that works would not have let it come to that. */
+  readonly giveWay: (why: Fault, isStrike: boolean) => void;
 }
 
 interface FollowedCall extends OpenCall {
   readonly caughtUp: Listeners;
   requestBytes: number;
   unsentSinceMs: number | undefined;
+  isReceived: boolean;
+  /** Whether its client took anything that was sent. */
+  hasTaken: boolean;
   /** It is closed or on its way to be: what still comes of it is dropped. */
   isOver: boolean;
 }
@@ -42,17 +51,19 @@ export interface CallFollower {
   readonly sending: CallSending;
   /** Says how much of its request is kept; 0 when that was passed on. */
   readonly setRequestBytes: (bytes: number) => void;
+  /** Its request has come whole: what it waits for now is its turn. */
+  readonly received: () => void;
   /** Its stream is closed. */
   readonly close: () => void;
 }
 
-export type FollowCall = (call: OpenCall, kind: "stream" | "unary") => CallFollower;
+export type FollowCall = (call: OpenCall) => CallFollower;
 
 export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
   const { callsOpenMax, requestBytesMax, writeMs } = limits;
   // In the order in which they were opened.
   const open = new Set<FollowedCall>();
-  const unary = new Set<FollowedCall>();
+  const unary = shares<FollowedCall>();
   const arriving = new Set<FollowedCall>();
   let requestBytes = 0;
   let cancelCheck: Cancel | undefined;
@@ -65,48 +76,40 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
   };
   const release = (call: FollowedCall) => {
     call.isOver = true;
-    unary.delete(call);
+    unary.remove(call.peer, call);
     setRequestBytes(call, 0);
   };
   const giveWay = (call: FollowedCall, why: Fault) => {
+    if (call.isOver) return;
+    const isStrike = !call.isReceived || (call.unsentBytes() > 0 && !call.hasTaken);
     release(call);
-    call.giveWay(why);
+    call.giveWay(why, isStrike);
   };
   const checkUnsent = () => {
     const nowMs = clock.monotonicMs();
-    for (const call of [...open]) {
-      if (call.unsentBytes() === 0) {
-        if (call.unsentSinceMs === undefined) continue;
-        call.unsentSinceMs = undefined;
-        call.caughtUp.notify();
-      } else {
-        call.unsentSinceMs ??= nowMs;
-        if (nowMs - call.unsentSinceMs >= writeMs)
-          giveWay(
-            call,
-            overloaded("go on sending", `${writeMs} ms to take what was sent`, writeMs),
-          );
-      }
-    }
+    for (const call of [...open])
+      if (isStuck(call, nowMs, writeMs)) giveWay(call, notTaken(writeMs));
     if (open.size > 0) return;
     cancelCheck?.();
     cancelCheck = undefined;
   };
 
-  return (opened, kind) => {
+  return (opened) => {
     const caughtUp = listeners();
     const call: FollowedCall = {
       ...opened,
       caughtUp,
       requestBytes: 0,
       unsentSinceMs: undefined,
+      isReceived: false,
+      hasTaken: false,
       isOver: false,
     };
     open.add(call);
-    if (kind === "unary") unary.add(call);
+    if (call.kind === "unary") unary.add(call.peer, call);
     cancelCheck ??= clock.every(unsentCheckMs, checkUnsent);
-    for (const oldest of unary) {
-      if (unary.size <= callsOpenMax) break;
+    if (unary.size() > callsOpenMax) {
+      const [oldest = call] = unary.largest();
       giveWay(oldest, overloaded("keep the call", `${callsOpenMax} open calls`, callsOpenMax));
     }
     return {
@@ -127,12 +130,33 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
           giveWay(oldest, overloaded("keep the call", rule, requestBytesMax));
         }
       },
+      received: () => {
+        call.isReceived = true;
+      },
       close: () => {
         open.delete(call);
         release(call);
       },
     };
   };
+}
+
+/** Looks whether a call's client takes what it is sent. @returns Whether it took nothing for `limitMs`. */
+function isStuck(call: FollowedCall, nowMs: number, limitMs: number): boolean {
+  if (call.unsentBytes() > 0) {
+    call.unsentSinceMs ??= nowMs;
+    return nowMs - call.unsentSinceMs >= limitMs;
+  }
+  call.hasTaken ||= call.isAnswered();
+  if (call.unsentSinceMs !== undefined) {
+    call.unsentSinceMs = undefined;
+    call.caughtUp.notify();
+  }
+  return false;
+}
+
+function notTaken(limitMs: number): Fault {
+  return overloaded("go on sending", `${limitMs} ms to take what was sent`, limitMs);
 }
 
 /** The refusal of what is over a limit, `at most <rule>`. */

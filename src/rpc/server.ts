@@ -4,7 +4,7 @@
  * @module
  */
 import http2 from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
@@ -13,20 +13,24 @@ import {
   barMs,
   callsMax,
   callsOpenMax,
-  cancelAllowance,
   connectionAgeJitter,
   connectionAgeMs,
   connectionsMax,
   handlerMs,
   idleMs,
   longCallsMax,
-  messageBytesMax,
+  newConnectionMs,
+  newConnectionsMax,
   prefaceMs,
   quickCancelMs,
   reflectionAllowance,
   requestBytesMax,
+  requestMessageBytesMax,
   shutdownMs,
   streamsMax,
+  streamsPerPeerMax,
+  streamsReservedMs,
+  strikeAllowance,
   writeMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
@@ -49,7 +53,7 @@ export interface GrpcLimits extends ConnectionLimits, CallLimits {
 
 /** The limits that a server keeps; their reasons are in `src/core/limits.ts`. */
 export const grpcLimits: GrpcLimits = {
-  messageBytesMax,
+  messageBytesMax: requestMessageBytesMax,
   streamsMax,
   callsMax,
   callsOpenMax,
@@ -60,8 +64,12 @@ export const grpcLimits: GrpcLimits = {
   writeMs,
   prefaceMs,
   idleMs,
+  newConnectionsMax,
+  newConnectionMs,
+  strikes: strikeAllowance,
   barMs,
-  cancels: cancelAllowance,
+  streamsPerPeerMax,
+  streamsReservedMs,
   quickCancelMs,
   reflection: reflectionAllowance,
   connectionAgeMs,
@@ -133,25 +141,21 @@ export async function startGrpcServer({
   random = Math.random,
 }: GrpcServerOptions): Promise<GrpcServer> {
   const health = stoppableHealth(source);
+  const reflects = limits.reflection && allowance(limits.reflection, clock);
+  const services = allServices(served, health, reflects);
+  const http2Server = createHttp2Server(limits);
   const connections = clientConnections({
     limits,
+    letIn: (socket) => {
+      http2Server.emit("connection", socket);
+      socket.resume();
+    },
     clock,
     log,
     random,
     onCount: meter.openConnections,
   });
-  const services = allServices(
-    served,
-    health,
-    limits.reflection && allowance(limits.reflection, clock),
-  );
-  const server = createHttp2Server(limits);
-  // Node.js gives no session its socket, but it makes a session as soon as a socket is there.
-  let socket: Socket;
-  server.prependListener("connection", (connected: Socket) => {
-    socket = connected;
-  });
-  server.on("session", (session) => connections.accept(session, socket));
+  http2Server.on("session", connections.begin);
   const guard = callGuard({
     services: services.map(({ descriptor }) => descriptor),
     handler: (hooks) =>
@@ -173,16 +177,17 @@ export async function startGrpcServer({
     onFinished: meter.finished,
     onStreams: meter.openStreams,
   });
-  server.on("request", guard);
+  http2Server.on("request", guard);
+  // Sockets are counted, and wait for their turn, before anything of theirs is read.
+  const server = createServer({ pauseOnConnect: true }, connections.accept);
   await listen(server, host, port);
 
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     health.stop();
-    // Listening ends last: closing the server says GOAWAY on every connection, and that must come
-    // after the streams. Until then a new connection is cut.
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await connections.drainAll();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
+    await closed;
   };
   return {
     port: (server.address() as AddressInfo).port,
@@ -218,7 +223,7 @@ function createHttp2Server({ streamsMax, callsMax }: GrpcLimits): http2.Http2Ser
   return http2.createServer({ settings: { maxConcurrentStreams: streamsMax + callsMax } });
 }
 
-function listen(server: http2.Http2Server, host: string, port: number): Promise<void> {
+function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {

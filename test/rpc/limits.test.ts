@@ -89,9 +89,9 @@ test("a stream with a long message lives on when the time to send it is over", a
 });
 
 test("calls that are reset as soon as they are opened leave nothing behind", async () => {
-  await using held = await heldServer({ streamsMax: 10, cancels: { most: 100, perSecond: 0 } });
+  await using held = await heldServer({ streamsMax: 10, strikes: { most: 100, perSecond: 0 } });
   await using raw = rawClient(held.server.port);
-  for (let at = 0; at < 20; at += 1)
+  for (let at = 0; at < 12; at += 1)
     for (const method of ["IsActive", "StreamIsActive", "Nothing"])
       raw.call(`/${scaler}/${method}`, emptyMessage).cancel();
   expect((await raw.call(`/${scaler}/IsActive`, emptyMessage).ended).status).toBe("0");
@@ -164,20 +164,46 @@ describe("streams", () => {
     expect(await third.next()).toEqual({ result: false });
   });
 
-  test("of too many, the peer with the most makes room until shares are equal", async () => {
-    await using held = await heldServer({ streamsMax: 4 });
+  test("one peer may have its share of them only", async () => {
+    await using held = await heldServer({ streamsMax: 4, streamsPerPeerMax: 0.75 });
     const path = `/${scaler}/StreamIsActive`;
     await using greedy = rawClient(held.server.port, {}, "127.0.0.2");
-    const taken = [1, 2, 3, 4].map(() => greedy.call(path, emptyMessage));
-    await until(() => held.open.streams === 4, "all streams are taken");
+    const taken = [1, 2, 3].map(() => greedy.call(path, emptyMessage));
+    expect(await greedy.call(path, emptyMessage).ended).toEqual({
+      status: "8",
+      message:
+        "Cannot open another stream: at most 3 open streams of one client; ask again later or " +
+        "add replicas",
+    });
     await using modest = rawClient(held.server.port);
-    const [first, second, third] = [1, 2, 3].map(() => modest.call(path, emptyMessage));
-    await Promise.all([taken[3]?.closed, taken[2]?.closed]);
-    expect((await third?.ended)?.status).toBe("8");
+    const own = modest.call(path, emptyMessage);
+    expect((await modest.call(path, emptyMessage).ended).status).toBe("8");
     held.set({ active: () => true });
-    for (const kept of [taken[0], taken[1], first, second])
-      await until(() => kept?.body().length === 12, "both messages have come");
-    expect(held.open.streams).toBe(4);
+    for (const kept of [...taken, own])
+      await until(() => kept.body().length === 12, "both messages have come");
+  });
+
+  test("those of an old connection keep their place until they are opened again", async () => {
+    const clock = manualClock();
+    const limits = { streamsMax: 2, connectionAgeMs: 1_000, streamsReservedMs: 500 };
+    await using held = await heldServer({ clock, random: () => 0.5, ...limits });
+    const path = `/${scaler}/StreamIsActive`;
+    const from = (address: string) => rawClient(held.server.port, {}, address);
+    await using old = from("127.0.0.2");
+    await Promise.all([old.call(path, emptyMessage), old.call(path, emptyMessage)]);
+    await until(() => held.open.streams === 2, "both streams are open");
+    clock.advance(1_000);
+    await old.closed;
+
+    await using greedy = from("127.0.0.3");
+    expect((await greedy.call(path, emptyMessage).ended).status).toBe("8");
+    await using again = from("127.0.0.2");
+    again.call(path, emptyMessage);
+    await until(() => held.open.streams === 1, "the first is open again");
+    expect((await greedy.call(path, emptyMessage).ended).status).toBe("8");
+    clock.advance(500);
+    greedy.call(path, emptyMessage);
+    await until(() => held.open.streams === 2, "what nobody opened again is free");
   });
 
   test("a client that reads nothing is kept one message, and then gets the newest", async () => {
@@ -276,7 +302,7 @@ describe("unary calls", () => {
 
   test("a peer that opens calls to cancel them is barred for a while, and no other", async () => {
     const clock = manualClock();
-    await using held = await heldServer({ clock, cancels: { most: 10, perSecond: 0 }, barMs: 500 });
+    await using held = await heldServer({ clock, strikes: { most: 10, perSecond: 0 }, barMs: 500 });
     const channel = await client.connect(held.address);
     await using kept = await channel.stream(scaler, "StreamIsActive");
     await kept.next();
