@@ -29,9 +29,11 @@ export interface Ports {
 
 /** @throws {Fault} `address-unusable`: what the system says of the address, and what to do. */
 export async function openPorts(
-  { bind, grpcPort, httpPort, connectionAgeMs }: ServeOptions,
+  options: ServeOptions,
   { clock, log, random, role, metrics, changes }: PortsContext,
 ): Promise<Ports> {
+  const { bind, grpcPort, httpPort, connectionAgeMs, streamsMax, hasReflection } = options;
+  const reflection = hasReflection ? grpcLimits.reflection : undefined;
   const grpc = await listen({ flag: "--port", bind, port: grpcPort }, () =>
     startGrpcServer({
       host: bind,
@@ -41,7 +43,7 @@ export async function openPorts(
       clock,
       log,
       random,
-      limits: { ...grpcLimits, connectionAgeMs },
+      limits: { ...grpcLimits, connectionAgeMs, streamsMax, reflection },
       meter: metrics,
     }),
   );

@@ -7,7 +7,7 @@
 import { roles, type ServeOptions } from "#app/options.ts";
 import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
-import { connectionAgeMs, sampleIntervalMostMs } from "#core/limits.ts";
+import { connectionAgeMs, sampleIntervalMostMs, streamsMax } from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import {
@@ -22,6 +22,8 @@ import {
   ipAddress,
   kubernetesName,
   port,
+  present,
+  wholeNumber,
 } from "./flags.ts";
 import { snapshotFormats } from "./snapshot.ts";
 
@@ -94,6 +96,13 @@ const serveFlags = {
     fallback: formatDuration(connectionAgeMs),
     help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
   }),
+  "max-streams": flag(wholeNumber(1, 10_000), {
+    fallback: String(streamsMax),
+    help: "Open push streams, at about 60 kB each; KEDA holds one for each external-push trigger",
+  }),
+  "no-reflection": flag(present, {
+    help: "Do not describe the gRPC services to clients such as grpcurl",
+  }),
   "log-level": flag(choice(logLevels), {
     fallback: "info",
     help: "Lowest level that is written",
@@ -145,6 +154,8 @@ export function serveOptions(
     grpcPort: flags.port,
     httpPort: flags["http-port"],
     connectionAgeMs: flags["connection-age"],
+    streamsMax: flags["max-streams"],
+    hasReflection: flags["no-reflection"] === undefined,
     nodeName: flags["node-name"] ?? nodeName ?? hostname,
     collector: collectorOptions(flags),
     sampleIntervalMs: flags["sample-interval"],

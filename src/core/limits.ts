@@ -242,20 +242,52 @@ export const listedNamesMax = 8;
 
 // ---- rpc and keda
 
-/** A ScaledObject's metadata is a few hundred bytes; KEDA sends nothing larger. */
+/** What a client sends: 64 keys of metadata with 4 KiB each, and names. KEDA's are a few hundred. */
+export const requestMessageBytesMax = 320 * 1024;
+/** A snapshot of 512 devices with their holders is about a quarter of this. */
 export const messageBytesMax = 1024 * 1024;
-/** KEDA holds one push stream a trigger, all on one connection; one costs about 50 kB here. */
-export const streamsMax = 5_000;
-/** Unary calls worked on at once: each lasts about a millisecond, so more only costs memory. */
-export const callsMax = 64;
-/** Calls that wait for their turn: KEDA may open every stream and ask every value in one moment. */
-export const callsWaitingMax = 10_000;
+/** KEDA holds one push stream a trigger; one costs 57 kB here, so that these are 140 MB. */
+export const streamsMax = 2_500;
+/** Share of them that one peer may have: KEDA is one peer, and another must find room. */
+export const streamsPerPeerMax = 0.8;
+/** A client whose streams were ended because its connection is old opens them again by then. */
+export const streamsReservedMs = 30_000;
+/** Calls begun before other clients are heard again: each takes a fraction of a millisecond. */
+export const callsMax = 32;
+/** Open unary calls: more than one connection may have, for KEDA may ask every value in one moment. */
+export const callsOpenMax = 4_000;
+/** Requests above 32 KiB read at once, of up to 1 MiB each; KEDA's are a few hundred bytes. */
+export const longCallsMax = 8;
+/** Requests that have come in part: KEDA sends each in one piece. */
+export const requestBytesMax = 16 * 1024 * 1024;
+/** Time for a client to take what it was sent: KEDA takes milliseconds. */
+export const writeMs = 5_000;
+/** Time between two looks at what clients have not taken yet. */
+export const unsentCheckMs = 250;
+/** A call that is cancelled so soon was not meant; KEDA cancels what takes seconds. */
+export const quickCancelMs = 1_000;
+/** Calls cancelled at once, connections too many, answers never read: a client that works has none. */
+export const strikeAllowance = { most: 20, perSecond: 2 } as const;
+/** A peer that does more is not let in for so long: gRPC's own back-off is as long. */
+export const barMs = 10_000;
+/** Answers of reflection to one peer: grpcurl takes a dozen to describe everything. */
+export const reflectionAllowance = { most: 200, perSecond: 5 } as const;
+/** Peers whose allowances are remembered, some 100 bytes each. */
+export const peersMax = 10_000;
 /** Least time between two updates of the push streams: a large fleet changes all the time. */
 export const pushSpacingMs = 200;
 /** The text of an error travels in a header, which clients limit to 8 KiB or more. */
 export const faultMessageCharsMax = 2_048;
 /** KEDA holds one connection a scaler address; the rest are probes and people. */
 export const connectionsMax = 512;
+/** Connections that begin at once: each may bring as many calls as it likes in its first moment. */
+export const newConnectionsMax = 16;
+/** So that 16 at once are 53 a second; KEDA opens one in ten minutes. */
+export const newConnectionMs = 300;
+/** A client speaks as soon as it is connected. */
+export const prefaceMs = 5_000;
+/** KEDA asks every few seconds to minutes; a connection costs little, a forgotten one nothing. */
+export const idleMs = 120_000;
 /** Answers come from memory, so a request still incomplete is a client that stopped sending. */
 export const handlerMs = 1_000;
 /** After this a connection is asked to reconnect, so that KEDA spreads over new replicas. */

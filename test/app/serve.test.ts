@@ -7,7 +7,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import type { ServeOptions } from "#app/options.ts";
 import { serve } from "#app/serve.ts";
 import { systemClock } from "#core/clock.ts";
-import { connectionAgeMs } from "#core/limits.ts";
+import { connectionAgeMs, streamsMax } from "#core/limits.ts";
 import type { Facts } from "#core/log.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "#gen/grpc/health/v1/health_pb.ts";
@@ -42,6 +42,8 @@ async function optionsWith(
     grpcPort: 0,
     httpPort: 0,
     connectionAgeMs,
+    streamsMax,
+    hasReflection: true,
     nodeName: "node-a",
     collector: { collector: "mock", mockFile },
     sampleIntervalMs: 100,

@@ -137,7 +137,7 @@ export async function heldServer({
         open.connections = count;
       },
     },
-    limits: { ...grpcLimits, shutdownMs: 1_000, ...limits },
+    limits: { ...grpcLimits, shutdownMs: 1_000, streamsPerPeerMax: 1, ...limits },
     random,
   });
   return {
