@@ -94,41 +94,24 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
     cancelCheck = undefined;
   };
 
+  const makeRoom = (calls: Iterable<FollowedCall>, rule: string, limit: number) => {
+    for (const oldest of calls) return giveWay(oldest, overloaded("keep the call", rule, limit));
+  };
+
   return (opened) => {
-    const caughtUp = listeners();
-    const call: FollowedCall = {
-      ...opened,
-      caughtUp,
-      requestBytes: 0,
-      unsentSinceMs: undefined,
-      isReceived: false,
-      hasTaken: false,
-      isOver: false,
-    };
+    const call = followedCall(opened);
     open.add(call);
     if (call.kind === "unary") unary.add(call.peer, call);
     cancelCheck ??= clock.every(unsentCheckMs, checkUnsent);
-    if (unary.size() > callsOpenMax) {
-      const [oldest = call] = unary.largest();
-      giveWay(oldest, overloaded("keep the call", `${callsOpenMax} open calls`, callsOpenMax));
-    }
+    if (unary.size() > callsOpenMax)
+      makeRoom(unary.largest(), `${callsOpenMax} open calls`, callsOpenMax);
     return {
-      sending: {
-        isBehind: () => {
-          if (call.unsentBytes() === 0) return false;
-          call.unsentSinceMs ??= clock.monotonicMs();
-          return true;
-        },
-        onCaughtUp: caughtUp.subscribe,
-      },
+      sending: sendingOf(call, clock),
       setRequestBytes: (bytes) => {
         if (call.isOver) return;
         setRequestBytes(call, bytes);
-        for (const oldest of arriving) {
-          if (requestBytes <= requestBytesMax) break;
-          const rule = `${requestBytesMax} bytes of unfinished requests`;
-          giveWay(oldest, overloaded("keep the call", rule, requestBytesMax));
-        }
+        while (requestBytes > requestBytesMax)
+          makeRoom(arriving, `${requestBytesMax} bytes of unfinished requests`, requestBytesMax);
       },
       received: () => {
         call.isReceived = true;
@@ -138,6 +121,29 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
         release(call);
       },
     };
+  };
+}
+
+function followedCall(opened: OpenCall): FollowedCall {
+  return {
+    ...opened,
+    caughtUp: listeners(),
+    requestBytes: 0,
+    unsentSinceMs: undefined,
+    isReceived: false,
+    hasTaken: false,
+    isOver: false,
+  };
+}
+
+function sendingOf(call: FollowedCall, clock: Clock): CallSending {
+  return {
+    isBehind: () => {
+      if (call.unsentBytes() === 0) return false;
+      call.unsentSinceMs ??= clock.monotonicMs();
+      return true;
+    },
+    onCaughtUp: call.caughtUp.subscribe,
   };
 }
 
