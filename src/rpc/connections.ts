@@ -18,7 +18,6 @@ import { setNewest } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
 import { peersMax } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
-import { slots } from "#core/slots.ts";
 import {
   addressOf,
   type ClientConnection,
@@ -74,7 +73,7 @@ export function clientConnections(options: ConnectionsOptions): Connections {
   const byAddress = new Map<string, ClientConnection>();
   const bySession = new WeakMap<object, ClientConnection>();
   const byPeer = shares<ClientConnection>();
-  const inTurn = slots(limits.newConnectionsMax);
+  const enter = doorkeeper(options, (peer) => byPeer.of(peer).size);
   const strikes = strikeCounter(options);
   let onEmpty: (() => void) | undefined;
 
@@ -110,7 +109,7 @@ export function clientConnections(options: ConnectionsOptions): Connections {
       const connection = clientConnection(socket, limits, clock);
       add(connection, socket);
       cutSurplus();
-      void inTurn(() => enter(connection, socket, options), connection.peer);
+      enter({ connection, socket });
     },
     begin: (session) => {
       const connection = byAddress.get(addressOf(session.socket));
@@ -131,17 +130,57 @@ export function clientConnections(options: ConnectionsOptions): Connections {
   };
 }
 
-/** Lets a socket in; resolves when the next one may come. */
-async function enter(
-  connection: ClientConnection,
-  socket: Socket,
+interface Arrival {
+  readonly connection: ClientConnection;
+  readonly socket: Socket;
+}
+
+/**
+ * Lets sockets in a few at a time: each may bring as many calls as it likes in its first moment. The
+ * peer with the fewest connections is first, so that a crowd waits behind whoever comes alone.
+ *
+ * @param connectionsOf How many a peer has, those that wait included.
+ */
+function doorkeeper(
   { limits, letIn, clock, random }: ConnectionsOptions,
-): Promise<void> {
-  if (socket.destroyed) return;
-  const { connectionAgeMs, connectionAgeJitter, newConnectionMs } = limits;
-  connection.start(connectionAgeMs * (1 + connectionAgeJitter * (2 * random() - 1)));
-  letIn(socket);
-  await new Promise<void>((resolve) => clock.after(newConnectionMs, resolve));
+  connectionsOf: (peer: string) => number,
+) {
+  const waiting = new Map<string, Arrival[]>();
+  let beginning = 0;
+
+  const first = (): Arrival | undefined => {
+    let [peer, fewest] = ["", Number.POSITIVE_INFINITY];
+    for (const [other, arrivals] of waiting) {
+      const inside = connectionsOf(other) - arrivals.length;
+      if (inside < fewest) [peer, fewest] = [other, inside];
+    }
+    const arrivals = waiting.get(peer);
+    if (arrivals?.length === 1) waiting.delete(peer);
+    return arrivals?.shift();
+  };
+  const next = () => {
+    const { connectionAgeMs, connectionAgeJitter, newConnectionsMax, newConnectionMs } = limits;
+    while (beginning < newConnectionsMax) {
+      const arrival = first();
+      if (arrival === undefined) return;
+      const { connection, socket } = arrival;
+      if (socket.destroyed) continue;
+      beginning += 1;
+      connection.start(connectionAgeMs * (1 + connectionAgeJitter * (2 * random() - 1)));
+      letIn(socket);
+      clock.after(newConnectionMs, () => {
+        beginning -= 1;
+        next();
+      });
+    }
+  };
+  return (arrival: Arrival): void => {
+    const { peer } = arrival.connection;
+    const arrivals = waiting.get(peer);
+    if (arrivals === undefined) waiting.set(peer, [arrival]);
+    else arrivals.push(arrival);
+    next();
+  };
 }
 
 /** What peers have done that a client which works does not; one that did too much is barred. */

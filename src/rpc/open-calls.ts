@@ -9,7 +9,7 @@
  */
 import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { unsentCheckMs } from "#core/limits.ts";
+import { unsentCheckMs, unsentEndsMax } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
 import { shares } from "./shares.ts";
 import type { CallSending } from "./streams.ts";
@@ -87,8 +87,14 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
   };
   const checkUnsent = () => {
     const nowMs = clock.monotonicMs();
-    for (const call of [...open])
-      if (isStuck(call, nowMs, writeMs)) giveWay(call, notTaken(writeMs));
+    let ended = 0;
+    for (const call of [...open]) {
+      if (call.isOver || !isStuck(call, nowMs, writeMs)) continue;
+      giveWay(call, notTaken(writeMs));
+      ended += 1;
+      // To end many at once would keep the process from everybody else.
+      if (ended === unsentEndsMax) break;
+    }
     if (open.size > 0) return;
     cancelCheck?.();
     cancelCheck = undefined;
