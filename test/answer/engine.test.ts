@@ -212,7 +212,7 @@ describe("the target in a pod", () => {
     expect(specOf(declaring(...ports))).toEqual({
       at: {
         podAddress: "10.0.0.1",
-        namespace: "default",
+        namespace: "ml",
         ports: [8002, 8001, 8000],
         owner: "uid-llm-1",
       },
