@@ -26,8 +26,12 @@ export const engineIntervalMs = 5_000;
 /** A gateway behind an open push stream wakes a workload from zero, where seconds count. */
 export const gatewayIntervalMs = 1_000;
 export const engineScrapesMax = 64;
+/** Of these, a namespace's at once: silent pods hold a slot for `engineScrapeMs`, and only their own. */
+export const engineScrapesShare = 32;
 /** One a pod with an engine; the same number as agents. */
 export const engineTargetsMax = 5_000;
+/** Of these, a namespace's: no single one can shut out all others. */
+export const engineTargetsShare = 2_500;
 /** KEDA asks at least every few minutes for what it scales on. */
 export const engineForgetMs = 600_000;
 /**
