@@ -56,7 +56,7 @@ describe("value() is", () => {
     [
       "0 below freezing, for KEDA carries nothing below 0",
       [gpu({ readings: { temperatureCelsius: -5 } })],
-      { metricType: "temperature" },
+      { metricType: "temperature", targetValue: "80" },
       0,
     ],
     [
@@ -67,7 +67,7 @@ describe("value() is", () => {
           absences: { powerAverageMilliwatts: "unsupported" },
         }),
       ],
-      { metricType: "power_draw" },
+      { metricType: "power_draw", targetValue: "80" },
       250,
     ],
     ["of the devices that have the metric", [...loads(30), unsupported(1)], {}, 30],
@@ -173,7 +173,7 @@ describe("value() is", () => {
 
   test("explained where it is not what was measured", () => {
     const devices = [gpu({ readings: { temperatureCelsius: -5 } })];
-    const { explanation } = ask(devices, { metricType: "temperature" }).value();
+    const { explanation } = ask(devices, { metricType: "temperature", targetValue: "80" }).value();
     expect(explanation.rule).toContain(": -5, sent as 0");
   });
 });
@@ -275,7 +275,7 @@ describe("value() is missing", () => {
           absentSinceMs: { powerAverageMilliwatts: 0, powerInstantMilliwatts: nowMs - 1_000 },
         }),
       ],
-      { metricType: "power_draw" },
+      { metricType: "power_draw", targetValue: "80" },
     ],
     [
       "when power has no average and the instantaneous one failed: that is not unsupported",
@@ -284,7 +284,7 @@ describe("value() is missing", () => {
           absences: { powerAverageMilliwatts: "unsupported", powerInstantMilliwatts: "failed" },
         }),
       ],
-      { metricType: "power_draw" },
+      { metricType: "power_draw", targetValue: "80" },
     ],
     ["when a reading is absent without a reason", [...loads(90), gpu({ index: 1 })], {}],
   ])("%s", (_what, devices, metadata) => {
@@ -353,6 +353,7 @@ test("tells which readings are looked for, before they are there", () => {
   const answers = answerer({ store, clock, localNode: "a", asked: (needs) => needed.push(needs) });
   const trigger = parseTrigger({
     metricType: "pcie_tx_kbps",
+    targetValue: "80",
     activationMetricType: "memory_used_percent",
   });
   expectFault(() => answers.value(ref, trigger), "data-missing");

@@ -151,7 +151,7 @@ describe("value() is", () => {
         nodes: [host("a", [held("x", 0, { readings: { temperatureCelsius: -5 } })])],
         pods: pods("x"),
       },
-      { metricType: "temperature" },
+      { metricType: "temperature", targetValue: "80" },
       0,
     ],
   ])("%s", (_what, state, metadata, expected) => {
@@ -180,7 +180,7 @@ describe("value() is", () => {
     };
     expect(ask(state).value).toBe(160);
     expect(ask(state).explanation.rule).toContain("a shared one counting whole for each holder");
-    const power = ask(state, { metricType: "power_draw" });
+    const power = ask(state, { metricType: "power_draw", targetValue: "80" });
     expect(power.value).toBe(200);
     expect(power.explanation.rule).toContain("its equal part");
     expect(power.explanation.devices).toMatchObject([
