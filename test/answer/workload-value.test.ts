@@ -117,6 +117,22 @@ describe("value() is", () => {
       10,
     ],
     [
+      "whole beside an ended pod or a monitor that the kubelet names too",
+      {
+        nodes: [
+          host("a", [
+            gpu({
+              readings: { powerAverageMilliwatts: 300_000 },
+              holders: [holder("ended"), holder("x"), holder("monitor")],
+            }),
+          ]),
+        ],
+        pods: pods("x"),
+      },
+      { metricType: "power_draw", targetValue: "300" },
+      300,
+    ],
+    [
       "of its new node when a pod of the same name has moved",
       {
         nodes: [host("a", [held("x", 99)]), host("b", [held("x", 20)])],
