@@ -10,7 +10,7 @@ import type { Clock } from "#core/clock.ts";
 import { staleAfterMs, windowSecondsMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
-import type { Absences, ReadingName } from "#metric/reading.ts";
+import { type Absences, costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { type ValueWindow, valueWindow } from "#metric/window.ts";
 import type { Holder, NodeReport } from "#telemetry/report.ts";
 import type { FleetDevice, FleetNode, FleetStore, FleetView, UnavailableAgent } from "./view.ts";
@@ -19,9 +19,15 @@ import type { FleetDevice, FleetNode, FleetStore, FleetView, UnavailableAgent } 
 const unreadWindowMs = windowSecondsMax * 1000;
 
 /** The windows of one device, kept for the metrics whose mean is read. */
-type DeviceWindows = Map<MetricName, { readonly values: ValueWindow; readAtMs: number }>;
+type DeviceWindows = Map<MetricName, { values: ValueWindow; readAtMs: number }>;
 
-export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
+export interface FleetStoreOptions {
+  readonly clock: Clock;
+  /** Which costly readings are demanded of the agents now; absent: all. */
+  readonly demanded?: (() => readonly ReadingName[]) | undefined;
+}
+
+export function fleetStore({ clock, demanded }: FleetStoreOptions): FleetStore {
   const nodes = new Map<string, FleetNode>();
   /** By node and by device. */
   const windows = new Map<string, Map<string, DeviceWindows>>();
@@ -53,7 +59,7 @@ export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
     put: (report) => {
       const nowMs = clock.monotonicMs();
       const earlier = nodes.get(report.name);
-      const node = nodeOf(report, earlier, nowMs);
+      const node = nodeOf(report, earlier, nowMs, demanded?.());
       if (node === undefined) return;
       nodes.set(node.name, node);
       const ofNode = windows.get(node.name);
@@ -78,6 +84,7 @@ function nodeOf(
   report: NodeReport,
   earlier: FleetNode | undefined,
   nowMs: number,
+  demanded: readonly ReadingName[] | undefined,
 ): FleetNode | undefined {
   const { name, sampleIntervalMs, driverVersion, libraryVersion } = report;
   const reportedMs = nowMs - Math.max(report.ageMs, 0);
@@ -93,7 +100,7 @@ function nodeOf(
       ...device,
       node: name,
       sampledAtMs,
-      absentSinceMs: absentSince(device.absences, before, sampledAtMs),
+      absentSinceMs: absentSince(device.absences, before, sampledAtMs, demanded),
       unwellSinceMs:
         device.health.state === "ok" ? undefined : (before?.unwellSinceMs ?? sampledAtMs),
     };
@@ -113,10 +120,17 @@ function absentSince(
   absences: Absences,
   before: FleetDevice | undefined,
   sampledAtMs: number,
+  demanded: readonly ReadingName[] | undefined,
 ): FleetDevice["absentSinceMs"] {
   const since: { [Name in ReadingName]?: number } = {};
-  for (const name of Object.keys(absences) as ReadingName[])
-    since[name] = before?.absentSinceMs[name] ?? sampledAtMs;
+  for (const name of Object.keys(absences) as ReadingName[]) {
+    // Nobody waits yet for what no agent was told to read.
+    const isWaitedFor =
+      absences[name] !== "pending" ||
+      !costlyReadings.has(name) ||
+      demanded?.includes(name) !== false;
+    since[name] = (isWaitedFor ? before?.absentSinceMs[name] : undefined) ?? sampledAtMs;
+  }
   return since;
 }
 
@@ -131,14 +145,20 @@ function extendAll(
   const before = new Map(earlier?.devices.map((device) => [device.uuid, device]));
   for (const [uuid, ofDevice] of ofNode) {
     const device = devices.get(uuid);
-    // A device that changed hands starts again: its past is the load of somebody else.
-    if (device === undefined || !hasSameHolders(device.holders, before.get(uuid)?.holders)) {
+    if (device === undefined) {
       ofNode.delete(uuid);
       continue;
     }
-    for (const [metric, { values, readAtMs }] of ofDevice) {
-      if (nowMs - readAtMs > unreadWindowMs) ofDevice.delete(metric);
-      else extend(values, metric, device, node);
+    // A device that changed hands starts again, and with this sample in every process: its past is the
+    // load of somebody else.
+    const changedHands = !hasSameHolders(device.holders, before.get(uuid)?.holders);
+    for (const [metric, window] of ofDevice) {
+      if (nowMs - window.readAtMs > unreadWindowMs) {
+        ofDevice.delete(metric);
+        continue;
+      }
+      if (changedHands) window.values = valueWindow();
+      extend(window.values, metric, device, node);
     }
     if (ofDevice.size === 0) ofNode.delete(uuid);
   }

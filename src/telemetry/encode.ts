@@ -132,7 +132,7 @@ function wireState(report: NodeReport, startedAtMs: number) {
  */
 export const keysPerDevice = 64;
 
-const readingNumbers = {
+export const readingNumbers = {
   utilizationPercent: Reading.UTILIZATION_PERCENT,
   memoryUtilizationPercent: Reading.MEMORY_UTILIZATION_PERCENT,
   memoryUsedBytes: Reading.MEMORY_USED_BYTES,

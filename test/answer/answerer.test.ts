@@ -254,16 +254,17 @@ describe("value() and activity() both fail", () => {
 
 describe("value() is missing", () => {
   const pending = gpu({ index: 1, absences: { utilizationPercent: "pending" } });
+  const pendingFor = (ms: number): FleetDevice => ({
+    ...pending,
+    absentSinceMs: { utilizationPercent: pending.sampledAtMs - ms },
+  });
   test.each<[string, readonly FleetDevice[], Metadata]>([
     ["within the grace of a lost device", [...loads(90), lost(1, 1_000)], {}],
     ["to the last moment of that grace", [...loads(90), lost(1, missingGraceMs)], {}],
     ["within the grace of a failed reading", [...loads(90), failed(1, 1_000)], {}],
     ["while a reading is pending", [...loads(90), pending], {}],
-    [
-      "while a reading is pending, however long",
-      [...loads(90), { ...pending, absentSinceMs: { utilizationPercent: 0 } }],
-      {},
-    ],
+    ["while a reading is pending for less than 30 s", [...loads(90), pendingFor(30_000)], {}],
+    ["while one that never came is in its grace", [...loads(90), pendingFor(30_001)], {}],
     ["with fewer than half", [...loads(90), lost(1, longAgo), lost(2, longAgo)], {}],
     [
       "while the later of two power readings is in its grace",
@@ -303,6 +304,32 @@ describe("value() is missing", () => {
       "0 of 1 devices are known",
       "look into GPU 0 (H200, GPU-0): memoryTotalBytes is pending",
     );
+  });
+
+  test("where a reading that was demanded does not come, and says who does not take it", () => {
+    const of = (ms: number) =>
+      gpu({
+        absences: { pcieTxKilobytesPerSecond: "pending" },
+        absentSinceMs: { pcieTxKilobytesPerSecond: nowMs - 400 - ms },
+      });
+    const metadata = { metricType: "pcie_tx_kbps", targetValue: "1" };
+    expectFault(ask([of(30_000)], metadata).value, "data-missing", "PerSecond is pending");
+    expectFault(
+      ask([of(missingGraceMs)], metadata).value,
+      "data-missing",
+      "at least half of the devices must be known",
+      "pcieTxKilobytesPerSecond has not come in 300 s",
+      "the agent of node a does not take what is demanded",
+    );
+  });
+
+  test("not by one that never came, beside one that did", () => {
+    const late = gpu({
+      index: 1,
+      absences: { utilizationPercent: "pending" },
+      absentSinceMs: { utilizationPercent: nowMs - missingGraceMs - 401 },
+    });
+    expect(ask([...loads(90), late], {}).value().value).toBe(90);
   });
 
   test("not for a device that was not asked for", () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Clock } from "#core/clock.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { FleetDevice } from "#fleet/view.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import type { NodeReport } from "#telemetry/report.ts";
 
 type ReportedDevice = NodeReport["devices"][number];
@@ -243,6 +244,18 @@ describe("average()", () => {
     expect(mean()).toBe(0);
   });
 
+  test("goes on after that without being read: two processes begin with the same sample", () => {
+    const { store, pass, device } = setUp();
+    const holders = [{ namespace: "b", pod: "b", container: "b" }];
+    store.put(load(100));
+    store.view().average(device(), "gpu_utilization", 60_000);
+    for (const percent of [0, 20, 40]) {
+      pass(1_000);
+      store.put(load(percent, { holders }));
+    }
+    expect(store.view().average(device(), "gpu_utilization", 60_000)).toBe(30);
+  });
+
   test("does not fill a gap longer than the stale limit", () => {
     const { store, pass, device } = setUp();
     const mean = () => store.view().average(device(), "gpu_utilization", 60_000);
@@ -268,4 +281,26 @@ describe("average()", () => {
     store.remove("a");
     expect(store.view().average(held, "gpu_utilization", 60_000)).toBeUndefined();
   });
+});
+
+test("a costly reading that is pending is waited for since it was demanded", () => {
+  const time = standingClock();
+  let demanded: readonly ReadingName[] = [];
+  const store = fleetStore({ clock: time.clock, demanded: () => demanded });
+  const absences = { pcieTxKilobytesPerSecond: "pending", energyMillijoules: "pending" } as const;
+  const since = () => store.view().nodes.get("a")?.devices[0]?.absentSinceMs;
+  const firstMs = time.nowMs();
+  const put = () => {
+    time.pass(1_000);
+    store.put(report([gpu({ absences })]));
+  };
+  store.put(report([gpu({ absences })]));
+  put();
+  put();
+  const demandedMs = time.nowMs();
+  expect(since()).toEqual({ pcieTxKilobytesPerSecond: demandedMs, energyMillijoules: firstMs });
+  demanded = ["pcieTxKilobytesPerSecond"];
+  put();
+  put();
+  expect(since()).toEqual({ pcieTxKilobytesPerSecond: demandedMs, energyMillijoules: firstMs });
 });
