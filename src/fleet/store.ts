@@ -11,8 +11,9 @@ import { staleAfterMs, windowSecondsMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import { type Absences, costlyReadings, type ReadingName } from "#metric/reading.ts";
+import { type DeviceSince, deviceSince } from "#metric/since.ts";
 import { type ValueWindow, valueWindow } from "#metric/window.ts";
-import type { Holder, NodeReport } from "#telemetry/report.ts";
+import type { Holder, NodeReport, ReportedDevice } from "#telemetry/report.ts";
 import type { FleetDevice, FleetNode, FleetStore, FleetView, UnavailableAgent } from "./view.ts";
 
 /** A window whose mean nobody read in the time of the longest window is dropped. */
@@ -95,15 +96,10 @@ function nodeOf(
   const sampledAtMs = Math.max(reportedMs, earlierMs);
   const known = new Map(earlier?.devices.map((device) => [device.uuid, device]));
   const devices = report.devices.map((device): FleetDevice => {
-    const before = known.get(device.uuid);
-    return {
-      ...device,
-      node: name,
-      sampledAtMs,
-      absentSinceMs: absentSince(device.absences, before, sampledAtMs, demanded),
-      unwellSinceMs:
-        device.health.state === "ok" ? undefined : (before?.unwellSinceMs ?? sampledAtMs),
-    };
+    const before = sinceBefore(device, known.get(device.uuid), report, nowMs);
+    const { unwell, absent } = deviceSince(device, before, sampledAtMs);
+    const absentSinceMs = withUndemanded(absent, device.absences, sampledAtMs, demanded);
+    return { ...device, node: name, sampledAtMs, absentSinceMs, unwellSinceMs: unwell };
   });
   return {
     name,
@@ -116,21 +112,35 @@ function nodeOf(
   };
 }
 
-function absentSince(
-  absences: Absences,
+/** What this process saw itself; of a device that is new to it, what the agent has seen. */
+function sinceBefore(
+  { uuid, absences }: ReportedDevice,
   before: FleetDevice | undefined,
+  { lackingAges }: NodeReport,
+  nowMs: number,
+): DeviceSince | undefined {
+  if (before !== undefined) return { unwell: before.unwellSinceMs, absent: before.absentSinceMs };
+  const ages = lackingAges?.get(uuid);
+  if (ages === undefined) return undefined;
+  const absent = Object.entries(ages.absent)
+    // The agent was perhaps never told to read it, and is from now on.
+    .filter(([name]) => absences[name as ReadingName] !== "pending")
+    .map(([name, ageMs]) => [name, nowMs - ageMs]);
+  const unwell = ages.unwell === undefined ? undefined : nowMs - ages.unwell;
+  return { unwell, absent: Object.fromEntries(absent) };
+}
+
+/** Costly readings that no agent was told to take are pending since now: nobody waits for them yet. */
+function withUndemanded(
+  absentSinceMs: FleetDevice["absentSinceMs"],
+  absences: Absences,
   sampledAtMs: number,
   demanded: readonly ReadingName[] | undefined,
 ): FleetDevice["absentSinceMs"] {
-  const since: { [Name in ReadingName]?: number } = {};
-  for (const name of Object.keys(absences) as ReadingName[]) {
-    // Nobody waits yet for what no agent was told to read.
-    const isWaitedFor =
-      absences[name] !== "pending" ||
-      !costlyReadings.has(name) ||
-      demanded?.includes(name) !== false;
-    since[name] = (isWaitedFor ? before?.absentSinceMs[name] : undefined) ?? sampledAtMs;
-  }
+  let since = absentSinceMs;
+  for (const name of costlyReadings)
+    if (absences[name] === "pending" && demanded?.includes(name) === false)
+      since = { ...since, [name]: sampledAtMs };
   return since;
 }
 

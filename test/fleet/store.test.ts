@@ -304,3 +304,35 @@ test("a costly reading that is pending is waited for since it was demanded", () 
   put();
   expect(since()).toEqual({ pcieTxKilobytesPerSecond: demandedMs, energyMillijoules: firstMs });
 });
+
+describe("of a device that is new to it, the store believes the agent", () => {
+  const lost = { state: "lost", reason: "off the bus" } as const;
+  const absences = { utilizationPercent: "failed", energyMillijoules: "pending" } as const;
+  const device = gpu({ health: lost, readings: {}, absences });
+  const ages = (ms: number) =>
+    new Map([["GPU-1", { unwell: ms, absent: { utilizationPercent: ms, energyMillijoules: ms } }]]);
+
+  test("since when it lacks what it lacks, unless that may come with the next sample", () => {
+    const { store, nowMs } = setUp();
+    store.put(report([device], { ageMs: 100, lackingAges: ages(70_000) }));
+    expect(store.view().nodes.get("a")?.devices[0]).toMatchObject({
+      unwellSinceMs: nowMs() - 70_000,
+      absentSinceMs: {
+        utilizationPercent: nowMs() - 70_000,
+        energyMillijoules: nowMs() - 100,
+      },
+    });
+  });
+
+  test("and itself of one that it saw: an agent that began again saw less", () => {
+    const { store, nowMs, pass } = setUp();
+    store.put(report([device]));
+    const firstMs = nowMs();
+    pass(60_000);
+    store.put(report([device], { lackingAges: ages(1_000) }));
+    expect(store.view().nodes.get("a")?.devices[0]).toMatchObject({
+      unwellSinceMs: firstMs,
+      absentSinceMs: { utilizationPercent: firstMs, energyMillijoules: firstMs },
+    });
+  });
+});
