@@ -177,6 +177,7 @@ test("another demand opens the stream again at once, and the node is not out mea
   await pass(3_000);
   renew();
   await pass(0);
+  await pass(0);
   expect(calls).toEqual([[]]);
 
   demanded = ["pcieTxKilobytesPerSecond"];
@@ -187,6 +188,7 @@ test("another demand opens the stream again at once, and the node is not out mea
   expect(outage()).toBeUndefined();
   expect(latest()?.report.name).toBe("node-a");
   renew();
+  await pass(0);
   await pass(60_000);
   expect(calls).toHaveLength(2);
 
