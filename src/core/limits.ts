@@ -267,7 +267,7 @@ export const streamsReservedMs = 30_000;
 /** Calls begun before other clients are heard again: each takes a fraction of a millisecond. */
 export const callsMax = 32;
 /** Open unary calls: more than one connection may have, for KEDA may ask every value in one moment. */
-export const callsOpenMax = 4_000;
+export const callsOpenMax = 3_000;
 /** Requests above 32 KiB read at once, of up to 1 MiB each; KEDA's are a few hundred bytes. */
 export const longCallsMax = 8;
 /** Requests that have come in part: KEDA sends each in one piece. */
@@ -279,7 +279,7 @@ export const unsentCheckMs = 250;
 /** Calls ended in one such look: each costs a fraction of a millisecond, and its connection too. */
 export const unsentEndsMax = 25;
 /** Answers of one connection that are not read: a client that works reads each within milliseconds. */
-export const unreadAnswersMax = 32;
+export const unreadAnswersMax = 16;
 /** Streams that begin at once, each half a millisecond of work. */
 export const newStreamsMax = 64;
 /** So that 640 begin in a second, and KEDA's 1,000 within two. */

@@ -29,6 +29,8 @@ export interface Connection extends CallConnection {
   /** Counts a call in; the function that it returns counts it out, and is called once. */
   readonly openCall: (kind: CallKind) => Cancel;
   readonly isOpen: () => boolean;
+  /** Its client has taken an answer, or a message of a stream. */
+  readonly took: () => void;
   /** Ends it at once. */
   readonly cut: () => void;
 }
@@ -36,6 +38,8 @@ export interface Connection extends CallConnection {
 export interface ClientConnection extends Connection {
   readonly address: string;
   readonly hasCalls: () => boolean;
+  /** Whether its client has taken an answer. */
+  readonly isUseful: () => boolean;
   /** When its last call ended, or when it came if it had none. */
   readonly idleSinceMs: () => number;
   /** It is let in, and is to be drained at an age. */
@@ -63,6 +67,7 @@ export function clientConnection(
   const calls = callCounter(clock, () => closeWhenEmpty());
   let session: ServerHttp2Session | undefined;
   let draining = false;
+  let isUseful = false;
   let cancelPreface: Cancel = () => undefined;
 
   const cut = () => {
@@ -97,8 +102,12 @@ export function clientConnection(
     draining: () => draining,
     onDrain: drains.subscribe,
     hasCalls: calls.hasAny,
+    isUseful: () => isUseful,
     idleSinceMs: calls.endedAtMs,
     openCall: calls.open,
+    took: () => {
+      isUseful = true;
+    },
     isOpen: () => !socket.destroyed && session?.destroyed === false,
     start: (ageMs) => {
       cancelPreface = after(prefaceMs, cut);

@@ -50,7 +50,9 @@ export interface Connections {
   /** Its client has begun to speak HTTP/2. */
   readonly begin: (session: ServerHttp2Session) => void;
   readonly of: (session: object | undefined) => Connection | undefined;
-  /** Counts something against a connection's peer; cuts the connection when that was too much. */
+  /** A client has taken an answer, or a message of a stream. */
+  readonly took: (connection: Connection) => void;
+  /** Counts something against a connection's peer, which is barred when that was too much. */
   readonly strike: (connection: Connection, what: string) => void;
   /** Drains all; resolves when the last one is closed. */
   readonly drainAll: () => Promise<void>;
@@ -73,7 +75,12 @@ export function clientConnections(options: ConnectionsOptions): Connections {
   const byAddress = new Map<string, ClientConnection>();
   const bySession = new WeakMap<object, ClientConnection>();
   const byPeer = shares<ClientConnection>();
-  const enter = doorkeeper(options, (peer) => byPeer.of(peer).size);
+  const knownPeers = new Map<string, true>();
+  const enter = doorkeeper(options, {
+    isKnown: (peer) => knownPeers.has(peer),
+    isBarred: strikes.isBarred,
+    connectionsOf: (peer) => byPeer.of(peer).size,
+  });
   const strikes = strikeCounter(options);
   let onEmpty: (() => void) | undefined;
 
@@ -89,6 +96,14 @@ export function clientConnections(options: ConnectionsOptions): Connections {
       if (byAddress.size === 0) onEmpty?.();
     });
   };
+  /** @returns Whether the peer is barred now. */
+  const strike = (peer: string, what: string): boolean => {
+    if (!strikes.add(peer, what)) return false;
+    knownPeers.delete(peer);
+    // One that works, for somebody else behind the same address, goes on.
+    for (const connection of [...byPeer.of(peer)]) if (!connection.isUseful()) connection.cut();
+    return true;
+  };
   const cutSurplus = () => {
     if (byPeer.size() <= limits.connectionsMax) return;
     const surplus = idlest(byPeer.largest());
@@ -97,7 +112,7 @@ export function clientConnections(options: ConnectionsOptions): Connections {
     // Now, and not when its socket tells: many may come before that.
     byPeer.remove(surplus.peer, surplus);
     surplus.cut();
-    strikes.add(surplus.peer, "connections");
+    strike(surplus.peer, "connections");
   };
   return {
     accept: (socket) => {
@@ -118,8 +133,12 @@ export function clientConnections(options: ConnectionsOptions): Connections {
       connection.begin(session);
     },
     of: (session) => (session === undefined ? undefined : bySession.get(session)),
-    strike: ({ peer, cut }, what) => {
-      if (strikes.add(peer, what)) cut();
+    took: (connection) => {
+      connection.took();
+      if (!knownPeers.has(connection.peer)) setNewest(knownPeers, connection.peer, true, peersMax);
+    },
+    strike: (connection, what) => {
+      if (strike(connection.peer, what)) connection.cut();
     },
     drainAll: () =>
       new Promise((resolve) => {
@@ -130,20 +149,27 @@ export function clientConnections(options: ConnectionsOptions): Connections {
   };
 }
 
+/** What is known of peers. */
+interface Peers {
+  readonly isKnown: (peer: string) => boolean;
+  readonly isBarred: (peer: string) => boolean;
+  /** How many a peer has, those that wait included. */
+  readonly connectionsOf: (peer: string) => number;
+}
+
 interface Arrival {
   readonly connection: ClientConnection;
   readonly socket: Socket;
 }
 
 /**
- * Lets sockets in a few at a time: each may bring as many calls as it likes in its first moment. The
- * peer with the fewest connections is first, so that a crowd waits behind whoever comes alone.
- *
- * @param connectionsOf How many a peer has, those that wait included.
+ * Lets sockets in a few at a time: each may bring as many calls as it likes in its first moment. Peers
+ * whose calls were answered are first, then those with the fewest connections, so that a crowd waits
+ * behind whoever comes alone.
  */
 function doorkeeper(
   { limits, letIn, clock, random }: ConnectionsOptions,
-  connectionsOf: (peer: string) => number,
+  { isKnown, isBarred, connectionsOf }: Peers,
 ) {
   const waiting = new Map<string, Arrival[]>();
   let beginning = 0;
@@ -151,7 +177,7 @@ function doorkeeper(
   const first = (): Arrival | undefined => {
     let [peer, fewest] = ["", Number.POSITIVE_INFINITY];
     for (const [other, arrivals] of waiting) {
-      const inside = connectionsOf(other) - arrivals.length;
+      const inside = isKnown(other) ? -1 : connectionsOf(other) - arrivals.length;
       if (inside < fewest) [peer, fewest] = [other, inside];
     }
     const arrivals = waiting.get(peer);
@@ -164,6 +190,7 @@ function doorkeeper(
       const arrival = first();
       if (arrival === undefined) return;
       const { connection, socket } = arrival;
+      if (isBarred(connection.peer)) connection.cut();
       if (socket.destroyed) continue;
       beginning += 1;
       connection.start(connectionAgeMs * (1 + connectionAgeJitter * (2 * random() - 1)));

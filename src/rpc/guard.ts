@@ -118,8 +118,9 @@ export function callGuard(options: CallGuardOptions) {
       if (isStrike) connections.strike(connection, "calls that are not finished");
     };
     const isAnswered = () => response.headersSent;
+    const onTaken = () => connections.took(connection);
     const { peer } = connection;
-    const follower = follow({ peer, kind, unsentBytes, isAnswered, giveWay });
+    const follower = follow({ peer, kind, isAnswered, unsentBytes, onTaken, giveWay });
     const leave = connection.openCall(kind);
     stream.once("finish", () => hangUp(stream));
     stream.once("close", () => {
@@ -128,6 +129,7 @@ export function callGuard(options: CallGuardOptions) {
       const durationMs = clock.monotonicMs() - startMs;
       const status = statusOf(stream);
       onFinished({ method: name, code: codeName(status), durationMs });
+      if (status === 0) onTaken();
       // With a connection all its calls end, but that costs a client the connection.
       const isQuick = wasReset(stream) && durationMs <= limits.quickCancelMs;
       if (isQuick && connection.isOpen()) connections.strike(connection, "cancelled calls");

@@ -31,6 +31,8 @@ export interface OpenCall {
   readonly isAnswered: () => boolean;
   /** Bytes that were sent and wait for the client to let them through. */
   readonly unsentBytes: () => number;
+  /** Its client was seen to take something. */
+  readonly onTaken: () => void;
   /** @param isStrike Whether a client that works would not have let it come to that. */
   readonly giveWay: (why: Fault, isStrike: boolean) => void;
 }
@@ -159,7 +161,10 @@ function isStuck(call: FollowedCall, nowMs: number, limitMs: number): boolean {
     call.unsentSinceMs ??= nowMs;
     return nowMs - call.unsentSinceMs >= limitMs;
   }
-  call.hasTaken ||= call.isAnswered();
+  if (!call.hasTaken && call.isAnswered()) {
+    call.hasTaken = true;
+    call.onTaken();
+  }
   if (call.unsentSinceMs !== undefined) {
     call.unsentSinceMs = undefined;
     call.caughtUp.notify();
