@@ -10,7 +10,6 @@ import {
   type EngineMetric,
   type MetricName,
   metricOf,
-  type SignalName,
 } from "#metric/catalogue.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
@@ -35,8 +34,8 @@ export interface EngineQuery extends QueryBase {
   readonly row: EngineMetric;
   /** What each engine is asked for. */
   readonly signal: SignalQuery;
-  /** What also tells that an engine is in use; absent where the metric itself says it. */
-  readonly running: SignalQuery | undefined;
+  /** What tells that an engine is in use, whatever the metric says. */
+  readonly activity: SignalQuery;
 }
 
 export type MetricQuery = DeviceQuery | EngineQuery;
@@ -50,8 +49,8 @@ export function metricQuery(
   const row = metricOf(metric);
   if (row.source === "device") return { ref, trigger, purpose, metric, source: "device", row };
   const signal = signalQuery(row, trigger);
-  const running = runningQuery(signal);
-  return { ref, trigger, purpose, metric, source: "engine", row, signal, running };
+  const activity: SignalQuery = { ...signal, signal: "activity", windowMs: 0 };
+  return { ref, trigger, purpose, metric, source: "engine", row, signal, activity };
 }
 
 function signalQuery(row: EngineMetric, trigger: Trigger): SignalQuery {
@@ -59,18 +58,6 @@ function signalQuery(row: EngineMetric, trigger: Trigger): SignalQuery {
   const signal = row.signal ?? engineMetric;
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
   return { signal, windowMs: windowSeconds * 1_000, match: engineLabels };
-}
-
-/**
- * Signals that are 0 while the engine still works: a busy server whose queue is empty must not be
- * taken for one that nobody uses.
- */
-const queueSignals: ReadonlySet<unknown> = new Set<SignalName>(["queue_depth", "queue_wait_ms"]);
-
-function runningQuery(query: SignalQuery): SignalQuery | undefined {
-  return queueSignals.has(query.signal)
-    ? { ...query, signal: "running_requests", windowMs: 0 }
-    : undefined;
 }
 
 /**

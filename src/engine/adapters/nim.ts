@@ -8,7 +8,7 @@ import {
   type SignalFormulas,
 } from "#engine/signal/formula.ts";
 import type { Adapter } from "./adapter.ts";
-import { isFirstRank, sglang, sglangSignals } from "./sglang.ts";
+import { isTotal, sglang, sglangRanks, sglangSignals } from "./sglang.ts";
 import { routerCopy, vllm } from "./vllm.ts";
 
 const waiting = gauge("num_requests_waiting");
@@ -44,7 +44,8 @@ export const nim: Adapter = {
     names.has("num_requests_running") ||
     vllm.owns(names) ||
     sglang.owns(names),
-  isCounted: isFirstRank,
+  isCounted: isTotal,
+  ranks: sglangRanks,
   foreign: routerCopy,
   copyLabel: "pid",
   signals: combined(bare, vllm.signals, sglangSignals),

@@ -9,7 +9,7 @@ import type { Adapter } from "./adapter.ts";
 import { vllmSignals } from "./vllm.ts";
 
 /** Gauges are always there, so they show that this is an LLM deployment. */
-const lazy = { ifPresent: "vllm:num_requests_waiting" };
+const lazy = { shownBy: ["vllm:num_requests_waiting"] };
 
 const waiting = gauge("ray_serve_deployment_queued_queries");
 const running = gauge([

@@ -20,7 +20,9 @@ const requests = (type: string): GaugeFormula =>
 
 const pending = gauge("nv_inference_pending_request_count");
 const success = rate("nv_inference_request_success");
-const failure = rate("nv_inference_request_failure", { lazy: true });
+const failure = rate("nv_inference_request_failure", {
+  lazy: { shownBy: ["nv_inference_request_success"] },
+});
 
 const backends: SignalFormulas = {
   queue_depth: [requests("waiting")],

@@ -67,7 +67,7 @@ export const vllm: Adapter = {
     error_rate: [
       rate("http_requests", {
         where: ({ status }) => /^5/.test(status ?? ""),
-        lazy: { ifPresent: "vllm:num_requests_waiting" },
+        lazy: { shownBy: ["vllm:num_requests_waiting"] },
       }),
     ],
   },

@@ -6,9 +6,10 @@
 import { offeredSignals } from "#engine/adapters/adapter.ts";
 import { engineFacts } from "#metric/engines.ts";
 import { type Formula, namesOf } from "./formula.ts";
-import { type QueryContext, seriesOnPage } from "./history.ts";
+import type { QueryContext } from "./history.ts";
 import { matchesLabels, type SignalQuery, signalText } from "./query.ts";
 import type { SignalResult } from "./result.ts";
+import { seriesOnPage } from "./selection.ts";
 
 /** The engine does not export the signal, in any version. */
 export function notOffered({ adapter, query }: QueryContext): SignalResult {
