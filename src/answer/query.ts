@@ -11,6 +11,7 @@ import {
   type MetricName,
   metricOf,
 } from "#metric/catalogue.ts";
+import { isQuantile } from "#metric/engines.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
@@ -46,11 +47,19 @@ export function metricQuery(
   purpose: MetricQuery["purpose"],
 ): MetricQuery {
   const metric = purpose === "value" ? trigger.metric : trigger.activationMetric;
-  const row = metricOf(metric);
+  const row = rowOf(metric, trigger);
   if (row.source === "device") return { ref, trigger, purpose, metric, source: "device", row };
   const signal = signalQuery(row, trigger);
   const activity: SignalQuery = { ...signal, signal: "activity", windowMs: 0 };
   return { ref, trigger, purpose, metric, source: "engine", row, signal, activity };
+}
+
+/** A quantile of a series that the trigger names does not add up, whatever others do. */
+function rowOf(metric: MetricName, { engineMetric }: Trigger): DeviceMetric | EngineMetric {
+  const row = metricOf(metric);
+  return metric === "engine_metric" && engineMetric && isQuantile(engineMetric.reduce)
+    ? { ...row, kind: "intensity" }
+    : row;
 }
 
 function signalQuery(row: EngineMetric, trigger: Trigger): SignalQuery {
