@@ -15,7 +15,7 @@ import { metricOf } from "#metric/catalogue.ts";
 import { type ReducerName, reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
-import { endpointTarget, engineResult, mergeable, mergedValue } from "./engine.ts";
+import { endpointTarget, engineResult, mergeable, mergedValue, refuseIfAllLack } from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
 import {
   activationText,
@@ -63,6 +63,7 @@ export function endpointReadings(
     return { ...engineResult(target, query, engines), isReady: endpoint.ready };
   });
   const readings = results.map(({ reading }) => reading);
+  refuseIfAllLack(readings);
   const reducer = reducerOf(query);
   const merged = reducer === "avg" ? mergedValue(readings, engines) : undefined;
   const isKnown = (reading: EngineReading) =>

@@ -47,6 +47,16 @@ export function engineResult(
     : { reading, share: { ...share, reason: reading.fault.message } };
 }
 
+/**
+ * @throws {Fault} `signal-unavailable` when no page has the metric; where some have, the others are
+ * missing.
+ */
+export function refuseIfAllLack(readings: readonly EngineReading[]): void {
+  const [first] = readings;
+  const isLacking = (one: EngineReading) => one.state === "absent" && one.reason === "lacking";
+  if (first?.state === "absent" && readings.every(isLacking)) throw first.fault;
+}
+
 /** Soon it is known whether the engine is in use: until then it is not known to be idle. */
 function isToCome(inUse: EngineReading): boolean {
   return inUse.state === "absent" && inUse.reason === "pending";
@@ -86,6 +96,7 @@ export function podEngineResults(
     return { pod, result: target && engineResult(target, query, engines) };
   });
   const readings = read.flatMap(({ result }) => result?.reading ?? []);
+  refuseIfAllLack(readings);
   const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
   return read.map(({ pod, result }) => podEngineResult(pod, result, merged));
 }

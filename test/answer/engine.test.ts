@@ -109,6 +109,20 @@ describe("a queue in the workload's pods", () => {
     expect(fault.code).toBe("signal-unavailable");
     expect(fault.message).toContain("queue_depth");
   });
+
+  test("whose page lacks the metric is missing, and all of them an error", () => {
+    const { become, value } = withEngines({
+      pods: [serving(1), serving(2)],
+      pages: { "10.0.0.1": page(30), "10.0.0.2": { queue_depth: "lacking" } },
+    });
+    expect(value(queue).explanation.workload?.pods[1]).toMatchObject({ state: "missing" });
+    const both = {
+      "10.0.0.1": { queue_depth: "lacking" },
+      "10.0.0.2": { queue_depth: "lacking" },
+    } as const;
+    become({ pods: [serving(1), serving(2)], pages: both });
+    expect(faultOf(() => value(queue)).code).toBe("signal-unavailable");
+  });
 });
 
 describe("a queue is active", () => {

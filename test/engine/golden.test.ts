@@ -317,7 +317,7 @@ describe("pages of several models", () => {
       pagesOf("vllm-two-models.prom"),
       queryFor("queue_depth", { match }),
     );
-    expect(result).toMatchObject({ reason: "not-exported" });
+    expect(result).toMatchObject({ reason: "lacking" });
     expect("why" in result && result.why).toContain(
       'no series with model_name="mistral", there is llama, qwen',
     );
@@ -369,7 +369,7 @@ test("the interceptor's numbers are never those of all routes", () => {
     pagesOf("http-add-on-queue.json"),
     queryFor("concurrency", { match }),
   );
-  expect(shown(result)).toBe("[not-exported]");
+  expect(shown(result)).toBe("[lacking]");
 });
 
 describe("a metric by its name", () => {
@@ -389,7 +389,7 @@ describe("a metric by its name", () => {
     const text = `${lines.join("\n")}\njob:x:sum 5\njob_x_sum 11\nray_job:x:sum 70\n`;
     const readIn = (metric: string) =>
       shown(readPages([{ atMs: 0, text }], queryFor({ metric }), "prometheus").result);
-    expect(["job:x:sum", "job_x_sum", "job_x:sum"].map(readIn)).toEqual([5, 11, "[not-exported]"]);
+    expect(["job:x:sum", "job_x_sum", "job_x:sum"].map(readIn)).toEqual([5, 11, "[lacking]"]);
   });
   test.each(["requests_bucket", "requests_total", "requests_sum", "requests_count"])(
     "%s is a rate by its name, whatever an exporter without types says",
@@ -418,7 +418,7 @@ describe("a metric by its name", () => {
     expect(shown(readPages(page, query, "prometheus").result)).toBe(1.5);
   });
   test("is not made up when the page lacks it", () => {
-    expect(read("nv_gpu_power_usage")).toBe("[not-exported]");
+    expect(read("nv_gpu_power_usage")).toBe("[lacking]");
   });
 });
 

@@ -10,10 +10,11 @@ import { type Bucket, bucketQuantile } from "./quantile.ts";
  * Why there is no value:
  * - `pending`: it comes with one of the next scrapes
  * - `no-samples`: too few events for a mean or a quantile
- * - `not-exported`: the engine, in this version or as it was started, does not have it
+ * - `lacking`: the page lacks it: this version, or as it was started, or not yet
+ * - `not-exported`: the engine does not have it, in any version
  * - `refused`: there is a number, but it would be another's or count something twice
  */
-export type NoValueReason = "pending" | "no-samples" | "not-exported" | "refused";
+export type NoValueReason = "pending" | "no-samples" | "lacking" | "not-exported" | "refused";
 
 interface BucketObservations {
   readonly kind: "buckets";
