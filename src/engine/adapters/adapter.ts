@@ -18,6 +18,15 @@ export interface Ranks {
   readonly copies: readonly string[];
 }
 
+/** What the names of an adapter were compared with; `docs/engines.md` is made of it. */
+export interface CheckedAgainst {
+  readonly versions: string;
+  /** Repository and files, of the definitions or of the engine's own description. */
+  readonly source: string;
+  /** What people look for and this engine does not tell. */
+  readonly lacks: string;
+}
+
 /** Everything that is particular to one engine or gateway. */
 export interface Adapter {
   readonly engine: EngineName;
@@ -33,6 +42,7 @@ export interface Adapter {
   /** Whether a page with these metric names, as spelled there, is this engine's. */
   readonly owns: (names: ReadonlySet<string>) => boolean;
   readonly signals: SignalFormulas;
+  readonly checked: CheckedAgainst;
   /** Not for series that are a part of others under the same name. */
   readonly isCounted?: (labels: SeriesLabels) => boolean;
   /** Where several ranks print the same numbers. */

@@ -29,6 +29,11 @@ export const dynamoFrontend: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "Dynamo's frontend serves them on DYN_HTTP_PORT",
+  checked: {
+    versions: "0.7 to 1.5; before July 2025 under another prefix",
+    source: "ai-dynamo/dynamo: lib/runtime/src/metrics/prometheus_names.rs",
+    lacks: "a key-value cache; its queued requests end at the first token",
+  },
   owns: ownsPrefixes("dynamo_frontend_", "nv_llm_http_service_"),
   signals: {
     // `queued_requests` ends at the first token, not at the end of the queue: it is the last choice.
@@ -71,6 +76,12 @@ export const dynamoWorker: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "set DYN_SYSTEM_PORT",
+  checked: {
+    versions: "0.7 to 1.5",
+    source:
+      "ai-dynamo/dynamo: lib/runtime/src/metrics/prometheus_names.rs; the engine's names are the engine's",
+    lacks: "requests before they reach a worker",
+  },
   owns: ownsPrefixes("dynamo_component_"),
   isCounted: isTotal,
   ranks: sglangRanks,

@@ -36,6 +36,11 @@ export const httpAddOn: Adapter = {
   path: "/queue",
   otherPaths: ["/metrics"],
   enable: "/queue is on the interceptor's admin port 9090, /metrics on 2223",
+  checked: {
+    versions: "0.13 to 0.15",
+    source: "kedacore/http-add-on: interceptor/metrics/instruments.go, pkg/queue/queue_rpc.go",
+    lacks: "which requests wait and which run; tokens",
+  },
   owns: ownsPrefixes("interceptor_"),
   fromJson: fromQueue,
   signals: {

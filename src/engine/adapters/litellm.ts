@@ -16,6 +16,13 @@ export const litellm: Adapter = {
   path: "/metrics/",
   otherPaths: [],
   enable: "add prometheus to litellm_settings.callbacks, and give the bearer token",
+  checked: {
+    versions: "1.106",
+    source:
+      "BerriAI/litellm: litellm/integrations/prometheus.py, litellm/types/integrations/prometheus.py, litellm/proxy/middleware/in_flight_requests_middleware.py",
+    lacks:
+      "requests in flight by model: for one of several models choose request_rate and the label requested_model",
+  },
   owns: ownsPrefixes("litellm_"),
   signals: {
     running_requests: [inFlight],

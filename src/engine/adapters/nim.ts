@@ -39,6 +39,11 @@ export const nim: Adapter = {
   path: "/v1/metrics",
   otherPaths: ["/metrics"],
   enable: "NIM serves them on its API port",
+  checked: {
+    versions: "1.x and 2.1.4",
+    source: "NVIDIA's documentation of NIM: logging and observability",
+    lacks: "queue times in 1.x",
+  },
   owns: (names) =>
     names.has("num_requests_waiting") ||
     names.has("num_requests_running") ||

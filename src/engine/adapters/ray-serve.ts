@@ -33,6 +33,11 @@ export const rayServe: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "Ray's node agent serves them on its metrics export port",
+  checked: {
+    versions: "the wrappers of vLLM at 02579a5f",
+    source: "vllm-project/vllm: vllm/v1/metrics/ray_wrappers.py",
+    lacks: "a count of requests without vLLM",
+  },
   owns: (names) => [...names].some((name) => name.startsWith("ray_")),
   signals: combined(
     serve,

@@ -58,6 +58,11 @@ export const sglang: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --enable-metrics",
+  checked: {
+    versions: "the first release; main at 016d8605",
+    source: "sgl-project/sglang: python/sglang/srt/observability/metrics_collector.py",
+    lacks: "numbers before its scheduler reports for the first time",
+  },
   owns: ownsPrefixes("sglang:"),
   isCounted: isTotal,
   ranks: sglangRanks,

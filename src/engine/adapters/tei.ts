@@ -11,6 +11,11 @@ export const tei: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "the gRPC build serves them on --prometheus-port, 9000",
+  checked: {
+    versions: "1.9.3",
+    source: "huggingface/text-embeddings-inference: router/src/prometheus.rs, core/src/queue.rs",
+    lacks: "running requests; any page before the first request",
+  },
   owns: ownsPrefixes("te_"),
   signals: {
     queue_depth: [gauge("te_queue_size")],

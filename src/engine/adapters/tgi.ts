@@ -18,6 +18,11 @@ export const tgi: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "use the API port: --prometheus-port serves nothing",
+  checked: {
+    versions: "3.3.6-dev",
+    source: "huggingface/text-generation-inference: router/src/server.rs, backends/v3/src/queue.rs",
+    lacks: "the time to the first token; the key-value cache is the share of tokens in the batch",
+  },
   owns: ownsPrefixes("tgi_"),
   signals: {
     queue_depth: [waiting],

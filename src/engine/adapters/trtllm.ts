@@ -49,6 +49,11 @@ export const trtllm: Adapter = {
   path: "/prometheus/metrics",
   otherPaths: ["/metrics"],
   enable: "set return_perf_metrics and enable_iter_perf_stats to true",
+  checked: {
+    versions: "main at 050f80de",
+    source: "NVIDIA/TensorRT-LLM: tensorrt_llm/metrics/collector.py",
+    lacks: "counts without iteration statistics",
+  },
   owns: ownsPrefixes("trtllm_"),
   signals: trtllmSignals,
 };

@@ -16,6 +16,13 @@ export const vllmRouter: Adapter = {
   enable: "the router serves them on its API port",
   // Names that no engine has.
   owns: ownsAny("vllm:healthy_pods_total", "vllm:num_incoming_requests_total", "vllm:current_qps"),
+  checked: {
+    versions: "0.1.12; main at a6c01db0",
+    source:
+      "vllm-project/production-stack: src/vllm_router/services/metrics_service/__init__.py, src/vllm_router/routers/metrics_router.py",
+    lacks:
+      "a queue: vllm:num_requests_waiting is declared and never set. The program listens on 8001, its chart's on 8000 behind a Service on 80",
+  },
   signals: {
     running_requests: [inFlight],
     concurrency: [inFlight],
