@@ -324,6 +324,25 @@ describe("pages of several models", () => {
   });
 });
 
+test("of SGLang's ranks the lowest of a data-parallel rank speaks, whichever is printed first", () => {
+  const rank = (labels: string, waiting: number) => `sglang:num_queue_reqs{${labels}} ${waiting}\n`;
+  const text = [
+    rank('dp_rank="1",pp_rank="0",tp_rank="10"', 100),
+    rank('dp_rank="1",pp_rank="1",tp_rank="2"', 200),
+    rank('dp_rank="1",pp_rank="0",tp_rank="2"', 7),
+    rank('dp_rank="0",pp_rank="1"', 300),
+    rank('dp_rank="0",pp_rank="0"', 4),
+  ].join("");
+  for (const [engine, page] of [
+    ["sglang", text],
+    ["nim", text],
+    ["dynamo-worker", `${text}dynamo_component_uptime_seconds 1\n`],
+  ] as const)
+    expect(
+      shown(readPages([{ atMs: 0, text: page }], queryFor("queue_depth"), engine).result),
+    ).toBe(11);
+});
+
 describe("Triton's ensembles", () => {
   const signals = ["queue_depth", "request_rate", "queue_wait_ms"] as const;
 
