@@ -26,8 +26,12 @@ export const engineIntervalMs = 5_000;
 /** A gateway behind an open push stream wakes a workload from zero, where seconds count. */
 export const gatewayIntervalMs = 1_000;
 export const engineScrapesMax = 64;
+/** Of these, a namespace's at once: silent pods hold a slot for `engineScrapeMs`, and only their own. */
+export const engineScrapesShare = 32;
 /** One a pod with an engine; the same number as agents. */
 export const engineTargetsMax = 5_000;
+/** Of these, a namespace's: no single one can shut out all others. */
+export const engineTargetsShare = 2_500;
 /** KEDA asks at least every few minutes for what it scales on. */
 export const engineForgetMs = 600_000;
 /**
@@ -55,6 +59,8 @@ export const pageSeriesMax = 20_000;
 export const profilesReadEveryMs = 5_000;
 /** A pod or trigger that came or went has its engines read, or let go, this soon. */
 export const prefetchCheckMs = 1_000;
+/** A trigger that came or went begins or ends its windows and demands this soon. */
+export const devicePrefetchMs = 5_000;
 /** Late timers show up within half a second, at the cost of two wake-ups a second. */
 export const eventLoopCheckMs = 500;
 /** Rates and performance counters are differences, so only the second of two passes has them all. */
@@ -143,6 +149,10 @@ export const agentCheckMs = 500;
 /** First attempts are spread over this for each agent, and over the most altogether. */
 export const agentSpreadMs = 1;
 export const agentSpreadMostMs = 2_000;
+/** Triggers come in groups: what they demand goes to the agents as one change. */
+export const demandSettleMs = 1_000;
+/** How exact the end of a demand is. */
+export const demandCheckMs = 10_000;
 /** A healthy agent reports in milliseconds; a replica must not wait for a dead node for ever. */
 export const syncPatienceMs = 10_000;
 /** How long a new node may go unnoticed; cluster DNS itself keeps answers for 5 to 30 s. */
@@ -237,6 +247,8 @@ export const quantileSamplesLeast = [
 
 // ---- answer
 
+/** A demand reaches every agent in some seconds, and what it asks for comes with the second sample. */
+export const pendingMostMs = 30_000;
 /** More names than this make a message that nobody reads; the fault's facts carry all. */
 export const listedNamesMax = 8;
 

@@ -22,6 +22,7 @@ import {
   type Readings,
 } from "#metric/reading.ts";
 import type { DeviceHealth, MigSlice } from "#metric/sample.ts";
+import type { DeviceSince } from "#metric/since.ts";
 import { checkState, invalidReport } from "./check.ts";
 import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./encode.ts";
 import type { AgentReport, Holder, NodeReport, ReportedDevice } from "./report.ts";
@@ -41,7 +42,8 @@ export function snapshotDecoder() {
     if (base === undefined) return undefined;
     const { startedAtMs, report } = base;
     const devices = withColumns(report, snapshot);
-    known = { startedAtMs, report: { ...report, ageMs, holdersAgeMs, devices } };
+    const lackingAges = state && lackingAgesOf(state, snapshot);
+    known = { startedAtMs, report: { ...report, ageMs, holdersAgeMs, devices, lackingAges } };
     return known;
   };
 }
@@ -97,6 +99,26 @@ function withColumns(
     setAbsence(deviceOf(key), name, absencesByNumber[absences[at] ?? WireAbsence.UNSPECIFIED]);
   }
   return result;
+}
+
+/** Nothing from an agent that does not send them. */
+function lackingAgesOf(
+  { devices }: NodeState,
+  { absentKeys, absentAgesMs }: NodeSnapshot,
+): ReadonlyMap<string, DeviceSince> | undefined {
+  if (absentAgesMs.length === 0 && devices.every(({ unwellAgeMs }) => unwellAgeMs === undefined))
+    return undefined;
+  const ages = devices.map(({ unwellAgeMs }) => ({
+    unwell: unwellAgeMs,
+    absent: {} as { [Name in ReadingName]?: number },
+  }));
+  for (const [at, ageMs] of absentAgesMs.entries()) {
+    const key = absentKeys[at] ?? 0;
+    const name = readingsByNumber[key % keysPerDevice];
+    const device = ages[Math.floor(key / keysPerDevice)];
+    if (name !== undefined && device !== undefined) device.absent[name] = ageMs;
+  }
+  return new Map(devices.map(({ uuid }, position) => [uuid, ages[position] ?? { absent: {} }]));
 }
 
 /** `delete` costs far more than a look-up, so it is done only where there is something. */

@@ -10,14 +10,23 @@
  * @module
  */
 import { connect, type IncomingHttpHeaders } from "node:http2";
+import { toBinary } from "@bufbuild/protobuf";
 import { hostPort } from "#core/host-port.ts";
 import { messageBytesMax } from "#core/limits.ts";
-import { type NodeSnapshot, NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import {
+  type NodeSnapshot,
+  NodeTelemetry,
+  WatchRequestSchema,
+} from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import { readSnapshot } from "./check.ts";
+import { watchRequest } from "./demand.ts";
 
 interface WatchCall {
   readonly address: string;
   readonly port: number;
+  /** Readings that cost, which the agent is to take as well. */
+  readonly demanded?: readonly ReadingName[] | undefined;
   /** Ends the call and its connection. */
   readonly signal: AbortSignal;
   /** What it throws ends the call. */
@@ -36,10 +45,8 @@ export type WatchAgent = (call: WatchCall) => Promise<void>;
 const path = `/${NodeTelemetry.typeName}/${NodeTelemetry.method.watch.name}`;
 /** A frame's header: whether it is compressed, then its length. */
 const headerBytes = 5;
-/** `WatchRequest` has no fields, so its frame is a header that says 0 bytes. */
-const emptyRequest = new Uint8Array(headerBytes);
 
-export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) => {
+export const watchAgent: WatchAgent = ({ address, port, demanded = [], signal, onSnapshot }) => {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const agent = hostPort({ address, port });
   const session = connect(`http://${agent}`);
@@ -81,13 +88,20 @@ export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) =>
   });
   // After trailers this changes nothing any more: a promise is settled once.
   stream.on("close", () => refuse("connection lost"));
-  stream.end(emptyRequest);
+  stream.end(framed(toBinary(WatchRequestSchema, watchRequest(demanded))));
   if (signal.aborted) onAbort();
   return promise.finally(() => {
     signal.removeEventListener("abort", onAbort);
     session.destroy();
   });
 };
+
+function framed(message: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(headerBytes + message.length);
+  new DataView(frame.buffer).setUint32(1, message.length);
+  frame.set(message, headerBytes);
+  return frame;
+}
 
 /** gRPC percent-encodes messages; one that is not encoded is shown as it came. */
 function percentDecoded(message: string): string {

@@ -10,7 +10,7 @@ import {
   type ProfileTable,
   type replicaReducers,
 } from "./profiles.ts";
-import { type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
+import { defaultMetricName, type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
 
 export type Scope = (typeof scopes)[number];
 
@@ -112,7 +112,7 @@ function withDefaults(
     scope: values.scope ?? impliedScope(values),
     windowSeconds: values.windowSeconds ?? profile?.windowSeconds ?? 0,
     pollIntervalSeconds: values.pollIntervalSeconds ?? 10,
-    metricName: values.metricName ?? `gpu-${resolved.metric.replaceAll("_", "-")}`,
+    metricName: values.metricName ?? defaultMetricName(resolved.metric),
     podSelector: values.podSelector,
     container: values.container,
     node: values.node,

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import { type AgentLinkOptions, agentLink } from "#fleet/agent-link.ts";
 import { type NodeSnapshot, NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import type { WatchAgent } from "#telemetry/watch.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
@@ -18,6 +19,7 @@ function link(watch: WatchAgent, options: Partial<AgentLinkOptions> = {}) {
     random: () => 1,
     watch,
     firstPauseMs: 0,
+    demanded: () => [],
     onReport: ({ report }) => reported.push(report.name),
     onRefused: ({ message }) => refusals.push(message),
     ...options,
@@ -156,4 +158,43 @@ test("a report of another node ends its stream and is out at once, until the rig
   sends[1]?.("node-a");
   expect(outage()).toBeUndefined();
   expect(refusals).toHaveLength(1);
+});
+
+test("another demand opens the stream again at once, and the node is not out meanwhile", async () => {
+  let demanded: readonly ReadingName[] = [];
+  const calls: (readonly ReadingName[] | undefined)[] = [];
+  const { pass, outage, renew, latest, close } = link(
+    ({ demanded: told, signal, onSnapshot }) => {
+      calls.push(told);
+      if (calls.length === 1) onSnapshot(named);
+      return new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason)),
+      );
+    },
+    { demanded: () => demanded },
+  );
+  await pass(0);
+  await pass(3_000);
+  renew();
+  await pass(0);
+  await pass(0);
+  expect(calls).toEqual([[]]);
+
+  demanded = ["pcieTxKilobytesPerSecond"];
+  renew();
+  await pass(0);
+  await pass(0);
+  expect(calls).toEqual([[], ["pcieTxKilobytesPerSecond"]]);
+  expect(outage()).toBeUndefined();
+  expect(latest()?.report.name).toBe("node-a");
+  renew();
+  await pass(0);
+  await pass(60_000);
+  expect(calls).toHaveLength(2);
+
+  demanded = [];
+  close();
+  renew();
+  await pass(60_000);
+  expect(calls).toHaveLength(2);
 });

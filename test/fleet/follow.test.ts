@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { systemClock } from "#core/clock.ts";
 import { syncPatienceMs } from "#core/limits.ts";
 import type { AgentEndpoint, AgentSource } from "#fleet/agents.ts";
+import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
 import { followFleet } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
@@ -23,7 +24,11 @@ async function agent(options?: TestAgentOptions): Promise<TestAgent> {
 }
 
 /** A follower on a clock of its own, with the agents that the test lists. */
-function follow(first: readonly AgentEndpoint[] | undefined, { agentsMax = 100 } = {}) {
+function follow(
+  first: readonly AgentEndpoint[] | undefined,
+  { agentsMax = 100 } = {},
+  demand?: ReadingDemand,
+) {
   const clock = manualClock(1_000_000);
   const store = fleetStore({ clock });
   const view = store.view();
@@ -38,7 +43,7 @@ function follow(first: readonly AgentEndpoint[] | undefined, { agentsMax = 100 }
   };
   const logged: string[] = [];
   const log = (_level: string, event: string) => logged.push(event);
-  const follower = followFleet({ agents, store, clock, log, random: () => 0, agentsMax });
+  const follower = followFleet({ agents, store, clock, log, random: () => 0, agentsMax, demand });
   cleanups.push(follower.close);
   const list = (endpoints: readonly AgentEndpoint[]) => {
     listed = endpoints;
@@ -435,4 +440,30 @@ test("an agent that claims another's node changes nothing there, and its own is 
     },
   ]);
   expect(logged).toContain("agent's report refused, its stream is ended");
+});
+
+test("agents are told what is demanded, also when it changes, and stay in the view", async () => {
+  const requested: unknown[] = [];
+  const one = await agent({ request: (readings) => requested.push(readings) });
+  one.read({ "GPU-1": 10 });
+  const demand = readingDemand(manualClock());
+  const { clock, view, percents } = follow([one], {}, demand);
+  await until(() => view.nodes.size === 1);
+  expect(requested).toEqual([]);
+
+  demand.request(["pcieTxKilobytesPerSecond"]);
+  demand.request(["pcieRxKilobytesPerSecond"]);
+  await until(() => {
+    clock.advance(100);
+    return requested.length > 0;
+  });
+  expect(requested[0]).toEqual(["pcieRxKilobytesPerSecond", "pcieTxKilobytesPerSecond"]);
+  expect(one.connections()).toBe(2);
+  expect(view.unavailable).toEqual([]);
+
+  const before = requested.length;
+  one.read({ "GPU-1": 20 });
+  await until(() => percents("node-a")?.[0]?.[1] === 20);
+  // Each message renews the demand, so that it lasts as long as the call.
+  expect(requested.length).toBeGreaterThan(before);
 });

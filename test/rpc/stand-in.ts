@@ -24,7 +24,7 @@ const trigger: Trigger = {
   aggregation: "max",
   windowSeconds: 0,
   pollIntervalSeconds: 3_600,
-  metricName: "gpu-gpu-utilization",
+  metricName: "gpu-utilization",
 };
 
 const explanation = { metric: trigger.metric, scope: "node" as const, rule: "", devices: [] };

@@ -154,6 +154,30 @@ describe("a message", () => {
     expect(send(busy([1, 9, 3, 4])).length).toBe(whole);
   });
 
+  test("carries for how long things have been lacking when it is whole, and then alone", () => {
+    const { send, receive, pass } = wire({ wholeEveryMs: 30_000 });
+    const of = (ms: number): NodeReport => ({
+      ...busy([1, 2]),
+      lackingAges: new Map([
+        ["GPU-0", { unwell: ms, absent: { encoderPercent: ms + 1 } }],
+        ["GPU-1", { absent: { encoderPercent: 2 ** 40 } }],
+      ]),
+    });
+    const first = receive(send(of(5)));
+    expect(first?.report.lackingAges).toEqual(
+      new Map([
+        ["GPU-0", { unwell: 5, absent: { encoderPercent: 6 } }],
+        ["GPU-1", { absent: { encoderPercent: 2 ** 32 - 1 } }],
+      ]),
+    );
+    // An age that grows is no change.
+    const next = send(of(1_005));
+    expect(next.length).toBeLessThan(6);
+    expect(receive(next)?.report.lackingAges).toBeUndefined();
+    pass(30_000);
+    expect(receive(send(of(31_005)))?.report.lackingAges?.get("GPU-0")?.unwell).toBe(31_005);
+  });
+
   test("leaves what did not change as the same objects", () => {
     const { send, receive } = wire();
     const before = receive(send(busy([1, 2])))?.report.devices;
