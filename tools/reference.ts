@@ -16,32 +16,9 @@ import { profileAdvice, type ScalingRules } from "#trigger/advice.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
 import { type TriggerKeyName, triggerKeyNames, triggerKeys } from "#trigger/keys.ts";
 import { profileNames, profileOf } from "#trigger/profiles.ts";
+import { code, table, written } from "./markdown.ts";
 
 const path = join(import.meta.dir, "..", "docs", "reference.md");
-
-const lineCharsMax = 120;
-
-type Cell = string | number;
-const cell = (value: Cell) => String(value).replaceAll("|", "\\|");
-
-function table(headings: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const line = (cells: readonly Cell[]) => `| ${cells.map(cell).join(" | ")} |`;
-  return [line(headings), `|${"---|".repeat(headings.length)}`, ...rows.map(line)].join("\n");
-}
-
-/** Prose to the width of a document; headings, tables and code blocks as they are. */
-function wrapped(block: string): string {
-  if (/^(#|\||```)/.test(block)) return block;
-  const lines: string[] = [];
-  for (const word of block.split(/\s+/)) {
-    const line = lines.at(-1);
-    if (line === undefined || line.length + 1 + word.length > lineCharsMax) lines.push(word);
-    else lines[lines.length - 1] = `${line} ${word}`;
-  }
-  return lines.join("\n");
-}
-
-const code = (text: string) => `\`${text}\``;
 
 function flagTables(): string {
   return commandNames
@@ -203,11 +180,4 @@ ${table(
   deviceGauges.map(({ name, help }) => [code(name), help]),
 )}
 `;
-const reference = `${text.trimEnd().split("\n\n").map(wrapped).join("\n\n")}\n`;
-
-if (Bun.argv.includes("--check")) {
-  if ((await Bun.file(path).text()) !== reference)
-    throw new Error("docs/reference.md is not current: run bun run gen");
-} else {
-  await Bun.write(path, reference);
-}
+await written(path, text);
