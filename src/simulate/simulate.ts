@@ -133,16 +133,20 @@ function begin(
     scalers,
     asked,
     keda: keda({ scaledObject, client, scale: subresource, createdAtMs: 0 }),
-    hpa: hpa({
-      minReplicas: Math.max(1, scaledObject.minReplicaCount ?? 0),
-      maxReplicas: scaledObject.maxReplicaCount ?? 100,
-      metrics: made.metrics,
-      behavior: scaledObject.behavior,
-    }),
+    hpa: hpaOf(scaledObject, made),
     recorder: record,
     answers,
     controlled: { generation: -1, spec: scale.spec, atMs: 0 },
   };
+}
+
+/** The HPA that KEDA creates for a ScaledObject. */
+function hpaOf(
+  { minReplicaCount = 0, maxReplicaCount = 100, behavior }: CompleteScenario["scaledObject"],
+  { metrics }: Product,
+): Hpa {
+  const minReplicas = Math.max(1, minReplicaCount);
+  return hpa({ minReplicas, maxReplicas: maxReplicaCount, metrics, behavior });
 }
 
 function tick(loop: SimulationLoop, nowMs: number): void {
