@@ -65,6 +65,12 @@ function printTable(trace: Trace): void {
   row(`\`llm-concurrency\`, target ${measured}`, played(trace, startReplicas, tuned));
   const usual = { ...limits, triggers: [{ metadata: {} }] };
   row("Prometheus, queue of 5", played(trace, startReplicas, usual, queueThreshold));
+  const { behavior } = ofProfile("vllm-queue-depth");
+  const advised = behavior === undefined ? usual : { ...usual, behavior };
+  row(
+    "Prometheus, queue of 5, our behaviour",
+    played(trace, startReplicas, advised, queueThreshold),
+  );
   row("Prometheus, utilization of 80 %", played(trace, startReplicas, usual, highestUtilization));
   for (let size = 1; size <= limits.maxReplicaCount; size += 1) {
     const fixed = { ...usual, minReplicaCount: size, maxReplicaCount: size };
