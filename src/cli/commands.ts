@@ -7,7 +7,14 @@
 import { roles, type ServeOptions } from "#app/options.ts";
 import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
-import { connectionAgeMs, gpuHourPriceMax, simulateWithinMsMax } from "#core/limits.ts";
+import {
+  connectionAgeMs,
+  gpuHourPriceMax,
+  sampleIntervalMostMs,
+  seedMax,
+  simulateWithinMsMax,
+  streamsMax,
+} from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import { presetNames } from "#simulate/input/presets.ts";
@@ -25,10 +32,11 @@ import {
   kubernetesName,
   load,
   port,
+  present,
   presetOrFile,
   repeatedFlag,
-  seed,
   tokenCount,
+  wholeNumber,
 } from "./flags.ts";
 import { defaultLoad, type SimulateOptions, simulateFormats } from "./simulate.ts";
 import { snapshotFormats } from "./snapshot.ts";
@@ -60,7 +68,7 @@ const serveFlags = {
     help: "HTTP port for probes and Prometheus; 0 picks a free one",
   }),
   ...collectorFlags,
-  "sample-interval": flag(duration(100, minute), {
+  "sample-interval": flag(duration(100, sampleIntervalMostMs), {
     fallback: "1s",
     help: "Time between two samples of a device",
   }),
@@ -101,6 +109,13 @@ const serveFlags = {
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
     help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
+  }),
+  "max-streams": flag(wholeNumber(1, 10_000), {
+    fallback: String(streamsMax),
+    help: "Open push streams, at about 60 kB each; KEDA holds one for each external-push trigger",
+  }),
+  "no-reflection": flag(present, {
+    help: "Do not describe the gRPC services to clients such as grpcurl",
   }),
   "log-level": flag(choice(logLevels), {
     fallback: "info",
@@ -157,7 +172,7 @@ const simulateFlags = {
   "gpu-hour-price": flag(decimal("PRICE", 0, gpuHourPriceMax), {
     help: "Price of a GPU for an hour, for the cost",
   }),
-  seed: flag(seed, { fallback: "1", help: "The same one gives the same run" }),
+  seed: flag(wholeNumber(0, seedMax), { fallback: "1", help: "The same one gives the same run" }),
 } as const;
 
 export const commands = {
@@ -194,6 +209,8 @@ export function serveOptions(
     grpcPort: flags.port,
     httpPort: flags["http-port"],
     connectionAgeMs: flags["connection-age"],
+    streamsMax: flags["max-streams"],
+    hasReflection: flags["no-reflection"] === undefined,
     nodeName: flags["node-name"] ?? nodeName ?? hostname,
     collector: collectorOptions(flags),
     sampleIntervalMs: flags["sample-interval"],
@@ -229,7 +246,7 @@ export function simulateOptions(
   flags: FlagValues<typeof simulateFlags>,
   hasColor: boolean,
 ): SimulateOptions {
-  const { scaledobject, compare = [], trace, load: expression, seed: chosenSeed } = flags;
+  const { scaledobject, compare = [], trace, load: expression, seed } = flags;
   if (scaledobject === undefined) {
     const problem = "--scaledobject must be the path of a file, got nothing";
     throw new Fault("usage-invalid", `Cannot run simulate: ${problem}`, { problems: [problem] });
@@ -245,7 +262,7 @@ export function simulateOptions(
     withinMs: flags.within,
     goalPercent: flags.goal,
     gpuHourPrice: flags["gpu-hour-price"],
-    seed: chosenSeed,
+    seed,
     format: flags.output,
     hasColor,
   };

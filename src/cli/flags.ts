@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { closest } from "#core/closest.ts";
 import { formatDuration, parseDurationMs } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
-import { int32Max, requestTokensMax } from "#core/limits.ts";
+import { requestTokensMax } from "#core/limits.ts";
 import type { TokenCount } from "#simulate/scenario.ts";
 
 /** What values a flag takes. */
@@ -99,6 +99,24 @@ export function decimal(what: string, least: number, most: number): ValueKind<nu
   };
 }
 
+/** A flag that takes no value: it is there, or it reads `undefined`. */
+export const present: ValueKind<true> = {
+  value: "",
+  rule: "takes no value",
+  parse: (text) => (text === "" ? true : undefined),
+};
+
+export function wholeNumber(least: number, most: number): ValueKind<number> {
+  return {
+    value: "NUMBER",
+    rule: `must be a whole number from ${least} to ${most}`,
+    parse: (text) => {
+      const number = /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+      return number !== undefined && number >= least && number <= most ? number : undefined;
+    },
+  };
+}
+
 /** As many each time, or a log-normal distribution by two of its percentiles. */
 export const tokenCount: ValueKind<TokenCount> = {
   value: "N|P50/P95",
@@ -109,12 +127,6 @@ export const tokenCount: ValueKind<TokenCount> = {
     if (!(p50 >= 1 && p95 >= p50 && p95 <= requestTokensMax)) return undefined;
     return other === undefined ? p50 : { p50, p95 };
   },
-};
-
-export const seed: ValueKind<number> = {
-  value: "N",
-  rule: `must be a whole number from 0 to ${int32Max}`,
-  parse: (text) => (/^\d{1,10}$/.test(text) && Number(text) <= int32Max ? Number(text) : undefined),
 };
 
 export const port: ValueKind<number> = {
@@ -203,7 +215,10 @@ function flagTexts(
   args: string[],
 ): ReadonlyMap<string, readonly string[]> {
   const options = Object.fromEntries(
-    Object.keys(flags).map((name) => [name, { type: "string" as const }]),
+    Object.entries(flags).map(([name, { value }]) => {
+      const type = value === present.value ? ("boolean" as const) : ("string" as const);
+      return [name, { type }];
+    }),
   );
   const { tokens } = parseArgs({
     args,
@@ -224,9 +239,9 @@ function flagTexts(
     const before = texts.get(token.name) ?? [];
     if (before.length > 0 && known.repeats !== true)
       throw usage(command, `--${token.name} is given twice`);
-    if (token.value === undefined)
+    if (token.value === undefined && known.value !== present.value)
       throw usage(command, `--${token.name} ${known.rule}, got nothing`);
-    texts.set(token.name, [...before, token.value]);
+    texts.set(token.name, [...before, token.value ?? present.value]);
   }
   return texts;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { readFile, stat } from "node:fs/promises";
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import {
   comparisonsMax,
   inputProblemsMax,
@@ -177,8 +177,7 @@ async function contentOf(path: string, bytesMax: number): Promise<InputResult<st
       ? { value: await readFile(path, "utf8") }
       : { problems: [`the file: must have at most ${bytesMax} bytes, got ${size}`] };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { problems: [`the file: cannot be read: ${reason}`] };
+    return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
   }
 }
 

@@ -40,7 +40,7 @@ describe("the binary refuses with exit 2 and one line", () => {
     [["snapshot", "--format", "yaml"], "--format must be one of table, json, csv"],
     [["snapshot", "--port", "1"], "unknown flag --port"],
     [["simulate", "--goal", "101"], '--goal must be a number from 0 to 100, got "101"'],
-    [["simulate", "--seed", "-1"], "--seed must be a whole number from 0 to 2147483647"],
+    [["simulate", "--seed", "-1"], "--seed must be a whole number from 0 to 999999999"],
     [["simulate", "--prompt-tokens", "9/5"], "--prompt-tokens must be a whole number from 1"],
     [["version", "--long"], "unknown flag --long"],
   ])("%j", async (args, line) => {

@@ -29,6 +29,7 @@ export interface ScaledObjectFile {
 const count = whole(0, int32Max);
 const text = v.string(say("must be text"));
 const unread = v.unknown();
+const objectName = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;
 
 const policy = exact({
   type: choice(["Pods", "Percent"]),
@@ -55,7 +56,9 @@ const trigger = exact({
 const scaledObject = exact({
   apiVersion: v.literal("keda.sh/v1alpha1", say("must be keda.sh/v1alpha1")),
   kind: v.literal("ScaledObject"),
-  metadata: v.looseObject({ name: text }),
+  metadata: v.looseObject({
+    name: v.pipe(text, v.regex(objectName, say("must be a Kubernetes name"))),
+  }),
   status: v.exactOptional(unread),
   spec: exact({
     scaleTargetRef: exact({
