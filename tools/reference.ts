@@ -12,6 +12,8 @@ import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/node-metrics.ts";
 import { grpcCodes } from "#rpc/codes.ts";
+import { presetNames, replicaPresets } from "#simulate/input/presets.ts";
+import { replicaKeys } from "#simulate/input/replica-file.ts";
 import { profileAdvice, type ScalingRules } from "#trigger/advice.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
 import { type TriggerKeyName, triggerKeyNames, triggerKeys } from "#trigger/keys.ts";
@@ -100,6 +102,24 @@ function engineTable(): string {
   );
 }
 
+function replicaKeyTable(): string {
+  const rows = Object.entries(replicaKeys).map(([name, what]) => [code(name), what]);
+  return table(["key", "what"], rows);
+}
+
+function presetTable(): string {
+  const rows = presetNames.map((name) => {
+    const { title, source, replica } = replicaPresets[name];
+    const { batchSlots, prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds } = replica;
+    const numbers = [batchSlots, prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds];
+    return [code(name), title, ...numbers, source];
+  });
+  return table(
+    ["preset", "what", "slots", "tokens in, 1/s", "tokens out, 1/s", "load, s", "source"],
+    rows,
+  );
+}
+
 function adapterNamed(name: EngineName) {
   const adapter = adapterOf(name);
   if (adapter === undefined) throw new Error(`Cannot describe engine ${name}: it has no adapter`);
@@ -159,6 +179,20 @@ profiles:
 ${engineTable()}
 
 \`engineTokenFile\` is a file name and never a path: whoever runs the scaler mounts each namespace's tokens in a folder of that namespace's name below \`--engine-token-dir\`, and a ScaledObject can use those of its own namespace only.
+
+## Simulation
+
+\`simulate\` plays the triggers, behaviour, cooldown, limits and fallback of one ScaledObject a file. Its triggers must be this scaler's own. It begins with \`minReplicaCount\` replicas, at least one, all ready. A request that has no first token at the end counts with the time it has waited by then.
+
+A load is segments with commas between, each \`RATE rps for DURATION\` or \`ramp RATE..RATE rps over DURATION\`. A trace is CSV with the columns \`TIMESTAMP\` (a date or seconds), \`ContextTokens\` and \`GeneratedTokens\`, a request a line.
+
+A file of \`--replica-model\` names a preset, or says \`loadSeconds\`, \`batchSlots\`, \`prefillTokensPerSecond\`, \`decodeTokensPerSecond\` and \`kvBlocks\` itself. Names end in their unit.
+
+${replicaKeyTable()}
+
+${presetTable()}
+
+What is not measured there is computed from the data sheets; the code of the presets says how.
 
 ## gRPC codes
 
