@@ -28,22 +28,38 @@ export interface EngineResult {
  */
 export function engineResult(
   target: ScrapeTarget,
-  { signal, running }: EngineQuery,
+  { signal, activity, purpose }: EngineQuery,
   { read }: Pick<EngineReader, "read">,
 ): EngineResult {
-  const reading = read(target, signal);
-  if (reading.state === "absent" && reading.reason === "unavailable") throw reading.fault;
-  const atWork = running && read(target, running);
+  const own = read(target, signal);
+  if (own.state === "absent" && own.reason === "unavailable") throw own.fault;
+  const inUse = read(target, activity);
+  const reading = purpose === "activity" && isToCome(inUse) ? inUse : own;
   const share = {
     target: reading.target,
     engine: reading.engine,
     ageMs: reading.ageMs,
     observations: reading.observations,
-    running: atWork?.state === "known" ? atWork.value : undefined,
+    activity: inUse.state === "known" ? inUse.value : undefined,
   };
   return reading.state === "known"
     ? { reading, share: { ...share, value: reading.value, queueState: reading.queueState } }
     : { reading, share: { ...share, reason: reading.fault.message } };
+}
+
+/**
+ * @throws {Fault} `signal-unavailable` when no page has the metric; where some have, the others are
+ * missing.
+ */
+export function refuseIfAllLack(readings: readonly EngineReading[]): void {
+  const [first] = readings;
+  const isLacking = (one: EngineReading) => one.state === "absent" && one.reason === "lacking";
+  if (first?.state === "absent" && readings.every(isLacking)) throw first.fault;
+}
+
+/** Soon it is known whether the engine is in use: until then it is not known to be idle. */
+function isToCome(inUse: EngineReading): boolean {
+  return inUse.state === "absent" && inUse.reason === "pending";
 }
 
 /**
@@ -80,6 +96,7 @@ export function podEngineResults(
     return { pod, result: target && engineResult(target, query, engines) };
   });
   const readings = read.flatMap(({ result }) => result?.reading ?? []);
+  refuseIfAllLack(readings);
   const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
   return read.map(({ pod, result }) => podEngineResult(pod, result, merged));
 }
@@ -171,8 +188,10 @@ export function readNeeds(
   const queries = purposes
     .map((purpose) => metricQuery(ref, trigger, purpose))
     .filter((query) => query.source === "engine");
-  if (queries.length === 0) return;
-  const signals = queries.flatMap(({ signal, running }) => [signal, running ?? []].flat());
+  const [query] = queries;
+  if (query === undefined) return;
+  // Use is one question, whatever metric asks it.
+  const signals = [...queries.map(({ signal }) => signal), query.activity];
   for (const target of targetsOf(ref, trigger, engines, workloads))
     for (const signal of signals) engines.read(target, signal);
 }
