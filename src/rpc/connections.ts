@@ -14,9 +14,7 @@
  */
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import { setNewest } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
-import { peersMax } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import {
   addressOf,
@@ -25,23 +23,12 @@ import {
   type ConnectionTimes,
   clientConnection,
 } from "./connection.ts";
-import { type AllowanceLimits, allowance, peerOf } from "./peers.ts";
+import { type DoorLimits, doorkeeper } from "./doorkeeper.ts";
+import { peerOf, type ReputationLimits, reputations } from "./peers.ts";
 import { shares } from "./shares.ts";
 
-export interface ConnectionLimits extends ConnectionTimes {
+export interface ConnectionLimits extends ConnectionTimes, ReputationLimits, DoorLimits {
   readonly connectionsMax: number;
-  /** Connections that begin at once; others wait, and peers take turns. */
-  readonly newConnectionsMax: number;
-  /** How long one counts as beginning. */
-  readonly newConnectionMs: number;
-  /** What a peer may do of what a client that works does not. */
-  readonly strikes: AllowanceLimits;
-  /** Time for which a peer that did more is not let in. */
-  readonly barMs: number;
-  /** Age at which a connection is drained. */
-  readonly connectionAgeMs: number;
-  /** Share of that age, from 0 to 1, by which it is made shorter or longer. */
-  readonly connectionAgeJitter: number;
 }
 
 export interface Connections {
@@ -75,13 +62,8 @@ export function clientConnections(options: ConnectionsOptions): Connections {
   const byAddress = new Map<string, ClientConnection>();
   const bySession = new WeakMap<object, ClientConnection>();
   const byPeer = shares<ClientConnection>();
-  const knownPeers = new Map<string, true>();
-  const enter = doorkeeper(options, {
-    isKnown: (peer) => knownPeers.has(peer),
-    isBarred: strikes.isBarred,
-    connectionsOf: (peer) => byPeer.of(peer).size,
-  });
-  const strikes = strikeCounter(options);
+  const peers = reputations(limits, clock, log);
+  const enter = doorkeeper(options, peers, (peer) => byPeer.of(peer).size);
   let onEmpty: (() => void) | undefined;
 
   const add = (connection: ClientConnection, socket: Socket) => {
@@ -98,8 +80,7 @@ export function clientConnections(options: ConnectionsOptions): Connections {
   };
   /** @returns Whether the peer is barred now. */
   const strike = (peer: string, what: string): boolean => {
-    if (!strikes.add(peer, what)) return false;
-    knownPeers.delete(peer);
+    if (!peers.strike(peer, what)) return false;
     // One that works, for somebody else behind the same address, goes on.
     for (const connection of [...byPeer.of(peer)]) if (!connection.isUseful()) connection.cut();
     return true;
@@ -117,10 +98,8 @@ export function clientConnections(options: ConnectionsOptions): Connections {
   return {
     accept: (socket) => {
       socket.on("error", () => socket.destroy());
-      if (onEmpty !== undefined || strikes.isBarred(peerOf(socket.remoteAddress))) {
-        socket.destroy();
-        return;
-      }
+      const isBarred = peers.isBarred(peerOf(socket.remoteAddress));
+      if (isBarred || onEmpty !== undefined) return void socket.destroy();
       const connection = clientConnection(socket, limits, clock);
       add(connection, socket);
       cutSurplus();
@@ -135,10 +114,10 @@ export function clientConnections(options: ConnectionsOptions): Connections {
     of: (session) => (session === undefined ? undefined : bySession.get(session)),
     took: (connection) => {
       connection.took();
-      if (!knownPeers.has(connection.peer)) setNewest(knownPeers, connection.peer, true, peersMax);
+      peers.praise(connection.peer);
     },
-    strike: (connection, what) => {
-      if (strike(connection.peer, what)) connection.cut();
+    strike: ({ peer, cut }, what) => {
+      if (strike(peer, what)) cut();
     },
     drainAll: () =>
       new Promise((resolve) => {
@@ -146,84 +125,6 @@ export function clientConnections(options: ConnectionsOptions): Connections {
         if (byAddress.size === 0) resolve();
         for (const connection of [...byAddress.values()]) connection.drain();
       }),
-  };
-}
-
-/** What is known of peers. */
-interface Peers {
-  readonly isKnown: (peer: string) => boolean;
-  readonly isBarred: (peer: string) => boolean;
-  /** How many a peer has, those that wait included. */
-  readonly connectionsOf: (peer: string) => number;
-}
-
-interface Arrival {
-  readonly connection: ClientConnection;
-  readonly socket: Socket;
-}
-
-/**
- * Lets sockets in a few at a time: each may bring as many calls as it likes in its first moment. Peers
- * whose calls were answered are first, then those with the fewest connections, so that a crowd waits
- * behind whoever comes alone.
- */
-function doorkeeper(
-  { limits, letIn, clock, random }: ConnectionsOptions,
-  { isKnown, isBarred, connectionsOf }: Peers,
-) {
-  const waiting = new Map<string, Arrival[]>();
-  let beginning = 0;
-
-  const first = (): Arrival | undefined => {
-    let [peer, fewest] = ["", Number.POSITIVE_INFINITY];
-    for (const [other, arrivals] of waiting) {
-      const inside = isKnown(other) ? -1 : connectionsOf(other) - arrivals.length;
-      if (inside < fewest) [peer, fewest] = [other, inside];
-    }
-    const arrivals = waiting.get(peer);
-    if (arrivals?.length === 1) waiting.delete(peer);
-    return arrivals?.shift();
-  };
-  const next = () => {
-    const { connectionAgeMs, connectionAgeJitter, newConnectionsMax, newConnectionMs } = limits;
-    while (beginning < newConnectionsMax) {
-      const arrival = first();
-      if (arrival === undefined) return;
-      const { connection, socket } = arrival;
-      if (isBarred(connection.peer)) connection.cut();
-      if (socket.destroyed) continue;
-      beginning += 1;
-      connection.start(connectionAgeMs * (1 + connectionAgeJitter * (2 * random() - 1)));
-      letIn(socket);
-      clock.after(newConnectionMs, () => {
-        beginning -= 1;
-        next();
-      });
-    }
-  };
-  return (arrival: Arrival): void => {
-    const { peer } = arrival.connection;
-    const arrivals = waiting.get(peer);
-    if (arrivals === undefined) waiting.set(peer, [arrival]);
-    else arrivals.push(arrival);
-    next();
-  };
-}
-
-/** What peers have done that a client which works does not; one that did too much is barred. */
-function strikeCounter({ limits, clock, log }: ConnectionsOptions) {
-  const { barMs } = limits;
-  const mayStrike = allowance(limits.strikes, clock);
-  const barredUntilMs = new Map<string, number>();
-  return {
-    /** @returns Whether that was too much. */
-    add: (peer: string, what: string): boolean => {
-      if (mayStrike(peer)) return false;
-      log("warn", "peer barred", { peer, what, barMs });
-      setNewest(barredUntilMs, peer, clock.monotonicMs() + barMs, peersMax);
-      return true;
-    },
-    isBarred: (peer: string) => (barredUntilMs.get(peer) ?? 0) > clock.monotonicMs(),
   };
 }
 

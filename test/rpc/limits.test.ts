@@ -484,7 +484,7 @@ describe("connections", () => {
     const crowd = Array.from({ length: 30 }, () => rawClient(held.server.port, {}, "127.0.0.2"));
     const channel = await client.connect(held.address);
     expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
-    await until(() => held.open.connections === 3, "the others are cut");
+    await until(() => held.open.connections <= 3, "the others are cut");
     expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
     await Promise.all(crowd.map((one) => one[Symbol.asyncDispose]()));
   });
