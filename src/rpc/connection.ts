@@ -29,6 +29,8 @@ export interface Connection extends CallConnection {
   /** Counts a call in; the function that it returns counts it out, and is called once. */
   readonly openCall: (kind: CallKind) => Cancel;
   readonly isOpen: () => boolean;
+  /** Whether its client has taken an answer, or a message of a stream. */
+  readonly isUseful: () => boolean;
   /** Its client has taken an answer, or a message of a stream. */
   readonly took: () => void;
   /** Ends it at once. */
@@ -38,8 +40,6 @@ export interface Connection extends CallConnection {
 export interface ClientConnection extends Connection {
   readonly address: string;
   readonly hasCalls: () => boolean;
-  /** Whether its client has taken an answer. */
-  readonly isUseful: () => boolean;
   /** When its last call ended, or when it came if it had none. */
   readonly idleSinceMs: () => number;
   /** It is let in, and is to be drained at an age. */

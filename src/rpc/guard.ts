@@ -101,7 +101,8 @@ export function callGuard(options: CallGuardOptions) {
   const { connections, clock, limits, onFinished } = options;
   const methods = methodsByPath(options.services);
   const follow = openCalls(limits, clock);
-  const admit = admission(options);
+  const gateOf = perConnection(() => answerGate(limits.unreadAnswersMax));
+  const admit = admission(options, gateOf);
 
   return (request: Http2ServerRequest, response: Http2ServerResponse): void => {
     const startMs = clock.monotonicMs();
@@ -115,7 +116,8 @@ export function callGuard(options: CallGuardOptions) {
     const unsentBytes = () => stream.writableLength;
     const giveWay = (why: Fault, isStrike: boolean) => {
       end({ request, response }, why);
-      if (isStrike) connections.strike(connection, "calls that are not finished");
+      const isUnread = !connection.isUseful() && gateOf(connection).unread() > 0;
+      if (isStrike || isUnread) connections.strike(connection, "calls that are not finished");
     };
     const isAnswered = () => response.headersSent;
     const onTaken = () => connections.took(connection);
@@ -141,11 +143,11 @@ export function callGuard(options: CallGuardOptions) {
 }
 
 /** Passes each call to Connect when it may have it, or refuses it. */
-function admission(options: CallGuardOptions) {
+function admission(options: CallGuardOptions, gateOf: GateOf) {
   const { limits, clock } = options;
   const receiverOf = perConnection(() => receiver(limits.handlerMs, clock));
   const openStream = streamCounter(options);
-  const passInTurn = turns(options);
+  const passInTurn = turns(options, gateOf);
 
   return (call: IncomingCall, method: DescMethod): void => {
     const { methodKind } = method;
@@ -177,13 +179,39 @@ function perConnection<Value>(make: () => Value): (connection: Connection) => Va
   };
 }
 
+type GateOf = (connection: Connection) => ReturnType<typeof answerGate>;
+
+/**
+ * How many answers a connection gets that its client has not taken yet: one, until it has shown that
+ * it takes them, then `most`. What is above that waits.
+ */
+function answerGate(most: number) {
+  const [firstSlot, laterSlots] = [slots(1), slots(most)];
+  let unread = 0;
+  return {
+    unread: () => unread,
+    /** @param answer Answers a call; resolves when that was computed. */
+    pass: (call: IncomingCall, answer: () => Promise<void>): void => {
+      const untilTaken = async () => {
+        await answer();
+        unread += 1;
+        await whenClosed(call, () => undefined);
+        unread -= 1;
+      };
+      void firstSlot(async () => {
+        if (call.connection.isUseful()) void laterSlots(untilTaken);
+        else await untilTaken();
+      });
+    },
+  };
+}
+
 /** Passes calls to Connect as their kind allows, peers in turn. */
-function turns({ limits, clock, handler }: CallGuardOptions) {
+function turns({ limits, clock, handler }: CallGuardOptions, gateOf: GateOf) {
   const pass = connectPasser(handler);
   const inTurn = slots(limits.callsMax);
   const inStreamTurn = slots(limits.newStreamsMax);
   const inLongTurn = slots(limits.longCallsMax);
-  const unreadSlots = perConnection(() => slots(limits.unreadAnswersMax));
 
   /** What was cancelled in one go with its opening costs nothing more, and others are heard. */
   const begin = async (call: IncomingCall, start: (end: Cancel) => void) => {
@@ -194,14 +222,7 @@ function turns({ limits, clock, handler }: CallGuardOptions) {
     inTurn(() => begin(call, (freeSlot) => pass(call, freeSlot)), call.connection.peer);
 
   return {
-    /** A client that does not read its answers gets a few, until it has read those. */
-    unary: (call: IncomingCall): void => {
-      const untilRead = async () => {
-        await answer(call);
-        await whenClosed(call, () => undefined);
-      };
-      void unreadSlots(call.connection)(untilRead);
-    },
+    unary: (call: IncomingCall): void => gateOf(call.connection).pass(call, () => answer(call)),
     stream: (call: IncomingCall): void => {
       const open = async () => {
         await begin(call, (freeSlot) => {

@@ -311,16 +311,24 @@ describe("unary calls", () => {
     await until(() => held.finished.length === 2, "two calls are over");
   });
 
-  test("a connection whose answers are not read gets a few, and the rest when they are", async () => {
+  test("a connection whose answers are not read gets one, and the rest when it is", async () => {
     await using held = await heldServer({ unreadAnswersMax: 2, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
     const calls = Array.from({ length: 6 }, () => raw.call(path, emptyMessage));
-    await until(() => held.refs.length === 2, "two are answered");
+    await until(() => held.refs.length === 1, "one is answered");
     const other = await client.connect(held.address);
-    expect((await other.unary(scaler, "IsActive", { name: "other" })).code).toBe("OK");
+    for (const name of ["other", "another"])
+      expect((await other.unary(scaler, "IsActive", { name })).code).toBe("OK");
     expect(held.refs).toHaveLength(3);
     raw.settings({ initialWindowSize: 65_535 });
     for (const call of calls) expect((await call.ended).status).toBe("0");
+    raw.settings({ initialWindowSize: 0 });
+    const later = Array.from({ length: 6 }, () => raw.call(path, emptyMessage));
+    await until(() => held.refs.length === 10, "two more are answered");
+    expect((await other.unary(scaler, "IsActive")).code).toBe("OK");
+    expect(held.refs).toHaveLength(11);
+    raw.settings({ initialWindowSize: 65_535 });
+    for (const call of later) expect((await call.ended).status).toBe("0");
   });
 
   test("an answer that its client does not take in time is given up", async () => {
