@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { once } from "node:events";
+import { connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { type ConnectionOptions, connect } from "node:tls";
 import { listeners } from "#core/listeners.ts";
@@ -38,7 +39,7 @@ async function secureServer(
     ...limits,
     tls: {
       credentials: { current: () => credentials, subscribe: changes.subscribe },
-      clientNames: ["keda-operator", "keda-operator-metrics-apiserver"],
+      clientNames: ["keda-operator", "keda-operator-metrics-apiserver", "keda.example"],
     },
   });
   const rotate = (next: TlsCredentials) => {
@@ -76,7 +77,7 @@ describe("with an authority of clients", () => {
   test.each([
     ["another name", { commonName: "prometheus" }],
     ["a part of the name", { commonName: "keda" }],
-    ["a wildcard that covers it", { commonName: "x", dnsNames: ["*"] }],
+    ["a wildcard that covers it", { commonName: "x", dnsNames: ["*.example"] }],
     ["the names of several in one", { commonName: "x", dnsNames: ["a, DNS:keda-operator"] }],
   ])("refuses %s, says why and closes", async (_what, names) => {
     await using held = await secureServer(undefined, { prefaceMs: 200 });
@@ -91,6 +92,21 @@ describe("with an authority of clients", () => {
     });
     await until(() => held.open.connections === 0, "the connection is closed");
     expect(held.refs).toEqual([]);
+  });
+
+  test("a client that is refused by its name is told so", async () => {
+    await using held = await secureServer();
+    const session = connectHttp2(
+      `https://${held.address}`,
+      shown(authority.issue({ commonName: "x" })),
+    );
+    session.on("error", () => undefined);
+    const [code, , told] = await once(session, "goaway");
+    expect(code).toBe(constants.NGHTTP2_INADEQUATE_SECURITY);
+    expect(String(told)).toContain(
+      "names are x, DNS:x, IP Address:127.0.0.1; allow one with --tls",
+    );
+    session.destroy();
   });
 
   test.each([
