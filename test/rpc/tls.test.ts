@@ -39,7 +39,7 @@ async function secureServer(
     ...limits,
     tls: {
       credentials: { current: () => credentials, subscribe: changes.subscribe },
-      clientNames: ["keda-operator", "keda-operator-metrics-apiserver", "keda.example"],
+      clientNames: ["keda-operator", "keda-operator-metrics-apiserver", "keda.example.org"],
     },
   });
   const rotate = (next: TlsCredentials) => {
@@ -77,7 +77,7 @@ describe("with an authority of clients", () => {
   test.each([
     ["another name", { commonName: "prometheus" }],
     ["a part of the name", { commonName: "keda" }],
-    ["a wildcard that covers it", { commonName: "x", dnsNames: ["*.example"] }],
+    ["a wildcard that covers it", { commonName: "x", dnsNames: ["*.example.org"] }],
     ["the names of several in one", { commonName: "x", dnsNames: ["a, DNS:keda-operator"] }],
   ])("refuses %s, says why and closes", async (_what, names) => {
     await using held = await secureServer(undefined, { prefaceMs: 200 });
