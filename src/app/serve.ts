@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFile } from "node:fs/promises";
 import { listeners } from "#core/listeners.ts";
 import { processMetrics } from "#observe/metrics.ts";
 import { startAgent } from "./agent.ts";
@@ -10,6 +11,7 @@ import type { Runtime, ServeOptions } from "./options.ts";
 import { openPorts } from "./ports.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { startScaler } from "./scaler.ts";
+import { tlsFiles } from "./tls-files.ts";
 
 export interface ServeContext extends Runtime {
   readonly version: string;
@@ -29,11 +31,15 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
   const { clock, log, random, version, revision, stopSignal } = context;
   const changes = listeners();
   const dead = Promise.withResolvers<"dead">();
+  const credentials =
+    options.tls &&
+    (await tlsFiles({ ...options.tls, clock, log, readFile: (at) => readFile(at, "utf8") }));
   const role = await startRole(options, {
     clock,
     log,
     random,
     changes,
+    credentials,
     // The first pass ends on another thread, and so after the metrics are made.
     onCollection: (durationMs) => metrics.collected(durationMs),
     onDead: () => dead.resolve("dead"),
@@ -50,9 +56,18 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
     version,
     revision,
     isFresh: () => role.unready() === undefined,
+    certificateExpiresAtMs: credentials?.expiresAtMs,
     ...role.metrics,
   });
-  const ports = await openPorts(options, { clock, log, random, role, metrics, changes });
+  const ports = await openPorts(options, {
+    clock,
+    log,
+    random,
+    role,
+    metrics,
+    changes,
+    credentials,
+  });
   log("info", "serving", {
     bind: options.bind,
     grpcPort: ports.grpcPort,
@@ -64,6 +79,7 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
   log("info", "stopping", { cause });
   await ports.stopGrpc();
   await Promise.all([ports.stopHttp(), role.stop()]);
+  credentials?.stop();
   metrics.stop();
   log("info", "stopped");
   return cause === "dead" ? 1 : 0;

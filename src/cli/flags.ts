@@ -163,6 +163,18 @@ export const addresses = pattern(
   /^(dns:\/\/\/)?[^,\s]+:\d+(,[^,\s]+:\d+)*$/,
 );
 
+const dnsNamePattern = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/i;
+
+/** Names that a certificate carries. */
+export const certificateNames: ValueKind<readonly string[]> = {
+  value: "NAMES",
+  rule: "must be DNS names, several with commas between",
+  parse: (text) => {
+    const names = text.split(",");
+    return names.every((name) => dnsNamePattern.test(name)) ? names : undefined;
+  },
+};
+
 const hostPattern =
   /^(?:(?:\*\.)?[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?$/i;
 

@@ -55,6 +55,11 @@ export const pageSeriesMax = 20_000;
 
 // ---- app and cli
 
+/** A Secret holds no more. */
+export const tlsFileBytesMax = 1024 * 1024;
+/** As for profiles; certificates are renewed days before they end. */
+export const tlsReadEveryMs = 5_000;
+
 /** The kubelet takes about a minute to bring a changed ConfigMap to its pods; this adds little. */
 export const profilesReadEveryMs = 5_000;
 /** A pod or trigger that came or went has its engines read, or let go, this soon. */

@@ -9,10 +9,12 @@
  *
  * @module
  */
-import { connect, type IncomingHttpHeaders } from "node:http2";
+import { connect, type IncomingHttpHeaders, type SecureClientSessionOptions } from "node:http2";
+import { checkServerIdentity } from "node:tls";
 import { toBinary } from "@bufbuild/protobuf";
 import { hostPort } from "#core/host-port.ts";
 import { messageBytesMax } from "#core/limits.ts";
+import type { TlsSource } from "#core/tls.ts";
 import {
   type NodeSnapshot,
   NodeTelemetry,
@@ -42,14 +44,35 @@ interface WatchCall {
  */
 export type WatchAgent = (call: WatchCall) => Promise<void>;
 
+/** How agents are known, which are dialled by address. */
+export interface AgentTls {
+  readonly credentials: TlsSource;
+  /** Names of their Service: an agent's certificate has one of them. */
+  readonly serverNames: readonly [string, ...string[]];
+}
+
 const path = `/${NodeTelemetry.typeName}/${NodeTelemetry.method.watch.name}`;
 /** A frame's header: whether it is compressed, then its length. */
 const headerBytes = 5;
 
-export const watchAgent: WatchAgent = ({ address, port, demanded = [], signal, onSnapshot }) => {
+/** Watches in plain text. */
+export const watchAgent: WatchAgent = (call) => watch(call);
+
+/** Watches over TLS, and shows the agent who asks. */
+export function secureWatchAgent(tls: AgentTls): WatchAgent {
+  return (call) => watch(call, tls);
+}
+
+function watch(
+  { address, port, demanded = [], signal, onSnapshot }: WatchCall,
+  tls?: AgentTls,
+): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const agent = hostPort({ address, port });
-  const session = connect(`http://${agent}`);
+  const session =
+    tls === undefined
+      ? connect(`http://${agent}`)
+      : connect(`https://${agent}`, clientOptions(tls));
   const stream = session.request({
     ":method": "POST",
     ":path": path,
@@ -94,7 +117,19 @@ export const watchAgent: WatchAgent = ({ address, port, demanded = [], signal, o
     signal.removeEventListener("abort", onAbort);
     session.destroy();
   });
-};
+}
+
+function clientOptions({ credentials, serverNames }: AgentTls): SecureClientSessionOptions {
+  return {
+    ...credentials.current(),
+    servername: serverNames[0],
+    minVersion: "TLSv1.2",
+    checkServerIdentity: (_host, certificate) => {
+      const errors = serverNames.map((name) => checkServerIdentity(name, certificate));
+      return errors.includes(undefined) ? undefined : errors[0];
+    },
+  };
+}
 
 function framed(message: Uint8Array): Uint8Array {
   const frame = new Uint8Array(headerBytes + message.length);
