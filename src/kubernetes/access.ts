@@ -9,8 +9,10 @@
  */
 
 import type { RequestOptions } from "node:https";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault, messageOf } from "#core/fault.ts";
+import { credentialFileBytesMax, kubeconfigBytesMax } from "#core/limits.ts";
+import { readRegularFile } from "#core/regular-file.ts";
 
 /** What a request adds to prove where it goes and who sends it. */
 export type Credentials = Pick<
@@ -62,7 +64,8 @@ export async function kubeconfigAccess(path: string): Promise<KubernetesAccess> 
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
   try {
-    config.loadFromFile(path);
+    config.loadFromString(await readRegularFile(path, kubeconfigBytesMax));
+    config.makePathsAbsolute(dirname(path));
   } catch (cause) {
     throw invalidFile(path, messageOf(cause), cause);
   }
@@ -83,7 +86,7 @@ export async function kubeconfigAccess(path: string): Promise<KubernetesAccess> 
 
 async function readText(path: string): Promise<string> {
   try {
-    return await Bun.file(path).text();
+    return await readRegularFile(path, credentialFileBytesMax);
   } catch (cause) {
     throw invalidFile(path, "it cannot be read; mount a ServiceAccount token", cause);
   }

@@ -175,8 +175,21 @@ describe("a file", () => {
   });
 
   test("that is too large is a fault", () => {
-    const { at } = play(`# ${"x".repeat(1024 * 1024)}\n${load(3)}`);
-    expect(() => at(0)).toThrow("must have at most 1048576 bytes, got 1048");
+    const { at } = play(`# ${"x".repeat(256 * 1024)}\n${load(3)}`);
+    expect(() => at(0)).toThrow("the file: cannot be read: 262");
+  });
+
+  test("that is a FIFO is a fault at once", () => {
+    const { at, path } = play();
+    Bun.spawnSync(["mkfifo", path]);
+    expect(() => at(0)).not.toThrow();
+    const named = mockCollector({
+      file: path,
+      clock: manualClock(),
+      log: () => {},
+      sleep: () => {},
+    });
+    expect(() => named.collect(nothing)).toThrow("a FIFO, not a regular file");
   });
 
   test("that changes is played from its beginning, as another session", () => {
