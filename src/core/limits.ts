@@ -98,6 +98,8 @@ export const samplerStopMs = 1_000;
 export const mockFileBytesMax = 256 * 1024;
 /** No node has more; it bounds what a typing error in `count` can cost. */
 export const mockDevicesMax = 256;
+/** Thirty years: longer times lose their seconds in sums, and at last the sum is no number. */
+export const mockSecondsMax = 1_000_000_000;
 
 /** Time between readings that change seldom, and between two reads of the list of devices. */
 export const slowReadingsMs = 10_000;

@@ -13,6 +13,7 @@ import { dirname, join } from "node:path";
 import { Fault, messageOf } from "#core/fault.ts";
 import { credentialFileBytesMax, kubeconfigBytesMax } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
+import { parseYaml } from "#core/yaml-text.ts";
 
 /** What a request adds to prove where it goes and who sends it. */
 export type Credentials = Pick<
@@ -63,11 +64,16 @@ export function inClusterAccess(options: InClusterOptions): KubernetesAccess {
 export async function kubeconfigAccess(path: string): Promise<KubernetesAccess> {
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
+  const text = await readRegularFile(path, kubeconfigBytesMax).catch((cause: unknown) => {
+    throw invalidFile(path, `the file: cannot be read: ${messageOf(cause)}`, cause);
+  });
   try {
-    config.loadFromString(await readRegularFile(path, kubeconfigBytesMax));
+    config.loadFromString(text);
     config.makePathsAbsolute(dirname(path));
   } catch (cause) {
-    throw invalidFile(path, messageOf(cause), cause);
+    // The library's own error quotes the lines around, which may hold a token.
+    const problem = parseYaml(text).problems?.join("; ") ?? messageOf(cause);
+    throw invalidFile(path, problem, cause);
   }
   const { server, proxyUrl } = config.getCurrentCluster() ?? {};
   if (server === undefined) throw invalidFile(path, "its current context names no cluster");

@@ -76,6 +76,17 @@ describe("access", () => {
     expect(await client.get("/api/v1/pods")).toMatchObject({ kind: "PodList" });
   });
 
+  test("names the line where a kubeconfig is no YAML, and quotes none of it", async () => {
+    const path = join(await temporaryDirectory(), "kubeconfig");
+    await Bun.write(path, "users:\n- name: me\n  user:\n    token: secret\n   broken: [\n");
+    const error = await kubeconfigAccess(path).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: "file-invalid",
+      message: expect.stringContaining(`with ${path}: line 5, column 1: must be one YAML document`),
+    });
+    expect(String(error)).not.toContain("secret");
+  });
+
   test.each(["kubeconfig", "token"])("refuses a FIFO as %s at once", async (name) => {
     const directory = await temporaryDirectory();
     Bun.spawnSync(["mkfifo", join(directory, name)]);
