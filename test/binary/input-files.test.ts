@@ -15,6 +15,7 @@ Bun.spawnSync(["mkfifo", fifo]);
 test.each([
   ["--profiles", ["serve", "--collector", "mock", "--profiles", fifo], "Cannot use profiles file"],
   ["--mock", ["snapshot", "--collector", "mock", "--mock", fifo], "Cannot play mock file"],
+  ["--scaledobject", ["simulate", "--scaledobject", fifo], "Cannot use ScaledObject file"],
   ["--kubeconfig", ["serve", "--kubeconfig", fifo], "Cannot reach the Kubernetes API with"],
 ])(
   "a FIFO as %s is exit 1 and a sentence, and nothing waits for it",
