@@ -4,11 +4,12 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { namespaceFileBytesMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
+import { readRegularFile } from "#core/regular-file.ts";
 import type { TlsSource } from "#core/tls.ts";
 import { agentSource, type ClosableAgentSource, systemResolve } from "#fleet/agents.ts";
 import type { ReadingDemand } from "#fleet/demand.ts";
@@ -62,7 +63,7 @@ async function findAccess({
 async function podNamespace(): Promise<string> {
   const path = join(serviceAccountDirectory, "namespace");
   try {
-    return (await readFile(path, "utf8")).trim();
+    return (await readRegularFile(path, namespaceFileBytesMax)).trim();
   } catch (cause) {
     const rule = `${path} cannot be read; give --namespace`;
     throw unusable("tell this scaler's namespace", rule, cause);

@@ -5,11 +5,12 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EngineEndpoint, EngineReader } from "#answer/engine-reader.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { credentialFileBytesMax } from "#core/limits.ts";
+import { readRegularFile } from "#core/regular-file.ts";
 import { allowedUrl, type EndpointRules, label, portOf } from "#engine/scrape/address-policy.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
 import { mergedResult } from "#engine/signal/result.ts";
@@ -51,7 +52,7 @@ export function startEngines(options: EnginesOptions, context: EnginesContext): 
     log,
     random,
     rules,
-    readFile: (path) => readFile(path, "utf8"),
+    readFile: (path) => readRegularFile(path, credentialFileBytesMax),
     scraped: changes.notify,
   });
   const services = kubernetes && watchServices({ client: kubernetes.client, clock, random, log });

@@ -20,7 +20,8 @@ export interface ProfilesFileOptions {
   readonly path?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  readonly readFile: (path: string) => Promise<string>;
+  /** What it throws says what is there instead of a file of at most `bytesMax` bytes. */
+  readonly readFile: (path: string, bytesMax: number) => Promise<string>;
 }
 
 export interface ProfilesFile {
@@ -94,11 +95,7 @@ type Read =
 
 async function read(path: string, readFile: ProfilesFileOptions["readFile"]): Promise<Read> {
   try {
-    const text = await readFile(path);
-    const bytes = Buffer.byteLength(text);
-    return bytes <= profilesFileBytesMax
-      ? { text }
-      : { problems: [`the file: must have at most ${profilesFileBytesMax} bytes, got ${bytes}`] };
+    return { text: await readFile(path, profilesFileBytesMax) };
   } catch (error) {
     return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
   }

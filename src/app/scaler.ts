@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
 import { answerer } from "#answer/answerer.ts";
 import { pushSpacingMs } from "#core/limits.ts";
+import { readRegularFile } from "#core/regular-file.ts";
 import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { FleetStore } from "#fleet/view.ts";
@@ -44,7 +44,7 @@ export async function startScaler(
 ): Promise<RunningRole> {
   const { clock, log, changes } = context;
   const path = options.profilesFile;
-  const profiles = await profilesFile({ path, clock, log, readFile: (at) => readFile(at, "utf8") });
+  const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
   const store = fleetStore({ clock, demanded: demand.current });
   store.subscribe(changes.notify);

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
+import { credentialFileBytesMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
+import { readRegularFile } from "#core/regular-file.ts";
 import { processMetrics } from "#observe/metrics.ts";
 import { startAgent } from "./agent.ts";
 import type { Runtime, ServeOptions } from "./options.ts";
@@ -33,7 +34,12 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
   const dead = Promise.withResolvers<"dead">();
   const credentials =
     options.tls &&
-    (await tlsFiles({ ...options.tls, clock, log, readFile: (at) => readFile(at, "utf8") }));
+    (await tlsFiles({
+      ...options.tls,
+      clock,
+      log,
+      readFile: (at) => readRegularFile(at, credentialFileBytesMax),
+    }));
   const role = await startRole(options, {
     clock,
     log,

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { readFile, stat } from "node:fs/promises";
 import { Fault, messageOf } from "#core/fault.ts";
 import {
   comparisonsMax,
@@ -12,6 +11,7 @@ import {
   timelineRowsGoal,
   traceFileBytesMax,
 } from "#core/limits.ts";
+import { readRegularFile } from "#core/regular-file.ts";
 import type { InputResult } from "#simulate/input/input-result.ts";
 import { parseLoad } from "#simulate/input/load-expression.ts";
 import { presetNames, replicaPresets } from "#simulate/input/presets.ts";
@@ -172,10 +172,7 @@ async function read<Value>(
 
 async function contentOf(path: string, bytesMax: number): Promise<InputResult<string>> {
   try {
-    const { size } = await stat(path);
-    return size <= bytesMax
-      ? { value: await readFile(path, "utf8") }
-      : { problems: [`the file: must have at most ${bytesMax} bytes, got ${size}`] };
+    return { value: await readRegularFile(path, bytesMax) };
   } catch (error) {
     return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
   }

@@ -38,7 +38,12 @@ export function choice<const Names extends readonly string[]>(names: Names) {
   });
 }
 
+/** NaN is none. */
 export const number = v.number(say("must be a number"));
+export function between(least: number, most: number) {
+  const rule = say(`must be a number from ${least} to ${most}`);
+  return v.pipe(number, v.minValue(least, rule), v.maxValue(most, rule));
+}
 export function whole(least: number, most: number) {
   const rule = say(`must be a whole number from ${least} to ${most}`);
   return v.pipe(number, v.integer(rule), v.minValue(least, rule), v.maxValue(most, rule));

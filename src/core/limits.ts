@@ -7,8 +7,14 @@
 /** One log line for the same event and facts in this time: a steady fault is one line a minute. */
 export const logRepeatMs = 60_000;
 
-/** A ConfigMap holds no more. */
-export const profilesFileBytesMax = 1024 * 1024;
+/** As many profiles as there may be take half of this, and its YAML most of a second. */
+export const profilesFileBytesMax = 256 * 1024;
+/** Tokens are a few kB; a bundle of all public certificate authorities is 220 kB. */
+export const credentialFileBytesMax = 1024 * 1024;
+/** A file of hundreds of clusters with their certificates. */
+export const kubeconfigBytesMax = 4 * 1024 * 1024;
+/** A namespace has 63 characters. */
+export const namespaceFileBytesMax = 1024;
 
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
@@ -94,9 +100,11 @@ export const demandHoldMs = 600_000;
 /** How long a stop waits for the sampling thread, which may be inside a driver call of 45 s. */
 export const samplerStopMs = 1_000;
 /** A mock file is written by hand; one that is larger is not a mock file. */
-export const mockFileBytesMax = 1024 * 1024;
+export const mockFileBytesMax = 256 * 1024;
 /** No node has more; it bounds what a typing error in `count` can cost. */
 export const mockDevicesMax = 256;
+/** Thirty years: longer times lose their seconds in sums, and at last the sum is no number. */
+export const mockSecondsMax = 1_000_000_000;
 
 /** Time between readings that change seldom, and between two reads of the list of devices. */
 export const slowReadingsMs = 10_000;

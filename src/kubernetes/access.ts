@@ -9,8 +9,11 @@
  */
 
 import type { RequestOptions } from "node:https";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault, messageOf } from "#core/fault.ts";
+import { credentialFileBytesMax, kubeconfigBytesMax } from "#core/limits.ts";
+import { readRegularFile } from "#core/regular-file.ts";
+import { parseYaml } from "#core/yaml-text.ts";
 
 /** What a request adds to prove where it goes and who sends it. */
 export type Credentials = Pick<
@@ -61,10 +64,16 @@ export function inClusterAccess(options: InClusterOptions): KubernetesAccess {
 export async function kubeconfigAccess(path: string): Promise<KubernetesAccess> {
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
+  const text = await readRegularFile(path, kubeconfigBytesMax).catch((cause: unknown) => {
+    throw invalidFile(path, `the file: cannot be read: ${messageOf(cause)}`, cause);
+  });
   try {
-    config.loadFromFile(path);
+    config.loadFromString(text);
+    config.makePathsAbsolute(dirname(path));
   } catch (cause) {
-    throw invalidFile(path, messageOf(cause), cause);
+    // The library's own error quotes the lines around, which may hold a token.
+    const problem = parseYaml(text).problems?.join("; ") ?? messageOf(cause);
+    throw invalidFile(path, problem, cause);
   }
   const { server, proxyUrl } = config.getCurrentCluster() ?? {};
   if (server === undefined) throw invalidFile(path, "its current context names no cluster");
@@ -83,7 +92,7 @@ export async function kubeconfigAccess(path: string): Promise<KubernetesAccess> 
 
 async function readText(path: string): Promise<string> {
   try {
-    return await Bun.file(path).text();
+    return await readRegularFile(path, credentialFileBytesMax);
   } catch (cause) {
     throw invalidFile(path, "it cannot be read; mount a ServiceAccount token", cause);
   }

@@ -4,9 +4,9 @@
  * @module
  */
 import * as v from "valibot";
-import { messageOf } from "#core/fault.ts";
-import { choice, exact, isMapping, number, problemOf, say, whole } from "#core/file-schema.ts";
+import { between, choice, exact, isMapping, say, whole } from "#core/file-schema.ts";
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
+import { parseYaml } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import { isLatency, metricNames } from "#metric/catalogue.ts";
 import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
@@ -15,10 +15,6 @@ import { builtInProfiles, type Profile, type ProfileTable, replicaReducers } fro
 import { kindProblem } from "./resolve.ts";
 import { labelMatchers, labelName, type Rule, seriesName } from "./rules.ts";
 
-const between = (least: number, most: number) => {
-  const rule = say(`must be a number from ${least} to ${most}`);
-  return v.pipe(number, v.minValue(least, rule), v.maxValue(most, rule));
-};
 /** Text under the rule that the trigger key of the same name has. */
 function ruled<Value>({ rule, schema }: Rule<Value>) {
   return v.pipe(
@@ -64,65 +60,72 @@ export type ParsedProfiles =
 
 /**
  * @param yamlText `profiles:`, and below it a mapping of names to profiles.
- * @returns Those of the file beside those built in; or what is wrong, each problem with its path.
+ * @returns Those of the file beside those built in; or what is wrong, each problem with its line.
  */
 export function parseProfiles(yamlText: string): ParsedProfiles {
-  let input: unknown;
-  try {
-    input = Bun.YAML.parse(yamlText);
-  } catch (error) {
-    return { problems: [`the file: must be YAML: ${messageOf(error)}`] };
-  }
-  const file = v.safeParse(fileSchema, input);
-  if (!file.success) return { problems: file.issues.map((issue) => problemOf(issue)) };
+  const yaml = parseYaml(yamlText);
+  if (yaml.problems !== undefined) return { problems: yaml.problems };
+  const file = v.safeParse(fileSchema, yaml.value);
+  if (!file.success) return { problems: yaml.problemsOf(file.issues) };
   const entries = Object.entries(file.output.profiles);
-  if (entries.length > profilesMax)
-    return { problems: [`profiles: must be at most ${profilesMax}, got ${entries.length}`] };
+  if (entries.length > profilesMax) {
+    const problem = `profiles: must be at most ${profilesMax}, got ${entries.length}`;
+    return { problems: [yaml.located(["profiles"], problem)] };
+  }
 
   const table = new Map(builtInProfiles);
   const problems: string[] = [];
   for (const [name, fields] of entries) {
-    const path = `profiles.${name}`;
-    problems.push(...nameProblems(name, path));
+    const path = ["profiles", name];
+    problems.push(...nameProblems(name).map((problem) => yaml.located(path, problem, "key")));
     const parsed = v.safeParse(profileSchema, fields);
     if (!parsed.success) {
-      problems.push(...parsed.issues.map((issue) => problemOf(issue, path)));
+      problems.push(...yaml.problemsOf(parsed.issues, path));
       continue;
     }
-    problems.push(...seriesProblems(parsed.output, path));
+    for (const { key, problem } of seriesProblems(parsed.output))
+      problems.push(yaml.located([...path, key], `${path.join(".")}.${problem}`));
     table.set(name, profileFrom(parsed.output));
   }
   return problems.length === 0 ? { table } : { problems };
 }
 
-function nameProblems(name: string, path: string): readonly string[] {
+function nameProblems(name: string): readonly string[] {
   if (!v.safeParse(labelName.schema, name).success)
     return [`profiles.${JSON.stringify(name.slice(0, 80))}: must be named with ${labelName.rule}`];
   return builtInProfiles.has(name)
-    ? [`${path}: is built in and cannot be redefined; choose another name`]
+    ? [`profiles.${name}: is built in and cannot be redefined; choose another name`]
     : [];
 }
 
 type CustomProfile = v.InferOutput<typeof profileSchema>;
 
+interface SeriesProblem {
+  readonly key: keyof CustomProfile;
+  /** With the key in front. */
+  readonly problem: string;
+}
+
 /** What a trigger's author could not repair. */
-function seriesProblems(profile: CustomProfile, path: string): readonly string[] {
+function seriesProblems(profile: CustomProfile): readonly SeriesProblem[] {
   const { metric, activationMetric, engine, engineMetric, engineMetricKind, engineReduce } =
     profile;
   const readsSeries = metric === "engine_metric" || activationMetric === "engine_metric";
-  const problems: string[] = [];
+  const problems: SeriesProblem[] = [];
+  const found = (key: SeriesProblem["key"], rule: string) =>
+    problems.push({ key, problem: `${key}: ${rule}` });
   if (readsSeries && engineMetric === undefined)
-    problems.push(`${path}.engineMetric: must be given where engine_metric is asked for`);
+    found("engineMetric", "must be given where engine_metric is asked for");
   if (!readsSeries && engineMetric !== undefined)
-    problems.push(`${path}.engineMetric: means metric engine_metric, got metric ${metric}`);
+    found("engineMetric", `means metric engine_metric, got metric ${metric}`);
   if (engineReduce !== undefined && engineMetric === undefined)
-    problems.push(`${path}.engineReduce: only has a meaning beside engineMetric`);
+    found("engineReduce", "only has a meaning beside engineMetric");
   if (engineMetricKind !== undefined && engineMetric === undefined)
-    problems.push(`${path}.engineMetricKind: only has a meaning beside engineMetric`);
+    found("engineMetricKind", "only has a meaning beside engineMetric");
   const mismatch = kindProblem(engineMetricKind, engineReduce);
-  if (mismatch !== undefined) problems.push(`${path}.${mismatch}`);
+  if (mismatch !== undefined) problems.push({ key: "engineReduce", problem: mismatch });
   if (engine === "prometheus" && !readsSeries)
-    problems.push(`${path}.engine: prometheus tells nothing but an engineMetric`);
+    found("engine", "prometheus tells nothing but an engineMetric");
   return problems;
 }
 

@@ -51,7 +51,6 @@ test("a changed file changes the profiles, and says so once", async () => {
 test.each([
   ["is wrong", chat(0), "profiles.chat.target: must be a number from 0.001"],
   ["is gone", new Error("ENOENT"), "the file: cannot be read: ENOENT"],
-  ["is too large", "#".repeat(profilesFileBytesMax + 1), "must have at most 1048576 bytes"],
 ])("a file that %s changes nothing, until it is right again", async (_what, wrong, problem) => {
   const { file, write, target, logged, changes } = await heldFile(chat(4));
   await write(wrong);

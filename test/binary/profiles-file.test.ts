@@ -49,8 +49,8 @@ test("a changed profile reaches open streams, and a wrong one changes nothing", 
     "profiles file is invalid, the profiles before it stay",
   );
   expect(problems).toEqual([
-    "profiles.chat.metric: required",
-    expect.stringContaining("profiles.chat.target: must be a number from 0.001"),
+    "line 1, column 19: profiles.chat.metric: required",
+    expect.stringContaining("line 1, column 29: profiles.chat.target: must be a number from 0.001"),
   ]);
   expect(await channel.unary(scaler, "GetMetricSpec", ref)).toMatchObject({ answer: specOf(60) });
 
@@ -72,7 +72,7 @@ test("a wrong file at the start is exit 1 with every problem", async () => {
   const { exitCode, stderr } = await runBinary(["serve", "--profiles", wrong]);
   expect(exitCode).toBe(1);
   expect(stderr).toContain(
-    `Cannot use profiles file ${wrong}: profiles.training: is built in and cannot be redefined; ` +
-      "choose another name; profiles.training.metric: must be one of",
+    `Cannot use profiles file ${wrong}: line 1, column 13: profiles.training: is built in and ` +
+      "cannot be redefined; choose another name; line 1, column 33: profiles.training.metric: must",
   );
 });

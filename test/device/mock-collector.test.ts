@@ -68,16 +68,6 @@ describe("a device", () => {
     expect(device).not.toHaveProperty("aheadSeconds");
   });
 
-  test("hands over no value that cannot be true", () => {
-    const { at } = play("devices: [{ readings: { encoderPercent: 300, decoderPercent: -1 } }]");
-    const [device] = at(0).devices;
-    expect(device?.readings).toEqual({});
-    expect(device?.absences).toMatchObject({
-      encoderPercent: "implausible",
-      decoderPercent: "implausible",
-    });
-  });
-
   test("counts PCIe bytes only when somebody asks", () => {
     const { at } = play("devices: [{ readings: { pcieTxKilobytesPerSecond: 7 } }]");
     expect(at(0).devices[0]?.absences.pcieTxKilobytesPerSecond).toBe("pending");
@@ -166,8 +156,8 @@ describe("a file", () => {
   test("that is invalid is a fault with every problem", () => {
     const { at, path } = play("devices: [{ modle: a, idnex: 1 }]");
     const problems = [
-      "devices.0.modle: unknown key; did you mean model?",
-      "devices.0.idnex: unknown key; did you mean index?",
+      "line 1, column 13: devices.0.modle: unknown key; did you mean model?",
+      "line 1, column 23: devices.0.idnex: unknown key; did you mean index?",
     ];
     expect(() => at(0)).toThrow(
       expect.objectContaining({ code: "file-invalid", facts: { path, problems } }),
@@ -175,8 +165,21 @@ describe("a file", () => {
   });
 
   test("that is too large is a fault", () => {
-    const { at } = play(`# ${"x".repeat(1024 * 1024)}\n${load(3)}`);
-    expect(() => at(0)).toThrow("must have at most 1048576 bytes, got 1048");
+    const { at } = play(`# ${"x".repeat(256 * 1024)}\n${load(3)}`);
+    expect(() => at(0)).toThrow("the file: cannot be read: 262");
+  });
+
+  test("that is a FIFO is a fault at once", () => {
+    const { at, path } = play();
+    Bun.spawnSync(["mkfifo", path]);
+    expect(() => at(0)).not.toThrow();
+    const named = mockCollector({
+      file: path,
+      clock: manualClock(),
+      log: () => {},
+      sleep: () => {},
+    });
+    expect(() => named.collect(nothing)).toThrow("a FIFO, not a regular file");
   });
 
   test("that changes is played from its beginning, as another session", () => {

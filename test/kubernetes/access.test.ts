@@ -57,6 +57,48 @@ describe("access", () => {
     });
   });
 
+  test("by kubeconfig finds what its relative paths name", async () => {
+    const fake = await startFake(secure);
+    const directory = await temporaryDirectory();
+    await fake.writeKubeconfig(join(directory, "kubeconfig"));
+    const config = Bun.YAML.parse(await Bun.file(join(directory, "kubeconfig")).text()) as {
+      clusters: { cluster: Record<string, string> }[];
+    };
+    for (const { cluster } of config.clusters) {
+      const authority = cluster["certificate-authority-data"] ?? "";
+      await Bun.write(join(directory, "ca.pem"), Buffer.from(authority, "base64"));
+      delete cluster["certificate-authority-data"];
+      cluster["certificate-authority"] = "ca.pem";
+    }
+    await Bun.write(join(directory, "relative"), Bun.YAML.stringify(config));
+    const access = await kubeconfigAccess(join(directory, "relative"));
+    const client = kubernetesClient(access, shiftedClock());
+    expect(await client.get("/api/v1/pods")).toMatchObject({ kind: "PodList" });
+  });
+
+  test("names the line where a kubeconfig is no YAML, and quotes none of it", async () => {
+    const path = join(await temporaryDirectory(), "kubeconfig");
+    await Bun.write(path, "users:\n- name: me\n  user:\n    token: secret\n   broken: [\n");
+    const error = await kubeconfigAccess(path).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: "file-invalid",
+      message: expect.stringContaining(`with ${path}: line 5, column 1: must be one YAML document`),
+    });
+    expect(String(error)).not.toContain("secret");
+  });
+
+  test.each(["kubeconfig", "token"])("refuses a FIFO as %s at once", async (name) => {
+    const directory = await temporaryDirectory();
+    Bun.spawnSync(["mkfifo", join(directory, name)]);
+    await Bun.write(join(directory, "ca.crt"), "");
+    const pod = inClusterAccess({ host: "127.0.0.1", port: "443", directory });
+    const read = name === "token" ? pod.credentials() : kubeconfigAccess(join(directory, name));
+    await expect(read).rejects.toMatchObject({
+      code: "file-invalid",
+      message: expect.stringContaining(join(directory, name)),
+    });
+  });
+
   test("refuses a server that the authority did not sign", async () => {
     const [fake, other] = [await startFake(secure), await startFake(secure)];
     const clock = shiftedClock();

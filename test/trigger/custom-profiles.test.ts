@@ -100,9 +100,13 @@ test("a misspelt custom profile is guessed", () => {
 
 describe("parseProfiles() refuses", () => {
   test.each([
-    ["no YAML", "profiles: [", "the file: must be YAML"],
+    ["no YAML", "profiles: [", "line 1, column 12: must be one YAML document: "],
     ["an empty file", "", "the file: must be a mapping of keys"],
-    ["several documents", "profiles: {}\n---\nprofiles: {}", "the file: must be a mapping"],
+    [
+      "several documents",
+      "profiles: {}\n---\nprofiles: {}",
+      "line 2, column 1: must be one YAML doc",
+    ],
     [
       "a file of other things",
       "profile: {}\nprofiles: {}",
@@ -166,19 +170,19 @@ profiles:
   chat: { metric: queue_dept, target: 0, colour: red }
   jobs: { target: 1 }
 `);
-    expect(problems.map((problem) => problem.split(":")[0]).toSorted()).toEqual([
-      "profiles.batch",
-      "profiles.chat.colour",
-      "profiles.chat.metric",
-      "profiles.chat.target",
-      "profiles.jobs.metric",
+    expect(problems.map((problem) => problem.split(":").slice(0, 2).join(":"))).toEqual([
+      "line 3, column 3: profiles.batch",
+      "line 4, column 19: profiles.chat.metric",
+      "line 4, column 39: profiles.chat.target",
+      "line 4, column 42: profiles.chat.colour",
+      "line 5, column 9: profiles.jobs.metric",
     ]);
   });
 
   test("more profiles than the limit", () => {
     const many = Array.from({ length: profilesMax + 1 }, (_, n) => `  p${n}: { ${least} }`);
     expect(problemsOf(`profiles:\n${many.join("\n")}`)).toEqual([
-      "profiles: must be at most 200, got 201",
+      "line 1, column 1: profiles: must be at most 200, got 201",
     ]);
   });
 });

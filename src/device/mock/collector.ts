@@ -1,8 +1,8 @@
 /**
  * A collector without a device: plays a YAML file, or four GPUs under a changing load.
  *
- * It stands in for a driver down to its failures: it blocks the thread when told to hang, loses
- * devices, and hands over values that cannot be true. Time starts again with each version of the
+ * It stands in for a driver down to its failures: it blocks the thread when told to hang, and loses
+ * devices. Time starts again with each version of the
  * file, and each version is a driver session of its own, for indexes may have changed.
  *
  * @module
@@ -11,13 +11,7 @@ import { assert } from "#core/assert.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
 import type { Collector, Demand } from "#device/collector.ts";
-import {
-  type Absence,
-  costlyReadings,
-  isPlausible,
-  type ReadingName,
-  readingNames,
-} from "#metric/reading.ts";
+import { type Absence, costlyReadings, type ReadingName, readingNames } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import defaultText from "./default.yaml" with { type: "text" };
 import { followFile } from "./file.ts";
@@ -97,8 +91,7 @@ function sampleOf(
     if (signal === undefined || unsupported.has(name)) return "unsupported";
     if (lost) return "failed";
     if (costlyReadings.has(name) && !demand.pcieThroughput) return "pending";
-    const value = valueAt(signal, seconds + aheadSeconds);
-    return isPlausible(name, value) ? value : "implausible";
+    return valueAt(signal, seconds + aheadSeconds);
   };
   for (const name of readingNames) {
     const outcome = read(name);

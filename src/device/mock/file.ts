@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { Fault, messageOf } from "#core/fault.ts";
 import { mockFileBytesMax } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
+import { readRegularFileSync } from "#core/regular-file.ts";
 import { type ParsedPlan, type Plan, parsePlan } from "./plan.ts";
 
 /**
@@ -39,10 +40,7 @@ function versionOf(path: string): string {
 
 function read(path: string): ParsedPlan {
   try {
-    const { size } = statSync(path);
-    if (size > mockFileBytesMax)
-      return { problems: [`the file: must have at most ${mockFileBytesMax} bytes, got ${size}`] };
-    return parsePlan(readFileSync(path, "utf8"));
+    return parsePlan(readRegularFileSync(path, mockFileBytesMax));
   } catch (error) {
     return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
   }

@@ -4,8 +4,7 @@
  * @module
  */
 import * as v from "valibot";
-import { messageOf } from "#core/fault.ts";
-import { problemOf } from "#core/file-schema.ts";
+import { parseYaml, type YamlPath } from "#core/yaml-text.ts";
 import type { DeviceIdentity } from "#metric/sample.ts";
 import { type FileDevice, fileSchema, type MockFaults, type MockFile } from "./schema.ts";
 import { boundsOf } from "./signal.ts";
@@ -30,17 +29,22 @@ export type ParsedPlan =
 
 /** Reads a mock file. Rules between keys are checked once each key is right by itself. */
 export function parsePlan(text: string): ParsedPlan {
-  let input: unknown;
-  try {
-    input = Bun.YAML.parse(text);
-  } catch (error) {
-    return { problems: [`the file: must be YAML: ${messageOf(error)}`] };
-  }
-  const parsed = v.safeParse(fileSchema, input);
-  if (!parsed.success) return { problems: parsed.issues.map((issue) => problemOf(issue)) };
+  const yaml = parseYaml(text);
+  if (yaml.problems !== undefined) return { problems: yaml.problems };
+  const parsed = v.safeParse(fileSchema, yaml.value);
+  if (!parsed.success) return { problems: yaml.problemsOf(parsed.issues) };
   const plan = planOf(parsed.output);
-  const problems = [...shapeProblems(parsed.output), ...deviceProblems(plan.devices)];
-  return problems.length === 0 ? { plan } : { problems };
+  const found = [
+    ...shapeProblems(parsed.output),
+    ...memoryProblems(parsed.output),
+    ...twinProblems(plan.devices),
+  ];
+  if (found.length === 0) return { plan };
+  return {
+    problems: found.map(({ path, rule }) =>
+      yaml.located(path, `${path.join(".") || "the file"}: ${rule}`),
+    ),
+  };
 }
 
 function planOf({ devices, count = 0, device, staggerSeconds, ...rest }: MockFile): Plan {
@@ -74,26 +78,41 @@ function plannedDevice(device: FileDevice, position: number, aheadSeconds: numbe
 
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");
 
-function shapeProblems({ devices, count, device }: MockFile): string[] {
+interface PlanProblem {
+  readonly path: YamlPath;
+  readonly rule: string;
+}
+
+function shapeProblems({ devices, count, device }: MockFile): readonly PlanProblem[] {
   const both = count !== undefined && device !== undefined;
   const neither = count === undefined && device === undefined;
   if (devices === undefined ? both : neither) return [];
-  return ["the file: must have either devices, or count and device"];
+  return [{ path: [], rule: "must have either devices, or count and device" }];
 }
 
-function deviceProblems(devices: readonly PlannedDevice[]): string[] {
-  return devices.flatMap(({ uuid, index, readings }, position) => {
-    const before = devices.slice(0, position);
-    const problems: string[] = [];
-    const found = (key: string, problem: string) =>
-      problems.push(`devices.${position}.${key}: ${problem}`);
-    if (before.some((other) => other.uuid === uuid)) found("uuid", `${uuid} is there twice`);
-    if (before.some((other) => other.index === index)) found("index", `${index} is there twice`);
+function memoryProblems({ devices = [], device }: MockFile): readonly PlanProblem[] {
+  const listed = devices.map(({ readings }, position) => ({
+    path: ["devices", position],
+    readings,
+  }));
+  const every = device === undefined ? [] : [{ path: ["device"], readings: device.readings }];
+  return [...listed, ...every].flatMap(({ path, readings }) => {
     const { memoryUsedBytes: used, memoryTotalBytes: total } = readings;
-    if (used === undefined || total === undefined) return problems;
+    if (used === undefined || total === undefined) return [];
     const [{ most }, { least }] = [boundsOf(used), boundsOf(total)];
-    if (most > least)
-      found("readings.memoryUsedBytes", `must not exceed memoryTotalBytes, ${most} > ${least}`);
-    return problems;
+    const rule = `must not exceed memoryTotalBytes, ${most} > ${least}`;
+    return most > least ? [{ path: [...path, "readings", "memoryUsedBytes"], rule }] : [];
+  });
+}
+
+function twinProblems(devices: readonly PlannedDevice[]): readonly PlanProblem[] {
+  return devices.flatMap((device, position) => {
+    const before = devices.slice(0, position);
+    return (["uuid", "index"] as const)
+      .filter((key) => before.some((other) => other[key] === device[key]))
+      .map((key) => ({
+        path: ["devices", position, key],
+        rule: `${device[key]} is there twice`,
+      }));
   });
 }

@@ -4,9 +4,9 @@
  * @module
  */
 import * as v from "valibot";
-import { choice, exact, number, say, whole } from "#core/file-schema.ts";
-import { deviceTextCharsMax, mockDevicesMax } from "#core/limits.ts";
-import { type ReadingName, readingNames } from "#metric/reading.ts";
+import { between, choice, exact, number, say, whole } from "#core/file-schema.ts";
+import { deviceTextCharsMax, mockDevicesMax, mockSecondsMax } from "#core/limits.ts";
+import { type Range, type ReadingName, readingNames, readingRanges } from "#metric/reading.ts";
 import { type MockSignal, waveShapes } from "./signal.ts";
 
 const text = v.pipe(
@@ -14,33 +14,49 @@ const text = v.pipe(
   v.minLength(1, "must not be empty"),
   v.maxLength(deviceTextCharsMax, `must have at most ${deviceTextCharsMax} characters`),
 );
-const finite = v.pipe(number, v.finite(say("must be finite")));
+const seconds = between(-mockSecondsMax, mockSecondsMax);
 const aboveZero = v.pipe(number, v.gtValue(0, say("must be above 0")));
-const positive = v.pipe(aboveZero, v.finite(say("must be finite")));
-const wave = v.pipe(
-  exact({
-    wave: choice(waveShapes),
-    low: finite,
-    high: finite,
-    periodSeconds: positive,
-    phaseSeconds: v.optional(finite, 0),
-  }),
-  v.check(({ low, high }) => low <= high, "low must not be above high"),
+const positive = v.pipe(
+  aboveZero,
+  v.maxValue(mockSecondsMax, say(`must be at most ${mockSecondsMax}`)),
 );
-const step = exact({ forSeconds: positive, value: number });
-const steps = exact({
-  steps: v.pipe(v.array(step, say("must be a list of steps")), v.minLength(1, "must not be empty")),
-  repeat: v.optional(v.boolean(say("must be true or false")), false),
-});
-const signal = v.lazy((input): v.GenericSchema<unknown, MockSignal> => {
-  if (typeof input !== "object" || input === null)
-    return v.number(say("must be a number, a wave or steps"));
-  return "steps" in input ? steps : wave;
-});
+
+/** What moves within a reading's range: a device cannot have another value. */
+function signalWithin({ least, most }: Range) {
+  const value = between(least, most);
+  const wave = v.pipe(
+    exact({
+      wave: choice(waveShapes),
+      low: value,
+      high: value,
+      periodSeconds: positive,
+      phaseSeconds: v.optional(seconds, 0),
+    }),
+    v.check(
+      ({ low, high }) => low <= high,
+      ({ input: { low, high } }) => `low must not be above high, got ${low} > ${high}`,
+    ),
+  );
+  const step = exact({ forSeconds: positive, value });
+  const steps = exact({
+    steps: v.pipe(
+      v.array(step, say("must be a list of steps")),
+      v.minLength(1, "must not be empty"),
+    ),
+    repeat: v.optional(v.boolean(say("must be true or false")), false),
+  });
+  const constant = v.pipe(v.number(say("must be a number, a wave or steps")), value);
+  return v.lazy((input): v.GenericSchema<unknown, MockSignal> => {
+    if (typeof input !== "object" || input === null) return constant;
+    return "steps" in input ? steps : wave;
+  });
+}
 
 const readings = exact(
-  Object.fromEntries(readingNames.map((name) => [name, v.optional(signal)])) as {
-    [Name in ReadingName]: v.OptionalSchema<typeof signal, undefined>;
+  Object.fromEntries(
+    readingNames.map((name) => [name, v.optional(signalWithin(readingRanges[name]))]),
+  ) as {
+    [Name in ReadingName]: v.OptionalSchema<ReturnType<typeof signalWithin>, undefined>;
   },
 );
 
@@ -115,7 +131,7 @@ export const fileSchema = exact({
   count: v.optional(whole(0, mockDevicesMax)),
   device: v.optional(exact(template)),
   /** By how much each device's readings are ahead of those of the device before it. */
-  staggerSeconds: v.optional(finite, 0),
+  staggerSeconds: v.optional(seconds, 0),
   faults,
 });
 export type MockFile = v.InferOutput<typeof fileSchema>;
