@@ -262,7 +262,8 @@ function flagTexts(
 export function notKnown(what: string, word: string, allowed: readonly string[]): string {
   const near = closest(word, allowed);
   const hint = near === undefined ? "" : `did you mean ${near}? `;
-  return `unknown ${what} ${word}; ${hint}allowed: ${allowed.join(" ")}`;
+  const choice = allowed.length === 0 ? "none is allowed" : `allowed: ${allowed.join(" ")}`;
+  return `unknown ${what} ${word}; ${hint}${choice}`;
 }
 
 function usage(command: string, problem: string): Fault {
