@@ -316,8 +316,8 @@ export const faultMessageCharsMax = 2_048;
 /** KEDA holds one connection a scaler address; the rest are probes and people. */
 export const connectionsMax = 512;
 /** Connections that begin at once: each may bring as many calls as it likes in its first moment. */
-export const newConnectionsMax = 4;
-/** So that 40 begin in a second; KEDA opens one in ten minutes. */
+export const newConnectionsMax = 2;
+/** So that 20 begin in a second; KEDA opens one in ten minutes. */
 export const newConnectionMs = 100;
 /** A client speaks as soon as it is connected. */
 export const prefaceMs = 5_000;
