@@ -7,7 +7,6 @@
 import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { desiredReplicas, type HpaInputs } from "#kubernetes/hpa.ts";
-import type { Pod } from "#workload/pod.ts";
 import type { Workload } from "#workload/workload.ts";
 import type { Activity, Answer } from "./answer.ts";
 import {
@@ -57,6 +56,7 @@ export function workloadValue(readings: WorkloadReadings): Answer {
   const { query, workload, replicas } = readings;
   const hpa = hpaInputs(readings);
   const { value, notes } = reduced(readings, hpa);
+  if (value === undefined) throw unholdable(readings, notes);
   const reducer = replicaReducer(query.trigger, workload);
   const what = `${reducer} over ${replicasText(replicas)} of ${perReplicaText(readings)}`;
   const rule = `${what}: ${value}${notes.map((note) => `; ${note}`).join("")}`;
@@ -69,7 +69,8 @@ export function workloadValue(readings: WorkloadReadings): Answer {
 /** @throws {Fault} `data-missing` when fewer than half of the replicas are known. */
 function reduced(readings: WorkloadReadings, hpa: HpaInputs): ReplicaReduction {
   const { query, workload, replicas, nowMs } = readings;
-  if (replicas.length === 0) return { value: 0, notes: ["there are no pods"] };
+  if (replicas.length === 0 && workload.replicas === 0)
+    return { value: 0, notes: ["there are no pods, and none is asked for"] };
   const { known, missing } = byState(replicas);
   if (known.length < missing.length)
     throw dataMissing(readings, "at least half of those that count must be known");
@@ -88,13 +89,19 @@ function reduced(readings: WorkloadReadings, hpa: HpaInputs): ReplicaReduction {
  * What is missing is never taken for idle: at first it is an error, later it counts as in use.
  */
 export function workloadActivity(readings: WorkloadReadings): Activity {
-  const { query, replicas, nowMs } = readings;
+  const { query, workload, replicas, nowMs } = readings;
   const { row, trigger } = query;
   const answer = (active: boolean, rule: string) => ({
     active,
     explanation: explained(readings, rule),
   });
-  if (replicas.length === 0) return answer(false, "not active: there are no pods");
+  if (replicas.length === 0 && workload.replicas === 0)
+    return answer(false, "not active: there are no pods, and none is asked for");
+  if (replicas.length === 0)
+    return answer(
+      true,
+      `active: ${workload.replicas} replicas are asked for, and no pod is there yet`,
+    );
   if (replicas.every(({ state }) => state === "warming"))
     return answer(true, `active: all ${replicas.length} pods are still starting`);
 
@@ -133,11 +140,19 @@ function dataMissing({ query, where, replicas }: WorkloadReadings, rule: string)
   );
 }
 
+/** The HPA would change the replicas by whatever is sent: by an error it does not. */
+function unholdable({ query, where }: WorkloadReadings, notes: readonly string[]): Fault {
+  return new Fault(
+    "data-missing",
+    `Cannot answer ${query.metric} for ${where}: ${notes.join("; ")}; wait until its pods are replaced`,
+    { known: 0, missing: notes },
+  );
+}
+
 function hpaInputs({ query, workload }: WorkloadReadings): HpaInputs {
-  const { metricType, replicas, pods } = workload;
-  const isReady = ({ containers }: Pod) => containers.every(({ ready }) => ready);
-  const readyPods = pods.filter(isReady).length;
-  return { metricType, target: query.trigger.target, replicas, readyPods };
+  const { metricType, replicas, statusReplicas, readyPods, tolerances } = workload;
+  const { target } = query.trigger;
+  return { metricType, target, replicas, statusReplicas, readyPods, tolerances };
 }
 
 function replicasText(replicas: readonly Replica[]): string {

@@ -26,7 +26,8 @@ export interface Pod {
   readonly node?: string | undefined;
   /** Absent until it has one. */
   readonly ip?: string | undefined;
-  readonly state: "counted" | "warming";
+  /** `ending`: it is being deleted. */
+  readonly state: "counted" | "warming" | "ending";
   /** Sidecars included, other init containers not. */
   readonly containers: readonly PodContainer[];
   readonly labels: Labels;
@@ -71,21 +72,28 @@ interface RawPod {
   };
 }
 
-/** @returns `undefined` for a pod that is being deleted, has failed or has finished. */
+/** @returns `undefined` for a pod that has failed or has finished. */
 export function podOf(object: unknown): Pod | undefined {
   const { metadata, spec = {}, status = {} } = object as RawPod;
-  if (metadata.deletionTimestamp !== undefined) return undefined;
   if (status.phase === "Failed" || status.phase === "Succeeded") return undefined;
   return {
     namespace: metadata.namespace,
     name: metadata.name,
     uid: metadata.uid,
-    state: isWarming(status) ? "warming" : "counted",
+    state: stateOf(metadata, status),
     containers: containersOf(spec, status),
     labels: metadata.labels ?? {},
     node: spec.nodeName || undefined,
     ip: status.podIP || undefined,
   };
+}
+
+function stateOf(
+  { deletionTimestamp }: RawPod["metadata"],
+  status: NonNullable<RawPod["status"]>,
+): Pod["state"] {
+  if (deletionTimestamp !== undefined) return "ending";
+  return isWarming(status) ? "warming" : "counted";
 }
 
 function isWarming({ phase, startTime, conditions = [] }: NonNullable<RawPod["status"]>): boolean {

@@ -83,7 +83,7 @@ function failing(fromSecond: number): Circumstance["wrong"] {
 export const circumstances = {
   /** Surge pods are counted as replicas that are asked for, and kept. */
   rollingUpdate: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 3600,
       load: even(26),
@@ -96,7 +96,7 @@ export const circumstances = {
   },
   /** No pod counts while some are asked for, because all are being replaced: 0 and inactive. */
   recreate: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(13),
@@ -114,7 +114,7 @@ export const circumstances = {
   },
   /** No pod counts while some are asked for, because the quota lets none be created. */
   exhaustedQuota: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(13),
@@ -144,7 +144,7 @@ export const circumstances = {
    * are kept while one is missing, so that the spec is raised to them again.
    */
   orderedScaleIn: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       // Half a minute each, and so for each pod that ends.
@@ -161,7 +161,7 @@ export const circumstances = {
    * others by it too.
    */
   missingUnderValue: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(12),
@@ -232,7 +232,7 @@ export const circumstances = {
   },
   /** The tolerances of `behavior` are not those by which the explanation says what the HPA will do. */
   ownTolerance: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(24),

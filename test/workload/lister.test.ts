@@ -73,11 +73,43 @@ describe("workloadLister()", () => {
     });
   });
 
-  test("counts as many replicas as there are pods, if those are more", () => {
-    expect(lookUp({ scaleOf: () => scaleOf("app=llm", 1) }).replicas).toBe(2);
+  test("counts what is asked for apart from what is there", () => {
+    const surging = { replicas: 1, statusReplicas: 2, readyPods: 2 };
+    expect(lookUp({ scaleOf: () => scaleOf("app=llm", 1) })).toMatchObject(surging);
+    expect(lookUp({ scaleOf: () => scaleOf("app=llm", 0) }).replicas).toBe(2);
     expect(lookUp({ scaleOf: () => scaleOf("app=other", 0) })).toMatchObject({
       pods: [],
       replicas: 0,
+    });
+  });
+
+  test.each([
+    ["Deployment", 1],
+    ["StatefulSet", 2],
+  ])("counts a pod that is being deleted as the status of a %s does", (kind, statusReplicas) => {
+    const target = { kind, name: "llm" };
+    const own = scaledOf(
+      "ScaledObject",
+      scaledObject({ name: "llm", triggers: [trigger], target }),
+    );
+    const labels = { app: "llm" };
+    const pods = copyOf<Pod>({
+      a: podOf(podObject({ name: "a", labels })),
+      b: podOf(podObject({ name: "b", labels, deleting: true })),
+    });
+    const some = {
+      scaledObjects: copyOf<ScaledResource>({ "default/llm": own }),
+      pods: new Map([["default", pods]]),
+    };
+    expect(lookUp(some)).toMatchObject({ statusReplicas, readyPods: 2, pods: [{ name: "a" }] });
+  });
+
+  test("does not take an old count for replicas that are asked for when the last pod has gone", () => {
+    const outdated = { ...scaleOf("app=none", 3), isOutdated: true };
+    expect(faultOf(() => lookUp({ scaleOf: () => outdated })).code).toBe("workload-syncing");
+    expect(lookUp({ scaleOf: () => scaleOf("app=none", 3) })).toMatchObject({
+      replicas: 3,
+      pods: [],
     });
   });
 

@@ -28,8 +28,11 @@ describe("podOf()", () => {
     });
   });
 
+  test("says that a pod is being deleted, for it still takes part in some counts", () => {
+    expect(podOf(podObject({ name: "a", deleting: true }))?.state).toBe("ending");
+  });
+
   test.each([
-    ["deleted", podObject({ name: "a", deleting: true })],
     ["failed", podObject({ name: "a", phase: "Failed" })],
     ["finished", podObject({ name: "a", phase: "Succeeded" })],
   ])("leaves out a pod that is %s", (_why, object) => {
