@@ -128,7 +128,7 @@ describe("a Deployment's ScaledObject", () => {
     await until(() => unlessFault(() => look("llm")) === undefined);
     fake.remove({ kind: "Pod", namespace: "default", name: "a" });
     fake.apply(pod({ uid: "two", node: "node-2" }));
-    await until(() => look("llm").pods[0]?.node === "node-2");
+    await until(() => unlessFault(() => look("llm"))?.pods[0]?.node === "node-2");
     expect(look("llm").pods[0]?.uid).toBe("two");
     expect(changes).toBe(heard);
   });
