@@ -101,12 +101,12 @@ function heldDevicesResult(
 }
 
 /**
- * A device that is divided among pods has one reading. An intensity is every holder's, for that is
- * how busy the device is that each runs on; of a quantity each has an equal part, so that the parts
- * add up to what was measured and nothing counts twice.
+ * A device that is shared by pods has one reading, and nobody says whose process made it so. Each
+ * holder has an equal part, so that the parts add up to what was measured: counted whole, a saturated
+ * device would ask for ever more holders of itself. A temperature or a clock is that of each.
  */
 function divided(result: DeviceResult, { row }: DeviceQuery, sharedBy = 1): DeviceResult {
-  return result.state === "known" && row.kind === "quantity"
+  return result.state === "known" && row.isShared
     ? { ...result, value: result.value / sharedBy }
     : result;
 }

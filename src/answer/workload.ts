@@ -170,10 +170,9 @@ function perReplicaText({ query, replicas }: WorkloadReadings): string {
   const shared = replicas
     .flatMap(({ devices }) => devices)
     .some(({ sharedBy = 1 }) => sharedBy > 1);
-  const how =
-    row.kind === "quantity"
-      ? "each holder of a shared one counting its equal part"
-      : "a shared one counting whole for each holder";
+  const how = row.isShared
+    ? "each holder of a shared one counting its equal part"
+    : "a shared one counting whole for each holder";
   return (
     `the ${trigger.aggregation} of ${metric} in ${row.unit} over a pod's devices` +
     `${shared ? `, ${how}` : ""}, ${windowText(trigger)}`

@@ -171,15 +171,23 @@ describe("value() is", () => {
     expect(ask(state).value).toBe(40);
   });
 
-  test("of a shared device: an intensity whole for each holder, a quantity in equal parts", () => {
-    const readings = { utilizationPercent: 80, powerAverageMilliwatts: 300_000 };
+  test("of a shared device: in equal parts for each holder what is a part of it, and whole what is not", () => {
+    const readings = {
+      utilizationPercent: 90,
+      powerAverageMilliwatts: 300_000,
+      temperatureCelsius: 70,
+    };
     const holders = ["x", "y", "stranger"].map((name) => holder(name, { sharedBy: 3 }));
     const state = {
       nodes: [host("a", [gpu({ readings, holders })])],
       pods: pods("x", "y"),
     };
-    expect(ask(state).value).toBe(160);
-    expect(ask(state).explanation.rule).toContain("a shared one counting whole for each holder");
+    expect(ask(state).value).toBe(60);
+    expect(ask(state).explanation.rule).toContain("its equal part");
+    expect(ask(state).explanation.warnings?.map(({ code }) => code)).toEqual(["shared-device"]);
+    const temperature = ask(state, { metricType: "temperature", targetValue: "80" });
+    expect(temperature.value).toBe(140);
+    expect(temperature.explanation.rule).toContain("a shared one counting whole for each holder");
     const power = ask(state, { metricType: "power_draw" });
     expect(power.value).toBe(200);
     expect(power.explanation.rule).toContain("its equal part");

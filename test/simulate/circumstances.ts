@@ -128,7 +128,7 @@ export const circumstances = {
   },
   /** A time-sliced device is counted whole for each of its holders. */
   sharedDevices: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 3600,
       load: even(8),
