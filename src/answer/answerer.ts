@@ -9,7 +9,8 @@ import { Fault, unlessFault } from "#core/fault.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import { parseTrigger, type Scope, type Trigger } from "#trigger/trigger.ts";
-import type { WorkloadView } from "#workload/workload.ts";
+import type { Pod } from "#workload/pod.ts";
+import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { Activity, Answer, Answerer } from "./answer.ts";
 import {
   clusterReadings,
@@ -113,7 +114,9 @@ function readDevices(
   const nowMs = clock.monotonicMs();
   if (scope === "workload" && workloads !== undefined) {
     const workload = lookUpWorkload(query, workloads);
-    const results = workload.pods.map((pod) => podDevicesResult(pod, query, view, nowMs));
+    const results = podsWithDevices(workload).map((pod) =>
+      podDevicesResult(pod, query, view, nowMs),
+    );
     return workloadReadings(query, workload, results, tracker, nowMs);
   }
   return scope === "cluster"
@@ -134,8 +137,19 @@ function readEngines(
   if (url !== undefined) return endpointReadings(query, url, engines, tracker, nowMs);
   if (workloads === undefined || scope !== "workload") throw enginesUnavailable(query, scope);
   const workload = lookUpWorkload(query, workloads);
-  const results = podEngineResults(query, workload, engines);
+  const results = podEngineResults(query, workload, engines, nowMs);
   return workloadReadings(query, workload, results, tracker, nowMs);
+}
+
+/**
+ * Where some pods request a device, one that requests none has no part in the load of devices: a job
+ * or a proxy whose labels the selector fits too.
+ */
+function podsWithDevices({ pods }: Workload): readonly Pod[] {
+  const requesting = pods.filter((pod) =>
+    [pod, ...(pod.members ?? [])].some(({ requestsDevice }) => requestsDevice),
+  );
+  return requesting.length === 0 ? pods : requesting;
 }
 
 function answerOf(readings: AnswerReadings): Answer {

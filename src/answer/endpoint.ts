@@ -15,7 +15,7 @@ import { metricOf } from "#metric/catalogue.ts";
 import { type ReducerName, reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
-import { endpointTarget, engineResult, mergeable, mergedValue } from "./engine.ts";
+import { endpointTarget, engineResult, lastHeardMs, mergeable, mergedValue } from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
 import {
   activationText,
@@ -25,7 +25,8 @@ import {
   windowText,
 } from "./explanation.ts";
 import type { MissingTracker } from "./missing.ts";
-import type { EngineQuery } from "./query.ts";
+import { type EngineQuery, windowMsOf } from "./query.ts";
+import { questionKey } from "./replicas.ts";
 
 /** All that is behind a trigger's URL, read. */
 export interface EndpointReadings {
@@ -56,24 +57,27 @@ export function endpointReadings(
   tracker: MissingTracker,
   nowMs: number,
 ): EndpointReadings {
-  const { metric, trigger } = query;
+  const { trigger } = query;
   const { namespace } = query.ref;
+  const question = questionKey(query);
   const results = engines.endpointsOf(url, namespace).map((endpoint) => {
     const target = endpointTarget(endpoint, namespace, trigger, engines);
     return { ...engineResult(target, query, engines), isReady: endpoint.ready };
   });
   const readings = results.map(({ reading }) => reading);
+  const never = readings.find(isUnavailable);
+  if (never !== undefined && readings.every(isUnavailable)) throw never.fault;
   const reducer = reducerOf(query);
   const merged = reducer === "avg" ? mergedValue(readings, engines) : undefined;
   const isKnown = (reading: EngineReading) =>
     reading.state === "known" || (merged !== undefined && mergeable(reading) !== undefined);
 
   const missing = results.flatMap(({ reading, isReady }): readonly MissingEndpoint[] => {
-    const key = [namespace, url, reading.target, metric].join(" ");
+    const key = `${namespace} ${reading.target} ${question}`;
     if (isKnown(reading)) tracker.present(key);
     if (isKnown(reading) || reading.state === "known" || !isReady) return [];
     const text = `${reading.target}: ${reading.fault.message}`;
-    return [{ text, sinceMs: tracker.missing(key) }];
+    return [{ text, sinceMs: lastHeardMs(reading, nowMs) ?? tracker.missing(key) }];
   });
   const shares = results.map(({ share }) => share);
   return {
@@ -87,6 +91,13 @@ export function endpointReadings(
     running: shares.reduce((sum, { running = 0 }) => sum + running, 0),
     nowMs,
   };
+}
+
+type UnavailableReading = Extract<EngineReading, { state: "absent" }>;
+
+/** What answers there will never have the metric. */
+function isUnavailable(reading: EngineReading): reading is UnavailableReading {
+  return reading.state === "absent" && reading.reason === "unavailable";
 }
 
 function reducerOf({ row, trigger }: EngineQuery): ReducerName {
@@ -132,13 +143,13 @@ function wholeValue(readings: EndpointReadings): number {
 
 function explained(readings: EndpointReadings, outcome: string): Explanation {
   const { query, url, shares, knownCount, missing } = readings;
-  const { metric, row, trigger } = query;
+  const { metric, row } = query;
   return {
     metric,
     scope: "endpoint",
     rule:
       `${reducerOf(query)} of ${metric} in ${row.unit} over ${knownCount} of ` +
-      `${knownCount + missing.length} addresses behind ${url}, ${windowText(trigger)}: ${outcome}`,
+      `${knownCount + missing.length} addresses behind ${url}, ${windowText(windowMsOf(query))}: ${outcome}`,
     devices: [],
     engines: shares,
   };

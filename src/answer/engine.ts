@@ -22,17 +22,13 @@ export interface EngineResult {
   readonly share: EngineShare;
 }
 
-/**
- * @throws {Fault} `signal-unavailable` when the engine does not export the metric: nobody waits for
- * what will never come. `overloaded` beyond the limits of the scraper.
- */
+/** @throws {Fault} `overloaded` beyond the limits of the scraper. */
 export function engineResult(
   target: ScrapeTarget,
   { signal, running }: EngineQuery,
   { read }: Pick<EngineReader, "read">,
 ): EngineResult {
   const reading = read(target, signal);
-  if (reading.state === "absent" && reading.reason === "unavailable") throw reading.fault;
   const atWork = running && read(target, running);
   const share = {
     target: reading.target,
@@ -74,6 +70,7 @@ export function podEngineResults(
   query: EngineQuery,
   workload: Workload,
   engines: EngineReader,
+  nowMs: number,
 ): readonly PodResult[] {
   const read = workload.pods.map((pod) => {
     const target = pod.state === "counted" ? podTarget(pod, query.trigger, engines) : undefined;
@@ -81,7 +78,7 @@ export function podEngineResults(
   });
   const readings = read.flatMap(({ result }) => result?.reading ?? []);
   const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
-  return read.map(({ pod, result }) => podEngineResult(pod, result, merged));
+  return read.map(({ pod, result }) => podEngineResult(pod, result, merged, nowMs));
 }
 
 /** The busiest replica decides on activity, so there each one's own value counts. */
@@ -96,6 +93,7 @@ function podEngineResult(
   pod: Pod,
   result: EngineResult | undefined,
   merged: number | undefined,
+  nowMs: number,
 ): PodResult {
   if (pod.state === "warming") return { pod, state: "warming", devices: [] };
   if (result === undefined)
@@ -104,9 +102,19 @@ function podEngineResult(
   const base = { pod, devices: [], engine: { ...share, pod: pod.name } };
   if (merged !== undefined && mergeable(reading) !== undefined)
     return { ...base, state: "known", value: merged };
-  return reading.state === "known"
-    ? { ...base, state: "known", value: reading.value }
-    : { ...base, state: "missing", reason: reading.fault.message };
+  if (reading.state === "known") return { ...base, state: "known", value: reading.value };
+  const { reason, fault } = reading;
+  if (reason === "unavailable") return { ...base, state: "unfit", fault };
+  return { ...base, state: "missing", reason: fault.message, sinceMs: lastHeardMs(reading, nowMs) };
+}
+
+/** When an engine that is silent was last heard; `undefined` of one that is not silent. */
+export function lastHeardMs(reading: EngineReading, nowMs: number): number | undefined {
+  return reading.state === "absent" &&
+    reading.reason === "unreachable" &&
+    reading.ageMs !== undefined
+    ? nowMs - reading.ageMs
+    : undefined;
 }
 
 type Tokens = Pick<EngineReader, "tokenFile">;

@@ -49,16 +49,25 @@ export function metricQuery(
   const metric = purpose === "value" ? trigger.metric : trigger.activationMetric;
   const row = metricOf(metric);
   if (row.source === "device") return { ref, trigger, purpose, metric, source: "device", row };
-  const signal = signalQuery(row, trigger);
+  const signal = signalQuery(row, trigger, purpose);
   const running = runningQuery(signal);
   return { ref, trigger, purpose, metric, source: "engine", row, signal, running };
 }
 
-function signalQuery(row: EngineMetric, trigger: Trigger): SignalQuery {
-  const { engineMetric, engineLabels = [], windowSeconds } = trigger;
+/** Over which time readings are averaged: whether anybody is there now is seen in the newest. */
+export function windowMsOf({ purpose, trigger }: Pick<MetricQuery, "purpose" | "trigger">): number {
+  return purpose === "activity" ? 0 : trigger.windowSeconds * 1_000;
+}
+
+function signalQuery(
+  row: EngineMetric,
+  trigger: Trigger,
+  purpose: MetricQuery["purpose"],
+): SignalQuery {
+  const { engineMetric, engineLabels = [] } = trigger;
   const signal = row.signal ?? engineMetric;
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
-  return { signal, windowMs: windowSeconds * 1_000, match: engineLabels };
+  return { signal, windowMs: windowMsOf({ purpose, trigger }), match: engineLabels };
 }
 
 /**

@@ -33,9 +33,16 @@ export type PodResult = PodReadings &
     | { readonly state: "known"; readonly value: number }
     /** It is not ready and never was: nobody sends it any work yet, so it is not read. */
     | { readonly state: "warming" }
-    | { readonly state: "missing"; readonly reason: string }
+    | {
+        readonly state: "missing";
+        readonly reason: string;
+        /** When its node, device or engine was last heard; absent where that does not say it. */
+        readonly sinceMs?: number | undefined;
+      }
     /** All is known of it, and there is nothing to measure. */
     | { readonly state: "without-device"; readonly reason: string }
+    /** What it has will never have the metric. */
+    | { readonly state: "unfit"; readonly fault: Fault }
   );
 
 /** A pod of the workload as it counts. */
@@ -47,14 +54,16 @@ export type Replica = PodReadings &
   );
 
 /**
- * Makes replicas of pods, and remembers since when those are missing that are.
+ * Makes replicas of pods, and remembers since when those are missing that are. One that can never
+ * have the metric is missing beside others that have it.
  *
  * @param where The workload, for people.
- * @throws {Fault} `devices-unheld` when all is known and no pod that counts holds a device.
+ * @throws {Fault} `devices-unheld` when all is known and no pod that counts holds a device;
+ * `metric-unsupported` or `signal-unavailable` when none can ever have the metric.
  */
 export function replicasOf(
   results: readonly PodResult[],
-  { metric, trigger }: MetricQuery,
+  query: MetricQuery,
   where: string,
   tracker: MissingTracker,
 ): readonly Replica[] {
@@ -63,21 +72,30 @@ export function replicasOf(
   if (counted.length > 0 && unheld.length === counted.length)
     throw devicesUnheld(
       unheld.map(({ pod, reason }) => `${pod.name}: ${reason}`),
-      metric,
+      query.metric,
       where,
     );
-  const { gpuIndex, container } = trigger;
+  const unfit = counted.flatMap((one) => (one.state === "unfit" ? [one.fault] : []));
+  const [never] = unfit;
+  if (never !== undefined && unheld.length + unfit.length === counted.length) throw never;
+  const question = questionKey(query);
   return results.map((result): Replica => {
     const { state, pod, devices, engine } = result;
     if (state === "warming") return { state, pod, devices, engine };
-    const key = [pod.uid, metric, gpuIndex, container].join(" ");
+    const key = `${pod.uid} ${question}`;
     if (state === "known") {
       tracker.present(key);
       return { state: "counted", value: result.value, pod, devices, engine };
     }
-    const sinceMs = tracker.missing(key);
-    return { state: "missing", reason: result.reason, sinceMs, pod, devices, engine };
+    const sinceMs = (state === "missing" ? result.sinceMs : undefined) ?? tracker.missing(key);
+    const reason = state === "unfit" ? result.fault.message : result.reason;
+    return { state: "missing", reason, sinceMs, pod, devices, engine };
   });
+}
+
+/** Another text for everything that may be known while something else is missing. */
+export function questionKey({ purpose, trigger }: MetricQuery): string {
+  return `${purpose} ${Bun.hash(JSON.stringify(trigger)).toString(36)}`;
 }
 
 function devicesUnheld(pods: readonly string[], metric: string, where: string): Fault {

@@ -18,7 +18,7 @@ import {
   windowText,
 } from "./explanation.ts";
 import type { MissingTracker } from "./missing.ts";
-import type { MetricQuery } from "./query.ts";
+import { type MetricQuery, windowMsOf } from "./query.ts";
 import {
   type PodResult,
   type Replica,
@@ -166,16 +166,16 @@ function replicasText(replicas: readonly Replica[]): string {
 function perReplicaText({ query, replicas }: WorkloadReadings): string {
   const { metric, row, trigger } = query;
   if (query.source === "engine")
-    return `${metric} in ${row.unit} of each pod's engine, ${windowText(trigger)}`;
+    return `${metric} in ${row.unit} of each pod's engine, ${windowText(windowMsOf(query))}`;
   const shared = replicas
     .flatMap(({ devices }) => devices)
     .some(({ sharedBy = 1 }) => sharedBy > 1);
-  const how = row.isShared
+  const how = query.row.isShared
     ? "each holder of a shared one counting its equal part"
     : "a shared one counting whole for each holder";
   return (
     `the ${trigger.aggregation} of ${metric} in ${row.unit} over a pod's devices` +
-    `${shared ? `, ${how}` : ""}, ${windowText(trigger)}`
+    `${shared ? `, ${how}` : ""}, ${windowText(windowMsOf(query))}`
   );
 }
 

@@ -31,6 +31,10 @@ export interface Pod {
   /** Sidecars included, other init containers not. */
   readonly containers: readonly PodContainer[];
   readonly labels: Labels;
+  /** Whether its spec asks for an accelerator. */
+  readonly requestsDevice: boolean;
+  /** The other pods of its group, where a replica is a group of pods and this one leads it. */
+  readonly members?: readonly Pod[] | undefined;
 }
 
 /** The HPA's `horizontal-pod-autoscaler-initial-readiness-delay`. */
@@ -40,6 +44,7 @@ interface RawContainer {
   readonly name: string;
   readonly restartPolicy?: string;
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+  readonly resources?: { readonly requests?: Labels; readonly limits?: Labels };
 }
 interface RawStatus {
   readonly name: string;
@@ -57,6 +62,7 @@ interface RawPod {
     readonly nodeName?: string;
     readonly containers?: readonly RawContainer[];
     readonly initContainers?: readonly RawContainer[];
+    readonly resourceClaims?: readonly unknown[];
   };
   readonly status?: {
     readonly phase?: string;
@@ -83,9 +89,27 @@ export function podOf(object: unknown): Pod | undefined {
     state: stateOf(metadata, status),
     containers: containersOf(spec, status),
     labels: metadata.labels ?? {},
+    requestsDevice: requestsDevice(spec),
     node: spec.nodeName || undefined,
     ip: status.podIP || undefined,
   };
+}
+
+/** GPUs, shared ones and slices too, as the vendors' device plugins name them. */
+const deviceResource = /^(nvidia\.com\/(gpu|mig)|amd\.com\/)/;
+
+/** A claim of dynamic resource allocation is taken for one of a device. */
+function requestsDevice({
+  containers = [],
+  initContainers = [],
+  resourceClaims = [],
+}: NonNullable<RawPod["spec"]>): boolean {
+  const requests = [...containers, ...initContainers].map(({ resources = {} }) => ({
+    ...resources.limits,
+    ...resources.requests,
+  }));
+  const names = requests.flatMap((one) => Object.keys(one));
+  return resourceClaims.length > 0 || names.some((name) => deviceResource.test(name));
 }
 
 function stateOf(

@@ -18,6 +18,7 @@ export function pod(name: string, changes: Partial<Pod> = {}): Pod {
     state: "counted",
     containers: [{ name: "server", ready: true, ports: [] }],
     labels: {},
+    requestsDevice: false,
     ...changes,
   };
 }

@@ -98,6 +98,20 @@ describe("a workload is", () => {
     expect(explanation.rule).toBe("active: missing for long and so counted as in use: 1");
   });
 
+  test("active by the newest reading, however long the window of its value is", () => {
+    const state = { ...loaded(0, 40), average: () => 0 };
+    const window = { windowSeconds: "600" };
+    expect(ask(state, window).active).toBe(true);
+    expect(ask(state, window).explanation.rule).toContain("newest readings");
+    expect(inCluster(state).value(window).value).toBe(0);
+  });
+
+  test("active while replicas are asked for and none is there", () => {
+    const { active, explanation } = ask({ workload: { replicas: 4, statusReplicas: 0 } }, {});
+    expect(active).toBe(true);
+    expect(explanation.rule).toBe("active: 4 replicas are asked for, and no pod is there yet");
+  });
+
   test("explained", () => {
     const { explanation } = ask(loaded(5, 6), { activationThreshold: "5.5" });
     expect(explanation.rule).toBe(

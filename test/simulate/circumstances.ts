@@ -188,7 +188,7 @@ export const circumstances = {
   },
   /** One engine does not export what the others do, and so all fail. */
   misfitEngine: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       load: even(26),
@@ -215,7 +215,7 @@ export const circumstances = {
   },
   /** The replica of the scaler that was not asked counts the grace from when it is asked. */
   missingAfterSwitch: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       load: { rate: stepDown(560, 20, 2), ...tokens },

@@ -113,6 +113,43 @@ describe("workloadLister()", () => {
     });
   });
 
+  test("finds the other pods of a LeaderWorkerSet's groups by their labels", () => {
+    const labelsOf = (group: number, worker: number) => ({
+      app: "llm",
+      "leaderworkerset.sigs.k8s.io/name": "llm",
+      "leaderworkerset.sigs.k8s.io/group-index": `${group}`,
+      "leaderworkerset.sigs.k8s.io/worker-index": `${worker}`,
+    });
+    const podAt = (group: number, worker: number, more = {}) =>
+      podOf(
+        podObject({ name: `llm-${group}-${worker}`, labels: labelsOf(group, worker), ...more }),
+      );
+    const target = { kind: "LeaderWorkerSet", name: "llm" };
+    const own = scaledOf(
+      "ScaledObject",
+      scaledObject({ name: "llm", triggers: [trigger], target }),
+    );
+    const pods = copyOf<Pod>({
+      a: podAt(0, 0),
+      b: podAt(0, 1),
+      c: podAt(1, 0),
+      d: podAt(1, 1, { phase: "Pending" }),
+    });
+    const found = lookUp({
+      scaledObjects: copyOf<ScaledResource>({ "default/llm": own }),
+      pods: new Map([["default", pods]]),
+      scaleOf: () => scaleOf("leaderworkerset.sigs.k8s.io/worker-index=0,app=llm", 2),
+    });
+    expect(found).toMatchObject({
+      replicas: 2,
+      statusReplicas: 2,
+      pods: [
+        { name: "llm-0-0", state: "counted", members: [{ name: "llm-0-1" }] },
+        { name: "llm-1-0", state: "warming", members: [{ name: "llm-1-1" }] },
+      ],
+    });
+  });
+
   test("is as old as the older of both copies, and refuses above the limit", () => {
     const old = copyOf<ScaledResource>({ "default/llm": scaled }, { ageMs: 5_000 });
     expect(lookUp({ scaledObjects: old }).ageMs).toBe(5_000);

@@ -62,6 +62,7 @@ describe("a Deployment's ScaledObject", () => {
           state: "counted",
           containers: [{ name: "server", ready: true, ports: [{ name: "http", port: 8000 }] }],
           labels: { app: "llm", tier: "gpu" },
+          requestsDevice: false,
         },
       ],
       ageMs: expect.any(Number),

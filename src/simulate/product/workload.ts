@@ -111,7 +111,12 @@ function rawPod(replica: ServingReplica, pod: number): unknown {
       namespace,
       name: podName(replica, pod),
       uid: `uid-${replica.number}-${pod}`,
-      labels: { app: workloadName, [workerLabel]: `${pod}` },
+      labels: {
+        app: workloadName,
+        [workerLabel]: `${pod}`,
+        "leaderworkerset.sigs.k8s.io/name": workloadName,
+        "leaderworkerset.sigs.k8s.io/group-index": `${replica.number}`,
+      },
       ...(deletingAtMs === undefined ? {} : { deletionTimestamp: timeText(deletingAtMs) }),
     },
     spec: {
