@@ -82,7 +82,12 @@ async function measure(count: number, seconds: number): Promise<void> {
   const readAll = () => {
     const startedMs = clock.monotonicMs();
     for (const [index, port] of ports.entries()) {
-      const at = { podAddress: "127.0.0.1", ports: [port], owner: `uid-${index}` };
+      const at = {
+        podAddress: "127.0.0.1",
+        namespace: "bench",
+        ports: [port],
+        owner: `uid-${index}`,
+      };
       for (const query of queries) scraper.read({ at, port, engine: "vllm" }, query);
     }
     readMs = clock.monotonicMs() - startedMs;

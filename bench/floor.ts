@@ -14,7 +14,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ExternalScaler, GetMetricsResponseSchema } from "#gen/externalscaler/externalscaler_pb.ts";
 
 const answer = {
-  metricValues: [{ metricName: "gpu-gpu-utilization", metricValue: 73n, metricValueFloat: 73 }],
+  metricValues: [{ metricName: "gpu-utilization", metricValue: 73n, metricValueFloat: 73 }],
 };
 const message = toBinary(GetMetricsResponseSchema, create(GetMetricsResponseSchema, answer));
 const body = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);

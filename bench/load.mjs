@@ -21,7 +21,7 @@ const client = new externalscaler.ExternalScaler(
 );
 const ask = {
   scaledObjectRef: { name: "bench", namespace: "bench", scalerMetadata: metadata },
-  metricName: "gpu-gpu-utilization",
+  metricName: "gpu-utilization",
 };
 const getMetrics = () =>
   new Promise((resolve) => client.GetMetrics(ask, (error) => resolve(error === null)));

@@ -38,7 +38,7 @@ const scaler = createClient(
 );
 const ask = (extra: Record<string, string> = {}) => ({
   scaledObjectRef: { name: "demo", namespace: "demo", scalerMetadata: { ...metadata, ...extra } },
-  metricName: "gpu-gpu-utilization",
+  metricName: "gpu-utilization",
 });
 
 console.log(`keda-gpu-scaler is answering on 127.0.0.1:${grpcPort} (gRPC) with mock GPUs.

@@ -48,7 +48,7 @@ function flagTables(): string {
     .map((name) => {
       const { summary, flags }: { summary: string; flags: Flags } = commands[name];
       const rows = Object.entries(flags).map(([flag, { value, fallback, help, rule }]) => [
-        code(`--${flag} ${value}`),
+        code(`--${flag} ${value}`.trimEnd()),
         fallback === undefined ? "none" : code(fallback),
         help,
         rule,

@@ -4,10 +4,10 @@
  * @module
  */
 import { assert } from "#core/assert.ts";
-import { staleAfterMs } from "#core/limits.ts";
+import { pendingMostMs, staleAfterMs } from "#core/limits.ts";
 import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
 import type { DeviceMetric } from "#metric/catalogue.ts";
-import type { Absence, ReadingName } from "#metric/reading.ts";
+import { type Absence, costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { type DeviceShare, seconds } from "./explanation.ts";
 import { type DeviceQuery, windowMsOf } from "./query.ts";
 
@@ -62,10 +62,19 @@ function deviceResult(device: FleetDevice, query: DeviceQuery, view: FleetView):
   }
   assert(absent !== undefined, `a device without ${metric} lacks a reading that it needs`);
   const { absence, reading, sinceMs } = absent;
-  const reason = `${reading} is ${absence}`;
-  return absence === "pending"
-    ? { device, state: "pending", reason }
-    : { device, state: "missing", sinceMs, reason };
+  if (absence !== "pending")
+    return { device, state: "missing", sinceMs, reason: `${reading} is ${absence}` };
+  const waitedMs = device.sampledAtMs - sinceMs;
+  return waitedMs <= pendingMostMs
+    ? { device, state: "pending", reason: `${reading} is pending` }
+    : { device, state: "missing", sinceMs, reason: neverTaken(reading, device.node, waitedMs) };
+}
+
+function neverTaken(reading: ReadingName, node: string, waitedMs: number): string {
+  const what = `${reading} has not come in ${seconds(waitedMs)}, and the next sample should have had it`;
+  return costlyReadings.has(reading)
+    ? `${what}: the agent of node ${node} does not take what is demanded; update it`
+    : `${what}; look into the log of the agent of node ${node}`;
 }
 
 interface AbsentReading {

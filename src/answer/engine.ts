@@ -128,9 +128,10 @@ function podTarget(pod: Pod, trigger: Trigger, tokens: Tokens): ScrapeTarget | u
   const declared = pod.containers.flatMap(({ ports }) => ports);
   const likely = declared.filter(({ name = "" }) => metricsPort.test(name));
   const ports = new Set([...likely, ...declared].map(({ port }) => port));
-  const at = { podAddress: pod.ip, ports: [...ports], owner: pod.uid };
+  const { namespace, uid: owner } = pod;
+  const at = { podAddress: pod.ip, namespace, ports: [...ports], owner };
   const { engine, enginePort: port, enginePath: path } = trigger;
-  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, pod.namespace, tokens) };
+  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, tokens) };
 }
 
 /** A URL says the port and the path itself. */

@@ -16,6 +16,7 @@ export function startAgent(options: NodeOptions, context: RoleContext): RunningR
     source: node.reports,
     clock,
     startedAtMs: clock.wallMs(),
+    request: node.request,
     draining: ({ values }) => values.get(connectionKey),
   });
   return {

@@ -10,6 +10,7 @@ import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { listeners } from "#core/listeners.ts";
 import { agentSource, type ClosableAgentSource, systemResolve } from "#fleet/agents.ts";
+import type { ReadingDemand } from "#fleet/demand.ts";
 import { type FleetFollower, followFleet } from "#fleet/follow-agents.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import {
@@ -89,15 +90,17 @@ export function followAgents(
   kubernetes: Kubernetes | undefined,
   { agents, agentService }: Pick<ScalerOptions, "agents" | "agentService">,
   runtime: Runtime,
+  demand?: ReadingDemand,
 ): FleetFollower {
   const { clock, log, random } = runtime;
   const source =
     agents === undefined
       ? serviceAgents(kubernetes, agentService, runtime)
       : agentSource(agents, { clock, log, resolve: systemResolve(lookup) });
-  const follower = followFleet({ agents: source, store, clock, log, random });
+  const follower = followFleet({ agents: source, store, clock, log, random, demand });
   return {
     synced: follower.synced,
+    refusedReports: follower.refusedReports,
     close: () => {
       source.close();
       follower.close();
@@ -128,12 +131,14 @@ function serviceAgents(
 /** What the metrics of a scaler show of its fleet. */
 export function fleetStats(
   store: Pick<FleetStore, "view">,
+  { refusedReports }: Pick<FleetFollower, "refusedReports">,
   clock: Pick<Clock, "monotonicMs">,
 ): FleetStats {
   const nodes = () => [...store.view().nodes.values()];
   return {
     nodes: () => store.view().nodes.size,
     devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
+    refusedReports,
     silentAgents: () => store.view().unavailable.length,
     oldestSampleAgeMs: () => {
       const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));

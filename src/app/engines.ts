@@ -123,7 +123,12 @@ function endpointsOf(
     const path = `${url.pathname === "/" ? "" : url.pathname}${url.search}`;
     return services.endpoints(namespace, service, portOf(url)).map(
       ({ address, port, ready }): EngineEndpoint => ({
-        at: { podAddress: address, ports: [], owner: `Service ${namespace}/${service}` },
+        at: {
+          podAddress: address,
+          namespace,
+          ports: [],
+          owner: `Service ${namespace}/${service}`,
+        },
         port,
         ready,
         path: path === "" ? undefined : path,

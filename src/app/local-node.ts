@@ -8,7 +8,7 @@ import { Fault } from "#core/fault.ts";
 import { staleAfterMs } from "#core/limits.ts";
 import { type Sampler, startSampler } from "#device/sampler.ts";
 import { spawnThread } from "#device/thread.ts";
-import type { ReadingName } from "#metric/reading.ts";
+import { costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { podResources } from "#node/pod-resources.ts";
 import { nodeReports, type ReportSource } from "#node/reports.ts";
 import type { NodeStats } from "#observe/node-metrics.ts";
@@ -61,7 +61,7 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     },
     fault: () => faultOf(sampler.state(), options),
     request: (readings) => {
-      if (readings.some((reading) => reading.startsWith("pcie")))
+      if (readings.some((reading) => costlyReadings.has(reading)))
         sampler.demand({ pcieThroughput: true });
     },
     stop: async () => {

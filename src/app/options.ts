@@ -22,6 +22,10 @@ export interface ServeOptions extends NodeOptions, ScalerOptions {
   readonly httpPort: number;
   /** Age at which a client is asked to reconnect. */
   readonly connectionAgeMs: number;
+  /** Open push streams of the process. */
+  readonly streamsMax: number;
+  /** Whether the gRPC services are described to whoever asks. */
+  readonly hasReflection: boolean;
 }
 
 /** For a process that reads the devices of its own node. */

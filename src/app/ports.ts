@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import type { Listeners } from "#core/listeners.ts";
 import { startHttp } from "#observe/http.ts";
 import type { Metrics } from "#observe/metrics.ts";
@@ -29,9 +29,11 @@ export interface Ports {
 
 /** @throws {Fault} `address-unusable`: what the system says of the address, and what to do. */
 export async function openPorts(
-  { bind, grpcPort, httpPort, connectionAgeMs }: ServeOptions,
+  options: ServeOptions,
   { clock, log, random, role, metrics, changes }: PortsContext,
 ): Promise<Ports> {
+  const { bind, grpcPort, httpPort, connectionAgeMs, streamsMax, hasReflection } = options;
+  const reflection = hasReflection ? grpcLimits.reflection : undefined;
   const grpc = await listen({ flag: "--port", bind, port: grpcPort }, () =>
     startGrpcServer({
       host: bind,
@@ -41,13 +43,17 @@ export async function openPorts(
       clock,
       log,
       random,
-      limits: { ...grpcLimits, connectionAgeMs },
+      limits: { ...grpcLimits, connectionAgeMs, streamsMax, reflection },
       meter: metrics,
     }),
   );
   const http = await listen({ flag: "--http-port", bind, port: httpPort }, () =>
     startHttp({ bind, port: httpPort, metrics, unready: role.unready }),
-  );
+  ).catch(async (fault: unknown) => {
+    // Nobody would ever close it: who asked for two ports gets both or none.
+    await grpc.stop();
+    throw fault;
+  });
   return { grpcPort: grpc.port, httpPort: http.port, stopGrpc: grpc.stop, stopHttp: http.stop };
 }
 
@@ -77,7 +83,7 @@ const remedies: Readonly<Record<string, string>> = {
 
 function unusable({ flag, bind, port }: ListenAddress, error: unknown): Fault {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-  const reason = remedies[code] ?? (error instanceof Error ? error.message : String(error));
+  const reason = remedies[code] ?? messageOf(error);
   const message = `Cannot listen on ${bind} port ${port} (${flag}): ${reason}`;
   return new Fault("address-unusable", message, { address: bind, port, code }, error);
 }

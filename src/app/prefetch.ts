@@ -24,6 +24,7 @@ import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import { triggerKey } from "./answers.ts";
 import type { Runtime } from "./options.ts";
+import { type ParsedTrigger, servedTriggers } from "./served-triggers.ts";
 
 export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
   /** Absent where there is no Kubernetes API. */
@@ -47,11 +48,6 @@ export interface EnginePrefetch {
    */
   readonly waitingFor: () => string | undefined;
   readonly stop: () => void;
-}
-
-interface EngineTrigger {
-  readonly ref: WorkloadRef;
-  readonly trigger: Trigger;
 }
 
 export function enginePrefetch(options: PrefetchOptions): EnginePrefetch {
@@ -91,14 +87,14 @@ export function enginePrefetch(options: PrefetchOptions): EnginePrefetch {
 
 /** Triggers that somebody asked for lately, by their metadata. */
 function recentRequests(clock: Clock) {
-  const requests = new Map<string, EngineTrigger & { readonly atMs: number }>();
+  const requests = new Map<string, ParsedTrigger & { readonly atMs: number }>();
   return {
     add: (ref: WorkloadRef, trigger: Trigger) => {
       if (!readsEngines(trigger)) return;
       const request = { ref, trigger, atMs: clock.monotonicMs() };
       setNewest(requests, triggerKey(ref), request, engineTriggersMax);
     },
-    recent: (): ReadonlyMap<string, EngineTrigger> => {
+    recent: (): ReadonlyMap<string, ParsedTrigger> => {
       const nowMs = clock.monotonicMs();
       for (const [key, { atMs }] of requests) if (nowMs - atMs > askedForMs) requests.delete(key);
       return requests;
@@ -106,30 +102,22 @@ function recentRequests(clock: Clock) {
   };
 }
 
-/** Those that name this scaler and read engines: KEDA may ask for them at any time. */
+/** Those that may ask at any time and read engines. */
 function servedEngineTriggers({
   workloads,
   parse,
   log,
-}: PrefetchOptions): Map<string, EngineTrigger> {
-  const triggers = new Map<string, EngineTrigger>();
-  for (const { namespace, name, metadata } of workloads?.servedTriggers() ?? []) {
-    // What KEDA will resolve is not known before it asks.
-    if (Object.keys(metadata).some((key) => key.endsWith("FromEnv"))) continue;
-    const ref = { namespace, name, scalerMetadata: metadata };
-    try {
-      const trigger = parse(metadata);
-      if (readsEngines(trigger)) triggers.set(triggerKey(ref), { ref, trigger });
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      log("warn", "trigger cannot be prepared", { namespace, name, problem: error.message });
-    }
-  }
-  return triggers;
+}: PrefetchOptions): Map<string, ParsedTrigger> {
+  const served = servedTriggers(workloads, parse, ({ namespace, name }, { message: problem }) =>
+    log("warn", "trigger cannot be prepared", { namespace, name, problem }),
+  );
+  return new Map(
+    served.filter(({ trigger }) => readsEngines(trigger)).map((one) => [triggerKey(one.ref), one]),
+  );
 }
 
 function readEnginesOf(
-  { ref, trigger }: EngineTrigger,
+  { ref, trigger }: ParsedTrigger,
   { engines, workloads, log }: PrefetchOptions,
 ): void {
   try {
@@ -163,7 +151,10 @@ function firstReads(
       }
       const untried = targets().filter(({ tries }) => tries === 0);
       isOver = untried.length === 0 || nowMs >= deadlineMs;
-      return isOver ? undefined : `${untried.length} engines have not been read yet`;
+      if (isOver) return undefined;
+      return untried.length === 1
+        ? "1 engine has not been read yet"
+        : `${untried.length} engines have not been read yet`;
     },
   };
 }

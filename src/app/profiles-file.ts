@@ -8,7 +8,7 @@
  * @module
  */
 import type { Cancel, Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import { profilesFileBytesMax, profilesReadEveryMs } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
@@ -100,8 +100,7 @@ async function read(path: string, readFile: ProfilesFileOptions["readFile"]): Pr
       ? { text }
       : { problems: [`the file: must have at most ${profilesFileBytesMax} bytes, got ${bytes}`] };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { problems: [`the file: cannot be read: ${reason}`] };
+    return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
   }
 }
 

@@ -6,11 +6,14 @@
 import { readFile } from "node:fs/promises";
 import { answerer } from "#answer/answerer.ts";
 import { pushSpacingMs } from "#core/limits.ts";
+import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { externalScaler } from "#keda/external-scaler.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
+import type { FleetStats } from "#observe/scaler-metrics.ts";
 import { registration } from "#rpc/server.ts";
 import { triggerParser } from "#trigger/trigger.ts";
 import { instrumentedAnswerer } from "./answers.ts";
@@ -21,6 +24,7 @@ import {
   followWorkloads,
   type Kubernetes,
 } from "./cluster.ts";
+import { devicePrefetch } from "./device-prefetch.ts";
 import { startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { ServeOptions } from "./options.ts";
@@ -41,22 +45,29 @@ export async function startScaler(
   const { clock, log, changes } = context;
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: (at) => readFile(at, "utf8") });
-  const store = fleetStore({ clock });
+  const demand = readingDemand(clock);
+  const store = fleetStore({ clock, demanded: demand.current });
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
-  const devices = startDevices(options, context, kubernetes, store);
+  const devices = startDevices(options, context, kubernetes, store, demand);
   const workloads = kubernetes && followWorkloads(kubernetes, options, context);
   workloads?.subscribe(changes.notify);
   const parse = triggerParser(profiles.table);
   const engines = startEngines(options, { ...context, kubernetes, workloads, parse });
+  const localNode = devices.node && options.nodeName;
+  const request = (readings: readonly ReadingName[]) => {
+    demand.request(readings);
+    devices.node?.request(readings);
+  };
+  const stopPrefetch = devicePrefetch({ clock, workloads, parse, store, localNode, request });
   const warnings = warningRecorder({ clock, log });
   const answers = answerer({
     engines: engines.reader,
     parse,
     store: { view: store.view, subscribe: changes.subscribe },
     clock,
-    localNode: devices.node && options.nodeName,
-    asked: devices.node?.request,
+    localNode,
+    asked: request,
     workloads: workloads?.view,
     synced: devices.synced,
   });
@@ -76,12 +87,14 @@ export async function startScaler(
     service: registration(ExternalScaler, service),
     metrics: {
       node: devices.node?.stats,
-      fleet: options.role === "scaler" ? fleetStats(store, clock) : undefined,
+      fleet: devices.fleet,
       engines: engines.stats,
       warnings: warnings.counts,
     },
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
+      stopPrefetch();
+      demand.stop();
       engines.stop();
       profiles.stop();
       workloads?.stop();
@@ -93,6 +106,8 @@ export async function startScaler(
 /** Where the readings of devices come from: this node, or every agent. */
 interface Devices {
   readonly node?: LocalNode | undefined;
+  /** Absent where no agents are followed. */
+  readonly fleet?: FleetStats | undefined;
   /** Whether all agents have been heard or tried; absent where none is followed. */
   readonly synced?: (() => boolean) | undefined;
   readonly unready: () => string | undefined;
@@ -104,10 +119,13 @@ function startDevices(
   context: RoleContext,
   kubernetes: Kubernetes | undefined,
   store: FleetStore,
+  demand: ReadingDemand,
 ): Devices {
   if (options.role === "scaler") {
-    const { synced, close } = followAgents(store, kubernetes, options, context);
+    const follower = followAgents(store, kubernetes, options, context, demand);
+    const { synced, close } = follower;
     return {
+      fleet: fleetStats(store, follower, context.clock),
       synced,
       unready: () => (synced() ? undefined : "the agents have not been heard yet"),
       stop: async () => close(),

@@ -7,7 +7,7 @@
 import { roles, type ServeOptions } from "#app/options.ts";
 import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
-import { connectionAgeMs } from "#core/limits.ts";
+import { connectionAgeMs, sampleIntervalMostMs, streamsMax } from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import {
@@ -22,6 +22,8 @@ import {
   ipAddress,
   kubernetesName,
   port,
+  present,
+  wholeNumber,
 } from "./flags.ts";
 import { snapshotFormats } from "./snapshot.ts";
 
@@ -52,7 +54,7 @@ const serveFlags = {
     help: "HTTP port for probes and Prometheus; 0 picks a free one",
   }),
   ...collectorFlags,
-  "sample-interval": flag(duration(100, minute), {
+  "sample-interval": flag(duration(100, sampleIntervalMostMs), {
     fallback: "1s",
     help: "Time between two samples of a device",
   }),
@@ -93,6 +95,13 @@ const serveFlags = {
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
     help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
+  }),
+  "max-streams": flag(wholeNumber(1, 10_000), {
+    fallback: String(streamsMax),
+    help: "Open push streams, at about 60 kB each; KEDA holds one for each external-push trigger",
+  }),
+  "no-reflection": flag(present, {
+    help: "Do not describe the gRPC services to clients such as grpcurl",
   }),
   "log-level": flag(choice(logLevels), {
     fallback: "info",
@@ -145,6 +154,8 @@ export function serveOptions(
     grpcPort: flags.port,
     httpPort: flags["http-port"],
     connectionAgeMs: flags["connection-age"],
+    streamsMax: flags["max-streams"],
+    hasReflection: flags["no-reflection"] === undefined,
     nodeName: flags["node-name"] ?? nodeName ?? hostname,
     collector: collectorOptions(flags),
     sampleIntervalMs: flags["sample-interval"],

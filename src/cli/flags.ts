@@ -71,6 +71,24 @@ export function duration(leastMs: number, mostMs: number): ValueKind<number> {
   };
 }
 
+/** A flag that takes no value: it is there, or it reads `undefined`. */
+export const present: ValueKind<true> = {
+  value: "",
+  rule: "takes no value",
+  parse: (text) => (text === "" ? true : undefined),
+};
+
+export function wholeNumber(least: number, most: number): ValueKind<number> {
+  return {
+    value: "NUMBER",
+    rule: `must be a whole number from ${least} to ${most}`,
+    parse: (text) => {
+      const number = /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+      return number !== undefined && number >= least && number <= most ? number : undefined;
+    },
+  };
+}
+
 export const port: ValueKind<number> = {
   value: "PORT",
   rule: "must be a port from 0 to 65535, 0 for a free one",
@@ -146,7 +164,10 @@ export function parseFlags<F extends Flags>(
 /** The text of each flag that stands in the arguments, by its name. */
 function flagTexts(command: string, flags: Flags, args: string[]): ReadonlyMap<string, string> {
   const options = Object.fromEntries(
-    Object.keys(flags).map((name) => [name, { type: "string" as const }]),
+    Object.entries(flags).map(([name, { value }]) => {
+      const type = value === present.value ? ("boolean" as const) : ("string" as const);
+      return [name, { type }];
+    }),
   );
   const { tokens } = parseArgs({
     args,
@@ -165,9 +186,9 @@ function flagTexts(command: string, flags: Flags, args: string[]): ReadonlyMap<s
       throw usage(command, notKnown("flag", token.rawName, allowed));
     }
     if (texts.has(token.name)) throw usage(command, `--${token.name} is given twice`);
-    if (token.value === undefined)
+    if (token.value === undefined && known.value !== present.value)
       throw usage(command, `--${token.name} ${known.rule}, got nothing`);
-    texts.set(token.name, token.value);
+    texts.set(token.name, token.value ?? present.value);
   }
   return texts;
 }

@@ -22,7 +22,7 @@ export function generalHelp(): string {
 export function commandHelp(name: CommandName): string {
   const { summary, flags }: { summary: string; flags: Flags } = commands[name];
   const rows = Object.entries(flags).map(([flag, { value, help, fallback }]) => ({
-    left: `  --${flag} ${value}`,
+    left: `  --${flag} ${value}`.trimEnd(),
     right: `${help}${fallback === undefined ? "" : ` (default ${fallback})`}`,
   }));
   const width = Math.max(0, ...rows.map(({ left }) => left.length));

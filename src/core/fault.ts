@@ -56,6 +56,8 @@ export interface FaultFacts {
   "file-invalid": { readonly path: string; readonly problems: readonly string[] };
   /** The system does not let the process listen there. */
   "address-unusable": { readonly address: string; readonly port: number; readonly code: string };
+  /** What an agent reports cannot be of the node that it speaks for. */
+  "report-invalid": { readonly node: string; readonly problem: string };
   /** The command line breaks a rule. */
   "usage-invalid": { readonly problems: readonly string[] };
   /** An address that must not be asked; `rule` is the rule that it breaks. */
@@ -77,18 +79,32 @@ type FaultArgs = {
   [Code in FaultCode]: [code: Code, message: string, facts: FaultFacts[Code], cause?: unknown];
 }[FaultCode];
 
-/** A failure the world can cause and the caller is told of. A bug throws from `assert` instead. */
+/**
+ * A failure the world can cause and the caller is told of. A bug throws from `assert` instead. Its
+ * message is one line, whatever names and texts of others are part of it.
+ */
 export class Fault extends Error {
   override readonly name = "Fault";
   readonly code: FaultCode;
   readonly facts: FaultFacts[FaultCode];
 
   constructor(...[code, message, facts, cause]: FaultArgs) {
-    super(message, { cause });
+    super(oneLine(message), { cause });
     this.code = code;
     this.facts = facts;
   }
 }
+
+/** What an error says, in one line. */
+export function messageOf(error: unknown): string {
+  return oneLine(error instanceof Error ? error.message : String(error));
+}
+
+/** A text without line ends and other control characters: a log and a terminal show it as it is. */
+function oneLine(text: string): string {
+  return text.replace(controlCharacters, " ").trim();
+}
+const controlCharacters = /[\p{Cc}\u2028\u2029][\s\p{Cc}]*/gu;
 
 /** What `run` returns; `undefined` where it throws a Fault. Whatever else is thrown is a bug. */
 export function unlessFault<Result>(run: () => Result): Result | undefined {

@@ -60,6 +60,6 @@ function repeatFilter({ monotonicMs }: Clock): (key: string) => number | undefin
 function textFacts(facts: Facts): string {
   return Object.entries(facts)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` ${name}=${typeof value === "string" ? JSON.stringify(value) : value}`)
+    .map(([name, value]) => ` ${name}=${JSON.stringify(value)}`)
     .join("");
 }

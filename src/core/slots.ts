@@ -5,8 +5,12 @@
  */
 export type Slots = <Result>(task: () => Promise<Result>, share?: unknown) => Promise<Result>;
 
-/** Runs at most `most` tasks at once; the others wait, in order within their share. */
-export function slots(most: number): Slots {
+/**
+ * Runs at most `most` tasks at once, of one share at most `mostOfShare`; the others wait, in order
+ * within their share.
+ */
+export function slots(most: number, mostOfShare = most): Slots {
+  const runningOf = new Map<unknown, number>();
   const queues = new Map<unknown, (() => void)[]>();
   let running = 0;
 
@@ -17,22 +21,35 @@ export function slots(most: number): Slots {
       else queue.push(start);
     });
 
+  const isFull = (share: unknown) => (runningOf.get(share) ?? 0) >= mostOfShare;
+  const count = (share: unknown, change: number) => {
+    const now = (runningOf.get(share) ?? 0) + change;
+    if (now === 0) runningOf.delete(share);
+    else runningOf.set(share, now);
+  };
+
   const takeNext = () => {
     for (const [share, queue] of queues) {
+      if (isFull(share)) continue;
       const start = queue.shift();
       queues.delete(share);
       if (queue.length > 0) queues.set(share, queue);
+      count(share, 1);
       return start;
     }
     return undefined;
   };
 
   return async (task, share) => {
-    if (running >= most) await turn(share);
-    else running += 1;
+    if (running >= most || isFull(share)) await turn(share);
+    else {
+      running += 1;
+      count(share, 1);
+    }
     try {
       return await task();
     } finally {
+      count(share, -1);
       // The slot is handed on, not freed, so that nobody slips in between.
       const start = takeNext();
       if (start === undefined) running -= 1;

@@ -7,12 +7,14 @@
  * @module
  */
 import type { Cancel, Clock } from "#core/clock.ts";
+import type { Fault } from "#core/fault.ts";
 import { hostPort } from "#core/host-port.ts";
 import {
   agentCheckMs,
   agentSpreadMostMs,
   agentSpreadMs,
   agentsMax as agentsMaxDefault,
+  demandSettleMs,
   syncPatienceMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
@@ -20,7 +22,8 @@ import type { AgentReport } from "#telemetry/report.ts";
 import { type WatchAgent, watchAgent } from "#telemetry/watch.ts";
 import { type AgentLink, agentLink, type Outage } from "./agent-link.ts";
 import type { AgentEndpoint, AgentSource } from "./agents.ts";
-import { nodeOwners } from "./node-owners.ts";
+import type { ReadingDemand } from "./demand.ts";
+import { type NodeOwners, nodeOwners } from "./node-owners.ts";
 import type { FleetStore, UnavailableAgent } from "./view.ts";
 
 export interface FollowOptions {
@@ -32,6 +35,7 @@ export interface FollowOptions {
   readonly random?: () => number;
   readonly watch?: WatchAgent;
   readonly agentsMax?: number;
+  readonly demand?: Pick<ReadingDemand, "current" | "subscribe"> | undefined;
 }
 
 export interface FleetFollower {
@@ -40,22 +44,22 @@ export interface FleetFollower {
    * that time had given a report or had been tried for `syncPatienceMs`.
    */
   readonly synced: () => boolean;
+  /** Reports that were not believed, since the start. */
+  readonly refusedReports: () => number;
   readonly close: () => void;
 }
 
 export function followFleet(options: FollowOptions): FleetFollower {
   const { agents, store, clock, log, random = Math.random, watch = watchAgent } = options;
-  const { agentsMax = agentsMaxDefault } = options;
+  const { agentsMax = agentsMaxDefault, demand } = options;
   const links = new Map<string, AgentLink>();
   const owners = nodeOwners({ clock, log, onFreed: store.remove });
   let refused: ReadonlyMap<string, UnavailableAgent> = new Map();
   let synced = false;
+  const refusals = reportRefusals(log);
 
   const unavailable = unavailableAgents(store, clock, () => [
-    ...[...links.values()].flatMap((link) => {
-      const outage = link.outage() ?? owners.superseded(link);
-      return outage === undefined ? [] : unavailableAgent(link.endpoint, outage, link.latest());
-    }),
+    ...[...links.values()].flatMap((link) => outageOf(link, owners)),
     ...refused.values(),
   ]);
   const open = (endpoint: AgentEndpoint, spreadMs: number) => {
@@ -65,10 +69,12 @@ export function followFleet(options: FollowOptions): FleetFollower {
       random,
       watch,
       firstPauseMs: random() * spreadMs,
+      demanded: demand?.current ?? (() => []),
       onReport: (latest) => {
         if (owners.accept(link, latest)) store.put(latest.report);
         unavailable.reported(hostPort(endpoint));
       },
+      onRefused: (fault) => refusals.add(endpoint, fault),
     });
     return link;
   };
@@ -94,28 +100,77 @@ export function followFleet(options: FollowOptions): FleetFollower {
     unavailable.publish();
   });
   const stopListening = agents.subscribe(relist);
+  const stopRenewing = demand && renewOnChange(demand, clock, random, () => [...links.values()]);
   relist();
 
   return {
     synced: () => {
-      const nowMs = clock.monotonicMs();
-      synced ||=
-        agents.list() !== undefined && [...links.values()].every((link) => isTried(link, nowMs));
+      synced ||= agents.list() !== undefined && areTried(links.values(), clock.monotonicMs());
       return synced;
     },
+    refusedReports: refusals.count,
     close: () => {
       stopChecking();
       unavailable.close();
       stopListening();
+      stopRenewing?.();
       for (const link of links.values()) link.close();
       links.clear();
     },
   };
 }
 
-/** Its report is there, or was waited for long enough. */
-function isTried({ latest, listedAtMs }: AgentLink, nowMs: number): boolean {
-  return latest() !== undefined || nowMs - listedAtMs >= syncPatienceMs;
+/** Counts and logs the reports that are not believed. */
+function reportRefusals(log: Log) {
+  let count = 0;
+  return {
+    count: () => count,
+    add: (endpoint: AgentEndpoint, { message }: Fault) => {
+      count += 1;
+      const facts = { agent: hostPort(endpoint), node: endpoint.nodeName, problem: message };
+      log("warn", "agent's report refused, its stream is ended", facts);
+    },
+  };
+}
+
+function outageOf(link: AgentLink, owners: NodeOwners): readonly UnavailableAgent[] {
+  const outage = link.outage() ?? owners.superseded(link);
+  return outage === undefined ? [] : [unavailableAgent(link.endpoint, outage, link.latest())];
+}
+
+/**
+ * Tells every agent of a new demand, each at its own time within the spread of a start.
+ *
+ * Watch is a call with one request, so its stream is opened again. A call beside it would need its
+ * own retries and its own end, and a demand changes with the set of triggers alone: rarely.
+ */
+function renewOnChange(
+  demand: Pick<ReadingDemand, "subscribe">,
+  clock: Clock,
+  random: () => number,
+  links: () => readonly AgentLink[],
+): Cancel {
+  let cancel: Cancel | undefined;
+  const renew = () => {
+    cancel = undefined;
+    const all = links();
+    const spreadMs = Math.min(all.length * agentSpreadMs, agentSpreadMostMs);
+    for (const link of all) clock.after(random() * spreadMs, link.renew);
+  };
+  const stop = demand.subscribe(() => {
+    cancel ??= clock.after(demandSettleMs, renew);
+  });
+  return () => {
+    stop();
+    cancel?.();
+  };
+}
+
+/** The report of each is there, or was waited for long enough. */
+function areTried(links: Iterable<AgentLink>, nowMs: number): boolean {
+  return [...links].every(
+    ({ latest, listedAtMs }) => latest() !== undefined || nowMs - listedAtMs >= syncPatienceMs,
+  );
 }
 
 /** Tells the store which agents are unavailable, when that changes. */

@@ -1,6 +1,10 @@
 /**
  * Which agent speaks for which node, when more than one says that it does.
  *
+ * Where the list says which node an agent runs on, both do run there, as while a DaemonSet is rolled
+ * out, and the one that began later is believed. Where it does not, a later beginning proves nothing:
+ * the one that was heard first is believed for as long as its reports come.
+ *
  * @module
  */
 import type { Clock } from "#core/clock.ts";
@@ -40,11 +44,12 @@ export function nodeOwners({ clock, log, onFreed }: NodeOwnersOptions): NodeOwne
   };
   const supersede = (link: AgentLink, owner: AgentLink, node: string) => {
     if (superseded.has(link)) return;
-    const newer = hostPort(owner.endpoint);
-    const reason = `agent ${newer}, which began later, speaks for node ${node}`;
+    const believed = hostPort(owner.endpoint);
+    const why = isListedFor(node, owner, link) ? "began later" : "was heard first";
+    const reason = `agent ${believed}, which ${why}, speaks for node ${node}`;
     superseded.set(link, { sinceMs: clock.monotonicMs(), reason });
-    const agents = [newer, hostPort(link.endpoint)];
-    log("warn", "two agents speak for one node: the one that began later is believed", {
+    const agents = [believed, hostPort(link.endpoint)];
+    log("warn", `two agents speak for one node: the one that ${why} is believed`, {
       node,
       agents,
     });
@@ -64,7 +69,7 @@ export function nodeOwners({ clock, log, onFreed }: NodeOwnersOptions): NodeOwne
       const ownerStartedAtMs = owner.latest()?.startedAtMs ?? 0;
       // One agent with two addresses: both say the same, and the first one serves.
       if (agentReport.startedAtMs === ownerStartedAtMs) return false;
-      if (agentReport.startedAtMs < ownerStartedAtMs) {
+      if (!isListedFor(node, owner, link) || agentReport.startedAtMs < ownerStartedAtMs) {
         supersede(link, owner, node);
         return false;
       }
@@ -76,4 +81,8 @@ export function nodeOwners({ clock, log, onFreed }: NodeOwnersOptions): NodeOwne
     forget,
     superseded: (link) => superseded.get(link),
   };
+}
+
+function isListedFor(node: string, ...links: readonly AgentLink[]): boolean {
+  return links.every(({ endpoint }) => endpoint.nodeName === node);
 }

@@ -10,18 +10,25 @@ import type { Clock } from "#core/clock.ts";
 import { staleAfterMs, windowSecondsMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
-import type { Absences, ReadingName } from "#metric/reading.ts";
+import { type Absences, costlyReadings, type ReadingName } from "#metric/reading.ts";
+import { type DeviceSince, deviceSince } from "#metric/since.ts";
 import { type ValueWindow, valueWindow } from "#metric/window.ts";
-import type { Holder, NodeReport } from "#telemetry/report.ts";
+import type { Holder, NodeReport, ReportedDevice } from "#telemetry/report.ts";
 import type { FleetDevice, FleetNode, FleetStore, FleetView, UnavailableAgent } from "./view.ts";
 
 /** A window whose mean nobody read in the time of the longest window is dropped. */
 const unreadWindowMs = windowSecondsMax * 1000;
 
 /** The windows of one device, kept for the metrics whose mean is read. */
-type DeviceWindows = Map<MetricName, { readonly values: ValueWindow; readAtMs: number }>;
+type DeviceWindows = Map<MetricName, { values: ValueWindow; readAtMs: number }>;
 
-export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
+export interface FleetStoreOptions {
+  readonly clock: Clock;
+  /** Which costly readings are demanded of the agents now; absent: all. */
+  readonly demanded?: (() => readonly ReadingName[]) | undefined;
+}
+
+export function fleetStore({ clock, demanded }: FleetStoreOptions): FleetStore {
   const nodes = new Map<string, FleetNode>();
   /** By node and by device. */
   const windows = new Map<string, Map<string, DeviceWindows>>();
@@ -53,7 +60,7 @@ export function fleetStore({ clock }: { readonly clock: Clock }): FleetStore {
     put: (report) => {
       const nowMs = clock.monotonicMs();
       const earlier = nodes.get(report.name);
-      const node = nodeOf(report, earlier, nowMs);
+      const node = nodeOf(report, earlier, nowMs, demanded?.());
       if (node === undefined) return;
       nodes.set(node.name, node);
       const ofNode = windows.get(node.name);
@@ -78,6 +85,7 @@ function nodeOf(
   report: NodeReport,
   earlier: FleetNode | undefined,
   nowMs: number,
+  demanded: readonly ReadingName[] | undefined,
 ): FleetNode | undefined {
   const { name, sampleIntervalMs, driverVersion, libraryVersion } = report;
   const reportedMs = nowMs - Math.max(report.ageMs, 0);
@@ -88,15 +96,10 @@ function nodeOf(
   const sampledAtMs = Math.max(reportedMs, earlierMs);
   const known = new Map(earlier?.devices.map((device) => [device.uuid, device]));
   const devices = report.devices.map((device): FleetDevice => {
-    const before = known.get(device.uuid);
-    return {
-      ...device,
-      node: name,
-      sampledAtMs,
-      absentSinceMs: absentSince(device.absences, before, sampledAtMs),
-      unwellSinceMs:
-        device.health.state === "ok" ? undefined : (before?.unwellSinceMs ?? sampledAtMs),
-    };
+    const before = sinceBefore(device, known.get(device.uuid), report, nowMs);
+    const { unwell, absent } = deviceSince(device, before, sampledAtMs);
+    const absentSinceMs = withUndemanded(absent, device.absences, sampledAtMs, demanded);
+    return { ...device, node: name, sampledAtMs, absentSinceMs, unwellSinceMs: unwell };
   });
   return {
     name,
@@ -109,14 +112,35 @@ function nodeOf(
   };
 }
 
-function absentSince(
-  absences: Absences,
+/** What this process saw itself; of a device that is new to it, what the agent has seen. */
+function sinceBefore(
+  { uuid, absences }: ReportedDevice,
   before: FleetDevice | undefined,
+  { lackingAges }: NodeReport,
+  nowMs: number,
+): DeviceSince | undefined {
+  if (before !== undefined) return { unwell: before.unwellSinceMs, absent: before.absentSinceMs };
+  const ages = lackingAges?.get(uuid);
+  if (ages === undefined) return undefined;
+  const absent = Object.entries(ages.absent)
+    // The agent was perhaps never told to read it, and is from now on.
+    .filter(([name]) => absences[name as ReadingName] !== "pending")
+    .map(([name, ageMs]) => [name, nowMs - ageMs]);
+  const unwell = ages.unwell === undefined ? undefined : nowMs - ages.unwell;
+  return { unwell, absent: Object.fromEntries(absent) };
+}
+
+/** Costly readings that no agent was told to take are pending since now: nobody waits for them yet. */
+function withUndemanded(
+  absentSinceMs: FleetDevice["absentSinceMs"],
+  absences: Absences,
   sampledAtMs: number,
+  demanded: readonly ReadingName[] | undefined,
 ): FleetDevice["absentSinceMs"] {
-  const since: { [Name in ReadingName]?: number } = {};
-  for (const name of Object.keys(absences) as ReadingName[])
-    since[name] = before?.absentSinceMs[name] ?? sampledAtMs;
+  let since = absentSinceMs;
+  for (const name of costlyReadings)
+    if (absences[name] === "pending" && demanded?.includes(name) === false)
+      since = { ...since, [name]: sampledAtMs };
   return since;
 }
 
@@ -131,14 +155,20 @@ function extendAll(
   const before = new Map(earlier?.devices.map((device) => [device.uuid, device]));
   for (const [uuid, ofDevice] of ofNode) {
     const device = devices.get(uuid);
-    // A device that changed hands starts again: its past is the load of somebody else.
-    if (device === undefined || !hasSameHolders(device.holders, before.get(uuid)?.holders)) {
+    if (device === undefined) {
       ofNode.delete(uuid);
       continue;
     }
-    for (const [metric, { values, readAtMs }] of ofDevice) {
-      if (nowMs - readAtMs > unreadWindowMs) ofDevice.delete(metric);
-      else extend(values, metric, device, node);
+    // A device that changed hands starts again, and with this sample in every process: its past is the
+    // load of somebody else.
+    const changedHands = !hasSameHolders(device.holders, before.get(uuid)?.holders);
+    for (const [metric, window] of ofDevice) {
+      if (nowMs - window.readAtMs > unreadWindowMs) {
+        ofDevice.delete(metric);
+        continue;
+      }
+      if (changedHands) window.values = valueWindow();
+      extend(window.values, metric, device, node);
     }
     if (ofDevice.size === 0) ofNode.delete(uuid);
   }

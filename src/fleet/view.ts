@@ -10,7 +10,7 @@ export interface FleetDevice extends DeviceSample {
   readonly holders: readonly Holder[];
   /** Since when its health is not ok; absent while it is. */
   readonly unwellSinceMs?: number | undefined;
-  /** Since when each absent reading is absent. */
+  /** Since when each absent reading is absent; of one that is pending, and costs, since it is demanded. */
   readonly absentSinceMs: { readonly [Name in ReadingName]?: number };
 }
 

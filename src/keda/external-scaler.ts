@@ -147,11 +147,15 @@ function presentRef(ref: ScaledObjectRef | undefined): ScaledObjectRef {
  * KEDA never asks for another one, but while a profile changes it may hold the older name, and the HPA
  * would divide the new metric by the old target: an error holds replicas until KEDA has caught up.
  * The HPA's prefix `s<trigger index>-` may be there and case does not count, as in KEDA. An empty name,
- * in a call by hand, means the trigger's own, and so does the catalogue's (`gpu_utilization`).
+ * in a call by hand, means the trigger's own, and so does the catalogue's (`gpu_utilization`). So does
+ * `gpu-` before the catalogue's, the default of older versions: an HPA keeps that until KEDA writes it
+ * again.
  */
 function ownMetricName(requested: string, { metricName: known, metric }: Trigger): string {
-  const same = (name: string) =>
-    [known, metric].some((own) => own.toLowerCase() === name.toLowerCase());
+  const own = [known, metric, `gpu-${metric.replaceAll("_", "-")}`].map((name) =>
+    name.toLowerCase(),
+  );
+  const same = (name: string) => own.includes(name.toLowerCase());
   if (requested === "") return known;
   if (same(requested) || same(requested.replace(/^s\d+-/i, ""))) return requested;
   throw new Fault(

@@ -10,7 +10,7 @@
 
 import type { RequestOptions } from "node:https";
 import { join } from "node:path";
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 
 /** What a request adds to prove where it goes and who sends it. */
 export type Credentials = Pick<
@@ -64,7 +64,7 @@ export async function kubeconfigAccess(path: string): Promise<KubernetesAccess> 
   try {
     config.loadFromFile(path);
   } catch (cause) {
-    throw invalidFile(path, cause instanceof Error ? cause.message : String(cause), cause);
+    throw invalidFile(path, messageOf(cause), cause);
   }
   const { server, proxyUrl } = config.getCurrentCluster() ?? {};
   if (server === undefined) throw invalidFile(path, "its current context names no cluster");

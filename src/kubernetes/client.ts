@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import { apiAnswerBytesMax, apiAnswerMs, apiSilentMs } from "#core/limits.ts";
 import type { KubernetesAccess } from "./access.ts";
 
@@ -148,18 +148,27 @@ async function textOf(response: IncomingMessage): Promise<string> {
 /** What to do about a status, where that is known. */
 const advice: Readonly<Record<number, string>> = {
   401: "check that the ServiceAccount's token is mounted and belongs to this cluster",
-  403: "grant get, list and watch on it to this ServiceAccount",
   404: "check that its kind is installed and that it exists",
   410: "the list begins anew",
   429: "the API server is busy; it is asked again later",
 };
 
+/** What the chart's ClusterRole grants: scales are read, kinds are discovered, the rest is watched. */
+function grant(path: string): string {
+  const verbs = path.endsWith("/scale") ? "get" : "list and watch";
+  return groupVersion.test(path)
+    ? "bind the ClusterRole system:discovery to this ServiceAccount"
+    : `grant ${verbs} on it to this ServiceAccount`;
+}
+
+const groupVersion = /^\/(api|apis\/[^/]+)\/[^/]+$/;
+
 function refused(path: string, { statusCode = 0, headers }: IncomingMessage, text: string): Fault {
-  const next = advice[statusCode] ?? "it is asked again later";
+  const next = statusCode === 403 ? grant(path) : (advice[statusCode] ?? "it is asked again later");
   const retryAfterSeconds = Number(headers["retry-after"] ?? Number.NaN);
   return new Fault(
     "kubernetes-failed",
-    `Cannot get ${path}: status ${statusCode}, ${messageOf(text)}; ${next}`,
+    `Cannot get ${path}: status ${statusCode}, ${statusMessage(text)}; ${next}`,
     {
       path,
       status: statusCode,
@@ -168,7 +177,7 @@ function refused(path: string, { statusCode = 0, headers }: IncomingMessage, tex
   );
 }
 
-function messageOf(text: string): string {
+function statusMessage(text: string): string {
   try {
     const { message } = JSON.parse(text) as { message?: string };
     return message ?? "no message";
@@ -180,10 +189,9 @@ function messageOf(text: string): string {
 
 function failure(path: string, cause: unknown): Fault {
   if (cause instanceof Fault) return cause;
-  const message = cause instanceof Error ? cause.message : String(cause);
   return new Fault(
     "kubernetes-failed",
-    `Cannot get ${path}: ${message}; check that the API server can be reached`,
+    `Cannot get ${path}: ${messageOf(cause)}; check that the API server can be reached`,
     { path, status: 0 },
     cause,
   );

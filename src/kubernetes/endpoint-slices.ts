@@ -56,6 +56,7 @@ export interface RawSlice {
   readonly endpoints?: readonly {
     readonly addresses?: readonly string[];
     readonly nodeName?: string;
+    readonly targetRef?: { readonly kind?: string; readonly namespace?: string };
     readonly conditions?: {
       readonly ready?: boolean;
       readonly serving?: boolean;
@@ -64,10 +65,22 @@ export interface RawSlice {
   }[];
 }
 
-/** Follows the endpoints of one Service under one of its ports' names. */
+/**
+ * Follows the endpoints of one Service under one of its ports' names. Those that are no pods of its
+ * own namespace, as in a slice written by hand, are left out.
+ */
 export function watchEndpointSlices(options: EndpointWatchOptions): EndpointWatch {
-  const { portName = "grpc" } = options;
-  const slices = sliceInformer(options, (slice) => endpointsOf(slice, portName));
+  const { portName = "grpc", namespace, service, log } = options;
+  const slices = sliceInformer(options, (slice) => {
+    const { own, foreign } = ownEndpoints(slice, namespace);
+    if (foreign.length > 0)
+      log("warn", "endpoints of a Service are no pods of its namespace, and are left out", {
+        namespace,
+        service,
+        addresses: foreign,
+      });
+    return endpointsOf({ ...slice, endpoints: own }, portName);
+  });
   return {
     endpoints: () => uniqueEndpoints([...slices.items.values()].flat()),
     synced: slices.synced,
@@ -103,6 +116,13 @@ export function uniqueEndpoints(all: readonly ServiceEndpoint[]): readonly Servi
   for (const endpoint of all)
     if (byAddress.get(endpoint.address)?.ready !== true) byAddress.set(endpoint.address, endpoint);
   return [...byAddress.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
+}
+
+function ownEndpoints({ endpoints = [] }: RawSlice, namespace: string) {
+  const { own = [], foreign = [] } = Object.groupBy(endpoints, ({ targetRef }) =>
+    targetRef?.kind === "Pod" && targetRef.namespace === namespace ? "own" : "foreign",
+  );
+  return { own, foreign: foreign.flatMap(({ addresses = [] }) => addresses) };
 }
 
 function endpointsOf(slice: RawSlice, portName: string): readonly ServiceEndpoint[] {

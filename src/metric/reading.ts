@@ -53,6 +53,12 @@ export type ReadingName = keyof typeof readingRanges;
 export const readingNames = Object.keys(readingRanges) as ReadingName[];
 export type Readings = { readonly [Name in ReadingName]?: number };
 
+/** What costs too much to be read while nobody needs it. */
+export const costlyReadings: ReadonlySet<ReadingName> = new Set([
+  "pcieTxKilobytesPerSecond",
+  "pcieRxKilobytesPerSecond",
+]);
+
 /**
  * Why a reading is not there:
  * - `unsupported`: this device, in this mode or with this driver, never has it

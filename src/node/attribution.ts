@@ -1,10 +1,15 @@
 /**
  * Which containers hold which device: the kubelet's allocations joined with the driver's devices.
  *
- * The kubelet may still list pods that have ended, without saying so. A device that is not shared
- * goes to a second pod only after the first gave it back, so of two pods the one whose allocation
- * was listed first loses. When the first list had both, the later one in it wins, for want of
- * anything better.
+ * Before Kubernetes 1.34 the kubelet may still list pods that have ended, without saying so. A device
+ * of a plugin that is not shared goes to a second pod only after the first gave it back, so of two pods
+ * the one that was listed first loses. Of pods that appear in the same list, as at the first look, the
+ * order says nothing, and all are named: whoever looks for a pod that runs finds it among them.
+ *
+ * A ResourceClaim is listed while it is prepared, so all that are listed hold. Of several claims on one
+ * whole device all but one have `adminAccess`, for the scheduler gives it to no second claim otherwise.
+ * The kubelet does not say which, so each claim counts as if it were alone: a monitor takes no device
+ * from a workload and no part of one.
  *
  * @module
  */
@@ -13,7 +18,7 @@ import type { Holder } from "#telemetry/report.ts";
 import { type DeviceRef, draDeviceRef, pluginDeviceRef } from "./device-id.ts";
 import type { DeviceAllocation } from "./pod-resources.ts";
 
-/** An allocation, and the place of its first listing in the order of all. */
+/** An allocation, and which of all lists had it first. */
 export interface OrderedAllocation extends DeviceAllocation {
   readonly order: number;
 }
@@ -29,14 +34,14 @@ export interface Attribution {
   readonly superseded: readonly string[];
 }
 
-/** Gives each allocation the order that it had, or the next ones in the order of the list. */
+/** Gives each allocation the order that it had; those that are new have the next one together. */
 export function orderAllocations(
   earlier: readonly OrderedAllocation[],
   listed: readonly DeviceAllocation[],
 ): readonly OrderedAllocation[] {
   const known = new Map(earlier.map((one) => [allocationKey(one), one.order]));
-  let newest = earlier.reduce((most, { order }) => Math.max(most, order), 0);
-  return listed.map((one) => ({ ...one, order: known.get(allocationKey(one)) ?? ++newest }));
+  const next = earlier.reduce((most, { order }) => Math.max(most, order), 0) + 1;
+  return listed.map((one) => ({ ...one, order: known.get(allocationKey(one)) ?? next }));
 }
 
 /** One pod's use of one device. */
@@ -131,41 +136,46 @@ function devicesMeant(
 
 /** Leaves out the uses that another pod's newer one shows to be over. */
 function validUses(uses: readonly DeviceUse[]): readonly DeviceUse[] {
-  const newest = newestOf(uses);
-  if (newest === undefined) return [];
-  if (!newest.shared) return uses.filter(({ shared, by }) => !shared && sameOwner(by, newest.by));
-  return uses.filter((use) => {
-    if (!use.shared) return false;
-    if (use.part === undefined) return true;
-    const ofPart = uses.filter(({ shared, part }) => shared && part === use.part);
-    return sameOwner(use.by, newestOf(ofPart)?.by ?? use.by);
+  const ofPlugin = uses.filter(({ by }) => by.resourceClaim === undefined);
+  const isShared = newestOf(ofPlugin).some(({ shared }) => shared);
+  return uses.filter(({ by, shared, part }) => {
+    if (by.resourceClaim !== undefined) return true;
+    if (shared !== isShared) return false;
+    // Shared without parts that can be told apart: nobody takes another's place.
+    if (isShared && part === undefined) return true;
+    const rivals = ofPlugin.filter((use) => use.shared === isShared && use.part === part);
+    return newestOf(rivals).some((use) => podKey(use.by) === podKey(by));
   });
 }
 
-function newestOf(uses: readonly DeviceUse[]): DeviceUse | undefined {
-  return uses.reduce<DeviceUse | undefined>(
-    (newest, use) => (newest && newest.by.order > use.by.order ? newest : use),
-    undefined,
-  );
-}
-
-/** One pod, or several pods that came by one ResourceClaim. */
-function sameOwner(one: DeviceAllocation, other: DeviceAllocation): boolean {
-  return one.resourceClaim === undefined || other.resourceClaim === undefined
-    ? podKey(one) === podKey(other)
-    : one.resourceClaim === other.resourceClaim;
+/** All of the newest list that had any of them first. */
+function newestOf(uses: readonly DeviceUse[]): readonly DeviceUse[] {
+  const newest = Math.max(...uses.map(({ by }) => by.order));
+  return uses.filter(({ by }) => by.order === newest);
 }
 
 function holdersOf(uses: readonly DeviceUse[]): readonly Holder[] {
-  const pods = new Set(uses.map(({ by }) => podKey(by))).size;
-  const isShared = pods > 1 || uses.some(({ shared }) => shared);
-  const sharedBy = isShared ? pods : undefined;
   const holders = new Map<string, Holder>();
-  for (const { by } of uses) {
-    const { namespace, pod, container } = by;
-    holders.set(`${podKey(by)}/${container}`, { namespace, pod, container, sharedBy });
+  for (const use of uses) {
+    const { namespace, pod, container } = use.by;
+    const key = `${podKey(use.by)}/${container}`;
+    if (!holders.has(key))
+      holders.set(key, { namespace, pod, container, sharedBy: sharedBy(use, uses) });
   }
   return [...holders.values()];
+}
+
+/** Among how many pods the device is divided, as one of its uses has it. */
+function sharedBy({ by, shared }: DeviceUse, uses: readonly DeviceUse[]): number | undefined {
+  const { resourceClaim } = by;
+  if (!shared && resourceClaim === undefined) return undefined;
+  const peers = uses.filter((use) =>
+    shared ? use.shared : !use.shared && use.by.resourceClaim === resourceClaim,
+  );
+  // Of two pods that hold one part, one has ended: they count as one.
+  const podOfPart = new Map(peers.map((use) => [use.part ?? podKey(use.by), podKey(use.by)]));
+  const pods = new Set(podOfPart.values()).size;
+  return shared || pods > 1 ? pods : undefined;
 }
 
 function podKey({ namespace, pod }: DeviceAllocation): string {

@@ -14,6 +14,7 @@ import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Clock } from "#core/clock.ts";
+import { messageOf } from "#core/fault.ts";
 import { podResourcesBytesMax, podResourcesCallMs, podResourcesPollMs } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
@@ -90,7 +91,7 @@ export function podResources({
       failing = true;
       const ageMs = latest && Math.round(clock.monotonicMs() - latest.readAtMs);
       log("warn", "pod resources cannot be read", {
-        problem: `Cannot list the pods' devices: ${socketPath}: ${reason(error)}; ${advice(error)}`,
+        problem: `Cannot list the pods' devices: ${socketPath}: ${messageOf(error)}; ${advice(error)}`,
         lastAnswerAgeMs: ageMs,
       });
     }
@@ -162,12 +163,8 @@ function allocationsOf({
   );
 }
 
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function advice(error: unknown): string {
-  const text = reason(error);
+  const text = messageOf(error);
   if (/EACCES|permission/i.test(text)) return "run the agent as uid 0, the socket's owner";
   if (/ENOENT|not found|no such file/i.test(text))
     return "mount the folder of the kubelet's socket into the agent, the folder and not the socket";

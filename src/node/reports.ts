@@ -7,6 +7,7 @@ import type { Clock } from "#core/clock.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { Collection } from "#device/collector.ts";
+import { type DeviceSince, deviceSince } from "#metric/since.ts";
 import type { NodeReport } from "#telemetry/report.ts";
 import {
   type Attribution,
@@ -45,6 +46,7 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
   const changes = listeners();
   let newest: { readonly collection: Collection; readonly sampledAtMs: number } | undefined;
   let deviceSet = "";
+  let since: ReadonlyMap<string, DeviceSince> = new Map();
   let allocations: readonly OrderedAllocation[] = [];
   let attribution: Attribution | undefined;
 
@@ -61,6 +63,12 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
   return {
     put: (collection, sampledAtMs) => {
       newest = { collection, sampledAtMs };
+      since = new Map(
+        collection.devices.map((device) => [
+          device.uuid,
+          deviceSince(device, since.get(device.uuid), sampledAtMs),
+        ]),
+      );
       const nowSet = devicesKey(collection);
       if (nowSet !== deviceSet) {
         deviceSet = nowSet;
@@ -83,10 +91,19 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
           ...device,
           holders: attribution?.holders.get(device.uuid) ?? [],
         })),
+        lackingAges: new Map([...since].map(([uuid, times]) => [uuid, agesOf(times, nowMs)])),
       };
     },
     subscribe: changes.subscribe,
     close: () => stopFollowing?.(),
+  };
+}
+
+function agesOf({ unwell, absent }: DeviceSince, nowMs: number): DeviceSince {
+  const ages = Object.entries(absent).map(([name, sinceMs]) => [name, nowMs - sinceMs]);
+  return {
+    unwell: unwell === undefined ? undefined : nowMs - unwell,
+    absent: Object.fromEntries(ages),
   };
 }
 

@@ -11,6 +11,8 @@ import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { telemetryRepeatMs, telemetryWatchersMax, telemetryWholeMs } from "#core/limits.ts";
 import type { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { ReadingName } from "#metric/reading.ts";
+import { demandedReadings } from "#telemetry/demand.ts";
 import { snapshotEncoder } from "#telemetry/encode.ts";
 import type { ReportSource } from "./reports.ts";
 
@@ -27,6 +29,8 @@ export interface NodeTelemetryOptions {
   readonly startedAtMs: number;
   /** Whether a call's connection is being emptied: its stream then ends without an error. */
   readonly draining: (context: HandlerContext) => ConnectionDrain;
+  /** Called again and again with the readings that a watcher demands, while it watches. */
+  readonly request?: ((readings: readonly ReadingName[]) => void) | undefined;
   readonly watchersMax?: number;
   readonly wholeEveryMs?: number;
 }
@@ -37,12 +41,13 @@ export function nodeTelemetry({
   clock,
   startedAtMs,
   draining,
+  request = () => {},
   watchersMax = telemetryWatchersMax,
   wholeEveryMs = telemetryWholeMs,
 }: NodeTelemetryOptions): ServiceImpl<typeof NodeTelemetry> {
   let watchers = 0;
   return {
-    async *watch(_request, context) {
+    async *watch(watchRequest, context) {
       if (watchers >= watchersMax)
         throw new Fault(
           "overloaded",
@@ -52,6 +57,7 @@ export function nodeTelemetry({
       const connection = draining(context);
       watchers += 1;
       const { monotonicMs } = clock;
+      const demanded = demandedReadings(watchRequest);
       const encode = snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs });
       const wake = latch();
       const stopListening = source.subscribe(wake.set);
@@ -61,6 +67,7 @@ export function nodeTelemetry({
       signal.addEventListener("abort", wake.set);
       try {
         while (!connection.draining() && !signal.aborted) {
+          if (demanded.length > 0) request(demanded);
           const report = source.latest();
           yield report === undefined ? {} : encode(report);
           cancelRepeat = clock.after(telemetryRepeatMs, wake.set);

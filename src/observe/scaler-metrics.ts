@@ -12,6 +12,8 @@ export interface FleetStats {
   readonly devices: () => number;
   /** Agents that are listed and cannot be heard. */
   readonly silentAgents: () => number;
+  /** Reports that were not believed, since the start. */
+  readonly refusedReports: () => number;
   /** Milliseconds; absent while there is no node. */
   readonly oldestSampleAgeMs: () => number | undefined;
 }
@@ -57,6 +59,15 @@ export function registerFleet(registry: Registry, fleet: FleetStats): void {
     },
     (set) => set(fleet.silentAgents()),
   );
+  const refused = new Counter({
+    name: "keda_gpu_scaler_fleet_refused_reports_total",
+    help: "Reports of agents that were not believed: of another node, or above a limit",
+    registers: [registry],
+    collect: () => {
+      refused.reset();
+      refused.inc(fleet.refusedReports());
+    },
+  });
   gauge(
     registry,
     {

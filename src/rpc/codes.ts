@@ -39,6 +39,8 @@ export const grpcCodes = {
   "library-missing": Code.Unavailable,
   "library-failed": Code.Unavailable,
   "file-invalid": Code.FailedPrecondition,
+  // Ends a stream that this process reads; no caller sees it.
+  "report-invalid": Code.Internal,
   // Both stop the process before it serves, so a caller who sees one sees a bug.
   "address-unusable": Code.Internal,
   "usage-invalid": Code.Internal,

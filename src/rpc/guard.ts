@@ -3,7 +3,7 @@
  *
  * A call reaches Connect when its request is here, so that a client which does not send costs neither
  * a slot nor Connect's memory. A unary call then takes a slot until its answer is computed, not until
- * it is read; connections take turns, so that one which asks much delays itself.
+ * it is read; peers take turns, so that one which asks much delays itself.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Stream,
 } from "node:http2";
+import { setImmediate } from "node:timers/promises";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import {
   Code,
@@ -27,18 +28,26 @@ import { Fault } from "#core/fault.ts";
 import { slots } from "#core/slots.ts";
 import { codeName, faultError } from "./codes.ts";
 import type { Connection, Connections } from "./connections.ts";
-import { limitReading, type Receiver, type ReceiverEvents, receiver } from "./request.ts";
-import { connectionKey } from "./streams.ts";
+import { type CallFollower, type OpenCallLimits, openCalls, overloaded } from "./open-calls.ts";
+import { limitReading, type Receiver, receiver } from "./request.ts";
+import { shares } from "./shares.ts";
+import { connectionKey, sendingKey } from "./streams.ts";
 
-export interface CallLimits {
+export interface CallLimits extends OpenCallLimits {
   /** Open streams of the process. */
   readonly streamsMax: number;
-  /** Unary calls that Connect works on at once. */
+  /** Share of them, from 0 to 1, that one peer may have. */
+  readonly streamsPerPeerMax: number;
+  /** How long the place of a stream is kept that was ended with its old connection. */
+  readonly streamsReservedMs: number;
+  /** Calls that Connect begins or works on before other clients are heard. */
   readonly callsMax: number;
-  /** Unary calls that wait for their turn. */
-  readonly callsWaitingMax: number;
+  /** Requests, longer than a stream holds unread, that are read at once. */
+  readonly longCallsMax: number;
   /** Time for a request to come whole. */
   readonly handlerMs: number;
+  /** A call that is cancelled so soon after it was opened was not meant. */
+  readonly quickCancelMs: number;
 }
 
 /** One call that is over, whatever its end was. */
@@ -72,6 +81,7 @@ interface IncomingCall {
   readonly request: Http2ServerRequest;
   readonly response: Http2ServerResponse;
   readonly connection: Connection;
+  readonly follower: CallFollower;
 }
 
 /** What a unary call does when its answer is computed. */
@@ -79,8 +89,9 @@ const freeSlotKey = createContextKey<Cancel | undefined>(undefined);
 
 /** Listens to an HTTP/2 server's requests. */
 export function callGuard(options: CallGuardOptions) {
-  const { connections, clock, onFinished } = options;
+  const { connections, clock, limits, onFinished } = options;
   const methods = methodsByPath(options.services);
+  const follow = openCalls(limits, clock);
   const admit = admission(options);
 
   return (request: Http2ServerRequest, response: Http2ServerResponse): void => {
@@ -93,12 +104,28 @@ export function callGuard(options: CallGuardOptions) {
     }
     const method = methods.get(url.split("?", 1)[0] ?? "");
     const name = method === undefined ? "unknown" : methodName(method);
+    const kind = method === undefined || method.methodKind === "unary" ? "unary" : "stream";
+    const unsentBytes = () => stream.writableLength;
+    const giveWay = (why: Fault, isStrike: boolean) => {
+      end({ request, response }, why);
+      if (isStrike) connections.strike(connection, "calls that are not finished");
+    };
+    const isAnswered = () => response.headersSent;
+    const { peer } = connection;
+    const follower = follow({ peer, kind, unsentBytes, isAnswered, giveWay });
+    const leave = connection.openCall(kind);
     stream.once("finish", () => hangUp(stream));
     stream.once("close", () => {
+      follower.close();
+      leave();
       const durationMs = clock.monotonicMs() - startMs;
-      onFinished({ method: name, code: codeName(statusOf(stream)), durationMs });
+      const status = statusOf(stream);
+      onFinished({ method: name, code: codeName(status), durationMs });
+      // With a connection all its calls end, but that costs a client the connection.
+      const isQuick = wasReset(stream) && durationMs <= limits.quickCancelMs;
+      if (isQuick && connection.isOpen()) connections.strike(connection, "cancelled calls");
     });
-    const call = { request, response, connection };
+    const call = { request, response, connection, follower };
     if (method === undefined) refuse(call, unknownMethod(url));
     else admit(call, method);
   };
@@ -110,33 +137,65 @@ function admission(options: CallGuardOptions) {
   const receivers = new WeakMap<Connection, Receiver>();
   const openStream = streamCounter(options);
   const pass = connectPasser(options.handler);
-  const inTurn = turns(limits);
+  const [inTurn, inLongTurn] = [slots(limits.callsMax), slots(limits.longCallsMax)];
 
-  const receive = ({ connection, request }: IncomingCall, events: ReceiverEvents): void => {
+  const receiverOf = (connection: Connection): Receiver => {
     const known = receivers.get(connection);
-    const receiveRequest = known ?? receiver(limits.handlerMs, clock);
-    if (known === undefined) receivers.set(connection, receiveRequest);
-    receiveRequest(request, events);
+    const receive = known ?? receiver(limits.handlerMs, clock);
+    if (known === undefined) receivers.set(connection, receive);
+    return receive;
+  };
+  const passShort = (call: IncomingCall, { methodKind }: DescMethod) => {
+    const begun = async () => {
+      // What was cancelled in one go with its opening costs nothing more, and a crowd of calls lets
+      // the process hear other clients meanwhile.
+      await setImmediate();
+      await whenClosed(call, (freeSlot) => {
+        pass(call, freeSlot);
+        if (methodKind !== "unary") freeSlot();
+      });
+    };
+    void inTurn(begun, call.connection.peer);
+  };
+  /** It is read as it comes, so that it would keep a slot from many that are here already. */
+  const passLong = (call: IncomingCall) => {
+    const read = () =>
+      whenClosed(call, (freeSlot) => {
+        call.request.stream.once("end", freeSlot);
+        limitReading(call.request, limits.handlerMs, clock);
+        pass(call);
+      });
+    void inLongTurn(read, call.connection.peer);
   };
 
-  return (call: IncomingCall, { methodKind }: DescMethod): void => {
-    const refusal = methodKind === "unary" ? undefined : openStream(call);
+  return (call: IncomingCall, method: DescMethod): void => {
+    const refusal = method.methodKind === "unary" ? undefined : openStream(call);
     if (refusal !== undefined) refuse(call, faultError(refusal));
     // Its client may go on sending for as long as the stream is open.
-    else if (methodKind === "bidi_streaming") pass(call);
+    else if (method.methodKind === "bidi_streaming") pass(call);
     else
-      receive(call, {
+      receiverOf(call.connection)(call.request, {
+        onPart: call.follower.setRequestBytes,
         onReceived: (isWhole) => {
-          const passReceived = (freeSlot?: Cancel) => {
-            if (!isWhole) limitReading(call.request, limits.handlerMs, clock);
-            pass(call, freeSlot);
-          };
-          if (methodKind === "unary") inTurn(call, passReceived);
-          else passReceived();
+          if (isWhole) call.follower.received();
+          if (isWhole) passShort(call, method);
+          else passLong(call);
         },
         onLate: (error) => refuse(call, error),
       });
   };
+}
+
+/** Starts what a call waited for, unless it is over; resolves when that, or the call, has ended. */
+function whenClosed(
+  { request: { stream }, response }: IncomingCall,
+  start: (end: Cancel) => void,
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || response.writableEnded) return resolve();
+    stream.once("close", resolve);
+    start(resolve);
+  });
 }
 
 /** Lets Connect answer a call, and learns from it when the answer is computed. */
@@ -151,9 +210,10 @@ function connectPasser(makeHandler: CallGuardOptions["handler"]) {
     },
   });
   return (call: IncomingCall, freeSlot?: Cancel): void => {
-    const { request, response, connection } = call;
+    const { request, response, connection, follower } = call;
+    follower.setRequestBytes(0);
     const values = createContextValues().set(connectionKey, connection);
-    contextValues.set(request, values.set(freeSlotKey, freeSlot));
+    contextValues.set(request, values.set(sendingKey, follower.sending).set(freeSlotKey, freeSlot));
     try {
       handler(request, response);
     } catch {
@@ -163,47 +223,53 @@ function connectPasser(makeHandler: CallGuardOptions["handler"]) {
   };
 }
 
-/** Passes calls in turn, and refuses those that are too many to wait. */
-function turns({ callsMax, callsWaitingMax }: CallLimits) {
-  const inTurn = slots(callsMax);
-  let waiting = 0;
-  return (call: IncomingCall, pass: (freeSlot: Cancel) => void): void => {
-    if (waiting >= callsWaitingMax) {
-      refuse(call, faultError(overloaded("take another call", "waiting calls", callsWaitingMax)));
-      return;
-    }
-    waiting += 1;
-    const answered = () =>
-      new Promise<void>((freeSlot) => {
-        waiting -= 1;
-        const { stream } = call.request;
-        // Its client has gone while it waited.
-        if (stream.destroyed) return freeSlot();
-        stream.once("close", freeSlot);
-        pass(freeSlot);
-      });
-    void inTurn(answered, call.connection);
+type StreamCounterOptions = Pick<CallGuardOptions, "limits" | "stopping" | "onStreams" | "clock">;
+
+/**
+ * Counts a stream until it closes, and says why it is refused.
+ *
+ * Streams that were ended with an old connection stay counted for their peer for a while, so that
+ * nobody takes their place before they are opened again.
+ */
+function streamCounter({ limits, stopping, onStreams, clock }: StreamCounterOptions) {
+  const { streamsMax, streamsPerPeerMax, streamsReservedMs } = limits;
+  const perPeerMax = Math.ceil(streamsMax * streamsPerPeerMax);
+  const open = shares<IncomingCall>();
+  const reserved = shares<Cancel>();
+
+  const reserve = (peer: string) => {
+    const expire = () => reserved.remove(peer, release);
+    const cancel = clock.after(streamsReservedMs, expire);
+    const release = () => {
+      cancel();
+      expire();
+    };
+    reserved.add(peer, release);
   };
-}
-
-type StreamCounterOptions = Pick<CallGuardOptions, "limits" | "stopping" | "onStreams">;
-
-/** Counts a stream until it closes, and says why it is refused. */
-function streamCounter({ limits: { streamsMax }, stopping, onStreams }: StreamCounterOptions) {
-  let open = 0;
-  return ({ request, connection }: IncomingCall): Fault | undefined => {
-    const refusal = stopping()
-      ? new Fault("stopping", "Cannot answer: the scaler is stopping; ask another replica", {})
-      : open >= streamsMax
-        ? overloaded("open another stream", "open streams", streamsMax)
-        : undefined;
-    const close = connection.openStream();
-    onStreams(++open);
-    request.stream.once("close", () => {
-      onStreams(--open);
-      close();
+  return (call: IncomingCall): Fault | undefined => {
+    const { peer, draining } = call.connection;
+    const [release] = reserved.of(peer);
+    release?.();
+    open.add(peer, call);
+    onStreams(open.size());
+    call.request.stream.once("close", () => {
+      open.remove(peer, call);
+      onStreams(open.size());
+      if (draining() && !stopping()) reserve(peer);
     });
-    return refusal;
+    if (stopping())
+      return new Fault(
+        "stopping",
+        "Cannot answer: the scaler is stopping; ask another replica",
+        {},
+      );
+    if (open.size() + reserved.size() > streamsMax)
+      return overloaded("open another stream", `${streamsMax} open streams`, streamsMax);
+    if (open.of(peer).size > perPeerMax) {
+      const rule = `${perPeerMax} open streams of one client`;
+      return overloaded("open another stream", rule, perPeerMax);
+    }
+    return undefined;
   };
 }
 
@@ -216,19 +282,23 @@ function methodName({ parent, name }: DescMethod): string {
   return `${parent.typeName}/${name}`;
 }
 
-function overloaded(request: string, what: string, limit: number): Fault {
-  const rule = `at most ${limit} ${what}; ask again later or add replicas`;
-  return new Fault("overloaded", `Cannot ${request}: ${rule}`, { limit });
-}
-
 /** KEDA stops asking for a method that is UNIMPLEMENTED. */
 function unknownMethod(path: string): ConnectError {
   const text = `Cannot call ${path.slice(0, 200)}: no such method; list them with server reflection`;
   return new ConnectError(text, Code.Unimplemented);
 }
 
+type Exchange = Pick<IncomingCall, "request" | "response">;
+
+/** Ends a call that gives way to others: with the reason, unless its answer has begun. */
+function end({ request, response }: Exchange, why: Fault): void {
+  if (!response.headersSent) refuse({ request, response }, faultError(why));
+  // The client reads this as RESOURCE_EXHAUSTED.
+  else request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 /** In trailers always: a client takes a status in the headers only if they end the stream. */
-function refuse({ response }: IncomingCall, { code, rawMessage }: ConnectError): void {
+function refuse({ response }: Exchange, { code, rawMessage }: ConnectError): void {
   response.writeHead(200, { "content-type": "application/grpc+proto" });
   const message = encodeURIComponent(rawMessage);
   response.addTrailers({ "grpc-status": String(code), "grpc-message": message });
@@ -243,8 +313,14 @@ function hangUp(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) stream.close();
 }
 
+/** Whether the client has reset a call: it may have an answer by then that the client never sees. */
+function wasReset({ rstCode }: ServerHttp2Stream): boolean {
+  return rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_ENHANCE_YOUR_CALM;
+}
+
 /** The status that was sent. Without one the client went away, or asked for something that is no gRPC. */
 function statusOf({ sentTrailers, rstCode, writableFinished }: ServerHttp2Stream): number {
+  if (rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM) return Code.ResourceExhausted;
   const status = sentTrailers?.["grpc-status"];
   if (status !== undefined) return Number(status);
   const answered = writableFinished && rstCode === constants.NGHTTP2_NO_ERROR;

@@ -12,7 +12,8 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import type { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import type { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import { untilDrained } from "./streams.ts";
+import type { Allowance } from "./peers.ts";
+import { caughtUp, connectionKey, untilDrained } from "./streams.ts";
 
 /** The parts of a request that both versions share. */
 interface Request {
@@ -29,9 +30,14 @@ interface Request {
     | { case: undefined; value?: undefined };
 }
 
-/** Describes `services`, which are those registered, and everything that they refer to. */
+/**
+ * Describes `services`, which are those registered, and everything that they refer to.
+ *
+ * @param mayAnswer How often a peer gets an answer.
+ */
 export function reflectionService(
   services: readonly DescService[],
+  mayAnswer: Allowance = () => true,
 ): ServiceImpl<typeof ServerReflection> & ServiceImpl<typeof ServerReflectionAlpha> {
   const files = withDependencies(services.map(({ file }) => file));
   const byName = new Map(files.map((file) => [file.proto.name, file]));
@@ -74,14 +80,25 @@ export function reflectionService(
     requests: AsyncIterable<R>,
     context: HandlerContext,
   ) {
-    for await (const request of untilDrained(context, requests))
+    const { peer } = context.values.get(connectionKey);
+    for await (const request of untilDrained(context, requests)) {
+      // An answer is many times as long as its request.
+      if (!mayAnswer(peer)) throw tooManyRequests();
       yield {
         validHost: request.host,
         originalRequest: request,
         messageResponse: answer(request),
       };
+      await caughtUp(context);
+    }
   }
   return { serverReflectionInfo: responses };
+}
+
+function tooManyRequests(): ConnectError {
+  const text =
+    "Cannot reflect: too many requests; ask again in a minute, or read proto/ of the source";
+  return new ConnectError(text, Code.ResourceExhausted);
 }
 
 function fileAnswer(file: DescFile | undefined, what: string) {

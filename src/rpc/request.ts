@@ -11,6 +11,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Cancel, Clock } from "#core/clock.ts";
 
 export interface ReceiverEvents {
+  /** More has come, but not all. */
+  readonly onPart: (bytes: number) => void;
   /** The request has come: whole, or as much of it as an unread stream holds. */
   readonly onReceived: (isWhole: boolean) => void;
   readonly onLate: (error: ConnectError) => void;
@@ -38,7 +40,7 @@ export function receiver(limitMs: number, clock: Clock): Receiver {
       if (awaited.size > 0) countHalf();
     });
   };
-  return ({ stream }, { onReceived, onLate }) => {
+  return ({ stream }, { onPart, onReceived, onLate }) => {
     const stop = () => {
       stream.off("readable", onReadable);
       awaited.delete(giveUp);
@@ -48,6 +50,7 @@ export function receiver(limitMs: number, clock: Clock): Receiver {
       quietHalves = 0;
       // Whether the client has said that it sends no more.
       const isWhole = stream.endAfterHeaders || stream.state.remoteClose === 1;
+      if (!isWhole) onPart(stream.readableLength);
       if (!isWhole && stream.readableLength < stream.readableHighWaterMark / 2) return;
       stop();
       onReceived(isWhole);

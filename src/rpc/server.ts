@@ -4,21 +4,34 @@
  * @module
  */
 import http2 from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Clock } from "#core/clock.ts";
 import {
+  barMs,
   callsMax,
-  callsWaitingMax,
+  callsOpenMax,
   connectionAgeJitter,
   connectionAgeMs,
   connectionsMax,
   handlerMs,
-  messageBytesMax,
+  idleMs,
+  longCallsMax,
+  newConnectionMs,
+  newConnectionsMax,
+  prefaceMs,
+  quickCancelMs,
+  reflectionAllowance,
+  requestBytesMax,
+  requestMessageBytesMax,
   shutdownMs,
   streamsMax,
+  streamsPerPeerMax,
+  streamsReservedMs,
+  strikeAllowance,
+  writeMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
@@ -28,21 +41,37 @@ import { faultsToCodes } from "./codes.ts";
 import { type ConnectionLimits, clientConnections } from "./connections.ts";
 import { type CallLimits, callGuard, type FinishedCall } from "./guard.ts";
 import { type HealthSource, healthService, stoppableHealth } from "./health.ts";
+import { type Allowance, type AllowanceLimits, allowance } from "./peers.ts";
 import { reflectionService } from "./reflection.ts";
 
 export interface GrpcLimits extends ConnectionLimits, CallLimits {
   /** Of one message of a client, unpacked. */
   readonly messageBytesMax: number;
+  /** Answers of reflection to a peer; absent: there is no reflection. */
+  readonly reflection?: AllowanceLimits | undefined;
 }
 
 /** The limits that a server keeps; their reasons are in `src/core/limits.ts`. */
 export const grpcLimits: GrpcLimits = {
-  messageBytesMax,
+  messageBytesMax: requestMessageBytesMax,
   streamsMax,
   callsMax,
-  callsWaitingMax,
+  callsOpenMax,
+  longCallsMax,
+  requestBytesMax,
   connectionsMax,
   handlerMs,
+  writeMs,
+  prefaceMs,
+  idleMs,
+  newConnectionsMax,
+  newConnectionMs,
+  strikes: strikeAllowance,
+  barMs,
+  streamsPerPeerMax,
+  streamsReservedMs,
+  quickCancelMs,
+  reflection: reflectionAllowance,
   connectionAgeMs,
   connectionAgeJitter,
   shutdownMs,
@@ -112,21 +141,21 @@ export async function startGrpcServer({
   random = Math.random,
 }: GrpcServerOptions): Promise<GrpcServer> {
   const health = stoppableHealth(source);
+  const reflects = limits.reflection && allowance(limits.reflection, clock);
+  const services = allServices(served, health, reflects);
+  const http2Server = createHttp2Server(limits);
   const connections = clientConnections({
     limits,
+    letIn: (socket) => {
+      http2Server.emit("connection", socket);
+      socket.resume();
+    },
     clock,
     log,
     random,
     onCount: meter.openConnections,
   });
-  const services = allServices(served, health);
-  const server = createHttp2Server(limits);
-  // Node.js gives no session its socket, but it makes a session as soon as a socket is there.
-  let socket: Socket;
-  server.prependListener("connection", (connected: Socket) => {
-    socket = connected;
-  });
-  server.on("session", (session) => connections.accept(session, socket));
+  http2Server.on("session", connections.begin);
   const guard = callGuard({
     services: services.map(({ descriptor }) => descriptor),
     handler: (hooks) =>
@@ -148,16 +177,17 @@ export async function startGrpcServer({
     onFinished: meter.finished,
     onStreams: meter.openStreams,
   });
-  server.on("request", guard);
+  http2Server.on("request", guard);
+  // Sockets are counted, and wait for their turn, before anything of theirs is read.
+  const server = createServer({ pauseOnConnect: true }, connections.accept);
   await listen(server, host, port);
 
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     health.stop();
-    // Listening ends last: closing the server says GOAWAY on every connection, and that must come
-    // after the streams. Until then a new connection is cut.
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await connections.drainAll();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
+    await closed;
   };
   return {
     port: (server.address() as AddressInfo).port,
@@ -168,18 +198,17 @@ export async function startGrpcServer({
   };
 }
 
-/** `served`, their health, and a reflection that describes exactly what is registered. */
+/** `served`, their health, and if it is wanted a reflection that describes what is registered. */
 function allServices(
   served: readonly Registration[],
   health: HealthSource,
+  mayReflect: Allowance | undefined,
 ): readonly Registration[] {
   const names = served.map(({ descriptor }) => descriptor.typeName);
   const own = [...served, registration(Health, healthService(health, names))];
-  const reflection = reflectionService([
-    ...own.map(({ descriptor }) => descriptor),
-    ServerReflection,
-    ServerReflectionAlpha,
-  ]);
+  if (mayReflect === undefined) return own;
+  const described = [...own.map(({ descriptor }) => descriptor), ServerReflection];
+  const reflection = reflectionService([...described, ServerReflectionAlpha], mayReflect);
   return [
     ...own,
     registration(ServerReflection, reflection),
@@ -194,7 +223,7 @@ function createHttp2Server({ streamsMax, callsMax }: GrpcLimits): http2.Http2Ser
   return http2.createServer({ settings: { maxConcurrentStreams: streamsMax + callsMax } });
 }
 
-function listen(server: http2.Http2Server, host: string, port: number): Promise<void> {
+function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {

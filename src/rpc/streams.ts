@@ -8,14 +8,31 @@ import type { Cancel } from "#core/clock.ts";
 
 /** What a stream must know of the connection that carries it: whether its streams are to end. */
 export interface CallConnection {
+  /** Who is at its other end; connections of one client have the same. */
+  readonly peer: string;
   readonly draining: () => boolean;
   readonly onDrain: (listener: () => void) => Cancel;
 }
 
 /** The connection that carries a call. Without one, as in a test, nothing ever drains. */
 export const connectionKey = createContextKey<CallConnection>({
+  peer: "",
   draining: () => false,
   onDrain: () => () => undefined,
+});
+
+/** Whether a call's client takes what it is sent. */
+export interface CallSending {
+  /** Whether something that was sent still waits for the client to let it through. */
+  readonly isBehind: () => boolean;
+  /** Runs `listener` when nothing waits any more. */
+  readonly onCaughtUp: (listener: () => void) => Cancel;
+}
+
+/** How a call's messages go out. Without it, as in a test, they go out at once. */
+export const sendingKey = createContextKey<CallSending>({
+  isBehind: () => false,
+  onCaughtUp: () => () => undefined,
 });
 
 /** Runs `listener` at each change; returns the way to stop that. */
@@ -25,8 +42,9 @@ type StreamContext = Pick<HandlerContext, "signal" | "values">;
 
 /**
  * The loop of every stream: yields at once and then whenever a source has changed, until the
- * connection drains. Changes that come while the reader is busy count as one, so a slow client costs
- * no memory, and a change that came before the drain is still delivered.
+ * connection drains. Changes that come while the client has not taken the message before count as one,
+ * so that it costs the memory of one message; a change that came before the drain is still delivered
+ * to a client that takes it.
  *
  * @throws {ConnectError} When the caller has cancelled or its deadline has passed.
  */
@@ -35,26 +53,31 @@ export async function* updates(
   ...sources: readonly Subscribe[]
 ): AsyncGenerator<void> {
   const connection = values.get(connectionKey);
+  const sending = values.get(sendingKey);
   let changed = true;
   let wake = () => {};
   const onChange = () => {
     changed = true;
     wake();
   };
-  const onEnd = () => wake();
-  const stops = [...sources.map((subscribe) => subscribe(onChange)), connection.onDrain(onEnd)];
-  signal.addEventListener("abort", onEnd);
+  const onWake = () => wake();
+  const stops = [
+    ...sources.map((subscribe) => subscribe(onChange)),
+    connection.onDrain(onWake),
+    sending.onCaughtUp(onWake),
+  ];
+  signal.addEventListener("abort", onWake);
   try {
     for (;;) {
       if (signal.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
-      if (changed) {
+      if (changed && !sending.isBehind()) {
         changed = false;
         yield;
       } else if (connection.draining()) return;
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
-    signal.removeEventListener("abort", onEnd);
+    signal.removeEventListener("abort", onWake);
     for (const stop of stops) stop();
   }
 }
@@ -83,4 +106,17 @@ export async function* untilDrained<T>(
   } finally {
     stop();
   }
+}
+
+/** Waits until a call's client has taken what it was sent, or its call is over. */
+export async function caughtUp({ signal, values }: StreamContext): Promise<void> {
+  const { isBehind, onCaughtUp } = values.get(sendingKey);
+  if (!isBehind() || signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const stop = onCaughtUp(resolve);
+    signal.addEventListener("abort", () => {
+      stop();
+      resolve();
+    });
+  });
 }

@@ -22,14 +22,17 @@ import {
   type Readings,
 } from "#metric/reading.ts";
 import type { DeviceHealth, MigSlice } from "#metric/sample.ts";
+import type { DeviceSince } from "#metric/since.ts";
+import { checkState, invalidReport } from "./check.ts";
 import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./encode.ts";
-import type { AgentReport, Holder, ReportedDevice } from "./report.ts";
+import type { AgentReport, Holder, NodeReport, ReportedDevice } from "./report.ts";
 
 /**
  * Decodes one stream's messages in their order.
  *
  * @returns What is known after each message; `undefined` before the first whole snapshot.
- * @throws {Error} when a message speaks of a device that its stream never named.
+ * @throws {Fault} `report-invalid` when a message breaks a limit or speaks of a device that its
+ * stream never named.
  */
 export function snapshotDecoder() {
   let known: AgentReport | undefined;
@@ -38,8 +41,9 @@ export function snapshotDecoder() {
     const base = state === undefined ? known : stateReport(state);
     if (base === undefined) return undefined;
     const { startedAtMs, report } = base;
-    const devices = withColumns(report.devices, snapshot);
-    known = { startedAtMs, report: { ...report, ageMs, holdersAgeMs, devices } };
+    const devices = withColumns(report, snapshot);
+    const lackingAges = state && lackingAgesOf(state, snapshot);
+    known = { startedAtMs, report: { ...report, ageMs, holdersAgeMs, devices, lackingAges } };
     return known;
   };
 }
@@ -51,11 +55,18 @@ interface ChangedDevice {
 }
 
 function withColumns(
-  devices: readonly ReportedDevice[],
+  { name: node, devices }: Pick<NodeReport, "name" | "devices">,
   { keys, values, absentKeys, absences }: NodeSnapshot,
 ): readonly ReportedDevice[] {
   if (keys.length !== values.length || absentKeys.length !== absences.length)
-    throw new Error("Cannot read a node's snapshot: its columns differ in length");
+    throw invalidReport(
+      node,
+      `its columns must be of one length, got ${keys.length} keys with ${values.length} values and ` +
+        `${absentKeys.length} absent keys with ${absences.length} absences`,
+    );
+  const [changes, most] = [keys.length + absentKeys.length, devices.length * keysPerDevice];
+  if (changes > most)
+    throw invalidReport(node, `keys must be at most ${most} for its devices, got ${changes}`);
   const result = [...devices];
   const changed: (ChangedDevice | undefined)[] = [];
   // Devices that did not change stay the same objects; the others are copied once a message.
@@ -65,7 +76,10 @@ function withColumns(
     if (already !== undefined) return already;
     const device = devices[position];
     if (device === undefined)
-      throw new Error(`Cannot read a node's snapshot: it names no device ${position}`);
+      throw invalidReport(
+        node,
+        `keys must be of its ${devices.length} devices, got one of device ${position}`,
+      );
     const copy = { readings: { ...device.readings }, absences: { ...device.absences } };
     changed[position] = copy;
     result[position] = { ...device, ...copy };
@@ -87,6 +101,26 @@ function withColumns(
   return result;
 }
 
+/** Nothing from an agent that does not send them. */
+function lackingAgesOf(
+  { devices }: NodeState,
+  { absentKeys, absentAgesMs }: NodeSnapshot,
+): ReadonlyMap<string, DeviceSince> | undefined {
+  if (absentAgesMs.length === 0 && devices.every(({ unwellAgeMs }) => unwellAgeMs === undefined))
+    return undefined;
+  const ages = devices.map(({ unwellAgeMs }) => ({
+    unwell: unwellAgeMs,
+    absent: {} as { [Name in ReadingName]?: number },
+  }));
+  for (const [at, ageMs] of absentAgesMs.entries()) {
+    const key = absentKeys[at] ?? 0;
+    const name = readingsByNumber[key % keysPerDevice];
+    const device = ages[Math.floor(key / keysPerDevice)];
+    if (name !== undefined && device !== undefined) device.absent[name] = ageMs;
+  }
+  return new Map(devices.map(({ uuid }, position) => [uuid, ages[position] ?? { absent: {} }]));
+}
+
 /** `delete` costs far more than a look-up, so it is done only where there is something. */
 function setReading({ readings, absences }: ChangedDevice, name: ReadingName, value: number): void {
   readings[name] = value;
@@ -105,6 +139,7 @@ function setAbsence(
 
 /** What a whole snapshot says beside its ages and readings. */
 function stateReport(state: NodeState) {
+  checkState(state);
   const { node: name, startedAtMs, session, sampleIntervalMs } = state;
   const { driverVersion, libraryVersion } = state;
   const devices = state.devices.map(reportedDevice);

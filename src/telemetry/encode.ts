@@ -8,6 +8,7 @@
  * @module
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { healthReasonCharsMax } from "#core/limits.ts";
 import {
   Health,
   type NodeSnapshotSchema,
@@ -46,6 +47,7 @@ export function snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs }: Enco
       ...(holdersAgeMs === undefined ? {} : { holdersAgeMs: Math.round(holdersAgeMs) }),
       ...(isWhole ? { state: wireState(report, startedAtMs) } : {}),
       ...columns,
+      absentAgesMs: isWhole ? absentAges(report) : [],
     };
   };
 }
@@ -88,6 +90,21 @@ function addChanges(
   }
 }
 
+/** For each absent reading in the order of the columns. */
+function absentAges({ devices, lackingAges }: NodeReport): number[] {
+  if (lackingAges === undefined) return [];
+  return devices.flatMap(({ uuid, readings, absences }) => {
+    const absent = readingNames.filter(
+      (name) => readings[name] === undefined && absences[name] !== undefined,
+    );
+    return absent.map((name) => wireAge(lackingAges.get(uuid)?.absent[name] ?? 0));
+  });
+}
+
+function wireAge(ageMs: number): number {
+  return Math.min(Math.max(Math.round(ageMs), 0), 2 ** 32 - 1);
+}
+
 function sameButReadings(one: NodeReport, other: NodeReport): boolean {
   return (
     one.name === other.name &&
@@ -109,6 +126,10 @@ function sameDevice(one: ReportedDevice, other: ReportedDevice | undefined): boo
 
 function wireState(report: NodeReport, startedAtMs: number) {
   const { name, session, sampleIntervalMs, driverVersion, libraryVersion, devices } = report;
+  const unwellAge = (uuid: string) => {
+    const ageMs = report.lackingAges?.get(uuid)?.unwell;
+    return ageMs === undefined ? undefined : wireAge(ageMs);
+  };
   return {
     node: name,
     startedAtMs: BigInt(Math.round(startedAtMs)),
@@ -120,7 +141,8 @@ function wireState(report: NodeReport, startedAtMs: number) {
       ...identity,
       holders: [...holders],
       health: healthNumbers[health.state],
-      healthReason: health.state === "ok" ? "" : health.reason,
+      healthReason: health.state === "ok" ? "" : health.reason.slice(0, healthReasonCharsMax),
+      unwellAgeMs: unwellAge(identity.uuid),
     })),
   };
 }
@@ -131,7 +153,7 @@ function wireState(report: NodeReport, startedAtMs: number) {
  */
 export const keysPerDevice = 64;
 
-const readingNumbers = {
+export const readingNumbers = {
   utilizationPercent: Reading.UTILIZATION_PERCENT,
   memoryUtilizationPercent: Reading.MEMORY_UTILIZATION_PERCENT,
   memoryUsedBytes: Reading.MEMORY_USED_BYTES,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DeviceSample } from "#metric/sample.ts";
+import type { DeviceSince } from "#metric/since.ts";
 
 /** A container that was given a device. */
 export interface Holder {
@@ -35,6 +36,11 @@ export interface NodeReport {
   readonly driverVersion?: string | undefined;
   readonly libraryVersion?: string | undefined;
   readonly devices: readonly ReportedDevice[];
+  /**
+   * For how long, in ms, each device has lacked what it lacks, by its uuid. Absent where the report only
+   * says what changed: whoever knows the report before knows these too.
+   */
+  readonly lackingAges?: ReadonlyMap<string, DeviceSince> | undefined;
 }
 
 /** A node as one of its agents reports it. */

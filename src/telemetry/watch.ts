@@ -10,18 +10,23 @@
  * @module
  */
 import { connect, type IncomingHttpHeaders } from "node:http2";
-import { fromBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import { hostPort } from "#core/host-port.ts";
 import { messageBytesMax } from "#core/limits.ts";
 import {
   type NodeSnapshot,
-  NodeSnapshotSchema,
   NodeTelemetry,
+  WatchRequestSchema,
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { ReadingName } from "#metric/reading.ts";
+import { readSnapshot } from "./check.ts";
+import { watchRequest } from "./demand.ts";
 
 interface WatchCall {
   readonly address: string;
   readonly port: number;
+  /** Readings that cost, which the agent is to take as well. */
+  readonly demanded?: readonly ReadingName[] | undefined;
   /** Ends the call and its connection. */
   readonly signal: AbortSignal;
   /** What it throws ends the call. */
@@ -32,17 +37,16 @@ interface WatchCall {
  * Watches an agent until one side ends it.
  *
  * @returns Resolved when the agent ended the stream without an error.
- * @throws {Error} when the connection or the call fails, or `signal` is aborted.
+ * @throws {Error} when the connection or the call fails, or `signal` is aborted; a `Fault` of code
+ * `report-invalid` for a message that no node can mean.
  */
 export type WatchAgent = (call: WatchCall) => Promise<void>;
 
 const path = `/${NodeTelemetry.typeName}/${NodeTelemetry.method.watch.name}`;
 /** A frame's header: whether it is compressed, then its length. */
 const headerBytes = 5;
-/** `WatchRequest` has no fields, so its frame is a header that says 0 bytes. */
-const emptyRequest = new Uint8Array(headerBytes);
 
-export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) => {
+export const watchAgent: WatchAgent = ({ address, port, demanded = [], signal, onSnapshot }) => {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const agent = hostPort({ address, port });
   const session = connect(`http://${agent}`);
@@ -62,7 +66,7 @@ export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) =>
     if (status === "0") resolve();
     else refuse(`gRPC status ${status} ${percentDecoded(String(message))}`);
   };
-  const read = frameReader((message) => onSnapshot(fromBinary(NodeSnapshotSchema, message)));
+  const read = frameReader((message) => onSnapshot(readSnapshot(message)));
   const onAbort = () => fail(signal.reason);
   signal.addEventListener("abort", onAbort);
 
@@ -84,13 +88,20 @@ export const watchAgent: WatchAgent = ({ address, port, signal, onSnapshot }) =>
   });
   // After trailers this changes nothing any more: a promise is settled once.
   stream.on("close", () => refuse("connection lost"));
-  stream.end(emptyRequest);
+  stream.end(framed(toBinary(WatchRequestSchema, watchRequest(demanded))));
   if (signal.aborted) onAbort();
   return promise.finally(() => {
     signal.removeEventListener("abort", onAbort);
     session.destroy();
   });
 };
+
+function framed(message: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(headerBytes + message.length);
+  new DataView(frame.buffer).setUint32(1, message.length);
+  frame.set(message, headerBytes);
+  return frame;
+}
 
 /** gRPC percent-encodes messages; one that is not encoded is shown as it came. */
 function percentDecoded(message: string): string {

@@ -4,6 +4,7 @@
  * @module
  */
 import * as v from "valibot";
+import { messageOf } from "#core/fault.ts";
 import { choice, exact, isMapping, number, problemOf, say, whole } from "#core/file-schema.ts";
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
@@ -74,8 +75,7 @@ export function parseProfiles(yamlText: string): ParsedProfiles {
   try {
     input = Bun.YAML.parse(yamlText);
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
-    return { problems: [`the file: must be YAML: ${what}`] };
+    return { problems: [`the file: must be YAML: ${messageOf(error)}`] };
   }
   const file = v.safeParse(fileSchema, input);
   if (!file.success) return { problems: file.issues.map((issue) => problemOf(issue)) };

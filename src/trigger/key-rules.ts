@@ -26,7 +26,7 @@ export interface ResolvedMetadata extends ParsedMetadata {
 export function crossKeyProblems(metadata: ResolvedMetadata): readonly string[] {
   return [
     shorthandProblems,
-    profileProblems,
+    targetProblems,
     endpointProblems,
     engineProblems,
     scopeProblems,
@@ -47,11 +47,18 @@ function shorthandProblems({ values, has }: ResolvedMetadata): readonly string[]
   return problems;
 }
 
-/** A profile's target in another unit would be a number that nobody chose. */
-function profileProblems({ values, has, profile, resolved }: ResolvedMetadata): readonly string[] {
-  if (profile === undefined) return [];
+/** A target in another unit than the default's or the profile's would be one that nobody chose. */
+function targetProblems({ values, has, profile, resolved }: ResolvedMetadata): readonly string[] {
   if (["targetValue" as const, ...shorthandNames].some(has)) return [];
   const { metric } = resolved;
+  if (profile === undefined) {
+    const { unit } = metricOf(metric);
+    // Of a profile that is not known, nor is the target; that problem is reported already.
+    if (has("profile") || unit === "%") return [];
+    return [
+      `targetValue: must be given for ${metric}, whose unit is ${unit}: 80 is for percentages`,
+    ];
+  }
   if (haveSameUnit(metric, profile.metric)) return [];
   return [
     `targetValue: must be given where metricType ${metric} (${metricOf(metric).unit}) ` +
@@ -110,7 +117,7 @@ function unreadSeriesProblems({ values, has }: ResolvedMetadata): readonly strin
 }
 
 function readSeriesProblems(
-  { has, profile, resolved }: ResolvedMetadata,
+  { has, profile }: ResolvedMetadata,
   isNamed: boolean,
 ): readonly string[] {
   const problems: string[] = [];
@@ -120,8 +127,6 @@ function readSeriesProblems(
     problems.push(
       "engineMetric: must be given with engine or endpoint, which tell whose page it is on",
     );
-  if (resolved.metric === "engine_metric" && !has("targetValue") && profile === undefined)
-    problems.push("targetValue: must be given for engine_metric, whose unit is its own");
   return problems;
 }
 

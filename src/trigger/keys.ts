@@ -55,7 +55,7 @@ export const triggerKeys = {
   metricType: key(oneOf(metricNames), "gpu_utilization", "What to scale on"),
   targetValue: key(
     decimal(targetLeast, triggerNumberMax),
-    "80, or the profile's",
+    "the profile's, else 80 for a percentage; must be given for any other metric",
     "What each replica should have, in the metric's unit",
   ),
   targetGpuUtilization: key(
@@ -102,7 +102,7 @@ export const triggerKeys = {
   pollIntervalSeconds: key(integer(1, 3600), "10", "How often a push stream repeats itself"),
   metricName: key(
     labelName,
-    "gpu- and the metric with - for _",
+    "gpu- and the metric with - for _; gpu-utilization for gpu_utilization",
     "The name under which KEDA registers the metric",
   ),
   podSelector: key(

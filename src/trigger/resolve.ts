@@ -51,6 +51,7 @@ export function resolveMetrics(
   const endpoint = endpointNames.find((name) => values[name] !== undefined);
   return {
     metric,
+    // The default is a percentage: any other metric must be given a target.
     target: values.targetValue ?? (shorthand && values[shorthand]) ?? profile?.target ?? 80,
     activationMetric,
     activationThreshold: values.activationThreshold ?? profileThreshold(activationMetric, profile),
@@ -71,6 +72,12 @@ function profileThreshold(metric: MetricName, profile: Profile | undefined): num
   if (profile === undefined) return 0;
   const { activationMetric = profile.metric, activationThreshold } = profile;
   return haveSameUnit(metric, activationMetric) ? activationThreshold : 0;
+}
+
+/** The name under which KEDA registers a metric that is given no other. */
+export function defaultMetricName(metric: MetricName): string {
+  const name = metric.replaceAll("_", "-");
+  return name.startsWith("gpu-") ? name : `gpu-${name}`;
 }
 
 export function haveSameUnit(one: MetricName, other: MetricName): boolean {

@@ -11,7 +11,7 @@ import {
   type replicaReducers,
   type seriesReducers,
 } from "./profiles.ts";
-import { type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
+import { defaultMetricName, type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
 
 export type Scope = (typeof scopes)[number];
 
@@ -109,7 +109,7 @@ function withDefaults(
     scope: values.scope ?? impliedScope(values),
     windowSeconds: values.windowSeconds ?? profile?.windowSeconds ?? 0,
     pollIntervalSeconds: values.pollIntervalSeconds ?? 10,
-    metricName: values.metricName ?? `gpu-${resolved.metric.replaceAll("_", "-")}`,
+    metricName: values.metricName ?? defaultMetricName(resolved.metric),
     podSelector: values.podSelector,
     container: values.container,
     node: values.node,

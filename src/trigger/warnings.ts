@@ -15,6 +15,8 @@ export type WarningCode =
   | "memory-runs-away"
   | "no-wake-source"
   | "latency-without-guard"
+  | "target-as-fraction"
+  | "target-beyond-percentage"
   | "target-off-bucket-edge"
   | "target-beyond-buckets"
   | "metric-type-unsuited"
@@ -125,6 +127,29 @@ const latencyWithoutGuard: Check = ({ metric }, { otherTriggers }) => {
   };
 };
 
+const targetAsFraction: Check = ({ metric, target }) => {
+  if (metricOf(metric).unit !== "%" || target > 1) return;
+  return {
+    code: "target-as-fraction",
+    message:
+      `${metric} is a percentage, from 0 to 100, and the target of ${target} is ${target} %: nearly any load asks for maxReplicaCount; ` +
+      `write ${Math.round(target * 1e5) / 1e3} if a share of 1 was meant`,
+  };
+};
+
+const targetBeyondPercentage: Check = (trigger, { metricType: actual }) => {
+  const { metric, target, aggregation, replicaAggregation } = trigger;
+  const { unit, source } = metricOf(metric);
+  if (unit !== "%" || target <= 100) return;
+  // Sums of percentages do pass 100: of a replica's devices, or of replicas under Value.
+  if (source === "device" && aggregation === "sum") return;
+  if (actual === "Value" && replicaAggregation === "sum") return;
+  return {
+    code: "target-beyond-percentage",
+    message: `${metric} is at most 100 % in each replica, which never passes the target of ${target}: nothing is ever added; take a target below 100, or aggregation sum where a replica's devices are to be added up`,
+  };
+};
+
 const targetOffBuckets: Check = ({ metric, target }, { bucketEdges = [] }) => {
   const finite = bucketEdges.filter(Number.isFinite);
   const last = finite.at(-1);
@@ -206,6 +231,8 @@ const checks: readonly Check[] = [
   memoryRunsAway,
   noWakeSource,
   latencyWithoutGuard,
+  targetAsFraction,
+  targetBeyondPercentage,
   targetOffBuckets,
   unsuitedMetricType,
   averageOfAverage,

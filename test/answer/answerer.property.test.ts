@@ -77,7 +77,7 @@ const triggers = fc
     activationThreshold: fc.constantFrom("0", "50", "1000"),
     gpuIndex: fc.constantFrom("-1", "-1", "0", "3"),
   })
-  .map((metadata) => parseTrigger(metadata));
+  .map((metadata) => parseTrigger({ ...metadata, targetValue: "80" }));
 
 test("whatever the fleet, a value is finite and not negative, and all else is a fault", () => {
   let values = 0;
@@ -141,7 +141,9 @@ test("every device metric can be asked of a device that has every reading", () =
   const readings = Object.fromEntries(readingNames.map((name) => [name, 10]));
   const answers = answerer({ store: storeOf([node([gpu({ readings })])]), clock, localNode: "a" });
   for (const metricType of deviceMetrics)
-    expect(answers.value(ref, parseTrigger({ metricType })).value).toBeGreaterThan(0);
+    expect(
+      answers.value(ref, parseTrigger({ metricType, targetValue: "80" })).value,
+    ).toBeGreaterThan(0);
 });
 
 test("over the real store: a window, a device that is lost, and the end of its grace", () => {

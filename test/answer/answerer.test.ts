@@ -56,7 +56,7 @@ describe("value() is", () => {
     [
       "0 below freezing, for KEDA carries nothing below 0",
       [gpu({ readings: { temperatureCelsius: -5 } })],
-      { metricType: "temperature" },
+      { metricType: "temperature", targetValue: "80" },
       0,
     ],
     [
@@ -67,7 +67,7 @@ describe("value() is", () => {
           absences: { powerAverageMilliwatts: "unsupported" },
         }),
       ],
-      { metricType: "power_draw" },
+      { metricType: "power_draw", targetValue: "80" },
       250,
     ],
     ["of the devices that have the metric", [...loads(30), unsupported(1)], {}, 30],
@@ -173,7 +173,7 @@ describe("value() is", () => {
 
   test("explained where it is not what was measured", () => {
     const devices = [gpu({ readings: { temperatureCelsius: -5 } })];
-    const { explanation } = ask(devices, { metricType: "temperature" }).value();
+    const { explanation } = ask(devices, { metricType: "temperature", targetValue: "80" }).value();
     expect(explanation.rule).toContain(": -5, sent as 0");
   });
 });
@@ -254,16 +254,17 @@ describe("value() and activity() both fail", () => {
 
 describe("value() is missing", () => {
   const pending = gpu({ index: 1, absences: { utilizationPercent: "pending" } });
+  const pendingFor = (ms: number): FleetDevice => ({
+    ...pending,
+    absentSinceMs: { utilizationPercent: pending.sampledAtMs - ms },
+  });
   test.each<[string, readonly FleetDevice[], Metadata]>([
     ["within the grace of a lost device", [...loads(90), lost(1, 1_000)], {}],
     ["to the last moment of that grace", [...loads(90), lost(1, missingGraceMs)], {}],
     ["within the grace of a failed reading", [...loads(90), failed(1, 1_000)], {}],
     ["while a reading is pending", [...loads(90), pending], {}],
-    [
-      "while a reading is pending, however long",
-      [...loads(90), { ...pending, absentSinceMs: { utilizationPercent: 0 } }],
-      {},
-    ],
+    ["while a reading is pending for less than 30 s", [...loads(90), pendingFor(30_000)], {}],
+    ["while one that never came is in its grace", [...loads(90), pendingFor(30_001)], {}],
     ["with fewer than half", [...loads(90), lost(1, longAgo), lost(2, longAgo)], {}],
     [
       "while the later of two power readings is in its grace",
@@ -275,7 +276,7 @@ describe("value() is missing", () => {
           absentSinceMs: { powerAverageMilliwatts: 0, powerInstantMilliwatts: nowMs - 1_000 },
         }),
       ],
-      { metricType: "power_draw" },
+      { metricType: "power_draw", targetValue: "80" },
     ],
     [
       "when power has no average and the instantaneous one failed: that is not unsupported",
@@ -284,7 +285,7 @@ describe("value() is missing", () => {
           absences: { powerAverageMilliwatts: "unsupported", powerInstantMilliwatts: "failed" },
         }),
       ],
-      { metricType: "power_draw" },
+      { metricType: "power_draw", targetValue: "80" },
     ],
     ["when a reading is absent without a reason", [...loads(90), gpu({ index: 1 })], {}],
   ])("%s", (_what, devices, metadata) => {
@@ -303,6 +304,32 @@ describe("value() is missing", () => {
       "0 of 1 devices are known",
       "look into GPU 0 (H200, GPU-0): memoryTotalBytes is pending",
     );
+  });
+
+  test("where a reading that was demanded does not come, and says who does not take it", () => {
+    const of = (ms: number) =>
+      gpu({
+        absences: { pcieTxKilobytesPerSecond: "pending" },
+        absentSinceMs: { pcieTxKilobytesPerSecond: nowMs - 400 - ms },
+      });
+    const metadata = { metricType: "pcie_tx_kbps", targetValue: "1" };
+    expectFault(ask([of(30_000)], metadata).value, "data-missing", "PerSecond is pending");
+    expectFault(
+      ask([of(missingGraceMs)], metadata).value,
+      "data-missing",
+      "at least half of the devices must be known",
+      "pcieTxKilobytesPerSecond has not come in 300 s",
+      "the agent of node a does not take what is demanded",
+    );
+  });
+
+  test("not by one that never came, beside one that did", () => {
+    const late = gpu({
+      index: 1,
+      absences: { utilizationPercent: "pending" },
+      absentSinceMs: { utilizationPercent: nowMs - missingGraceMs - 401 },
+    });
+    expect(ask([...loads(90), late], {}).value().value).toBe(90);
   });
 
   test("not for a device that was not asked for", () => {
@@ -353,6 +380,7 @@ test("tells which readings are looked for, before they are there", () => {
   const answers = answerer({ store, clock, localNode: "a", asked: (needs) => needed.push(needs) });
   const trigger = parseTrigger({
     metricType: "pcie_tx_kbps",
+    targetValue: "80",
     activationMetricType: "memory_used_percent",
   });
   expectFault(() => answers.value(ref, trigger), "data-missing");

@@ -164,7 +164,7 @@ describe("an endpoint", () => {
   });
 
   test("is read at its own port and path, with the token of the ScaledObject's namespace", () => {
-    const at = { podAddress: "10.0.0.1", ports: [] };
+    const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [] };
     const cluster = withEngines({
       pages: { "10.0.0.1": page(1) },
       endpoints: [{ at, ready: true, port: 8_001, path: "/own" }],

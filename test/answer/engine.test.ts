@@ -242,7 +242,12 @@ describe("the target in a pod", () => {
   test("is the pod's own address, with the pod as its owner and the likeliest port first", () => {
     const ports = [{ port: 8001 }, { name: "http", port: 8000 }, { name: "metrics", port: 8002 }];
     expect(specOf(declaring(...ports))).toEqual({
-      at: { podAddress: "10.0.0.1", ports: [8002, 8001, 8000], owner: "uid-llm-1" },
+      at: {
+        podAddress: "10.0.0.1",
+        namespace: "ml",
+        ports: [8002, 8001, 8000],
+        owner: "uid-llm-1",
+      },
     });
   });
 
@@ -255,7 +260,7 @@ describe("the target in a pod", () => {
       engineLabels: 'model_name="llama"',
     };
     expect(specOf(declaring({ port: 8000 }), metadata)).toEqual({
-      at: { podAddress: "10.0.0.1", ports: [8000], owner: "uid-llm-1" },
+      at: { podAddress: "10.0.0.1", namespace: "ml", ports: [8000], owner: "uid-llm-1" },
       engine: "vllm",
       port: 9_000,
       path: "/m",

@@ -78,7 +78,11 @@ export interface EngineClusterState {
 
 /** What stands behind a Service at `10.0.0.<number>`. */
 export function endpoint(number: number, ready = true): EngineEndpoint {
-  return { at: { podAddress: `10.0.0.${number}`, ports: [] }, port: 8001, ready };
+  return {
+    at: { podAddress: `10.0.0.${number}`, namespace: "default", ports: [] },
+    port: 8001,
+    ready,
+  };
 }
 
 const unused = () => {

@@ -117,6 +117,22 @@ describe("value() is", () => {
       10,
     ],
     [
+      "whole beside an ended pod or a monitor that the kubelet names too",
+      {
+        nodes: [
+          host("a", [
+            gpu({
+              readings: { powerAverageMilliwatts: 300_000 },
+              holders: [holder("ended"), holder("x"), holder("monitor")],
+            }),
+          ]),
+        ],
+        pods: pods("x"),
+      },
+      { metricType: "power_draw", targetValue: "300" },
+      300,
+    ],
+    [
       "of its new node when a pod of the same name has moved",
       {
         nodes: [host("a", [held("x", 99)]), host("b", [held("x", 20)])],
@@ -151,7 +167,7 @@ describe("value() is", () => {
         nodes: [host("a", [held("x", 0, { readings: { temperatureCelsius: -5 } })])],
         pods: pods("x"),
       },
-      { metricType: "temperature" },
+      { metricType: "temperature", targetValue: "80" },
       0,
     ],
   ])("%s", (_what, state, metadata, expected) => {
@@ -188,7 +204,7 @@ describe("value() is", () => {
     const temperature = ask(state, { metricType: "temperature", targetValue: "80" });
     expect(temperature.value).toBe(140);
     expect(temperature.explanation.rule).toContain("a shared one counting whole for each holder");
-    const power = ask(state, { metricType: "power_draw" });
+    const power = ask(state, { metricType: "power_draw", targetValue: "80" });
     expect(power.value).toBe(200);
     expect(power.explanation.rule).toContain("its equal part");
     expect(power.explanation.devices).toMatchObject([

@@ -248,6 +248,7 @@ test("whatever there is, a value is finite and not negative, and all else is a f
       fc.array(member, { maxLength: 3 }),
       fc.record({
         metricType: fc.constantFrom<MetricName>(...plainMetrics),
+        targetValue: fc.constant("80"),
         aggregation: fc.constantFrom(...reducerNames),
         activationThreshold: fc.constantFrom("0", "50"),
         gpuIndex: fc.constantFrom("-1", "-1", "-1", "0"),

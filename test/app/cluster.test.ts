@@ -156,14 +156,15 @@ describe("the agents", () => {
 test("what is shown of the fleet is counted from its view", () => {
   const clock = manualClock(10_000);
   const store = fleetStore({ clock });
-  const stats = fleetStats(store, clock);
+  const stats = fleetStats(store, { refusedReports: () => 7 }, clock);
   const shown = () => [
     stats.nodes(),
     stats.devices(),
     stats.silentAgents(),
+    stats.refusedReports(),
     stats.oldestSampleAgeMs(),
   ];
-  expect(shown()).toEqual([0, 0, 0, undefined]);
+  expect(shown()).toEqual([0, 0, 0, 7, undefined]);
   const device = {
     index: 0,
     vendor: "nvidia",
@@ -185,5 +186,5 @@ test("what is shown of the fleet is counted from its view", () => {
   report("node-b", 700, "GPU-c");
   store.setUnavailable([{ address: "c:1", sinceMs: 0, reason: "refused" }]);
   clock.advance(50);
-  expect(shown()).toEqual([2, 3, 1, 750]);
+  expect(shown()).toEqual([2, 3, 1, 7, 750]);
 });

@@ -120,7 +120,10 @@ describe("a Service of the trigger's namespace", () => {
     await until(() => faultOf(() => ask("")) === undefined);
     expect(changes).toBeGreaterThan(0);
     const owner = "Service ml/router";
-    const pod = (podAddress: string) => ({ at: { podAddress, ports: [], owner }, port: 8001 });
+    const pod = (podAddress: string) => ({
+      at: { podAddress, namespace: "ml", ports: [], owner },
+      port: 8001,
+    });
     expect(ask("")).toEqual([
       { ...pod("10.0.0.1"), ready: true },
       { ...pod("10.0.0.2"), ready: false },

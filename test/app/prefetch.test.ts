@@ -155,7 +155,7 @@ test("a process that has just started waits until every engine was tried, but no
   first.wait([]);
   expect(first.waitingFor()).toBe("2 engines have not been read yet");
   first.target(1, 0);
-  expect(first.waitingFor()).toBe("1 engines have not been read yet");
+  expect(first.waitingFor()).toBe("1 engine has not been read yet");
   first.target(1, 1);
   first.clock.advance(1_000);
   expect(first.changes()).toBe(1);

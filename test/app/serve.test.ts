@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import type { ServeOptions } from "#app/options.ts";
 import { serve } from "#app/serve.ts";
 import { systemClock } from "#core/clock.ts";
-import { connectionAgeMs } from "#core/limits.ts";
+import { connectionAgeMs, streamsMax } from "#core/limits.ts";
 import type { Facts } from "#core/log.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "#gen/grpc/health/v1/health_pb.ts";
@@ -42,6 +42,8 @@ async function optionsWith(
     grpcPort: 0,
     httpPort: 0,
     connectionAgeMs,
+    streamsMax,
+    hasReflection: true,
     nodeName: "node-a",
     collector: { collector: "mock", mockFile },
     sampleIntervalMs: 100,
@@ -289,6 +291,26 @@ describe("the ports", () => {
       code: "address-unusable",
       message: `Cannot listen on 127.0.0.1 port ${port} (${flag}): ${reason}`,
       facts: { address: "127.0.0.1", port, code: "EADDRINUSE" },
+    });
+  });
+
+  test("the gRPC port is free again when the HTTP port cannot be had", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port: httpPort } = taken.address() as AddressInfo;
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port: grpcPort } = other.address() as AddressInfo;
+    await new Promise<void>((resolve) => other.close(() => resolve()));
+    whenOver(() => void taken.close());
+    const agents = "127.0.0.1:1";
+    const options = await optionsWith([], { role: "scaler", agents, grpcPort, httpPort });
+    await expect(started(options)).rejects.toThrow("(--http-port)");
+    const again = createServer();
+    whenOver(() => void again.close());
+    await new Promise<void>((resolve, reject) => {
+      again.once("error", reject);
+      again.listen(grpcPort, "127.0.0.1", resolve);
     });
   });
 

@@ -53,7 +53,7 @@ afterAll(async () => {
 describe("GetMetricSpec", () => {
   test("names the metric and its target, in both fields", async () => {
     const { answer } = await channel.unary(scaler, "GetMetricSpec", ref({ targetValue: "62.5" }));
-    const spec = { metricName: "gpu-gpu-utilization", targetSize: "63", targetSizeFloat: 62.5 };
+    const spec = { metricName: "gpu-utilization", targetSize: "63", targetSizeFloat: 62.5 };
     expect(answer).toEqual({ metricSpecs: [spec] });
   });
 });
@@ -61,8 +61,8 @@ describe("GetMetricSpec", () => {
 /** The numbers of the contract, written out: the code's own table must not change them. */
 const contract = [
   ["vllm-inference", "gpu-memory-used-percent", 80, true],
-  ["triton-inference", "gpu-gpu-utilization", 75, true],
-  ["training", "gpu-gpu-utilization", 90, true],
+  ["triton-inference", "gpu-utilization", 75, true],
+  ["training", "gpu-utilization", 90, true],
   ["batch", "gpu-memory-used-percent", 70, true],
   ["vllm-queue-depth", "gpu-vllm-queue-depth", 5, "FAILED_PRECONDITION"],
   ["triton-queue-wait", "gpu-triton-queue-wait-ms", 50, "FAILED_PRECONDITION"],
@@ -103,8 +103,8 @@ describe("GetMetrics", () => {
   test.each([
     [{ targetGpuUtilization: "80" }, 50, "50"],
     [{ metricType: "memory_used_percent" }, 25, "25"],
-    [{ metricType: "memory_used_mib", aggregation: "sum" }, 40_960, "40960"],
-    [{ metricType: "power_draw" }, 0.25, "1"],
+    [{ metricType: "memory_used_mib", targetValue: "80", aggregation: "sum" }, 40_960, "40960"],
+    [{ metricType: "power_draw", targetValue: "80" }, 0.25, "1"],
     [{ metricType: "gpu_utilization", windowSeconds: "60" }, 50, "50"],
   ])("%j is %p, and its integer field %p", async (metadata, float, integer) => {
     const { answer } = await getMetrics(metadata, "");
@@ -115,7 +115,7 @@ describe("GetMetrics", () => {
 
   test("a measured 0 is 0 in both fields", async () => {
     devices(0);
-    const zero = { metricName: "gpu-gpu-utilization", metricValue: "0", metricValueFloat: 0 };
+    const zero = { metricName: "gpu-utilization", metricValue: "0", metricValueFloat: 0 };
     await eventually(async () => (await getMetrics({})).answer, { metricValues: [zero] });
     const { answer } = await channel.unary(scaler, "IsActive", ref());
     expect(answer).toEqual({ result: false });

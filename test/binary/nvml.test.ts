@@ -95,7 +95,10 @@ describe("eight GPUs through FFI", () => {
       { gpus: 1, each: { utilizationPercent: 300, totalBytes: 0 } },
       quick,
     );
-    await eventually(() => it.value({ metricType: "temperature" }), expect.any(Number));
+    await eventually(
+      () => it.value({ metricType: "temperature", targetValue: "80" }),
+      expect.any(Number),
+    );
     expect(await it.value()).toBe("UNAVAILABLE");
     expect(await it.value({ metricType: "memory_used_percent" })).toBe("UNAVAILABLE");
   });
@@ -177,7 +180,10 @@ describe("PCIe traffic, which NVML takes 20 ms a call to count", () => {
     await using it = await scene({ gpus: 2, each }, quick);
     await eventually(() => it.value(), expect.any(Number));
     expect(it.nvml.calls().has("nvmlDeviceGetPcieThroughput")).toBe(false);
-    await eventually(() => it.value({ metricType: "pcie_tx_kbps", aggregation: "sum" }), 2468);
+    await eventually(
+      () => it.value({ metricType: "pcie_tx_kbps", targetValue: "80", aggregation: "sum" }),
+      2468,
+    );
   });
 });
 

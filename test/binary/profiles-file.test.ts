@@ -29,7 +29,7 @@ const chat = (target: number, threshold: number) =>
   `profiles: { chat: { metric: gpu_utilization, target: ${target}, activationThreshold: ${threshold} } }`;
 const specOf = (target: number) => ({
   metricSpecs: [
-    { metricName: "gpu-gpu-utilization", targetSize: String(target), targetSizeFloat: target },
+    { metricName: "gpu-utilization", targetSize: String(target), targetSizeFloat: target },
   ],
 });
 

@@ -19,6 +19,8 @@ describe("what serve is told", () => {
       grpcPort: 6000,
       httpPort: 9090,
       connectionAgeMs: 600_000,
+      streamsMax: 2_500,
+      hasReflection: true,
       nodeName: "laptop",
       collector: { collector: "auto" },
       sampleIntervalMs: 1_000,
@@ -36,6 +38,7 @@ describe("what serve is told", () => {
       port: "1",
       "http-port": "2",
       "connection-age": "3s",
+      "max-streams": "7",
       "node-name": "node-a",
       collector: "mock",
       mock: "mock.yaml",
@@ -52,12 +55,15 @@ describe("what serve is told", () => {
       "engine-token-dir": "/tokens",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+    args.push("--no-reflection");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
       grpcPort: 1,
       httpPort: 2,
       connectionAgeMs: 3_000,
+      streamsMax: 7,
+      hasReflection: false,
       nodeName: "node-a",
       collector: { collector: "mock", mockFile: "mock.yaml" },
       sampleIntervalMs: 400,

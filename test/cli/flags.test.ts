@@ -18,6 +18,7 @@ describe("values that a flag takes", () => {
     ["sample-interval", "1m", 60_000],
     ["device-watchdog", "1h", 3_600_000],
     ["connection-age", "24h", 86_400_000],
+    ["max-streams", "10000", 10_000],
     ["mock", "a b.yaml", "a b.yaml"],
     ["engine-token-dir", "/tokens", "/tokens"],
     ["node-name", "node-1.example", "node-1.example"],
@@ -43,6 +44,8 @@ describe("values that a flag refuses", () => {
     ["sample-interval", "99ms", "61s", "1", "s"],
     ["device-watchdog", "999ms", "61m"],
     ["connection-age", "999ms", "25h"],
+    ["max-streams", "0", "-1", "1.5", "10001", "many"],
+    ["no-reflection", "true", "false"],
     ["mock", ""],
     ["engine-token-dir", ""],
     ["node-name", "-a", "a-", "A", "a_b", "a".repeat(254)],
@@ -54,6 +57,12 @@ describe("values that a flag refuses", () => {
         `Cannot run serve: --${name} ${flags[name].rule}, got ${JSON.stringify(text)}`,
       );
   });
+});
+
+test("a flag that takes no value is there or not", () => {
+  const { "no-reflection": present, role } = parsed("--no-reflection", "--role", "agent");
+  expect({ present, role }).toEqual({ present: true, role: "agent" });
+  expect(parsed()["no-reflection"]).toBeUndefined();
 });
 
 test("a flag that is left out has its default, or none", () => {

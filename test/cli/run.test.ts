@@ -108,7 +108,7 @@ usage: keda-gpu-scaler snapshot [FLAGS]
     expect(new Set(values)).toEqual(
       new Set([
         ...["all|agent|scaler", "ADDRESS", "PORT", "auto|nvml|mock", "PATH", "DURATION", "NAME"],
-        ...["ADDRESSES", "HOSTS", "debug|info|warn|error", "json|text"],
+        ...["ADDRESSES", "HOSTS", "NUMBER", "debug|info|warn|error", "json|text"],
       ]),
     );
   });

@@ -13,6 +13,8 @@ export interface Gpu {
   /** What its uuid is made of; default: its place in the list. */
   readonly id?: number;
   readonly percent: number;
+  /** PCIe traffic from it, which is read only while somebody demands it; default: it has none. */
+  readonly pcieTxKbps?: number;
   /** Who holds it: `pod`, or `namespace/pod`. */
   readonly pod?: string;
   /** Gone from the bus. */
@@ -51,10 +53,13 @@ export async function gpuNode({ name, number, folder, role }: GpuNodeOptions): P
   const uuid = (id: number) => `GPU-${`${number}`.padStart(8, "0")}-0000-4000-8000-${id}`;
 
   const readings: GpuNode["readings"] = (gpus) => {
-    const devices = gpus.map(({ id, percent, lost = false }, index) => ({
+    const devices = gpus.map(({ id, percent, pcieTxKbps, lost = false }, index) => ({
       uuid: uuid(id ?? index),
       index,
-      readings: { utilizationPercent: percent },
+      readings: {
+        utilizationPercent: percent,
+        ...(pcieTxKbps === undefined ? {} : { pcieTxKilobytesPerSecond: pcieTxKbps }),
+      },
       ...(lost ? { faults: { lost: true } } : {}),
     }));
     writeFileSync(mockFile, JSON.stringify({ devices }));

@@ -1,5 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import { Fault, unlessFault } from "#core/fault.ts";
+import { Fault, messageOf, unlessFault } from "#core/fault.ts";
+
+test.each([
+  [new Error("bad indentation (3:5)\n\n 1 | a\n"), "bad indentation (3:5) 1 | a"],
+  ["a\r\n\tb\u2028c\u0000", "a b c"],
+  ["plain", "plain"],
+])("what %p says is one line", (error, message) => expect(messageOf(error)).toBe(message));
+
+test("a fault's message is one line, whatever is quoted in it", () => {
+  const fault = new Fault("stopping", "Cannot answer a\nb: the process stops", {});
+  expect(fault.message).toBe("Cannot answer a b: the process stops");
+});
 
 describe("unlessFault()", () => {
   test("is what the function returns", () => {

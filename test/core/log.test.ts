@@ -35,6 +35,15 @@ test("lineLog() writes text for people", () => {
   expect(lines[0]).toEndWith(' ERROR call failed method="a b" tries=2\n');
 });
 
+test.each(["json", "text"] as const)(
+  "lineLog() writes names with line ends in one line of %s",
+  (format) => {
+    const { log, lines } = scene({ format });
+    log("warn", "profiles file is invalid", { path: "a\nb", problems: ["c\nd", "e"] });
+    expect(lines.join("").split("\n")).toHaveLength(2);
+  },
+);
+
 test("lineLog() holds back what repeats itself, and says later how often it did", () => {
   const { clock, log, lines } = scene();
   for (let call = 0; call < 5; call += 1) log("warn", "refused", { namespace: "a" });

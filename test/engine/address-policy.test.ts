@@ -192,6 +192,19 @@ describe("addressKind()", () => {
     ["::ffff:0:a9fe:a9fe", "metadata"],
     ["::169.254.169.254", "metadata"],
     ["::ffff:7f00:1", "local"],
+    ["fd20:ce::254", "metadata"],
+    ["fd20:ce:0:0:0:0:0:254", "metadata"],
+    ["fd20:ce::253", "other"],
+    ["fd00:c1::a9fe:a9fe", "metadata"],
+    ["fd00:c1::169.254.169.254", "metadata"],
+    ["fd00:42::42", "metadata"],
+    ["fd00:a9fe:a9fe::1", "metadata"],
+    ["fe80::a9fe:a9fe%eth0", "metadata"],
+    ["64:ff9b:1::a9fe:a9fe", "metadata"],
+    ["64:ff9b::168.63.129.16", "metadata"],
+    ["2002:6464:64c8::1", "metadata"],
+    ["::ffff:192.0.0.192", "metadata"],
+    ["169.254.0.23", "metadata"],
   ] as const)("%s is %s", (address, kind) => {
     expect(addressKind(address)).toBe(kind);
   });

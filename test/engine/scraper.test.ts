@@ -3,7 +3,12 @@ import { createServer, type Server, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { type Clock, systemClock } from "#core/clock.ts";
 import type { Fault } from "#core/fault.ts";
-import { engineBodyBytesMax, engineHoldMs } from "#core/limits.ts";
+import {
+  engineBodyBytesMax,
+  engineHoldMs,
+  engineScrapesShare,
+  engineTargetsShare,
+} from "#core/limits.ts";
 import { slots } from "#core/slots.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
@@ -301,7 +306,7 @@ describe("a target", () => {
   test("with one address and another owner is another target", async () => {
     const server = await upstream(ok(page(7)));
     const { scraper } = setup(server);
-    const at = { podAddress: "127.0.0.1", ports: [server.port] };
+    const at = { podAddress: "127.0.0.1", namespace: "shop", ports: [server.port] };
     for (const owner of ["uid-1", "uid-2"])
       scraper.read({ at: { ...at, owner } }, queryFor("queue_depth"));
     expect(scraper.targets()).toHaveLength(2);
@@ -584,15 +589,43 @@ describe("limits", () => {
       rules: { allow: [], clusterDomain: "cluster.local", resolve: () => Promise.resolve([]) },
       readFile: () => Promise.reject(new Error("no file")),
     });
-  const pod = (index: number): ScrapeTarget => ({
-    at: { podAddress: `10.0.0.${index}`, ports: [8000] },
+  const pod = (index: number, namespace = "shop"): ScrapeTarget => ({
+    at: { podAddress: `10.0.0.${index}`, namespace, ports: [8000] },
+  });
+
+  test("no more targets of a namespace than its share, and others go on", () => {
+    const scraper = quiet();
+    for (let index = 0; index < engineTargetsShare; index += 1)
+      scraper.read(pod(index), queryFor("queue_depth"));
+    expect(() => scraper.read(pod(engineTargetsShare), queryFor("queue_depth"))).toThrow(
+      `Cannot follow one more engine of namespace shop: ${engineTargetsShare} of it are followed, which is its share`,
+    );
+    scraper.read(pod(1), queryFor("queue_depth"));
+    scraper.read(pod(1, "bank"), queryFor("queue_depth"));
   });
 
   test("no more targets than can be followed", () => {
     const scraper = quiet();
     for (let index = 0; index < 5_000; index += 1)
-      scraper.read(pod(index), queryFor("queue_depth"));
-    expect(() => scraper.read(pod(5_000), queryFor("queue_depth"))).toThrow("at most 5000");
+      scraper.read(pod(index, `n${index % 10}`), queryFor("queue_depth"));
+    expect(() => scraper.read(pod(5_000, "bank"), queryFor("queue_depth"))).toThrow("at most 5000");
+  });
+
+  test("a tenant's silent pods take their own turns, and another's engine is read meanwhile", async () => {
+    const silent = await upstream(() => {});
+    const server = await upstream(ok(page(7)));
+    // No scrape ends by its time limit, so that a slot is held for as long as the test lasts.
+    const { scraper } = setup(server, { host: "127.0.0.1", timeoutMs: 600_000 });
+    const at = (owner: string, namespace: string, port: number): ScrapeTarget => ({
+      at: { podAddress: "127.0.0.1", namespace, ports: [port], owner },
+    });
+    for (let index = 0; index < 200; index += 1)
+      scraper.read(at(`uid-${index}`, "greedy", silent.port), queryFor("queue_depth"));
+    await until(() => silent.paths.length >= engineScrapesShare);
+    const read = () => scraper.read(at("own", "shop", server.port), queryFor("queue_depth"));
+    await until(() => known(read()) === 7);
+    await until(() => server.paths.length > 5);
+    expect(silent.paths).toHaveLength(engineScrapesShare);
   });
 
   test("no more signals of a target than can be kept", () => {
@@ -602,6 +635,25 @@ describe("limits", () => {
     expect(() => scraper.read(pod(1), queryFor("queue_depth", { windowMs: 64 }))).toThrow(
       "at most 64",
     );
+  });
+
+  test("slots() keeps a share to its own part, and hands it on as its tasks end", async () => {
+    const slot = slots(3, 2);
+    const ends: (() => void)[] = [];
+    const begun: string[] = [];
+    const tasks = ["a1", "a2", "a3", "b1", "b2", "a4"].map((name) =>
+      slot(() => {
+        begun.push(name);
+        return new Promise<void>((resolve) => ends.push(resolve));
+      }, name[0]),
+    );
+    expect(begun).toEqual(["a1", "a2", "b1"]);
+    for (let at = 0; at < tasks.length; at += 1) {
+      await until(() => ends.length > at);
+      ends[at]?.();
+    }
+    await Promise.all(tasks);
+    expect(begun.toSorted()).toEqual(["a1", "a2", "a3", "a4", "b1", "b2"]);
   });
 
   test("slots() runs as many at once as it says, the rest in order", async () => {

@@ -3,7 +3,7 @@ import { adapterOf, adapters } from "#engine/adapters/all.ts";
 import { locationsOf, targetKey, targetStaleMs, targetText } from "#engine/scrape/target.ts";
 import { engineNames } from "#metric/engines.ts";
 
-const pod = (ports: readonly number[]) => ({ podAddress: "10.0.0.7", ports });
+const pod = (ports: readonly number[]) => ({ podAddress: "10.0.0.7", namespace: "shop", ports });
 
 describe("locationsOf() looks", () => {
   test("where the engine has its metrics", () => {

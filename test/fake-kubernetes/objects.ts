@@ -172,6 +172,8 @@ export interface EndpointSliceOptions {
     readonly ready?: boolean;
     readonly serving?: boolean;
     readonly terminating?: boolean;
+    /** Default: a pod of the slice's own namespace. */
+    readonly targetRef?: { readonly kind: string; readonly namespace: string } | undefined;
   }[];
 }
 
@@ -183,10 +185,15 @@ export function endpointSlice(options: EndpointSliceOptions): KubernetesObject {
     metadata: { name, namespace, labels: { "kubernetes.io/service-name": service } },
     addressType,
     ports,
-    endpoints: endpoints.map(({ address, node, ready = true, serving, terminating = false }) => ({
-      addresses: [address],
-      conditions: { ready, serving: serving ?? ready, terminating },
-      ...(node === undefined ? {} : { nodeName: node }),
-    })),
+    endpoints: endpoints.map((endpoint) => {
+      const { address, node, ready = true, serving, terminating = false } = endpoint;
+      const pod = { kind: "Pod", namespace, name: `at-${address}` };
+      return {
+        addresses: [address],
+        conditions: { ready, serving: serving ?? ready, terminating },
+        targetRef: "targetRef" in endpoint ? endpoint.targetRef : pod,
+        ...(node === undefined ? {} : { nodeName: node }),
+      };
+    }),
   };
 }

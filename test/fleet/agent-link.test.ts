@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import { type AgentLinkOptions, agentLink } from "#fleet/agent-link.ts";
 import { type NodeSnapshot, NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import type { WatchAgent } from "#telemetry/watch.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
@@ -11,13 +12,16 @@ const named = create(NodeSnapshotSchema, { state: { node: "node-a" } });
 function link(watch: WatchAgent, options: Partial<AgentLinkOptions> = {}) {
   const clock = manualClock();
   const reported: string[] = [];
+  const refusals: string[] = [];
   const made = agentLink({
     endpoint: { address: "node-a", port: 1, ready: true },
     clock,
     random: () => 1,
     watch,
     firstPauseMs: 0,
+    demanded: () => [],
     onReport: ({ report }) => reported.push(report.name),
+    onRefused: ({ message }) => refusals.push(message),
     ...options,
   });
   /** The end of a call is a promise: it needs a turn before the next pause begins. */
@@ -25,7 +29,7 @@ function link(watch: WatchAgent, options: Partial<AgentLinkOptions> = {}) {
     clock.advance(ms);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { ...made, clock, reported, pass };
+  return { ...made, clock, reported, refusals, pass };
 }
 
 const refused: WatchAgent = () => Promise.reject(new Error("refused"));
@@ -119,4 +123,78 @@ test("an agent that fell silent is out since its last message", async () => {
   expect(outage()).toBeUndefined();
   await pass(1);
   expect(outage()).toEqual({ sinceMs: 700, reason: "connected, and nothing comes" });
+});
+
+test("a report of another node ends its stream and is out at once, until the right one comes", async () => {
+  const sends: ((node: string) => void)[] = [];
+  const { pass, outage, reported, refusals, latest } = link(
+    ({ onSnapshot }) =>
+      new Promise((_resolve, reject) => {
+        sends.push((node) => {
+          try {
+            onSnapshot(create(NodeSnapshotSchema, { state: { node } }));
+          } catch (error) {
+            reject(error);
+          }
+        });
+      }),
+    { endpoint: { address: "node-a", port: 1, ready: true, nodeName: "node-a" } },
+  );
+  await pass(100);
+  sends[0]?.("node-a");
+  await pass(3_000);
+  sends[0]?.("node-b");
+  await pass(0);
+  const reason =
+    "Cannot use the report of node node-b: it must come from that node's agent, got one of node " +
+    "node-a; see that its agent is of this version and alone at its address";
+  expect(outage()).toEqual({ sinceMs: 100, reason });
+  expect(refusals).toEqual([reason]);
+  expect(reported).toEqual(["node-a"]);
+  expect(latest()?.report.name).toBe("node-a");
+
+  await pass(30_000);
+  expect(sends).toHaveLength(2);
+  sends[1]?.("node-a");
+  expect(outage()).toBeUndefined();
+  expect(refusals).toHaveLength(1);
+});
+
+test("another demand opens the stream again at once, and the node is not out meanwhile", async () => {
+  let demanded: readonly ReadingName[] = [];
+  const calls: (readonly ReadingName[] | undefined)[] = [];
+  const { pass, outage, renew, latest, close } = link(
+    ({ demanded: told, signal, onSnapshot }) => {
+      calls.push(told);
+      if (calls.length === 1) onSnapshot(named);
+      return new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason)),
+      );
+    },
+    { demanded: () => demanded },
+  );
+  await pass(0);
+  await pass(3_000);
+  renew();
+  await pass(0);
+  await pass(0);
+  expect(calls).toEqual([[]]);
+
+  demanded = ["pcieTxKilobytesPerSecond"];
+  renew();
+  await pass(0);
+  await pass(0);
+  expect(calls).toEqual([[], ["pcieTxKilobytesPerSecond"]]);
+  expect(outage()).toBeUndefined();
+  expect(latest()?.report.name).toBe("node-a");
+  renew();
+  await pass(0);
+  await pass(60_000);
+  expect(calls).toHaveLength(2);
+
+  demanded = [];
+  close();
+  renew();
+  await pass(60_000);
+  expect(calls).toHaveLength(2);
 });

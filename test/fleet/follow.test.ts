@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { systemClock } from "#core/clock.ts";
 import { syncPatienceMs } from "#core/limits.ts";
 import type { AgentEndpoint, AgentSource } from "#fleet/agents.ts";
+import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
 import { followFleet } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
@@ -23,7 +24,11 @@ async function agent(options?: TestAgentOptions): Promise<TestAgent> {
 }
 
 /** A follower on a clock of its own, with the agents that the test lists. */
-function follow(first: readonly AgentEndpoint[] | undefined, { agentsMax = 100 } = {}) {
+function follow(
+  first: readonly AgentEndpoint[] | undefined,
+  { agentsMax = 100 } = {},
+  demand?: ReadingDemand,
+) {
   const clock = manualClock(1_000_000);
   const store = fleetStore({ clock });
   const view = store.view();
@@ -38,7 +43,7 @@ function follow(first: readonly AgentEndpoint[] | undefined, { agentsMax = 100 }
   };
   const logged: string[] = [];
   const log = (_level: string, event: string) => logged.push(event);
-  const follower = followFleet({ agents, store, clock, log, random: () => 0, agentsMax });
+  const follower = followFleet({ agents, store, clock, log, random: () => 0, agentsMax, demand });
   cleanups.push(follower.close);
   const list = (endpoints: readonly AgentEndpoint[]) => {
     listed = endpoints;
@@ -250,7 +255,8 @@ describe("two agents of one node", () => {
     const newer = await agent({ startedAtMs: newerStartedAtMs });
     older.read({ "GPU-1": 1 });
     newer.read({ "GPU-1": 2 });
-    return { older, newer };
+    const listed = (one: TestAgent) => ({ ...one, nodeName: "node-a" });
+    return { older: listed(older), newer: listed(newer) };
   }
 
   test("the one that began later is believed, whichever is heard last", async () => {
@@ -299,6 +305,32 @@ describe("two agents of one node", () => {
         reason: `agent 127.0.0.1:${newer.port}, which began later, speaks for node node-a`,
       },
     ]);
+  });
+
+  test("of which the list names no node: the one heard first is believed while it lives", async () => {
+    const one = await agent({ startedAtMs: 1_000 });
+    const thief = await agent({ startedAtMs: 2_000 });
+    one.read({ "GPU-1": 1 });
+    thief.read({ "GPU-1": 99 });
+    const { percents, logged, clock, view, list } = follow([one]);
+    await until(() => percents("node-a")?.[0]?.[1] === 1);
+    list([one, thief]);
+    clock.advance(10);
+    await until(() => logged.length === 1);
+    clock.advance(500);
+    expect(view.unavailable).toMatchObject([
+      { reason: `agent 127.0.0.1:${one.port}, which was heard first, speaks for node node-a` },
+    ]);
+    one.read({ "GPU-1": 2 });
+    await until(() => percents("node-a")?.[0]?.[1] === 2);
+
+    await one.kill();
+    clock.advance(10_500);
+    thief.read({ "GPU-1": 98 });
+    await until(() => {
+      clock.advance(100);
+      return percents("node-a")?.[0]?.[1] === 98;
+    });
   });
 
   test("one agent with two addresses is one agent", async () => {
@@ -383,4 +415,55 @@ test("an agent that names another node speaks for the first one no more", async 
   send("node-a");
   send("node-b");
   expect([...store.view().nodes.keys()]).toEqual(["node-b"]);
+});
+
+test("an agent that claims another's node changes nothing there, and its own is missing", async () => {
+  const honest = await agent({ name: "node-a" });
+  const thief = await agent({ name: "node-a", startedAtMs: 9_000 });
+  honest.read({ "GPU-1": 50 });
+  thief.read({ "GPU-1": 3 });
+  const { percents, view, clock, logged, refusedReports } = follow([
+    { ...honest, nodeName: "node-a" },
+    { ...thief, nodeName: "node-b" },
+  ]);
+  await until(() => {
+    clock.advance(100);
+    return refusedReports() > 0 && view.nodes.size > 0;
+  });
+  expect(percents("node-a")).toEqual([["GPU-1", 50]]);
+  expect([...view.nodes.keys()]).toEqual(["node-a"]);
+  expect(view.unavailable).toMatchObject([
+    {
+      address: `127.0.0.1:${thief.port}`,
+      node: "node-b",
+      reason: expect.stringContaining("must come from that node's agent, got one of node node-b"),
+    },
+  ]);
+  expect(logged).toContain("agent's report refused, its stream is ended");
+});
+
+test("agents are told what is demanded, also when it changes, and stay in the view", async () => {
+  const requested: unknown[] = [];
+  const one = await agent({ request: (readings) => requested.push(readings) });
+  one.read({ "GPU-1": 10 });
+  const demand = readingDemand(manualClock());
+  const { clock, view, percents } = follow([one], {}, demand);
+  await until(() => view.nodes.size === 1);
+  expect(requested).toEqual([]);
+
+  demand.request(["pcieTxKilobytesPerSecond"]);
+  demand.request(["pcieRxKilobytesPerSecond"]);
+  await until(() => {
+    clock.advance(100);
+    return requested.length > 0;
+  });
+  expect(requested[0]).toEqual(["pcieRxKilobytesPerSecond", "pcieTxKilobytesPerSecond"]);
+  expect(one.connections()).toBe(2);
+  expect(view.unavailable).toEqual([]);
+
+  const before = requested.length;
+  one.read({ "GPU-1": 20 });
+  await until(() => percents("node-a")?.[0]?.[1] === 20);
+  // Each message renews the demand, so that it lasts as long as the call.
+  expect(requested.length).toBeGreaterThan(before);
 });

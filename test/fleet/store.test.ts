@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Clock } from "#core/clock.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { FleetDevice } from "#fleet/view.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import type { NodeReport } from "#telemetry/report.ts";
 
 type ReportedDevice = NodeReport["devices"][number];
@@ -243,6 +244,18 @@ describe("average()", () => {
     expect(mean()).toBe(0);
   });
 
+  test("goes on after that without being read: two processes begin with the same sample", () => {
+    const { store, pass, device } = setUp();
+    const holders = [{ namespace: "b", pod: "b", container: "b" }];
+    store.put(load(100));
+    store.view().average(device(), "gpu_utilization", 60_000);
+    for (const percent of [0, 20, 40]) {
+      pass(1_000);
+      store.put(load(percent, { holders }));
+    }
+    expect(store.view().average(device(), "gpu_utilization", 60_000)).toBe(30);
+  });
+
   test("does not fill a gap longer than the stale limit", () => {
     const { store, pass, device } = setUp();
     const mean = () => store.view().average(device(), "gpu_utilization", 60_000);
@@ -267,5 +280,59 @@ describe("average()", () => {
     expect(store.view().average(held, "vllm_queue_depth", 60_000)).toBeUndefined();
     store.remove("a");
     expect(store.view().average(held, "gpu_utilization", 60_000)).toBeUndefined();
+  });
+});
+
+test("a costly reading that is pending is waited for since it was demanded", () => {
+  const time = standingClock();
+  let demanded: readonly ReadingName[] = [];
+  const store = fleetStore({ clock: time.clock, demanded: () => demanded });
+  const absences = { pcieTxKilobytesPerSecond: "pending", energyMillijoules: "pending" } as const;
+  const since = () => store.view().nodes.get("a")?.devices[0]?.absentSinceMs;
+  const firstMs = time.nowMs();
+  const put = () => {
+    time.pass(1_000);
+    store.put(report([gpu({ absences })]));
+  };
+  store.put(report([gpu({ absences })]));
+  put();
+  put();
+  const demandedMs = time.nowMs();
+  expect(since()).toEqual({ pcieTxKilobytesPerSecond: demandedMs, energyMillijoules: firstMs });
+  demanded = ["pcieTxKilobytesPerSecond"];
+  put();
+  put();
+  expect(since()).toEqual({ pcieTxKilobytesPerSecond: demandedMs, energyMillijoules: firstMs });
+});
+
+describe("of a device that is new to it, the store believes the agent", () => {
+  const lost = { state: "lost", reason: "off the bus" } as const;
+  const absences = { utilizationPercent: "failed", energyMillijoules: "pending" } as const;
+  const device = gpu({ health: lost, readings: {}, absences });
+  const ages = (ms: number) =>
+    new Map([["GPU-1", { unwell: ms, absent: { utilizationPercent: ms, energyMillijoules: ms } }]]);
+
+  test("since when it lacks what it lacks, unless that may come with the next sample", () => {
+    const { store, nowMs } = setUp();
+    store.put(report([device], { ageMs: 100, lackingAges: ages(70_000) }));
+    expect(store.view().nodes.get("a")?.devices[0]).toMatchObject({
+      unwellSinceMs: nowMs() - 70_000,
+      absentSinceMs: {
+        utilizationPercent: nowMs() - 70_000,
+        energyMillijoules: nowMs() - 100,
+      },
+    });
+  });
+
+  test("and itself of one that it saw: an agent that began again saw less", () => {
+    const { store, nowMs, pass } = setUp();
+    store.put(report([device]));
+    const firstMs = nowMs();
+    pass(60_000);
+    store.put(report([device], { lackingAges: ages(1_000) }));
+    expect(store.view().nodes.get("a")?.devices[0]).toMatchObject({
+      unwellSinceMs: firstMs,
+      absentSinceMs: { utilizationPercent: firstMs, energyMillijoules: firstMs },
+    });
   });
 });

@@ -63,7 +63,7 @@ test("serve answers KEDA, and stops when asked", async () => {
       (await channel.unary("externalscaler.ExternalScaler", "GetMetrics", call)).answer?.[
         "metricValues"
       ],
-    [{ metricName: "gpu-gpu-utilization", metricValue: "64", metricValueFloat: 64 }],
+    [{ metricName: "gpu-utilization", metricValue: "64", metricValueFloat: 64 }],
   );
   // The process that was started is `unshare`; the binary is its only child.
   const { pid } = serving;

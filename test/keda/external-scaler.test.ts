@@ -44,7 +44,7 @@ describe("unary calls", () => {
     const result = await channel.unary(scaler, "GetMetricSpec", {
       scalerMetadata: { targetValue },
     });
-    const spec = { metricName: "gpu-gpu-utilization", ...sizes };
+    const spec = { metricName: "gpu-utilization", ...sizes };
     expect(result).toEqual({ code: "OK", answer: { metricSpecs: [spec] } });
   });
 
@@ -58,18 +58,21 @@ describe("unary calls", () => {
     await using held = await heldServer();
     const channel = await client.connect(held.address);
     held.set({ value: () => value });
-    const metricName = "gpu-gpu-utilization";
+    const metricName = "gpu-utilization";
     const result = await channel.unary(scaler, "GetMetrics", { scaledObjectRef: {}, metricName });
     const metricValues = [{ metricName, metricValue, metricValueFloat: value }];
     expect(result).toEqual({ code: "OK", answer: { metricValues } });
   });
 
   test.each([
+    ["gpu-utilization", "gpu-utilization"],
+    ["GPU-Utilization", "GPU-Utilization"],
+    ["s0-gpu-utilization", "s0-gpu-utilization"],
+    ["S12-GPU-Utilization", "S12-GPU-Utilization"],
+    ["", "gpu-utilization"],
+    ["gpu_utilization", "gpu_utilization"],
     ["gpu-gpu-utilization", "gpu-gpu-utilization"],
-    ["GPU-gpu-Utilization", "GPU-gpu-Utilization"],
     ["s0-gpu-gpu-utilization", "s0-gpu-gpu-utilization"],
-    ["S12-GPU-gpu-utilization", "S12-GPU-gpu-utilization"],
-    ["", "gpu-gpu-utilization"],
   ])("GetMetrics gives back the name %p as %p", async (metricName, given) => {
     await using held = await heldServer();
     const channel = await client.connect(held.address);
@@ -91,7 +94,7 @@ describe("unary calls", () => {
     expect((await ask("queue")).code).toBe("INVALID_ARGUMENT");
   });
 
-  test.each(["s0-gpu-power-draw", "gpu-s0-gpu-utilization", "s-gpu-gpu-utilization"])(
+  test.each(["s0-gpu-power-draw", "gpu-s0-gpu-utilization", "s-gpu-utilization"])(
     "GetMetrics refuses another metric's name, %p",
     async (metricName) => {
       await using held = await heldServer();
@@ -101,7 +104,7 @@ describe("unary calls", () => {
         code: "INVALID_ARGUMENT",
         details:
           `Cannot answer for metric "${metricName}": this trigger's metric is named ` +
-          '"gpu-gpu-utilization"; ask for the name that GetMetricSpec gives',
+          '"gpu-utilization"; ask for the name that GetMetricSpec gives',
       });
     },
   );
@@ -307,7 +310,7 @@ describe("StreamMetricSpec", () => {
     const channel = await client.connect(held.address);
     const scalerMetadata = { targetValue: "5" };
     await using stream = await channel.stream(scaler, "StreamMetricSpec", { scalerMetadata });
-    const spec = { metricName: "gpu-gpu-utilization", targetSize: "5", targetSizeFloat: 5 };
+    const spec = { metricName: "gpu-utilization", targetSize: "5", targetSizeFloat: 5 };
     expect(await stream.next()).toEqual({ metricSpecs: [spec] });
     expect(held.open.streams).toBe(1);
   });

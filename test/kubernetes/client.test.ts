@@ -25,6 +25,21 @@ function hugePod() {
   return { ...pod, metadata: { ...pod.metadata, annotations } };
 }
 
+test.each([
+  ["/api/v1/namespaces/default/pods", "grant list and watch on it to this ServiceAccount"],
+  ["/apis/keda.sh/v1alpha1/scaledobjects", "grant list and watch on it to this ServiceAccount"],
+  ["/apis/apps/v1/namespaces/a/deployments/b/scale", "grant get on it to this ServiceAccount"],
+  ["/apis/apps/v1", "bind the ClusterRole system:discovery to this ServiceAccount"],
+  ["/api/v1", "bind the ClusterRole system:discovery to this ServiceAccount"],
+])("a refused %s is met with what the chart grants", async (path, advice) => {
+  const fake = await startFake(secure);
+  const { client } = await inClusterClient(fake, shiftedClock());
+  fake.fail({ path: /./, status: 403, text: '{"message":"no\\nway"}' });
+  await expect(client.get(path)).rejects.toThrow(
+    `Cannot get ${path}: status 403, no way; ${advice}`,
+  );
+});
+
 test("an answer above the limit is refused", async () => {
   const fake = await startFake(secure);
   const { client } = await inClusterClient(fake, shiftedClock());

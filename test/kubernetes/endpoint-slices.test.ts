@@ -24,11 +24,12 @@ async function watched(...slices: ReturnType<typeof endpointSlice>[]) {
   const clock = shiftedClock();
   const { client } = await inClusterClient(fake, clock);
   let changes = 0;
+  const logged: unknown[] = [];
   const watch = watchEndpointSlices({
     client,
     clock,
     random: () => 0,
-    log: () => {},
+    log: (_level, _event, facts) => logged.push(facts?.["addresses"]),
     ...agents,
     changed: () => {
       changes += 1;
@@ -37,7 +38,7 @@ async function watched(...slices: ReturnType<typeof endpointSlice>[]) {
   whenOver(watch.stop);
   expect(watch.synced()).toBe(false);
   await until(watch.synced);
-  return { fake, watch, changes: () => changes };
+  return { fake, watch, logged, changes: () => changes };
 }
 
 test("the endpoints of a Service are those of all its slices, each address once", async () => {
@@ -87,6 +88,24 @@ test("the endpoints of a Service are those of all its slices, each address once"
     { address: "fd00::1", port: 6001, nodeName: "node-1", ready: true },
   ]);
   expect(watch.ageMs()).toBeLessThan(60_000);
+});
+
+test("endpoints that are no pods of the Service's own namespace are left out, and warned of", async () => {
+  const { watch, logged } = await watched(
+    endpointSlice({
+      ...agents,
+      name: "one",
+      ports,
+      endpoints: [
+        { address: "10.0.0.1", node: "node-1" },
+        { address: "10.0.0.2", node: "node-2", targetRef: undefined },
+        { address: "10.0.0.3", targetRef: { kind: "Pod", namespace: "tenant" } },
+        { address: "10.0.0.4", targetRef: { kind: "Node", namespace: "keda" } },
+      ],
+    }),
+  );
+  expect(watch.endpoints().map(({ address }) => address)).toEqual(["10.0.0.1"]);
+  expect(logged).toEqual([["10.0.0.2", "10.0.0.3", "10.0.0.4"]]);
 });
 
 test("endpoints come and go", async () => {

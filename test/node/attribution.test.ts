@@ -106,10 +106,20 @@ describe("attribute() names no holder", () => {
 });
 
 describe("a device reported for two pods", () => {
-  test("is held by the later in the list when both were there at the first look", () => {
-    const { holders, superseded } = look([claim("ended", uuid(1)), claim("running", uuid(1))]);
-    expect(holders).toEqual({ [whole ?? ""]: ["running"] });
-    expect(superseded).toEqual(["default/ended"]);
+  test.each([
+    ["ended", "running"],
+    ["running", "ended"],
+  ])("is held by both, unshared, when the first look had both: %s before %s", (one, other) => {
+    const { holders, superseded } = look([claim(one, uuid(1)), claim(other, uuid(1))]);
+    expect(holders).toEqual({ [whole ?? ""]: [one, other] });
+    expect(superseded).toEqual([]);
+  });
+
+  test("is held by one that came after both of a first look", () => {
+    const both = [claim("running", uuid(1)), claim("ended", uuid(1))];
+    const { holders, superseded } = look(both, [claim("next", uuid(1)), ...both]);
+    expect(holders).toEqual({ [whole ?? ""]: ["next"] });
+    expect(superseded).toEqual(["default/running", "default/ended"]);
   });
 
   test("is held by the one seen later, wherever the list has it", () => {
@@ -135,9 +145,9 @@ describe("a device reported for two pods", () => {
 
   test("is not confused by pods of one name in two namespaces", () => {
     const other = claim("p", uuid(1), { namespace: "other" });
-    expect(look([claim("p", uuid(1)), other]).full.get(whole ?? "")).toEqual([
-      { namespace: "other", pod: "p", container: "main" },
-    ]);
+    expect(look([claim("p", uuid(1))], [other, claim("p", uuid(1))]).full.get(whole ?? "")).toEqual(
+      [{ namespace: "other", pod: "p", container: "main" }],
+    );
   });
 });
 
@@ -171,12 +181,18 @@ describe("a shared device", () => {
     expect(superseded).toEqual(["default/ended"]);
   });
 
-  test("by one ResourceClaim has all its pods; two claims are two owners", () => {
+  test("counts a part once that the first look had in two pods", () => {
+    const { holders } = look([
+      claim("ended", `${uuid(1)}::0`),
+      claim("a", `${uuid(1)}::0`),
+      claim("b", `${uuid(1)}::1`),
+    ]);
+    expect(holders).toEqual({ [whole ?? ""]: ["ended of 2", "a of 2", "b of 2"] });
+  });
+
+  test("by one ResourceClaim has all its pods", () => {
     const together = [dra("a", "gpu-3", "default/c"), dra("b", "gpu-3", "default/c")];
     expect(look(together).holders).toEqual({ [whole ?? ""]: ["a of 2", "b of 2"] });
-    expect(look([...together, dra("d", "gpu-3", "default/d")]).holders).toEqual({
-      [whole ?? ""]: ["d"],
-    });
     expect(
       look([dra("a", "gpu-3", "default/c", "s1"), dra("b", "gpu-3", "default/d", "s2")]).holders,
     ).toEqual({ [whole ?? ""]: ["a of 2", "b of 2"] });
@@ -190,12 +206,50 @@ describe("a shared device", () => {
   });
 });
 
-test("an unshared device has the containers of one pod at most, whatever the kubelet lists", () => {
+describe("a claim with admin access beside another's", () => {
+  const monitor = dra("monitor", "gpu-3", "monitoring/all");
+  const one = dra("a", "gpu-3", "default/c");
+
+  test.each<[string, readonly DeviceAllocation[][]]>([
+    ["comes later", [[one], [one, monitor]]],
+    ["was there before", [[monitor], [monitor, one]]],
+    ["is seen at the same time", [[monitor, one]]],
+  ])("leaves the device a pod's own when it %s", (_when, lists) => {
+    const { holders, superseded } = look(...lists);
+    expect(holders[whole ?? ""]?.toSorted()).toEqual(["a", "monitor"]);
+    expect(superseded).toEqual([]);
+  });
+
+  test("is not one of those that share the other claim", () => {
+    const { holders } = look(
+      [one, dra("b", "gpu-3", "default/c")],
+      [monitor, one, dra("b", "gpu-3", "default/c")],
+    );
+    expect(holders).toEqual({ [whole ?? ""]: ["monitor", "a of 2", "b of 2"] });
+  });
+
+  test("is not one of those that hold parts", () => {
+    const parts = [dra("a", "gpu-3", "default/c", "s1"), dra("b", "gpu-3", "default/d", "s2")];
+    expect(look(parts, [...parts, monitor]).holders).toEqual({
+      [whole ?? ""]: ["a of 2", "b of 2", "monitor"],
+    });
+  });
+
+  test("does not take the device from a device plugin's pod", () => {
+    expect(look([claim("p", uuid(1))], [claim("p", uuid(1)), monitor]).holders).toEqual({
+      [whole ?? ""]: ["p", "monitor"],
+    });
+  });
+});
+
+test("an unshared device goes to the pod that was seen last, whatever the kubelet lists", () => {
   const pods = fc.constantFrom("a", "b", "c", "d");
   const ids = fc.constantFrom(uuid(1), "nvidia3", "nvidia0", first ?? "", "nvidia0/gi7");
-  const claims = fc.array(fc.tuple(pods, ids).map(([pod, id]) => claim(pod, id)));
+  const claims = fc.tuple(pods, ids).map(([pod, id]) => claim(pod, id));
   fc.assert(
-    fc.property(fc.array(claims, { minLength: 1 }), (lists) => {
+    // One pod more with each look: which is the newest is always known.
+    fc.property(fc.array(claims, { minLength: 1 }), (all) => {
+      const lists = all.map((_, at) => all.slice(0, at + 1).toReversed());
       for (const held of look(...lists).full.values()) {
         expect(new Set(held.map(({ pod }) => pod)).size).toBe(1);
         expect(held.every(({ sharedBy }) => sharedBy === undefined)).toBe(true);

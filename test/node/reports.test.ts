@@ -68,6 +68,7 @@ test("there is no report before the first collection, and its age grows after it
     session: 4,
     driverVersion: "570.86.10",
     devices: [{ ...collection(uuid).devices[0], holders: [] } as never],
+    lackingAges: new Map([[uuid, { absent: { encoderPercent: 10 } }]]),
   });
   clock.advance(5_000);
   expect(reports.latest()?.ageMs).toBe(5_010);
@@ -106,4 +107,20 @@ test("a device that comes is joined at once, and the kubelet asked again", () =>
   reports.put(collection(uuid, late), 3_000);
   expect(refreshed()).toBe(2);
   expect(reports.latest()?.devices.map(({ holders }) => holders.length)).toEqual([0, 1]);
+});
+
+test("says for how long a device has lacked what it lacks, until it has it again", () => {
+  const { reports } = setUp();
+  const [device] = collection(uuid).devices;
+  const put = (changes: object, atMs: number) =>
+    reports.put({ session: 4, devices: [{ ...device, ...changes } as never] }, atMs);
+  const ages = () => reports.latest()?.lackingAges?.get(uuid);
+  const lost = { health: { state: "lost", reason: "off the bus" } };
+  put({}, 100);
+  put(lost, 200);
+  put({ ...lost, readings: {}, absences: { utilizationPercent: "failed" } }, 300);
+  put({ ...lost, readings: {}, absences: { utilizationPercent: "failed" } }, 400);
+  expect(ages()).toEqual({ unwell: 800, absent: { utilizationPercent: 700 } });
+  put({}, 500);
+  expect(ages()).toEqual({ unwell: undefined, absent: { encoderPercent: 500 } });
 });

@@ -33,6 +33,7 @@ export const fleet: FleetStats = {
   nodes: () => 4,
   devices: () => 32,
   silentAgents: () => 1,
+  refusedReports: () => 3,
   oldestSampleAgeMs: () => 1_500,
 };
 export const engines: EngineStats = {

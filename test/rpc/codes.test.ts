@@ -29,6 +29,7 @@ const expected: Record<FaultCode, string> = {
   "library-missing": "UNAVAILABLE",
   "library-failed": "UNAVAILABLE",
   "file-invalid": "FAILED_PRECONDITION",
+  "report-invalid": "INTERNAL",
   "address-unusable": "INTERNAL",
   "usage-invalid": "INTERNAL",
 };

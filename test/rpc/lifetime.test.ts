@@ -81,6 +81,25 @@ describe("an old connection", () => {
     expect((await stream.ended).code).toBe("OK");
   });
 
+  test("is left in peace while it is used", async () => {
+    await using held = await heldServer({ prefaceMs: 50, idleMs: 50 });
+    const channel = await client.connect(held.address);
+    await using stream = await channel.stream(scaler, "StreamIsActive");
+    await stream.next();
+    await Bun.sleep(200);
+    held.set({ active: () => true });
+    expect(await stream.next()).toEqual({ result: true });
+  });
+
+  test("is closed when nobody has called for a while", async () => {
+    await using held = await heldServer({ idleMs: 100 });
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    await until(() => held.open.connections === 0, "the connection is closed");
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    expect(held.logged).toEqual([]);
+  });
+
   test("whose client does not read is cut", async () => {
     await using held = await heldServer({ connectionAgeMs: 100, shutdownMs: 100 });
     held.set({ active: () => true });
@@ -118,14 +137,26 @@ describe("a client that never closes its side", () => {
 
   test("is cut when there are too many", async () => {
     await using held = await heldServer({ connectionsMax: 1 });
-    await using _raw = rawClient(held.server.port);
-    await until(() => held.open.connections === 1, "the first connection is open");
     const socket = await stubbornSocket(held.server.port);
-    await once(socket, "end");
+    await until(() => held.open.connections === 1, "the first connection is open");
+    await using raw = rawClient(held.server.port);
+    expect((await raw.call(`/${scaler}/IsActive`, new Uint8Array(5)).ended).status).toBe("0");
     expect(await isHalfOpen(socket)).toBe(false);
+    expect(held.open.connections).toBe(1);
     expect(held.logged).toMatchObject([
-      { level: "warn", event: "connection refused", facts: { limit: 1 } },
+      { level: "warn", event: "connection cut", facts: { limit: 1, peer: "127.0.0.1" } },
     ]);
+  });
+
+  test("is cut when it says nothing, or no HTTP/2", async () => {
+    await using held = await heldServer({ prefaceMs: 100, idleMs: 60_000 });
+    const silent = await stubbornSocket(held.server.port);
+    const slow = await stubbornSocket(held.server.port);
+    slow.write("PRI * HTTP/2.0");
+    await until(() => held.open.connections === 2, "both connections are open");
+    await until(() => held.open.connections === 0, "both are cut");
+    expect(await isHalfOpen(silent)).toBe(false);
+    expect(await isHalfOpen(slow)).toBe(false);
   });
 
   test("is cut some time after its session has ended", async () => {

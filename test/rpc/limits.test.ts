@@ -8,6 +8,8 @@ import { heldServer, until } from "./stand-in.ts";
 
 const scaler = "externalscaler.ExternalScaler";
 const emptyMessage = new Uint8Array(5);
+/** IsActiveResponse with `result: true`. */
+const activeMessage = new Uint8Array([8, 1]);
 const message = (ref: MessageInitShape<typeof ScaledObjectRefSchema>) =>
   frame(toBinary(ScaledObjectRefSchema, create(ScaledObjectRefSchema, ref)));
 let client: ForeignClient;
@@ -87,9 +89,9 @@ test("a stream with a long message lives on when the time to send it is over", a
 });
 
 test("calls that are reset as soon as they are opened leave nothing behind", async () => {
-  await using held = await heldServer({ streamsMax: 10 });
+  await using held = await heldServer({ streamsMax: 10, strikes: { most: 100, perSecond: 0 } });
   await using raw = rawClient(held.server.port);
-  for (let at = 0; at < 20; at += 1)
+  for (let at = 0; at < 12; at += 1)
     for (const method of ["IsActive", "StreamIsActive", "Nothing"])
       raw.call(`/${scaler}/${method}`, emptyMessage).cancel();
   expect((await raw.call(`/${scaler}/IsActive`, emptyMessage).ended).status).toBe("0");
@@ -162,6 +164,77 @@ describe("streams", () => {
     expect(await third.next()).toEqual({ result: false });
   });
 
+  test("one peer may have its share of them only", async () => {
+    await using held = await heldServer({ streamsMax: 4, streamsPerPeerMax: 0.75 });
+    const path = `/${scaler}/StreamIsActive`;
+    await using greedy = rawClient(held.server.port, {}, "127.0.0.2");
+    const taken = [1, 2, 3].map(() => greedy.call(path, emptyMessage));
+    expect(await greedy.call(path, emptyMessage).ended).toEqual({
+      status: "8",
+      message:
+        "Cannot open another stream: at most 3 open streams of one client; ask again later or " +
+        "add replicas",
+    });
+    await using modest = rawClient(held.server.port);
+    const own = modest.call(path, emptyMessage);
+    expect((await modest.call(path, emptyMessage).ended).status).toBe("8");
+    held.set({ active: () => true });
+    for (const kept of [...taken, own])
+      await until(() => kept.body().length === 12, "both messages have come");
+  });
+
+  test("those of an old connection keep their place until they are opened again", async () => {
+    const clock = manualClock();
+    const limits = { streamsMax: 2, connectionAgeMs: 1_000, streamsReservedMs: 500 };
+    await using held = await heldServer({ clock, random: () => 0.5, ...limits });
+    const path = `/${scaler}/StreamIsActive`;
+    const from = (address: string) => rawClient(held.server.port, {}, address);
+    await using old = from("127.0.0.2");
+    await Promise.all([old.call(path, emptyMessage), old.call(path, emptyMessage)]);
+    await until(() => held.open.streams === 2, "both streams are open");
+    clock.advance(1_000);
+    await old.closed;
+
+    await using greedy = from("127.0.0.3");
+    expect((await greedy.call(path, emptyMessage).ended).status).toBe("8");
+    await using again = from("127.0.0.2");
+    again.call(path, emptyMessage);
+    await until(() => held.open.streams === 1, "the first is open again");
+    expect((await greedy.call(path, emptyMessage).ended).status).toBe("8");
+    clock.advance(500);
+    greedy.call(path, emptyMessage);
+    await until(() => held.open.streams === 2, "what nobody opened again is free");
+  });
+
+  test("a client that reads nothing is kept one message, and then gets the newest", async () => {
+    const clock = manualClock();
+    await using held = await heldServer({ clock, pushSpacingMs: 1 });
+    await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
+    const call = raw.call(`/${scaler}/StreamIsActive`, emptyMessage);
+    await until(() => held.open.streams === 1, "the stream is open");
+    for (let changes = 0; changes < 9; changes += 1) {
+      held.set({ active: () => changes % 2 === 0 });
+      clock.advance(2);
+      await Bun.sleep(1);
+    }
+    raw.settings({ initialWindowSize: 65_535 });
+    const read = () => {
+      clock.advance(300);
+      return call.body().length === 12;
+    };
+    await until(read, "two messages have come");
+    expect(call.body()).toEqual(Buffer.concat([frame(new Uint8Array()), frame(activeMessage)]));
+  });
+
+  test("a stream that its client does not read in time is ended", async () => {
+    await using held = await heldServer({ writeMs: 100 });
+    await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
+    await raw.call(`/${scaler}/StreamIsActive`, emptyMessage).closed;
+    await until(() => held.open.streams === 0, "the stream is over");
+    expect(held.finished).toMatchObject([{ code: "RESOURCE_EXHAUSTED" }]);
+    expect(held.listeners.size).toBe(0);
+  });
+
   test("one connection carries every stream that a process may have, and calls beside them", async () => {
     await using held = await heldServer({ streamsMax: 300, callsMax: 4 });
     const channel = await client.connect(held.address);
@@ -186,29 +259,77 @@ describe("unary calls", () => {
   const path = `/${scaler}/IsActive`;
   /** More than a stream holds unread: it takes a slot before it has come whole. */
   const long = message({ name: "x".repeat(100_000) });
-  const abandonedMessage = message({ name: "abandoned" });
+  const abandonedMessage = message({ namespace: "y".repeat(100_000), name: "abandoned" });
   const [longStart, longRest] = [long.subarray(0, 60_000), long.subarray(60_000)];
 
-  test("more than may wait is RESOURCE_EXHAUSTED, and what waits is answered", async () => {
-    await using held = await heldServer({ callsMax: 1, callsWaitingMax: 1, handlerMs: 60_000 });
+  test("of more than may be open the oldest is ended with RESOURCE_EXHAUSTED", async () => {
+    await using held = await heldServer({ callsOpenMax: 2, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
-    const working = raw.call(path);
-    working.write(longStart);
-    const waiting = raw.call(path, emptyMessage);
-    const refused = raw.call(path, emptyMessage);
-    expect(await refused.ended).toEqual({
+    const [first, second] = [raw.call(path), raw.call(path)];
+    await using other = rawClient(held.server.port);
+    expect((await other.call(path, emptyMessage).ended).status).toBe("0");
+    expect(await first.ended).toEqual({
       status: "8",
-      message: "Cannot take another call: at most 1 waiting calls; ask again later or add replicas",
+      message: "Cannot keep the call: at most 2 open calls; ask again later or add replicas",
     });
-    working.send(longRest);
-    expect((await working.ended).status).toBe("0");
-    expect((await waiting.ended).status).toBe("0");
+    second.send(emptyMessage);
+    expect((await second.ended).status).toBe("0");
+  });
+
+  test("requests that came in part keep so many bytes, then the oldest is ended", async () => {
+    await using held = await heldServer({ requestBytesMax: 3_000, handlerMs: 60_000 });
+    await using raw = rawClient(held.server.port);
+    const part = message({ name: "x".repeat(2_000) }).subarray(0, 1_400);
+    const calls = [1, 2, 3].map(() => raw.call(path));
+    for (const call of calls) call.write(part);
+    expect(await calls[0]?.ended).toEqual({
+      status: "8",
+      message:
+        "Cannot keep the call: at most 3000 bytes of unfinished requests; ask again later or " +
+        "add replicas",
+    });
+    expect((await raw.call(path, emptyMessage).ended).status).toBe("0");
+    await until(() => held.finished.length === 2, "two calls are over");
+  });
+
+  test("an answer that its client does not take in time is given up", async () => {
+    await using held = await heldServer({ writeMs: 100 });
+    await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
+    await raw.call(path, emptyMessage).closed;
+    await until(() => held.finished.length === 1, "the call is over");
+    expect(held.finished).toMatchObject([{ code: "RESOURCE_EXHAUSTED" }]);
+  });
+
+  test("a peer that opens calls to cancel them is barred for a while, and no other", async () => {
+    const clock = manualClock();
+    await using held = await heldServer({ clock, strikes: { most: 10, perSecond: 0 }, barMs: 500 });
+    const channel = await client.connect(held.address);
+    await using kept = await channel.stream(scaler, "StreamIsActive");
+    await kept.next();
+    const from = () => rawClient(held.server.port, {}, "127.0.0.2");
+    const raw = from();
+    for (let at = 0; at < 10; at += 1) raw.call(path, emptyMessage).cancel();
+    await until(() => held.finished.length === 10, "the calls are over");
+    expect(held.open.connections).toBe(2);
+    raw.call(path, emptyMessage).cancel();
+    await raw.closed;
+    await from().closed;
+    expect(held.logged).toMatchObject([
+      { level: "warn", event: "peer barred", facts: { peer: "127.0.0.2", barMs: 500 } },
+    ]);
+    clock.advance(500);
+    await using back = from();
+    expect((await back.call(path, emptyMessage).ended).status).toBe("0");
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    held.set({ active: () => true });
+    clock.advance(1_000);
+    expect(await kept.next()).toEqual({ result: true });
   });
 
   test.each(["gave up", "died with its connection"])(
     "a call that %s while it waited holds no slot",
     async (how) => {
-      await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
+      await using held = await heldServer({ longCallsMax: 1, handlerMs: 60_000 });
       await using raw = rawClient(held.server.port);
       const working = raw.call(path);
       working.write(longStart);
@@ -230,24 +351,24 @@ describe("unary calls", () => {
     },
   );
 
-  test("a call that died while it was read holds no slot", async () => {
-    await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
+  test("a long call that died while it was read holds no slot", async () => {
+    await using held = await heldServer({ longCallsMax: 1, handlerMs: 60_000 });
     const raw = rawClient(held.server.port);
     raw.call(path).write(longStart);
     await until(() => held.open.connections === 1, "the connection is open");
     await raw[Symbol.asyncDispose]();
     await until(() => held.finished.length === 1, "the call is over");
-    const channel = await client.connect(held.address);
-    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    await using other = rawClient(held.server.port);
+    expect((await other.call(path, long).ended).status).toBe("0");
     expect(held.logged).toEqual([]);
   });
 
   test("a long call that stops is DEADLINE_EXCEEDED, and makes room", async () => {
-    await using held = await heldServer({ callsMax: 1, handlerMs: 200 });
+    await using held = await heldServer({ longCallsMax: 1, handlerMs: 200 });
     await using raw = rawClient(held.server.port);
     const stuck = raw.call(path);
     stuck.write(longStart);
-    const next = raw.call(path, emptyMessage);
+    const next = raw.call(path, long);
     expect(await stuck.ended).toEqual({
       status: "4",
       message: "Cannot read the request: it did not end within 200 ms; send it whole",
@@ -266,7 +387,7 @@ describe("unary calls", () => {
     { which: "that is no protobuf", whole: garbage, settings: silent },
     { which: "that is no gRPC", whole: emptyMessage, settings: silent, headers: text },
   ])("a call $which holds no slot", async ({ part, whole, settings, headers }) => {
-    await using held = await heldServer({ callsMax: 1, callsWaitingMax: 1, handlerMs: 60_000 });
+    await using held = await heldServer({ callsMax: 1, longCallsMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port, settings);
     for (let calls = 0; calls < 8; calls += 1) {
       const call = raw.call(path, whole, headers);
@@ -278,41 +399,63 @@ describe("unary calls", () => {
     expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
   });
 
-  test("what one connection asks for at once does not delay another's call", async () => {
-    await using held = await heldServer({ callsMax: 1, handlerMs: 60_000 });
+  test("what one peer asks for at once does not delay another's call", async () => {
+    await using held = await heldServer({ longCallsMax: 1, handlerMs: 60_000 });
     await using raw = rawClient(held.server.port);
+    await using raw2 = rawClient(held.server.port);
     const working = raw.call(path);
     working.write(longStart);
-    const crowd = Array.from({ length: 20 }, () => raw.call(path, emptyMessage).ended);
-    raw.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
-    await until(() => held.open.streams === 1, "the calls have come");
-    const channel = await client.connect(held.address);
-    const alone = channel.unary(scaler, "IsActive", { name: "alone" });
-    await channel.stream(scaler, "StreamMetricSpec");
-    await until(() => held.open.streams === 2, "the other's call has come");
+    const crowd = Array.from({ length: 10 }, () =>
+      [raw, raw2].map(({ call }) => call(path, long).ended),
+    );
+    for (const { call } of [raw, raw2])
+      call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    await until(() => held.open.streams === 2, "the calls have come");
+    await using other = rawClient(held.server.port, {}, "127.0.0.2");
+    const alone = other.call(path, message({ namespace: "y".repeat(100_000), name: "alone" }));
+    other.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    await until(() => held.open.streams === 3, "the other's call has come");
     working.send(longRest);
-    await Promise.all(crowd);
-    await alone;
-    // After the long one and one of the crowd at most.
+    await Promise.all(crowd.flat());
+    await alone.ended;
+    // After the one at work and one of the crowd at most.
     expect(held.refs.findIndex(({ name }) => name === "alone")).toBeLessThanOrEqual(2);
     expect(held.refs).toHaveLength(22);
   });
 });
 
 describe("connections", () => {
-  test("one too many is cut; one that goes makes room", async () => {
-    await using held = await heldServer({ connectionsMax: 1 });
-    const first = await client.connect(held.address);
-    const second = await client.connect(held.address);
-    expect((await first.unary(scaler, "IsActive")).code).toBe("OK");
-    expect((await second.unary(scaler, "IsActive")).code).toBe("UNAVAILABLE");
-    expect((await first.unary(scaler, "IsActive")).code).toBe("OK");
-    expect(held.open.connections).toBe(1);
-    await first.close();
-    await until(
-      async () => (await second.unary(scaler, "IsActive")).code === "OK",
-      "the second client got in",
-    );
+  const stream = `/${scaler}/StreamIsActive`;
+
+  test("of too many, the peer with the most loses the one that is idle for the longest", async () => {
+    await using held = await heldServer({ connectionsMax: 4 });
+    const from = (address: string) => rawClient(held.server.port, {}, address);
+    const crowd = [];
+    for (const connections of [1, 2, 3]) {
+      crowd.push(from("127.0.0.2"));
+      await until(() => held.open.connections === connections, "it is open");
+    }
+    const [inUse, idle, younger] = crowd;
+    inUse?.call(stream, emptyMessage);
+    await until(() => held.open.streams === 1, "the first connection is in use");
+    await using alone = from("127.0.0.3");
+    await until(() => held.open.connections === 4, "another peer is in");
+    await using newcomer = from("127.0.0.4");
+    expect((await newcomer.call(`/${scaler}/IsActive`, emptyMessage).ended).status).toBe("0");
+    await idle?.closed;
+    for (const kept of [alone, inUse, younger])
+      expect((await kept?.call(`/${scaler}/IsActive`, emptyMessage).ended)?.status).toBe("0");
+    await Promise.all(crowd.map((one) => one[Symbol.asyncDispose]()));
+  });
+
+  test("a crowd that only connects never keeps a client out", async () => {
+    await using held = await heldServer({ connectionsMax: 3 });
+    const crowd = Array.from({ length: 30 }, () => rawClient(held.server.port, {}, "127.0.0.2"));
+    const channel = await client.connect(held.address);
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    await until(() => held.open.connections === 3, "the others are cut");
+    expect((await channel.unary(scaler, "IsActive")).code).toBe("OK");
+    await Promise.all(crowd.map((one) => one[Symbol.asyncDispose]()));
   });
 });
 

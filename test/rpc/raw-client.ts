@@ -1,4 +1,5 @@
 import http2 from "node:http2";
+import { connect } from "node:net";
 
 /** How a raw call ended; without a status when the server gave none. */
 export interface RawEnd {
@@ -13,13 +14,25 @@ export function frame(message: Uint8Array, flag = 0): Buffer {
   return Buffer.concat([header, message]);
 }
 
-/** HTTP/2 without gRPC's manners: for what no gRPC client does. */
-export function rawClient(port: number, settings: http2.Settings = {}) {
-  const session = http2.connect(`http://127.0.0.1:${port}`, { settings });
+/**
+ * HTTP/2 without gRPC's manners: for what no gRPC client does.
+ *
+ * @param localAddress Of loopback, for a client that the server takes for another peer.
+ */
+export function rawClient(
+  port: number,
+  settings: http2.Settings = {},
+  localAddress: string | undefined = undefined,
+) {
+  const session = http2.connect(`http://127.0.0.1:${port}`, {
+    settings,
+    createConnection: () => connect({ host: "127.0.0.1", port, localAddress }),
+  });
   session.on("error", () => undefined);
   const closed = new Promise<void>((resolve) => session.once("close", resolve));
   return {
     closed,
+    settings: (changed: http2.Settings) => session.settings(changed),
     /** Opens a call; its message, when given, is sent whole. `null`: the headers end the request. */
     call: (path: string, message?: Uint8Array | null, headers: http2.OutgoingHttpHeaders = {}) => {
       const grpcHeaders = {

@@ -24,7 +24,7 @@ const trigger: Trigger = {
   aggregation: "max",
   windowSeconds: 0,
   pollIntervalSeconds: 3_600,
-  metricName: "gpu-gpu-utilization",
+  metricName: "gpu-utilization",
 };
 
 const explanation = { metric: trigger.metric, scope: "node" as const, rule: "", devices: [] };
@@ -137,7 +137,7 @@ export async function heldServer({
         open.connections = count;
       },
     },
-    limits: { ...grpcLimits, shutdownMs: 1_000, ...limits },
+    limits: { ...grpcLimits, shutdownMs: 1_000, streamsPerPeerMax: 1, ...limits },
     random,
   });
   return {

@@ -10,6 +10,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type Clock, systemClock } from "#core/clock.ts";
 import type { AgentEndpoint } from "#fleet/agents.ts";
 import { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import type { PodResources } from "#node/pod-resources.ts";
 import { type NodeReports, nodeReports } from "#node/reports.ts";
 import { nodeTelemetry } from "#node/telemetry-service.ts";
@@ -23,6 +24,8 @@ export interface TestAgentOptions {
   readonly startedAtMs?: number;
   readonly watchersMax?: number;
   readonly podResources?: PodResources;
+  /** Called with the readings that a watcher demands. */
+  readonly request?: (readings: readonly ReadingName[]) => void;
 }
 
 export interface TestAgent extends AgentEndpoint {
@@ -44,6 +47,7 @@ export async function testAgent({
   startedAtMs = 1,
   watchersMax = 8,
   podResources,
+  request,
 }: TestAgentOptions = {}): Promise<TestAgent> {
   const reports = nodeReports({
     name,
@@ -57,6 +61,7 @@ export async function testAgent({
     source: reports,
     clock,
     startedAtMs,
+    request,
     watchersMax,
     draining: () => ({
       draining: () => stop.signal.aborted,

@@ -10,6 +10,7 @@ import type { NodeReport } from "#telemetry/report.ts";
 type Device = NodeReport["devices"][number];
 
 const text = fc.string({ maxLength: 8 });
+const name = fc.string({ minLength: 1, maxLength: 8 });
 const small = fc.nat({ max: 1000 });
 const anyReading = fc.constantFrom(...readingNames).chain((name) => {
   const { least, most } = readingRanges[name];
@@ -27,7 +28,7 @@ const optional = { requiredKeys: [] };
 
 const device: fc.Arbitrary<Device> = fc
   .record({
-    identity: fc.record({ uuid: text, index: small, vendor: text, model: text }),
+    identity: fc.record({ uuid: name, index: small, vendor: text, model: text }),
     more: fc.record({ minor: small, pciBusId: text, parentUuid: text }, optional),
     slice: fc.option(
       fc.record(
@@ -45,7 +46,12 @@ const device: fc.Arbitrary<Device> = fc
     ),
     holders: fc.array(
       fc.record(
-        { namespace: text, pod: text, container: text, sharedBy: small },
+        {
+          namespace: name,
+          pod: name,
+          container: name,
+          sharedBy: fc.integer({ min: 1, max: 1000 }),
+        },
         { requiredKeys: ["namespace", "pod", "container"] },
       ),
       { maxLength: 2 },
@@ -61,11 +67,11 @@ const device: fc.Arbitrary<Device> = fc
     return { ...identity, ...more, ...numbered, health, holders, readings, absences } as Device;
   });
 
-const devices = fc.array(device, { maxLength: 4 });
+const devices = fc.uniqueArray(device, { maxLength: 4, selector: ({ uuid }) => uuid });
 const report = (some: fc.Arbitrary<readonly Device[]>): fc.Arbitrary<NodeReport> =>
   fc
     .record({
-      name: text,
+      name,
       sampleIntervalMs: small,
       ageMs: small,
       session: small,
@@ -148,6 +154,30 @@ describe("a message", () => {
     expect(send(busy([1, 9, 3, 4])).length).toBe(whole);
   });
 
+  test("carries for how long things have been lacking when it is whole, and then alone", () => {
+    const { send, receive, pass } = wire({ wholeEveryMs: 30_000 });
+    const of = (ms: number): NodeReport => ({
+      ...busy([1, 2]),
+      lackingAges: new Map([
+        ["GPU-0", { unwell: ms, absent: { encoderPercent: ms + 1 } }],
+        ["GPU-1", { absent: { encoderPercent: 2 ** 40 } }],
+      ]),
+    });
+    const first = receive(send(of(5)));
+    expect(first?.report.lackingAges).toEqual(
+      new Map([
+        ["GPU-0", { unwell: 5, absent: { encoderPercent: 6 } }],
+        ["GPU-1", { absent: { encoderPercent: 2 ** 32 - 1 } }],
+      ]),
+    );
+    // An age that grows is no change.
+    const next = send(of(1_005));
+    expect(next.length).toBeLessThan(6);
+    expect(receive(next)?.report.lackingAges).toBeUndefined();
+    pass(30_000);
+    expect(receive(send(of(31_005)))?.report.lackingAges?.get("GPU-0")?.unwell).toBe(31_005);
+  });
+
   test("leaves what did not change as the same objects", () => {
     const { send, receive } = wire();
     const before = receive(send(busy([1, 2])))?.report.devices;
@@ -173,8 +203,12 @@ describe("a receiver", () => {
   };
 
   test.each([
-    ["a device that was never named", { keys: [65], values: [5] }, "names no device 1"],
-    ["a key without a value", { keys: [1], values: [] }, "differ in length"],
+    [
+      "a device that was never named",
+      { keys: [65], values: [5] },
+      "keys must be of its 1 devices, got one of device 1",
+    ],
+    ["a key without a value", { keys: [1], values: [] }, "its columns must be of one length"],
   ])("refuses %s", (_what, message, problem) => {
     const decode = first();
     expect(() => decode(create(NodeSnapshotSchema, message))).toThrow(problem);

@@ -38,7 +38,7 @@ const plain: Trigger = {
   aggregation: "max",
   windowSeconds: 0,
   pollIntervalSeconds: 10,
-  metricName: "gpu-gpu-utilization",
+  metricName: "gpu-utilization",
 };
 
 const ofSeries: Partial<Trigger> = {
@@ -164,6 +164,7 @@ describe("parseTrigger() fills in", () => {
       "one route of the interceptor",
       {
         metricType: "concurrency",
+        targetValue: "80",
         engine: "http-add-on",
         endpoint: "http://interceptor.keda:9090",
         engineLabels: 'route_namespace="shop",route_name="chat"',
@@ -182,7 +183,7 @@ describe("parseTrigger() fills in", () => {
     ],
     [
       "the pods of a gateway",
-      { metricType: "queue_depth", engine: "epp", podSelector: "app=epp" },
+      { metricType: "queue_depth", targetValue: "80", engine: "epp", podSelector: "app=epp" },
       {
         metric: "queue_depth",
         activationMetric: "queue_depth",

@@ -72,6 +72,33 @@ describe("triggerWarnings() gives", () => {
     ],
     ["buckets of no latency", queue, { bucketEdges }, []],
 
+    ["a percentage as a share of 1", { targetValue: "0.8" }, {}, ["target-as-fraction"]],
+    ["one percent", { targetValue: "1" }, {}, ["target-as-fraction"]],
+    ["two percent", { targetValue: "2" }, {}, []],
+    ["a share of 1 by the shorthand", { targetGpuUtilization: "0.9" }, {}, ["target-as-fraction"]],
+    ["one request", { ...queue, targetValue: "1" }, {}, []],
+    ["every percent", { targetValue: "100" }, {}, []],
+    ["more than every percent", { targetValue: "101" }, {}, ["target-beyond-percentage"]],
+    ["more than 100 °C", { metricType: "temperature", targetValue: "101" }, {}, []],
+    [
+      "the percentages of a replica's devices added up",
+      { targetValue: "640", aggregation: "sum" },
+      {},
+      [],
+    ],
+    [
+      "an engine's percentage, which has no devices to add up",
+      { metricType: "kv_cache_usage", targetValue: "640", aggregation: "sum" },
+      {},
+      ["target-beyond-percentage"],
+    ],
+    [
+      "the percentages of all replicas added up under Value",
+      { targetValue: "300", replicaAggregation: "sum" },
+      { metricType: "Value" },
+      ["sum-under-value"],
+    ],
+
     ["a latency under Value", ttft, { metricType: "Value" }, []],
     [
       "a latency under AverageValue",
@@ -81,7 +108,7 @@ describe("triggerWarnings() gives", () => {
     ],
     [
       "a latency without a profile under AverageValue",
-      { metricType: "e2e_p95_ms" },
+      { metricType: "e2e_p95_ms", targetValue: "900" },
       { metricType: "AverageValue" },
       ["metric-type-unsuited"],
     ],

@@ -96,7 +96,7 @@ describe("the API server", () => {
     await until(() => started.log.some((line) => line.includes("403")));
     expect(() => started.look("llm")).toThrow(
       "pods of default not read yet (Cannot get /api/v1/namespaces/default/pods: status 403, the " +
-        "test asked for this; grant get, list and watch on it to this ServiceAccount)",
+        "test asked for this; grant list and watch on it to this ServiceAccount)",
     );
     await until(() => started.workloads.waitingFor().join() === "pods of default");
   });

@@ -11,7 +11,13 @@ import { assert } from "#core/assert.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
 import type { Collector, Demand } from "#device/collector.ts";
-import { type Absence, isPlausible, type ReadingName, readingNames } from "#metric/reading.ts";
+import {
+  type Absence,
+  costlyReadings,
+  isPlausible,
+  type ReadingName,
+  readingNames,
+} from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import defaultText from "./default.yaml" with { type: "text" };
 import { followFile } from "./file.ts";
@@ -90,7 +96,7 @@ function sampleOf(
     const signal = signals[name];
     if (signal === undefined || unsupported.has(name)) return "unsupported";
     if (lost) return "failed";
-    if (costly.has(name) && !demand.pcieThroughput) return "pending";
+    if (costlyReadings.has(name) && !demand.pcieThroughput) return "pending";
     const value = valueAt(signal, seconds + aheadSeconds);
     return isPlausible(name, value) ? value : "implausible";
   };
@@ -102,10 +108,6 @@ function sampleOf(
   return { ...identity, health: lost ? lostHealth : { state: "ok" }, readings, absences };
 }
 
-const costly: ReadonlySet<ReadingName> = new Set([
-  "pcieTxKilobytesPerSecond",
-  "pcieRxKilobytesPerSecond",
-]);
 const lostHealth = {
   state: "lost",
   reason: "The mock file says that this device is lost; take `lost` out of its faults",

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import { mockFileBytesMax } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { type ParsedPlan, type Plan, parsePlan } from "./plan.ts";
@@ -44,9 +44,7 @@ function read(path: string): ParsedPlan {
       return { problems: [`the file: must have at most ${mockFileBytesMax} bytes, got ${size}`] };
     return parsePlan(readFileSync(path, "utf8"));
   } catch (error) {
-    return {
-      problems: [`the file: cannot be read: ${error instanceof Error ? error.message : error}`],
-    };
+    return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
   }
 }
 

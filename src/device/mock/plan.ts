@@ -4,6 +4,7 @@
  * @module
  */
 import * as v from "valibot";
+import { messageOf } from "#core/fault.ts";
 import { problemOf } from "#core/file-schema.ts";
 import type { DeviceIdentity } from "#metric/sample.ts";
 import { type FileDevice, fileSchema, type MockFaults, type MockFile } from "./schema.ts";
@@ -33,9 +34,7 @@ export function parsePlan(text: string): ParsedPlan {
   try {
     input = Bun.YAML.parse(text);
   } catch (error) {
-    return {
-      problems: [`the file: must be YAML: ${error instanceof Error ? error.message : error}`],
-    };
+    return { problems: [`the file: must be YAML: ${messageOf(error)}`] };
   }
   const parsed = v.safeParse(fileSchema, input);
   if (!parsed.success) return { problems: parsed.issues.map((issue) => problemOf(issue)) };

@@ -5,13 +5,14 @@
  */
 import * as v from "valibot";
 import { choice, exact, number, say, whole } from "#core/file-schema.ts";
-import { mockDevicesMax } from "#core/limits.ts";
+import { deviceTextCharsMax, mockDevicesMax } from "#core/limits.ts";
 import { type ReadingName, readingNames } from "#metric/reading.ts";
 import { type MockSignal, waveShapes } from "./signal.ts";
 
 const text = v.pipe(
   v.string(say("must be text (in quotes if it looks like a number)")),
   v.minLength(1, "must not be empty"),
+  v.maxLength(deviceTextCharsMax, `must have at most ${deviceTextCharsMax} characters`),
 );
 const finite = v.pipe(number, v.finite(say("must be finite")));
 const aboveZero = v.pipe(number, v.gtValue(0, say("must be above 0")));

@@ -15,16 +15,27 @@ type AddressKind = "metadata" | "local" | "group" | "other";
 const ranges: readonly (readonly [Exclude<AddressKind, "other">, BlockList])[] = [
   [
     "metadata",
-    // The instance and credential services of AWS, Google, Azure, Alibaba and Oracle.
+    // Instance and credential services. Most clouds use the first; behind it AWS' for tasks and pods,
+    // and those of GKE, Tencent, Scaleway, Azure, Alibaba and Oracle.
     blockList(
       "169.254.169.254/32",
       "169.254.170.2/32",
       "169.254.170.23/32",
+      "169.254.169.252/32",
+      "169.254.0.23/32",
+      "169.254.42.42/32",
       "168.63.129.16/32",
       "100.100.100.200/32",
       "192.0.0.192/32",
+      // AWS twice, Google, Oracle, Scaleway, Akamai, OpenStack. Pods may have other addresses of
+      // fd00::/8, so each is named alone.
       "fd00:ec2::254/128",
       "fd00:ec2::23/128",
+      "fd20:ce::254/128",
+      "fd00:c1::a9fe:a9fe/128",
+      "fd00:42::42/128",
+      "fd00:a9fe:a9fe::1/128",
+      "fe80::a9fe:a9fe/128",
     ),
   ],
   ["local", blockList("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/112", "fe80::/10")],
@@ -36,7 +47,7 @@ const embeddings = [
   { range: blockList("::ffff:0:0/96"), groups: [6, 7] }, // mapped
   { range: blockList("::/96"), groups: [6, 7] }, // compatible
   { range: blockList("::ffff:0:0:0/96"), groups: [6, 7] }, // translated
-  { range: blockList("64:ff9b::/32"), groups: [6, 7] }, // NAT64
+  { range: blockList("64:ff9b::/32"), groups: [6, 7] }, // NAT64, also of a network's own prefix
   { range: blockList("2002::/16"), groups: [1, 2] }, // 6to4
 ] as const;
 

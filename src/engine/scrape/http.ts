@@ -7,7 +7,7 @@
 import { type Agent, type IncomingMessage, request } from "node:http";
 import { createGunzip } from "node:zlib";
 import type { Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import { engineBodyBytesMax } from "#core/limits.ts";
 import type { ScrapeEndpoint } from "./address-policy.ts";
 
@@ -54,10 +54,6 @@ export async function get<Result>(options: GetOptions<Result>): Promise<Result> 
   const second = await once(again);
   if ("location" in second) throw unreachable(options, "it redirects in a circle", { status: 302 });
   return second.result;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 type ResultOrRedirect<Result> = { readonly result: Result } | { readonly location: string };

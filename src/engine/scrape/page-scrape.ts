@@ -5,7 +5,7 @@
  */
 import type { Agent } from "node:http";
 import type { Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
+import { Fault, messageOf } from "#core/fault.ts";
 import type { EnginePage } from "#engine/page/page.ts";
 import {
   allowedUrl,
@@ -14,7 +14,7 @@ import {
   resolvedEndpoint,
   type ScrapeEndpoint,
 } from "./address-policy.ts";
-import { type BodySink, get, messageOf } from "./http.ts";
+import { type BodySink, get } from "./http.ts";
 import type { PageLocation, ScrapeTarget } from "./target.ts";
 
 export interface PageScraperTools {

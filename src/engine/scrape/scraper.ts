@@ -12,7 +12,9 @@ import {
   engineIntervalMs,
   engineScrapeMs,
   engineScrapesMax,
+  engineScrapesShare,
   engineTargetsMax,
+  engineTargetsShare,
   gatewayIntervalMs,
 } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
@@ -68,8 +70,10 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const { intervalMs = engineIntervalMs, gatewayMs = gatewayIntervalMs } = options;
   const agent = new Agent({ keepAlive: true });
   const loops = new Map<string, ScrapeLoop>();
+  /** Targets of each namespace. */
+  const followed = new Map<string, number>();
   const ends = new Map<ScrapeEnd, number>();
-  const slot = slots(engineScrapesMax);
+  const slot = slots(engineScrapesMax, engineScrapesShare);
   const tools = { ...options, agent, timeoutMs, filterOf: sharedFilters(), intervalMs, gatewayMs };
   let isStopped = false;
 
@@ -77,25 +81,30 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     const key = targetKey(target);
     const earlier = loops.get(key);
     if (earlier !== undefined) return earlier;
-    if (loops.size >= engineTargetsMax || isStopped)
-      throw new Fault(
-        "overloaded",
-        `Cannot follow one more engine: at most ${engineTargetsMax} are followed; scale on fewer pods or run more replicas`,
-        { limit: engineTargetsMax },
-      );
+    const { namespace } = target.at;
+    if (loops.size >= engineTargetsMax || isStopped) throw tooMany();
+    const ofNamespace = followed.get(namespace) ?? 0;
+    if (ofNamespace >= engineTargetsShare) throw shareUsed(namespace);
+    const forget = () => {
+      if (!loops.delete(key)) return;
+      const left = (followed.get(namespace) ?? 0) - 1;
+      if (left > 0) followed.set(namespace, left);
+      else followed.delete(namespace);
+    };
     const loop = scrapeLoop(target, {
       ...tools,
       slot,
       ended: (end) => ends.set(end, (ends.get(end) ?? 0) + 1),
       scraped,
-      dropped: () => loops.delete(key),
+      dropped: forget,
       broke: (error) => {
         const problem = String(error);
         log("error", "engine scrape broke", { target: targetText(target), problem });
-        loops.delete(key);
+        forget();
       },
     });
     loops.set(key, loop);
+    followed.set(namespace, ofNamespace + 1);
     return loop;
   };
 
@@ -158,7 +167,7 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
     }
     cancel = undefined;
     const before = scraper.state();
-    await slot(() => scraper.scrape(paceMs()));
+    await slot(() => scraper.scrape(paceMs()), target.at.namespace);
     if (isStopped) return;
     const state = scraper.state();
     tools.ended(state.failure?.code ?? "ok");
@@ -203,6 +212,22 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
       cancel?.();
     },
   };
+}
+
+function tooMany(): Fault {
+  return new Fault(
+    "overloaded",
+    `Cannot follow one more engine: at most ${engineTargetsMax} are followed; scale on fewer pods or run more replicas`,
+    { limit: engineTargetsMax },
+  );
+}
+
+function shareUsed(namespace: string): Fault {
+  return new Fault(
+    "overloaded",
+    `Cannot follow one more engine of namespace ${namespace}: ${engineTargetsShare} of it are followed, which is its share; scale on fewer pods there`,
+    { limit: engineTargetsShare },
+  );
 }
 
 function isFrontEnd(engine: EngineName | undefined): boolean {

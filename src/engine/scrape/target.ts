@@ -15,6 +15,8 @@ export interface ScrapeTarget {
   readonly at:
     | {
         readonly podAddress: string;
+        /** Whose shares it takes part of. */
+        readonly namespace: string;
         /** Those that it declares, the likeliest first; none: the engine's own is tried. */
         readonly ports: readonly number[];
         /** Who has the address: pods come and go, and the next one is another target. */

@@ -1,0 +1,54 @@
+/**
+ * Who is at the other end of a socket, and how much of what is costly it may do.
+ *
+ * @module
+ */
+import { isIPv6 } from "node:net";
+import { setNewest } from "#core/bounded-map.ts";
+import type { Clock } from "#core/clock.ts";
+import { peersMax } from "#core/limits.ts";
+
+/**
+ * The peer that an address belongs to: the address itself, and of IPv6 its first 64 bits, because
+ * whoever has one address of such a network has them all.
+ */
+export function peerOf(address: string | undefined): string {
+  if (address === undefined || !isIPv6(address)) return address ?? "";
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  const [head = "", tail = ""] = address.replace(/%.*$/, "").split("::");
+  const groups = (text: string) => (text === "" ? [] : text.split(":"));
+  const [first, last] = [groups(head), groups(tail)];
+  const zeros = address.includes("::") ? Math.max(0, 8 - first.length - last.length) : 0;
+  const all = [...first, ...Array.from({ length: zeros }, () => "0"), ...last];
+  return `${all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`;
+}
+
+export interface AllowanceLimits {
+  /** What a peer may do at once. */
+  readonly most: number;
+  /** How much of that it may do again after each second. */
+  readonly perSecond: number;
+}
+
+/** Takes one from what a peer may do. @returns Whether there was one. */
+export type Allowance = (peer: string) => boolean;
+
+/** How much each peer may do of something that costs its client less than the server. */
+export function allowance(
+  { most, perSecond }: AllowanceLimits,
+  clock: Pick<Clock, "monotonicMs">,
+): Allowance {
+  const remaining = new Map<string, { readonly left: number; readonly atMs: number }>();
+  return (peer) => {
+    const atMs = clock.monotonicMs();
+    const before = remaining.get(peer) ?? { left: most, atMs };
+    const left = Math.min(most, before.left + ((atMs - before.atMs) / 1_000) * perSecond);
+    const allowed = left >= 1;
+    setNewest(remaining, peer, { left: allowed ? left - 1 : left, atMs }, peersMax);
+    return allowed;
+  };
+}
