@@ -201,7 +201,7 @@ export const circumstances = {
   },
   /** The replica of the scaler that was not asked has begun no window. */
   windowAfterSwitch: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       load: { rate: stepDown(990, 20, 2), ...tokens },
