@@ -113,6 +113,8 @@ export function workloadActivity(readings: WorkloadReadings): Activity {
   const active = isAbove || running > 0;
   if (!active && missing.some(({ sinceMs }) => nowMs - sinceMs <= missingGraceMs))
     throw dataMissing(readings, "what is missing could be in use, and what is known is not");
+  if (!active && workload.drainingPods > 0)
+    return answer(true, `active: ${workload.drainingPods} pods that are being deleted still serve`);
   // As in the value, where such a replica counts as the target. KEDA would get an error for as long
   // as the replica is missing, and drops the value with it: nothing could scale in.
   if (!active && missing.length > 0)

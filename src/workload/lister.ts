@@ -63,7 +63,8 @@ export function workloadLister(informers: WorkloadInformers): (query: WorkloadQu
       // A count of 0 beside pods is one that was read before they came.
       replicas: replicas === 0 ? own.length : replicas,
       statusReplicas: own.length + (countsEnding(scaled) ? ending.length : 0),
-      readyPods: [...own, ...ending].filter(isReady).length,
+      readyPods: [...own, ...ending].filter(({ ready }) => ready).length,
+      drainingPods: ending.filter(({ ready }) => ready).length,
       tolerances: scaled.tolerances,
       minReplicas: scaled.minReplicas,
       maxReplicas: scaled.maxReplicas,
@@ -82,10 +83,6 @@ export function workloadLister(informers: WorkloadInformers): (query: WorkloadQu
 /** The status of a Deployment leaves out pods that are being deleted, that of a StatefulSet does not. */
 function countsEnding({ target }: ScaledResource): boolean {
   return target?.kind === "StatefulSet" || target?.kind === "LeaderWorkerSet";
-}
-
-function isReady({ containers }: Pod): boolean {
-  return containers.every(({ ready }) => ready);
 }
 
 interface SelectedPods {

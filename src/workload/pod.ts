@@ -28,6 +28,8 @@ export interface Pod {
   readonly ip?: string | undefined;
   /** `ending`: it is being deleted. */
   readonly state: "counted" | "warming" | "ending";
+  /** Its Ready condition: false too where its node is out of reach. */
+  readonly ready: boolean;
   /** Sidecars included, other init containers not. */
   readonly containers: readonly PodContainer[];
   readonly labels: Labels;
@@ -87,6 +89,7 @@ export function podOf(object: unknown): Pod | undefined {
     name: metadata.name,
     uid: metadata.uid,
     state: stateOf(metadata, status),
+    ready: isReady(status),
     containers: containersOf(spec, status),
     labels: metadata.labels ?? {},
     requestsDevice: requestsDevice(spec),
@@ -118,6 +121,10 @@ function stateOf(
 ): Pod["state"] {
   if (deletionTimestamp !== undefined) return "ending";
   return isWarming(status) ? "warming" : "counted";
+}
+
+function isReady({ conditions = [] }: NonNullable<RawPod["status"]>): boolean {
+  return conditions.some(({ type, status }) => type === "Ready" && status === "True");
 }
 
 function isWarming({ phase, startTime, conditions = [] }: NonNullable<RawPod["status"]>): boolean {

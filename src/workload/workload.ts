@@ -12,6 +12,8 @@ export interface Workload {
   readonly statusReplicas: number;
   /** As the HPA counts them: those that are being deleted too, whatever `podSelector` leaves. */
   readonly readyPods: number;
+  /** Those of them that are being deleted: they may still work on what they have. */
+  readonly drainingPods: number;
   /** Of the ScaledObject's `behavior`. */
   readonly tolerances: HpaTolerances;
   readonly minReplicas: number;

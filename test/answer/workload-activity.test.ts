@@ -32,6 +32,12 @@ const watts = { metricType: "power_draw", targetValue: "300" };
 
 describe("a workload is", () => {
   test.each<[string, ClusterState, Metadata, boolean]>([
+    [
+      "active while a pod that is being deleted still serves",
+      { ...loaded(0), workload: { drainingPods: 1 } },
+      {},
+      true,
+    ],
     ["active above 0", loaded(0, 1), {}, true],
     ["inactive at 0", loaded(0, 0), {}, false],
     [

@@ -101,7 +101,12 @@ describe("workloadLister()", () => {
       scaledObjects: copyOf<ScaledResource>({ "default/llm": own }),
       pods: new Map([["default", pods]]),
     };
-    expect(lookUp(some)).toMatchObject({ statusReplicas, readyPods: 2, pods: [{ name: "a" }] });
+    expect(lookUp(some)).toMatchObject({
+      statusReplicas,
+      readyPods: 2,
+      drainingPods: 1,
+      pods: [{ name: "a" }],
+    });
   });
 
   test("does not take an old count for replicas that are asked for when the last pod has gone", () => {

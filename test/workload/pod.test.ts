@@ -19,6 +19,7 @@ describe("podOf()", () => {
       containers: [],
       labels: {},
       requestsDevice: false,
+      ready: false,
     });
     const spec = { nodeName: "", containers: [{ name: "main" }] };
     expect(podOf({ metadata, spec, status: { podIP: "" } })).toEqual({
@@ -27,6 +28,7 @@ describe("podOf()", () => {
       containers: [{ name: "main", ready: false, ports: [] }],
       labels: {},
       requestsDevice: false,
+      ready: false,
     });
   });
 
