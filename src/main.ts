@@ -26,6 +26,8 @@ process.exit(
     stdout: (text) => {
       process.stdout.write(text);
     },
+    // https://no-color.org: whatever stands in it, unless it is empty.
+    hasColor: process.stdout.isTTY === true && !process.env["NO_COLOR"],
     stderr: (text) => {
       process.stderr.write(text);
     },

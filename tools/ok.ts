@@ -14,6 +14,7 @@ const checks = [
   ["protocol compatibility", process.execPath, "tools/breaking.ts"],
   ["generated code", process.execPath, "tools/gen.ts", "--check"],
   ["generated reference", process.execPath, "tools/reference.ts", "--check"],
+  ["generated table of engines", process.execPath, "tools/engines.ts", "--check"],
   ["format, lint and room rules", "biome", "ci", "--error-on-warnings", "."],
   ["types", "tsc"],
   ["dead code", "knip"],

@@ -12,36 +12,15 @@ import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/node-metrics.ts";
 import { grpcCodes } from "#rpc/codes.ts";
+import { presetNames, replicaPresets } from "#simulate/input/presets.ts";
+import { replicaKeys } from "#simulate/input/replica-file.ts";
 import { profileAdvice, type ScalingRules } from "#trigger/advice.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
 import { type TriggerKeyName, triggerKeyNames, triggerKeys } from "#trigger/keys.ts";
 import { profileNames, profileOf } from "#trigger/profiles.ts";
+import { code, table, written } from "./markdown.ts";
 
 const path = join(import.meta.dir, "..", "docs", "reference.md");
-
-const lineCharsMax = 120;
-
-type Cell = string | number;
-const cell = (value: Cell) => String(value).replaceAll("|", "\\|");
-
-function table(headings: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const line = (cells: readonly Cell[]) => `| ${cells.map(cell).join(" | ")} |`;
-  return [line(headings), `|${"---|".repeat(headings.length)}`, ...rows.map(line)].join("\n");
-}
-
-/** Prose to the width of a document; headings, tables and code blocks as they are. */
-function wrapped(block: string): string {
-  if (/^(#|\||```)/.test(block)) return block;
-  const lines: string[] = [];
-  for (const word of block.split(/\s+/)) {
-    const line = lines.at(-1);
-    if (line === undefined || line.length + 1 + word.length > lineCharsMax) lines.push(word);
-    else lines[lines.length - 1] = `${line} ${word}`;
-  }
-  return lines.join("\n");
-}
-
-const code = (text: string) => `\`${text}\``;
 
 function flagTables(): string {
   return commandNames
@@ -123,6 +102,24 @@ function engineTable(): string {
   );
 }
 
+function replicaKeyTable(): string {
+  const rows = Object.entries(replicaKeys).map(([name, what]) => [code(name), what]);
+  return table(["key", "what"], rows);
+}
+
+function presetTable(): string {
+  const rows = presetNames.map((name) => {
+    const { title, source, replica } = replicaPresets[name];
+    const { batchSlots, prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds } = replica;
+    const numbers = [batchSlots, prefillTokensPerSecond, decodeTokensPerSecond, loadSeconds];
+    return [code(name), title, ...numbers, source];
+  });
+  return table(
+    ["preset", "what", "slots", "tokens in, 1/s", "tokens out, 1/s", "load, s", "source"],
+    rows,
+  );
+}
+
 function adapterNamed(name: EngineName) {
   const adapter = adapterOf(name);
   if (adapter === undefined) throw new Error(`Cannot describe engine ${name}: it has no adapter`);
@@ -183,6 +180,20 @@ ${engineTable()}
 
 \`engineTokenFile\` is a file name and never a path: whoever runs the scaler mounts each namespace's tokens in a folder of that namespace's name below \`--engine-token-dir\`, and a ScaledObject can use those of its own namespace only.
 
+## Simulation
+
+\`simulate\` plays the triggers, behaviour, cooldown, limits and fallback of one ScaledObject a file. Its triggers must be this scaler's own. It begins with \`minReplicaCount\` replicas, at least one, all ready. A request that has no first token at the end counts with the time it has waited by then.
+
+A load is segments with commas between, each \`RATE rps for DURATION\` or \`ramp RATE..RATE rps over DURATION\`. A trace is CSV with the columns \`TIMESTAMP\` (a date or seconds), \`ContextTokens\` and \`GeneratedTokens\`, a request a line.
+
+A file of \`--replica-model\` names a preset, or says \`loadSeconds\`, \`batchSlots\`, \`prefillTokensPerSecond\`, \`decodeTokensPerSecond\` and \`kvBlocks\` itself. Names end in their unit.
+
+${replicaKeyTable()}
+
+${presetTable()}
+
+What is not measured there is computed from the data sheets; the code of the presets says how.
+
 ## gRPC codes
 
 KEDA treats every error alike: it holds the replicas, or uses the ScaledObject's \`fallback\`. The codes are for people and alerts.
@@ -203,11 +214,4 @@ ${table(
   deviceGauges.map(({ name, help }) => [code(name), help]),
 )}
 `;
-const reference = `${text.trimEnd().split("\n\n").map(wrapped).join("\n\n")}\n`;
-
-if (Bun.argv.includes("--check")) {
-  if ((await Bun.file(path).text()) !== reference)
-    throw new Error("docs/reference.md is not current: run bun run gen");
-} else {
-  await Bun.write(path, reference);
-}
+await written(path, text);

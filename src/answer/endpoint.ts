@@ -15,7 +15,14 @@ import { metricOf } from "#metric/catalogue.ts";
 import { type ReducerName, reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
-import { endpointTarget, engineResult, lastHeardMs, mergeable, mergedValue } from "./engine.ts";
+import {
+  endpointTarget,
+  engineResult,
+  lastHeardMs,
+  mergeable,
+  mergedValue,
+  refuseIfAllLack,
+} from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
 import {
   activationText,
@@ -39,8 +46,8 @@ export interface EndpointReadings {
   readonly missing: readonly MissingEndpoint[];
   /** Of what is known; absent when nothing is. */
   readonly partial: number | undefined;
-  /** Requests that are worked on, where an empty queue does not tell that it is in use. */
-  readonly running: number;
+  /** Requests that wait or run there, or else arrive in a second. */
+  readonly activity: number;
   readonly nowMs: number;
 }
 
@@ -65,8 +72,7 @@ export function endpointReadings(
     return { ...engineResult(target, query, engines), isReady: endpoint.ready };
   });
   const readings = results.map(({ reading }) => reading);
-  const never = readings.find(isUnavailable);
-  if (never !== undefined && readings.every(isUnavailable)) throw never.fault;
+  refuseIfAllLack(readings);
   const reducer = reducerOf(query);
   const merged = reducer === "avg" ? mergedValue(readings, engines) : undefined;
   const isKnown = (reading: EngineReading) =>
@@ -88,16 +94,9 @@ export function endpointReadings(
     knownCount: readings.filter(isKnown).length,
     missing,
     partial: merged ?? reduced(readings, reducer),
-    running: shares.reduce((sum, { running = 0 }) => sum + running, 0),
+    activity: shares.reduce((sum, { activity = 0 }) => sum + activity, 0),
     nowMs,
   };
-}
-
-type UnavailableReading = Extract<EngineReading, { state: "absent" }>;
-
-/** What answers there will never have the metric. */
-function isUnavailable(reading: EngineReading): reading is UnavailableReading {
-  return reading.state === "absent" && reading.reason === "unavailable";
 }
 
 function reducerOf({ row, trigger }: EngineQuery): ReducerName {
@@ -115,12 +114,12 @@ export function endpointValue(readings: EndpointReadings): Answer {
 }
 
 export function endpointActivity(readings: EndpointReadings): Activity {
-  const { query, partial, running } = readings;
+  const { query, partial, activity } = readings;
   const { trigger } = query;
   const isAbove = partial !== undefined && partial > trigger.activationThreshold;
-  const active = isAbove || running > 0;
+  const active = isAbove || activity > 0;
   const value = active ? partial : wholeValue(readings);
-  const outcome = `${value ?? "unknown"}, ${activationText(trigger, isAbove, running)}`;
+  const outcome = `${value ?? "unknown"}, ${activationText(trigger, isAbove, activity)}`;
   return { active, explanation: explained(readings, outcome) };
 }
 

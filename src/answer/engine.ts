@@ -25,21 +25,41 @@ export interface EngineResult {
 /** @throws {Fault} `overloaded` beyond the limits of the scraper. */
 export function engineResult(
   target: ScrapeTarget,
-  { signal, running }: EngineQuery,
+  { signal, activity, purpose }: EngineQuery,
   { read }: Pick<EngineReader, "read">,
 ): EngineResult {
-  const reading = read(target, signal);
-  const atWork = running && read(target, running);
+  const own = read(target, signal);
+  const inUse = read(target, activity);
+  const reading = purpose === "activity" && isToCome(inUse) ? inUse : own;
   const share = {
     target: reading.target,
     engine: reading.engine,
     ageMs: reading.ageMs,
     observations: reading.observations,
-    running: atWork?.state === "known" ? atWork.value : undefined,
+    activity: inUse.state === "known" ? inUse.value : undefined,
   };
   return reading.state === "known"
     ? { reading, share: { ...share, value: reading.value, queueState: reading.queueState } }
     : { reading, share: { ...share, reason: reading.fault.message } };
+}
+
+/**
+ * @throws {Fault} `signal-unavailable` when no page has the metric; where some have, the others are
+ * missing.
+ */
+export function refuseIfAllLack(readings: readonly EngineReading[]): void {
+  const [first] = readings;
+  if (first?.state === "absent" && readings.every(lacksMetric)) throw first.fault;
+}
+
+/** Whether the engine answers, and does not have what it is asked for. */
+function lacksMetric(one: EngineReading): boolean {
+  return one.state === "absent" && (one.reason === "lacking" || one.reason === "unavailable");
+}
+
+/** Soon it is known whether the engine is in use: until then it is not known to be idle. */
+function isToCome(inUse: EngineReading): boolean {
+  return inUse.state === "absent" && inUse.reason === "pending";
 }
 
 /**
@@ -103,8 +123,8 @@ function podEngineResult(
   if (merged !== undefined && mergeable(reading) !== undefined)
     return { ...base, state: "known", value: merged };
   if (reading.state === "known") return { ...base, state: "known", value: reading.value };
-  const { reason, fault } = reading;
-  if (reason === "unavailable") return { ...base, state: "unfit", fault };
+  const { fault } = reading;
+  if (lacksMetric(reading)) return { ...base, state: "unfit", fault };
   return { ...base, state: "missing", reason: fault.message, sinceMs: lastHeardMs(reading, nowMs) };
 }
 
@@ -179,8 +199,10 @@ export function readNeeds(
   const queries = purposes
     .map((purpose) => metricQuery(ref, trigger, purpose))
     .filter((query) => query.source === "engine");
-  if (queries.length === 0) return;
-  const signals = queries.flatMap(({ signal, running }) => [signal, running ?? []].flat());
+  const [query] = queries;
+  if (query === undefined) return;
+  // Use is one question, whatever metric asks it.
+  const signals = [...queries.map(({ signal }) => signal), query.activity];
   for (const target of targetsOf(ref, trigger, engines, workloads))
     for (const signal of signals) engines.read(target, signal);
 }

@@ -42,8 +42,8 @@ export interface EngineShare {
   readonly observations?: Observations | undefined;
   /** Why a latency is not made of observations. */
   readonly queueState?: QueueState | undefined;
-  /** Requests that it works on, where an empty queue does not tell that it is in use. */
-  readonly running?: number | undefined;
+  /** Requests that wait or run in it, or else arrive in a second; absent when it does not tell. */
+  readonly activity?: number | undefined;
   /** Why it has no value. */
   readonly reason?: string | undefined;
 }
@@ -111,8 +111,10 @@ export function windowText(windowMs: number): string {
 export function activationText(
   { activationThreshold }: Trigger,
   isAbove: boolean,
-  running = 0,
+  activity = 0,
 ): string {
   const compared = `${isAbove ? "above" : "not above"} the activation threshold ${activationThreshold}`;
-  return running > 0 ? `${compared}; ${running} requests are running` : compared;
+  return activity > 0 && !isAbove
+    ? `${compared}; in use: ${activity} requests wait, run or arrive in a second`
+    : compared;
 }

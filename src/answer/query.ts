@@ -10,8 +10,8 @@ import {
   type EngineMetric,
   type MetricName,
   metricOf,
-  type SignalName,
 } from "#metric/catalogue.ts";
+import { isQuantile } from "#metric/engines.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
@@ -35,8 +35,8 @@ export interface EngineQuery extends QueryBase {
   readonly row: EngineMetric;
   /** What each engine is asked for. */
   readonly signal: SignalQuery;
-  /** What also tells that an engine is in use; absent where the metric itself says it. */
-  readonly running: SignalQuery | undefined;
+  /** What tells that an engine is in use, whatever the metric says. */
+  readonly activity: SignalQuery;
 }
 
 export type MetricQuery = DeviceQuery | EngineQuery;
@@ -47,11 +47,19 @@ export function metricQuery(
   purpose: MetricQuery["purpose"],
 ): MetricQuery {
   const metric = purpose === "value" ? trigger.metric : trigger.activationMetric;
-  const row = metricOf(metric);
+  const row = rowOf(metric, trigger);
   if (row.source === "device") return { ref, trigger, purpose, metric, source: "device", row };
   const signal = signalQuery(row, trigger, purpose);
-  const running = runningQuery(signal);
-  return { ref, trigger, purpose, metric, source: "engine", row, signal, running };
+  const activity: SignalQuery = { ...signal, signal: "activity", windowMs: 0 };
+  return { ref, trigger, purpose, metric, source: "engine", row, signal, activity };
+}
+
+/** A quantile of a series that the trigger names does not add up, whatever others do. */
+function rowOf(metric: MetricName, { engineMetric }: Trigger): DeviceMetric | EngineMetric {
+  const row = metricOf(metric);
+  return metric === "engine_metric" && engineMetric && isQuantile(engineMetric.reduce)
+    ? { ...row, kind: "intensity" }
+    : row;
 }
 
 /** Over which time readings are averaged: whether anybody is there now is seen in the newest. */
@@ -68,18 +76,6 @@ function signalQuery(
   const signal = row.signal ?? engineMetric;
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
   return { signal, windowMs: windowMsOf({ purpose, trigger }), match: engineLabels };
-}
-
-/**
- * Signals that are 0 while the engine still works: a busy server whose queue is empty must not be
- * taken for one that nobody uses.
- */
-const queueSignals: ReadonlySet<unknown> = new Set<SignalName>(["queue_depth", "queue_wait_ms"]);
-
-function runningQuery(query: SignalQuery): SignalQuery | undefined {
-  return queueSignals.has(query.signal)
-    ? { ...query, signal: "running_requests", windowMs: 0 }
-    : undefined;
 }
 
 /**

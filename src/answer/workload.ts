@@ -108,9 +108,9 @@ export function workloadActivity(readings: WorkloadReadings): Activity {
   const { known, missing } = byState(replicas);
   const isQuantity = row.kind === "quantity";
   const partial = isQuantity ? known.reduce((sum, value) => sum + value, 0) : Math.max(...known);
-  const running = replicas.reduce((sum, { engine }) => sum + (engine?.running ?? 0), 0);
+  const activity = replicas.reduce((sum, { engine }) => sum + (engine?.activity ?? 0), 0);
   const isAbove = partial > trigger.activationThreshold;
-  const active = isAbove || running > 0;
+  const active = isAbove || activity > 0;
   if (!active && missing.some(({ sinceMs }) => nowMs - sinceMs <= missingGraceMs))
     throw dataMissing(readings, "what is missing could be in use, and what is known is not");
   if (!active && workload.drainingPods > 0)
@@ -122,7 +122,7 @@ export function workloadActivity(readings: WorkloadReadings): Activity {
   const reducer = isQuantity ? "sum" : "max";
   const what = `${reducer} over ${replicasText(replicas)} of ${perReplicaText(readings)}`;
   const outcome = known.length > 0 ? partial : "unknown";
-  return answer(active, `${what}: ${outcome}, ${activationText(trigger, isAbove, running)}`);
+  return answer(active, `${what}: ${outcome}, ${activationText(trigger, isAbove, activity)}`);
 }
 
 function byState(replicas: readonly Replica[]) {

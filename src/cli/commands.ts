@@ -7,12 +7,21 @@
 import { roles, type ServeOptions } from "#app/options.ts";
 import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
-import { connectionAgeMs, sampleIntervalMostMs, streamsMax } from "#core/limits.ts";
+import {
+  connectionAgeMs,
+  gpuHourPriceMax,
+  sampleIntervalMostMs,
+  seedMax,
+  simulateWithinMsMax,
+  streamsMax,
+} from "#core/limits.ts";
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
+import { presetNames } from "#simulate/input/presets.ts";
 import {
   addresses,
   choice,
+  decimal,
   directory,
   duration,
   type FlagValues,
@@ -21,10 +30,15 @@ import {
   hostPatterns,
   ipAddress,
   kubernetesName,
+  load,
   port,
   present,
+  presetOrFile,
+  repeatedFlag,
+  tokenCount,
   wholeNumber,
 } from "./flags.ts";
+import { defaultLoad, type SimulateOptions, simulateFormats } from "./simulate.ts";
 import { snapshotFormats } from "./snapshot.ts";
 
 const collectorFlags = {
@@ -124,9 +138,50 @@ const snapshotFlags = {
   ...collectorFlags,
 } as const;
 
+const simulateFlags = {
+  scaledobject: flag(file, { help: "YAML file with the ScaledObject to play; required" }),
+  trace: flag(file, {
+    help: "CSV file of requests with the columns TIMESTAMP, ContextTokens and GeneratedTokens",
+  }),
+  load: flag(load, {
+    help:
+      "Load in place of a trace: segments with commas between, RATE rps for DURATION or " +
+      `ramp RATE..RATE rps over DURATION; without either "${defaultLoad}"`,
+  }),
+  "prompt-tokens": flag(tokenCount, { fallback: "500", help: "Tokens in, of a load" }),
+  "output-tokens": flag(tokenCount, { fallback: "200", help: "Tokens out, of a load" }),
+  "replica-model": flag(presetOrFile, {
+    fallback: "h100-8b",
+    help: `YAML file that describes a replica, or a preset: ${presetNames.join(", ")}`,
+  }),
+  compare: repeatedFlag(file, {
+    help: "YAML file with another ScaledObject to play over the same load; up to four times",
+  }),
+  output: flag(choice(simulateFormats), {
+    fallback: "text",
+    help: "text fits 80 columns, html is one page with plots",
+  }),
+  within: flag(duration(1, simulateWithinMsMax), {
+    fallback: "2s",
+    help: "Limit for the first token",
+  }),
+  goal: flag(decimal("PERCENT", 0, 100), {
+    fallback: "95",
+    help: "Share of requests that should have their first token within the limit",
+  }),
+  "gpu-hour-price": flag(decimal("PRICE", 0, gpuHourPriceMax), {
+    help: "Price of a GPU for an hour, for the cost",
+  }),
+  seed: flag(wholeNumber(0, seedMax), { fallback: "1", help: "The same one gives the same run" }),
+} as const;
+
 export const commands = {
   serve: { summary: "Read the devices and answer KEDA until stopped", flags: serveFlags },
   snapshot: { summary: "Print the devices' readings", flags: snapshotFlags },
+  simulate: {
+    summary: "Play a ScaledObject over a load, and report waits, GPU-hours and scale events",
+    flags: simulateFlags,
+  },
   version: { summary: "Print the version", flags: {} },
 } as const;
 export type CommandName = keyof typeof commands;
@@ -184,6 +239,33 @@ export function collectorOptions(flags: FlagValues<typeof collectorFlags>): Coll
   if (nvmlLibrary !== undefined && collector === "mock")
     throw contradiction("--nvml-library is for --collector nvml or auto, got --collector mock");
   return { collector, nvmlLibrary, mockFile: mock };
+}
+
+/** @throws {Fault} `usage-invalid` without a ScaledObject. */
+export function simulateOptions(
+  flags: FlagValues<typeof simulateFlags>,
+  hasColor: boolean,
+): SimulateOptions {
+  const { scaledobject, compare = [], trace, load: expression, seed } = flags;
+  if (scaledobject === undefined) {
+    const problem = "--scaledobject must be the path of a file, got nothing";
+    throw new Fault("usage-invalid", `Cannot run simulate: ${problem}`, { problems: [problem] });
+  }
+  return {
+    scaledObject: scaledobject,
+    compare,
+    trace,
+    load: expression,
+    promptTokens: flags["prompt-tokens"],
+    outputTokens: flags["output-tokens"],
+    replicaModel: flags["replica-model"],
+    withinMs: flags.within,
+    goalPercent: flags.goal,
+    gpuHourPrice: flags["gpu-hour-price"],
+    seed,
+    format: flags.output,
+    hasColor,
+  };
 }
 
 function contradiction(problem: string): Fault {

@@ -8,6 +8,8 @@ import { parseArgs } from "node:util";
 import { closest } from "#core/closest.ts";
 import { formatDuration, parseDurationMs } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
+import { requestTokensMax } from "#core/limits.ts";
+import type { TokenCount } from "#simulate/scenario.ts";
 
 /** What values a flag takes. */
 interface ValueKind<Value> {
@@ -24,6 +26,8 @@ export interface Flag<Value, Default extends string | undefined = string | undef
   readonly help: string;
   /** The text that stands for a flag that is left out; without it the flag reads `undefined`. */
   readonly fallback: Default;
+  /** It may be given several times, and reads as all values together. */
+  readonly repeats?: boolean;
 }
 // biome-ignore lint/suspicious/noExplicitAny: only `any` accepts every Flag<Value> in a table.
 export type Flags = Readonly<Record<string, Flag<any>>>;
@@ -51,6 +55,18 @@ export function flag<Value>(
   return { ...kind, help, fallback };
 }
 
+/** A flag that may be given several times, and reads as the list of what it was given. */
+export function repeatedFlag<Value>(
+  kind: ValueKind<Value>,
+  { help }: { readonly help: string },
+): Flag<readonly Value[], undefined> {
+  const parse = (text: string) => {
+    const value = kind.parse(text);
+    return value === undefined ? undefined : [value];
+  };
+  return { ...kind, parse, help, fallback: undefined, repeats: true };
+}
+
 export function choice<const Name extends string>(names: readonly Name[]): ValueKind<Name> {
   return {
     value: names.join("|"),
@@ -67,6 +83,18 @@ export function duration(leastMs: number, mostMs: number): ValueKind<number> {
     parse: (text) => {
       const ms = parseDurationMs(text);
       return ms !== undefined && ms >= leastMs && ms <= mostMs ? ms : undefined;
+    },
+  };
+}
+
+/** @param what How `--help` names it. */
+export function decimal(what: string, least: number, most: number): ValueKind<number> {
+  return {
+    value: what,
+    rule: `must be a number from ${least} to ${most}`,
+    parse: (text) => {
+      const number = /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
+      return number !== undefined && number >= least && number <= most ? number : undefined;
     },
   };
 }
@@ -89,6 +117,18 @@ export function wholeNumber(least: number, most: number): ValueKind<number> {
   };
 }
 
+/** As many each time, or a log-normal distribution by two of its percentiles. */
+export const tokenCount: ValueKind<TokenCount> = {
+  value: "N|P50/P95",
+  rule: `must be a whole number from 1 to ${requestTokensMax}, or the 50th and 95th percentile as P50/P95`,
+  parse: (text) => {
+    const [, one, other] = /^(\d{1,8})(?:\/(\d{1,8}))?$/.exec(text) ?? [];
+    const [p50, p95] = [Number(one), Number(other ?? one)];
+    if (!(p50 >= 1 && p95 >= p50 && p95 <= requestTokensMax)) return undefined;
+    return other === undefined ? p50 : { p50, p95 };
+  },
+};
+
 export const port: ValueKind<number> = {
   value: "PORT",
   rule: "must be a port from 0 to 65535, 0 for a free one",
@@ -106,6 +146,9 @@ export const ipAddress: ValueKind<string> = {
 
 export const directory = pattern("PATH", "must be the path of a directory", /./);
 export const file = pattern("PATH", "must be the path of a file", /./);
+/** Text that the command reads itself. */
+export const load = pattern("LOAD", "must be a load", /./);
+export const presetOrFile = pattern("FILE|PRESET", "must be a preset or the path of a file", /./);
 
 /** A name that Kubernetes accepts for most things. */
 export const kubernetesName = pattern(
@@ -151,18 +194,26 @@ export function parseFlags<F extends Flags>(
 ): FlagValues<F> {
   const texts = flagTexts(command, flags, args);
   return Object.fromEntries(
-    Object.entries(flags).map(([name, { rule, fallback, parse }]) => {
-      const text = texts.get(name) ?? fallback;
-      if (text === undefined) return [name, undefined];
-      const value = parse(text);
-      if (value !== undefined) return [name, value];
-      throw usage(command, `--${name} ${rule}, got ${JSON.stringify(text)}`);
+    Object.entries(flags).map(([name, { fallback, parse, repeats, ...own }]) => {
+      const parsed = (text: string) => {
+        const value = parse(text);
+        if (value !== undefined) return value;
+        throw usage(command, `--${name} ${own.rule}, got ${JSON.stringify(text)}`);
+      };
+      const all = texts.get(name);
+      if (all !== undefined && repeats === true) return [name, all.flatMap(parsed)];
+      const text = all?.[0] ?? fallback;
+      return [name, text === undefined ? undefined : parsed(text)];
     }),
   ) as FlagValues<F>;
 }
 
-/** The text of each flag that stands in the arguments, by its name. */
-function flagTexts(command: string, flags: Flags, args: string[]): ReadonlyMap<string, string> {
+/** The texts of each flag that stands in the arguments, by its name. */
+function flagTexts(
+  command: string,
+  flags: Flags,
+  args: string[],
+): ReadonlyMap<string, readonly string[]> {
   const options = Object.fromEntries(
     Object.entries(flags).map(([name, { value }]) => {
       const type = value === present.value ? ("boolean" as const) : ("string" as const);
@@ -176,7 +227,7 @@ function flagTexts(command: string, flags: Flags, args: string[]): ReadonlyMap<s
     allowPositionals: true,
     tokens: true,
   });
-  const texts = new Map<string, string>();
+  const texts = new Map<string, readonly string[]>();
   for (const token of tokens) {
     if (token.kind !== "option")
       throw usage(command, `unexpected argument ${JSON.stringify(args[token.index] ?? "--")}`);
@@ -185,10 +236,12 @@ function flagTexts(command: string, flags: Flags, args: string[]): ReadonlyMap<s
       const allowed = Object.keys(flags).map((name) => `--${name}`);
       throw usage(command, notKnown("flag", token.rawName, allowed));
     }
-    if (texts.has(token.name)) throw usage(command, `--${token.name} is given twice`);
+    const before = texts.get(token.name) ?? [];
+    if (before.length > 0 && known.repeats !== true)
+      throw usage(command, `--${token.name} is given twice`);
     if (token.value === undefined && known.value !== present.value)
       throw usage(command, `--${token.name} ${known.rule}, got nothing`);
-    texts.set(token.name, token.value ?? present.value);
+    texts.set(token.name, [...before, token.value ?? present.value]);
   }
   return texts;
 }

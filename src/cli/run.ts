@@ -14,9 +14,11 @@ import {
   commands,
   type Environment,
   serveOptions,
+  simulateOptions,
 } from "./commands.ts";
 import { notKnown, parseFlags } from "./flags.ts";
 import { commandHelp, generalHelp } from "./help.ts";
+import { simulateCommand } from "./simulate.ts";
 import { snapshot } from "./snapshot.ts";
 
 /** What the commands are given of the process that they run in. */
@@ -28,6 +30,8 @@ export interface CommandContext {
   readonly revision: string;
   readonly environment: Environment;
   readonly stdout: (text: string) => void;
+  /** Whether standard output shows colours, and whoever reads it wants them. */
+  readonly hasColor: boolean;
   readonly stderr: (text: string) => void;
   /** Resolves with the first SIGTERM or SIGINT. */
   readonly stopSignal: Promise<string>;
@@ -81,6 +85,11 @@ const runners: Readonly<Record<CommandName, Runner>> = {
     const { format, interval: intervalMs } = flags;
     const collector = collectorOptions(flags);
     return snapshot({ format, intervalMs, collector, clock, stdout, stderr, stopSignal });
+  },
+  simulate: async (args, { stdout, hasColor }) => {
+    const flags = parseFlags("simulate", commands.simulate.flags, args);
+    stdout(await simulateCommand(simulateOptions(flags, hasColor)));
+    return exitCodes.done;
   },
   version: (args, { stdout, version, revision }) => {
     parseFlags("version", commands.version.flags, args);

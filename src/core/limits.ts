@@ -329,3 +329,29 @@ export const requestRestartsMax = 256;
 export const requestsFirst = 1024;
 /** How soon a rate of 0 is read again. */
 export const loadIdleStepMs = 100;
+/** A ScaledObject has a few kilobytes; the line of a YAML mistake is found by reading it again and again. */
+export const simulateFileBytesMax = 128 * 1024;
+/** A day of 30 requests a second has 120 MB; a larger trace is thinned before it is played. */
+export const traceFileBytesMax = 128 * 1024 * 1024;
+/** A file of another form has a mistake in each line; these show which form it is. */
+export const inputProblemsMax = 10;
+/** The table of the terminal has room for so many columns of 80 characters. */
+export const comparisonsMax = 4;
+/** What one front end can take, and a run can hold. */
+export const loadPerSecondMax = 10_000;
+/** A week shows every rhythm that a workload has. */
+export const loadSecondsMax = 7 * 24 * 3600;
+/** Requests of one run; its columns have 60 bytes for each. */
+export const simulatedRequestsMax = 5_000_000;
+/** A plot of more points than a wide screen has pixels shows no more. */
+export const timelineRowsGoal = 480;
+/** Counts of the Kubernetes API are 32 bits wide. */
+export const int32Max = 2_147_483_647;
+/** Ten times the longest context that a model has. */
+export const requestTokensMax = 10_000_000;
+/** A price beyond it has a typing error. */
+export const gpuHourPriceMax = 1_000_000;
+/** Longer than any wait that users accept. */
+export const simulateWithinMsMax = 3_600_000;
+/** Nine digits are passed on without a mistake. */
+export const seedMax = 999_999_999;

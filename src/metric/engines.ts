@@ -12,6 +12,22 @@ export interface LabelMatcher {
   readonly value: string;
 }
 
+/** What a series that a trigger names may be, where its page does not say it. */
+export const seriesKinds = ["gauge", "counter", "histogram"] as const;
+export type SeriesKind = (typeof seriesKinds)[number];
+
+/** Quantiles that a histogram of a page can be asked for. */
+export const seriesQuantiles = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 } as const;
+type QuantileName = keyof typeof seriesQuantiles;
+
+/** Ways for several series of one page to become one value. */
+export const seriesReducers = ["sum", "mean", "max", "p50", "p90", "p95", "p99"] as const;
+export type SeriesReducer = (typeof seriesReducers)[number];
+
+export function isQuantile(reduce: SeriesReducer): reduce is QuantileName {
+  return Object.hasOwn(seriesQuantiles, reduce);
+}
+
 export interface EngineFacts {
   /** It stands in front of engines, is there at 0 replicas, and so can wake them. */
   readonly isFrontEnd: boolean;

@@ -134,12 +134,13 @@ export function hpa({ minReplicas, maxReplicas, metrics, behavior }: HpaOptions)
     if (current < minReplicas) return { replicas: minReplicas, recommended: undefined };
     const recommended = recommendation(metrics, input, tolerances);
     if (recommended === undefined) return { replicas: current, recommended };
-    const replicas = limited(stabilize(recommended, current, nowMs), current, nowMs);
+    const replicas = limited(stabilize.recommend(recommended, current, nowMs), current, nowMs);
     return { replicas, recommended };
   };
 
   return {
     sync: (input, nowMs) => {
+      stabilize.begin(input.specReplicas, nowMs);
       const decision = decided(input, nowMs);
       const change = decision.replicas - input.specReplicas;
       if (change > 0) events.added.add(nowMs, change);
@@ -153,7 +154,13 @@ export function hpa({ minReplicas, maxReplicas, metrics, behavior }: HpaOptions)
 function stabilization(up: Required<HpaRules>, down: Required<HpaRules>) {
   const [upMs, downMs] = [up, down].map((rules) => rules.stabilizationWindowSeconds * 1000);
   const earlier = timedList(Math.max(upMs ?? 0, downMs ?? 0));
-  return (desired: number, current: number, nowMs: number): number => {
+  let hasBegun = false;
+  /** At the first sync what there is counts as recommended (`recordInitialRecommendation`). */
+  const begin = (current: number, nowMs: number) => {
+    if (!hasBegun) earlier.add(nowMs, current);
+    hasBegun = true;
+  };
+  const recommend = (desired: number, current: number, nowMs: number): number => {
     let [lowest, highest] = [desired, desired];
     for (const { atMs, count } of earlier.all) {
       if (atMs > nowMs - (upMs ?? 0)) lowest = Math.min(lowest, count);
@@ -162,6 +169,7 @@ function stabilization(up: Required<HpaRules>, down: Required<HpaRules>) {
     earlier.add(nowMs, desired);
     return Math.min(highest, Math.max(lowest, current));
   };
+  return { begin, recommend };
 }
 
 interface ScaleEvents {

@@ -73,6 +73,8 @@ export interface Percentiles {
 export interface RequestSummary {
   readonly count: number;
   readonly finished: number;
+  /** Of each request, from the start. */
+  readonly arrivedMs: Float64Array;
   /** From arrival into the batch; of each request by arrival, not a number where it never came. */
   readonly waitsMs: Float64Array;
   /** From arrival to the first token. */
@@ -212,6 +214,7 @@ function summary({ traffic }: Simulation): RequestSummary {
   return {
     count,
     finished,
+    arrivedMs: requests.arrivedMs.slice(0, count),
     waitsMs,
     firstTokensMs,
     wait: percentiles(waitsMs),

@@ -38,10 +38,15 @@ const pollingDefaultSeconds = 30;
  * Plays a scenario to its end.
  *
  * @param seed The same one gives the same run.
+ * @param scalersOf What answers KEDA; another than this scaler, to compare with it.
  * @throws {Fault} `trigger-invalid` for trigger metadata that breaks a rule.
  */
-export function simulate(scenario: Scenario, seed: number): Run {
-  const loop = begin(completed(scenario), seed);
+export function simulate(
+  scenario: Scenario,
+  seed: number,
+  scalersOf: (simulation: Simulation) => Product = product,
+): Run {
+  const loop = begin(completed(scenario), seed, scalersOf);
   const { seconds } = loop.scenario;
   for (let second = 1; second <= seconds; second += 1) tick(loop, second * simulatedTickMs);
   return loop.recorder.run();
@@ -67,7 +72,11 @@ interface SimulationLoop {
   readonly controlled: { generation: number; spec: number; atMs: number };
 }
 
-function begin(scenario: CompleteScenario, seed: number): SimulationLoop {
+function begin(
+  scenario: CompleteScenario,
+  seed: number,
+  scalersOf: (simulation: Simulation) => Product,
+): SimulationLoop {
   const clock = { nowMs: 0 };
   const scale = { spec: scenario.target.replicas };
   const happening = incidents(scenario.incidents);
@@ -89,7 +98,7 @@ function begin(scenario: CompleteScenario, seed: number): SimulationLoop {
     isUnreachable: (replica) => happening.isUnreachable(replica, clock.nowMs),
     isMisfit: (replica) => happening.isMisfit(replica, clock.nowMs),
   };
-  const made = product(simulation);
+  const made = scalersOf(simulation);
   const scalers = Array.from({ length: scenario.scalers }, made.scaler);
   const asked = { scaler: 0 };
   const answers = new Map<number, ExplainedAnswer>();
@@ -125,16 +134,20 @@ function begin(scenario: CompleteScenario, seed: number): SimulationLoop {
     scalers,
     asked,
     keda: keda({ scaledObject, client, scale: subresource, createdAtMs: 0 }),
-    hpa: hpa({
-      minReplicas: Math.max(1, scaledObject.minReplicaCount ?? 0),
-      maxReplicas: scaledObject.maxReplicaCount ?? 100,
-      metrics: made.metrics,
-      behavior: scaledObject.behavior,
-    }),
+    hpa: hpaOf(scaledObject, made),
     recorder: record,
     answers,
     controlled: { generation: -1, spec: scale.spec, atMs: 0 },
   };
+}
+
+/** The HPA that KEDA creates for a ScaledObject. */
+function hpaOf(
+  { minReplicaCount = 0, maxReplicaCount = 100, behavior }: CompleteScenario["scaledObject"],
+  { metrics }: Product,
+): Hpa {
+  const minReplicas = Math.max(1, minReplicaCount);
+  return hpa({ minReplicas, maxReplicas: maxReplicaCount, metrics, behavior });
 }
 
 function tick(loop: SimulationLoop, nowMs: number): void {

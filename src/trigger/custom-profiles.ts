@@ -9,15 +9,10 @@ import { choice, exact, isMapping, number, problemOf, say, whole } from "#core/f
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import { isLatency, metricNames } from "#metric/catalogue.ts";
-import { engineNames } from "#metric/engines.ts";
+import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import {
-  builtInProfiles,
-  type Profile,
-  type ProfileTable,
-  replicaReducers,
-  seriesReducers,
-} from "./profiles.ts";
+import { builtInProfiles, type Profile, type ProfileTable, replicaReducers } from "./profiles.ts";
+import { kindProblem } from "./resolve.ts";
 import { labelMatchers, labelName, type Rule, seriesName } from "./rules.ts";
 
 const between = (least: number, most: number) => {
@@ -50,6 +45,7 @@ const profileEntries = {
   replicaAggregation: v.optional(choice(replicaReducers)),
   engine: v.optional(choice(engineNames)),
   engineMetric: v.optional(ruled(seriesName)),
+  engineMetricKind: v.optional(choice(seriesKinds)),
   engineReduce: v.optional(choice(seriesReducers)),
   engineLabels: v.optional(ruled(labelMatchers)),
 };
@@ -111,7 +107,8 @@ type CustomProfile = v.InferOutput<typeof profileSchema>;
 
 /** What a trigger's author could not repair. */
 function seriesProblems(profile: CustomProfile, path: string): readonly string[] {
-  const { metric, activationMetric, engine, engineMetric, engineReduce } = profile;
+  const { metric, activationMetric, engine, engineMetric, engineMetricKind, engineReduce } =
+    profile;
   const readsSeries = metric === "engine_metric" || activationMetric === "engine_metric";
   const problems: string[] = [];
   if (readsSeries && engineMetric === undefined)
@@ -120,6 +117,10 @@ function seriesProblems(profile: CustomProfile, path: string): readonly string[]
     problems.push(`${path}.engineMetric: means metric engine_metric, got metric ${metric}`);
   if (engineReduce !== undefined && engineMetric === undefined)
     problems.push(`${path}.engineReduce: only has a meaning beside engineMetric`);
+  if (engineMetricKind !== undefined && engineMetric === undefined)
+    problems.push(`${path}.engineMetricKind: only has a meaning beside engineMetric`);
+  const mismatch = kindProblem(engineMetricKind, engineReduce);
+  if (mismatch !== undefined) problems.push(`${path}.${mismatch}`);
   if (engine === "prometheus" && !readsSeries)
     problems.push(`${path}.engine: prometheus tells nothing but an engineMetric`);
   return problems;

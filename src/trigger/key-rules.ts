@@ -11,6 +11,7 @@ import {
   endpointEngines,
   endpointNames,
   haveSameUnit,
+  kindProblem,
   type ResolvedMetrics,
   shorthandNames,
   shorthands,
@@ -98,14 +99,17 @@ function engineProblems(metadata: ResolvedMetadata): readonly string[] {
 
 /** `engineMetric` and what belongs to it. */
 function seriesProblems(metadata: ResolvedMetadata): readonly string[] {
-  const { has, profile, resolved } = metadata;
+  const { values, has, profile, resolved } = metadata;
   const isNamed = has("engineMetric") || profile?.engineMetric !== undefined;
   const isRead =
     resolved.metric === "engine_metric" || resolved.activationMetric === "engine_metric";
+  const { engineMetricKind = profile?.engineMetricKind } = values;
+  const { engineReduce = profile?.engineReduce } = values;
   return [
-    ...(has("engineReduce") && !isNamed
-      ? ["engineReduce: only has a meaning beside engineMetric"]
-      : []),
+    ...(["engineMetricKind", "engineReduce"] as const)
+      .filter((name) => has(name) && !isNamed)
+      .map((name) => `${name}: only has a meaning beside engineMetric`),
+    ...[kindProblem(engineMetricKind, engineReduce) ?? []].flat(),
     ...(isRead ? readSeriesProblems(metadata, isNamed) : unreadSeriesProblems(metadata)),
   ];
 }

@@ -15,9 +15,9 @@ import {
   windowSecondsMax,
 } from "#core/limits.ts";
 import { metricNames } from "#metric/catalogue.ts";
-import { engineNames } from "#metric/engines.ts";
+import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import { profileNames, replicaReducers, seriesReducers } from "./profiles.ts";
+import { profileNames, replicaReducers } from "./profiles.ts";
 import {
   anyText,
   decimal,
@@ -71,7 +71,7 @@ export const triggerKeys = {
   activationThreshold: key(
     decimal(0, triggerNumberMax),
     "0, or the profile's",
-    "Above this the workload is in use and kept from zero replicas",
+    "Above this the workload is in use and kept from zero replicas; a metric of engines is in use while anything waits, runs or arrives there too",
   ),
   activationMetricType: key(
     oneOf(metricNames),
@@ -114,7 +114,7 @@ export const triggerKeys = {
   node: key(domainName, "this node", "Whose devices count in scope node"),
   engine: key(
     oneOf(engineNames),
-    "the profile's, or detected",
+    "the profile's; prometheus for an endpoint that is read for engineMetric alone; or detected",
     "Which inference engine the pods run, or what stands in front of them",
   ),
   enginePort: key(integer(1, 65_535), "the engine's own", "Where the pods serve engine metrics"),
@@ -127,10 +127,15 @@ export const triggerKeys = {
     "none",
     "A series of the engine's page to scale on, whatever it is: means metricType engine_metric",
   ),
+  engineMetricKind: key(
+    oneOf(seriesKinds),
+    "by the page's TYPE, else by the name's end",
+    "What engineMetric is: a gauge's value, what a counter gains in a second, or a histogram's quantile",
+  ),
   engineReduce: key(
     oneOf(seriesReducers),
     "sum",
-    "How several series of engineMetric on one page become one value",
+    "How several series of engineMetric on one page become one value; p50 to p99: of a histogram, named without _bucket",
   ),
   engineLabels: key(labelMatchers, "all", "Only series with these labels, at each engine"),
   engineTokenFile: key(

@@ -8,11 +8,9 @@
  */
 import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName } from "#metric/catalogue.ts";
-import type { EngineName, LabelMatcher } from "#metric/engines.ts";
+import type { EngineName, LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 
-/** Ways for several series of one page to become one value. */
-export const seriesReducers = ["sum", "mean", "max"] as const;
 /** Ways for the replicas of a workload to become one value. */
 export const replicaReducers = ["sum", "avg", "max", "p95"] as const;
 
@@ -24,7 +22,8 @@ export interface ProfileDefaults {
   /** The engine it means. */
   readonly engine?: EngineName | undefined;
   readonly engineMetric?: string | undefined;
-  readonly engineReduce?: (typeof seriesReducers)[number] | undefined;
+  readonly engineMetricKind?: SeriesKind | undefined;
+  readonly engineReduce?: SeriesReducer | undefined;
   readonly engineLabels?: readonly LabelMatcher[] | undefined;
 }
 

@@ -5,7 +5,13 @@
  * @module
  */
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
-import type { EngineName } from "#metric/engines.ts";
+import {
+  type EngineName,
+  isQuantile,
+  type SeriesKind,
+  type SeriesReducer,
+  seriesQuantiles,
+} from "#metric/engines.ts";
 import type { TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
 
@@ -56,8 +62,34 @@ export function resolveMetrics(
     activationMetric,
     activationThreshold: values.activationThreshold ?? profileThreshold(activationMetric, profile),
     endpoint: endpoint && values[endpoint],
-    engine: values.engine ?? (endpoint && endpointEngines[endpoint]) ?? profile?.engine,
+    engine:
+      values.engine ??
+      (endpoint && endpointEngines[endpoint]) ??
+      profile?.engine ??
+      (endpoint && readsSeriesAlone([metric, activationMetric]) ? "prometheus" : undefined),
   };
+}
+
+/** A page that is read for a series by its name may be anybody's. */
+function readsSeriesAlone(metrics: readonly MetricName[]): boolean {
+  const read = metrics.filter((name) => metricOf(name).source === "engine");
+  return read.length > 0 && read.every((name) => name === "engine_metric");
+}
+
+/** What a series is said to be, against how it is to become one value. */
+export function kindProblem(
+  kind: SeriesKind | undefined,
+  reduce: SeriesReducer | undefined,
+): string | undefined {
+  const quantiles = Object.keys(seriesQuantiles).join(", ");
+  const isOfHistogram = reduce !== undefined && isQuantile(reduce);
+  if (kind === "histogram" && !isOfHistogram)
+    return `engineReduce: must be one of ${quantiles} for engineMetricKind histogram`;
+  if (kind !== undefined && kind !== "histogram" && isOfHistogram)
+    return `engineReduce: ${reduce} means engineMetricKind histogram, got ${kind}`;
+  if (kind === "counter" && (reduce === "mean" || reduce === "max"))
+    return `engineReduce: must be sum for engineMetricKind counter, got ${reduce}`;
+  return undefined;
 }
 
 /** A series that is named decides on the size, unless it is to decide on activity. */

@@ -1,6 +1,6 @@
 import { Fault } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
-import type { LabelMatcher } from "#metric/engines.ts";
+import type { LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { crossKeyProblems, impliedScope } from "./key-rules.ts";
 import { parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
@@ -9,7 +9,6 @@ import {
   type Profile,
   type ProfileTable,
   type replicaReducers,
-  type seriesReducers,
 } from "./profiles.ts";
 import { defaultMetricName, type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
 
@@ -38,7 +37,11 @@ export interface Trigger extends ResolvedMetrics {
   readonly enginePath?: string | undefined;
   /** Only where `metric` or `activationMetric` is `engine_metric`: the series, as its page spells it. */
   readonly engineMetric?:
-    | { readonly metric: string; readonly reduce: (typeof seriesReducers)[number] }
+    | {
+        readonly metric: string;
+        readonly kind?: SeriesKind | undefined;
+        readonly reduce: SeriesReducer;
+      }
     | undefined;
   /** Which series count at each engine. */
   readonly engineLabels?: readonly LabelMatcher[] | undefined;
@@ -130,5 +133,9 @@ function seriesOf(
 ): Trigger["engineMetric"] {
   const name = values.engineMetric ?? profile?.engineMetric;
   if (name === undefined || ![metric, activationMetric].includes("engine_metric")) return undefined;
-  return { metric: name, reduce: values.engineReduce ?? profile?.engineReduce ?? "sum" };
+  return {
+    metric: name,
+    kind: values.engineMetricKind ?? profile?.engineMetricKind,
+    reduce: values.engineReduce ?? profile?.engineReduce ?? "sum",
+  };
 }

@@ -12,7 +12,12 @@ const router = {
   engine: "vllm-router",
   endpoint: "http://router:8000/metrics",
 };
-const page = (queue_depth: number, running_requests = 0) => ({ queue_depth, running_requests });
+/** What waits and runs is also what tells of use. */
+const page = (queue_depth: number, running_requests = 0) => ({
+  queue_depth,
+  running_requests,
+  activity: queue_depth + running_requests,
+});
 
 describe("an endpoint", () => {
   test("is asked in place of the pods, all of its addresses added up", () => {
@@ -59,6 +64,14 @@ describe("an endpoint", () => {
     expect(cluster.activity({ ...rest, activationMetricType: metricType }).active).toBe(true);
   });
 
+  test("of which an address is missing and nobody uses the other is not known to be idle", () => {
+    const cluster = withEngines({
+      pages: { "10.0.0.1": page(0), "10.0.0.2": { queue_depth: "unreachable" } },
+      endpoints: [endpoint(1), endpoint(2)],
+    });
+    expect(faultOf(() => cluster.activity(router)).code).toBe("data-missing");
+  });
+
   test("of which an address is missing has no value until the grace is over", () => {
     const cluster = withEngines({
       pages: { "10.0.0.1": page(1), "10.0.0.2": { queue_depth: "unreachable" } },
@@ -69,9 +82,6 @@ describe("an endpoint", () => {
     expect(fault.message).toContain("1 of 2 addresses behind it are known");
     // What is known is in use, whatever the other says.
     expect(cluster.activity(router).active).toBe(true);
-    expect(faultOf(() => cluster.activity({ ...router, activationThreshold: "1" })).code).toBe(
-      "data-missing",
-    );
     cluster.pass(missingGraceMs);
     expect(faultOf(() => cluster.value(router)).code).toBe("data-missing");
     cluster.pass(1);
@@ -183,14 +193,14 @@ describe("an endpoint", () => {
 
   test("explains what is active, whatever is missing", () => {
     const cluster = withEngines({
-      pages: { "10.0.0.1": { queue_depth: "unreachable", running_requests: 2 } },
+      pages: { "10.0.0.1": { queue_depth: "unreachable", activity: 2 } },
       endpoints: [endpoint(1)],
     });
     const { active, explanation } = cluster.activity(router);
     expect(active).toBe(true);
     expect(explanation.rule).toEndWith(
       "over 0 of 1 addresses behind http://router:8000/metrics, newest readings: unknown, " +
-        "not above the activation threshold 0; 2 requests are running",
+        "not above the activation threshold 0; in use: 2 requests wait, run or arrive in a second",
     );
   });
 });

@@ -8,7 +8,12 @@ import { latency, serving, unusedEngines, withEngines } from "./engines.ts";
 import { faultOf } from "./faults.ts";
 
 const queue = { metricType: "queue_depth", targetValue: "5" };
-const page = (queue_depth: number, running_requests = 0) => ({ queue_depth, running_requests });
+/** What waits and runs is also what tells of use. */
+const page = (queue_depth: number, running_requests = 0) => ({
+  queue_depth,
+  running_requests,
+  activity: queue_depth + running_requests,
+});
 
 describe("a queue in the workload's pods", () => {
   test("adds up over the replicas, and the explanation says what was read where", () => {
@@ -98,7 +103,7 @@ describe("a queue in the workload's pods", () => {
   test("that an engine does not export is an error which says what it does", () => {
     const { value } = withEngines({
       pods: [serving(1), serving(2)],
-      pages: { "10.0.0.1": { running_requests: 1 }, "10.0.0.2": { running_requests: 3 } },
+      pages: { "10.0.0.1": { activity: 1 }, "10.0.0.2": { activity: 3 } },
     });
     const fault = faultOf(() => value(queue));
     expect(fault.code).toBe("signal-unavailable");
@@ -108,7 +113,7 @@ describe("a queue in the workload's pods", () => {
   test("that one engine beside others does not export makes its replica missing", () => {
     const cluster = withEngines({
       pods: [serving(1), serving(2)],
-      pages: { "10.0.0.1": page(3), "10.0.0.2": { running_requests: 3 } },
+      pages: { "10.0.0.1": page(3), "10.0.0.2": { activity: 3 } },
     });
     const { value, explanation } = cluster.value(queue);
     expect(value).toBe(10);
@@ -136,6 +141,20 @@ describe("a queue in the workload's pods", () => {
     expect(cluster.value(queue).value).toBe(10);
     expect(cluster.value(other).value).toBe(8);
   });
+
+  test("whose page lacks the metric is missing, and all of them an error", () => {
+    const { become, value } = withEngines({
+      pods: [serving(1), serving(2)],
+      pages: { "10.0.0.1": page(30), "10.0.0.2": { queue_depth: "lacking" } },
+    });
+    expect(value(queue).explanation.workload?.pods[1]).toMatchObject({ state: "missing" });
+    const both = {
+      "10.0.0.1": { queue_depth: "lacking" },
+      "10.0.0.2": { queue_depth: "lacking" },
+    } as const;
+    become({ pods: [serving(1), serving(2)], pages: both });
+    expect(faultOf(() => value(queue)).code).toBe("signal-unavailable");
+  });
 });
 
 describe("a queue is active", () => {
@@ -147,14 +166,23 @@ describe("a queue is active", () => {
 
   test("above the threshold, or while any request runs", () => {
     expect(active(0, 0).active).toBe(false);
-    expect(active(1, 0).active).toBe(false);
     expect(active(2, 0).active).toBe(true);
     expect(active(0, 1).active).toBe(true);
-    expect(active(0, 1).explanation.rule).toContain("1 requests are running");
+    expect(active(0, 1).explanation.rule).toContain("in use: 1 requests wait, run or arrive");
   });
 
-  test("not by what runs where that is what it asks for", () => {
-    expect(active(0, 1, { metricType: "running_requests" }).active).toBe(false);
+  test("while any waits, though the trigger asks for more before it counts as in use", () => {
+    expect(active(1, 0).active).toBe(true);
+    expect(active(0, 1, { metricType: "running_requests" }).active).toBe(true);
+  });
+
+  test("while none is known to wait or run only where that is known", () => {
+    const { activity, value } = withEngines({
+      pods: [serving(1)],
+      pages: { "10.0.0.1": { queue_depth: 0, activity: "pending" } },
+    });
+    expect(faultOf(() => activity(queue)).code).toBe("data-missing");
+    expect(value(queue).value).toBe(0);
   });
 
   test("on what runs at another replica while one is missing", () => {
@@ -287,6 +315,7 @@ describe("the target in a pod", () => {
         windowMs: 60_000,
         match: [{ label: "queue", op: "=", value: "a" }],
       },
+      { signal: "activity", windowMs: 0, match: [{ label: "queue", op: "=", value: "a" }] },
     ]);
   });
 });
@@ -332,15 +361,16 @@ describe("readNeeds()", () => {
   test("reads each signal that the answers would, once, of each pod that counts", () => {
     expect(needs({ ...queue, windowSeconds: "60" })).toEqual([
       ["10.0.0.1", "queue_depth", 60_000],
-      ["10.0.0.1", "running_requests", 0],
+      ["10.0.0.1", "activity", 0],
     ]);
     expect(needs({ activationMetricType: "request_rate" })).toEqual([
       ["10.0.0.1", "request_rate", 0],
+      ["10.0.0.1", "activity", 0],
     ]);
     expect(needs({ ...queue, activationMetricType: "request_rate" })).toEqual([
       ["10.0.0.1", "queue_depth", 0],
-      ["10.0.0.1", "running_requests", 0],
       ["10.0.0.1", "request_rate", 0],
+      ["10.0.0.1", "activity", 0],
     ]);
   });
 
@@ -348,6 +378,7 @@ describe("readNeeds()", () => {
     const endpoint = "http://router:8000/metrics";
     expect(needs({ metricType: "request_rate", targetValue: "5", endpoint }, false)).toEqual([
       [endpoint, "request_rate", 0],
+      [endpoint, "activity", 0],
     ]);
   });
 

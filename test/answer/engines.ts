@@ -58,7 +58,7 @@ function readingOf(spec: ScrapeTarget, ask: SignalQuery, page: Page = {}): Engin
 }
 
 function fault(reason: AbsenceReason, target: string): Fault {
-  return reason === "unavailable"
+  return reason === "unavailable" || reason === "lacking"
     ? new Fault("signal-unavailable", `Cannot read ${target}: not exported, it has queue_depth`, {
         engine: "vllm",
         signal: "",

@@ -8,7 +8,7 @@ const router = {
   engine: "vllm-router",
   endpoint: "http://router:8000/metrics",
 };
-const page = (queue_depth: number) => ({ queue_depth, running_requests: 0 });
+const page = (queue_depth: number) => ({ queue_depth, activity: queue_depth });
 
 describe("warnings", () => {
   test("are told beside the value of an object that nothing wakes from zero", () => {

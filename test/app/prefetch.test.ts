@@ -91,7 +91,7 @@ function started(first: readonly ServedTrigger[]) {
 test("every served trigger is read at each interval, whether anybody asks or not", () => {
   const { clock, taken } = started([served("llm-1"), served("llm-2")]);
   const all = ["1", "2"].flatMap((one) =>
-    ["queue_depth", "running_requests"].map((signal) => `http://10.0.0.${one} ${signal}`),
+    ["queue_depth", "activity"].map((signal) => `http://10.0.0.${one} ${signal}`),
   );
   clock.advance(1_000);
   expect(taken()).toEqual(all);
@@ -110,7 +110,7 @@ test("what changes is read within a second, and what is gone is read no more", (
   expect(taken()).toEqual([]);
   refresh();
   clock.advance(1_000);
-  expect(taken()).toEqual(["http://10.0.0.2 queue_depth", "http://10.0.0.2 running_requests"]);
+  expect(taken()).toEqual(["http://10.0.0.2 queue_depth", "http://10.0.0.2 activity"]);
   clock.advance(1_000);
   expect(taken()).toEqual([]);
 });
@@ -119,7 +119,7 @@ test("the URL of an endpoint is read, and the pods are not", () => {
   const endpoint = "http://router/metrics";
   const { clock, taken } = started([served("llm-1", { ...ours, endpoint })]);
   clock.advance(1_000);
-  expect(taken()).toEqual([`${endpoint} queue_depth`, `${endpoint} running_requests`]);
+  expect(taken()).toEqual([`${endpoint} queue_depth`, `${endpoint} activity`]);
 });
 
 test("triggers of devices, with what KEDA resolves, or that break a rule are left out", () => {
@@ -131,7 +131,7 @@ test("triggers of devices, with what KEDA resolves, or that break a rule are lef
     served("llm-4"),
   ]);
   clock.advance(1_000);
-  expect(taken()).toEqual(["http://10.0.0.4 queue_depth", "http://10.0.0.4 running_requests"]);
+  expect(taken()).toEqual(["http://10.0.0.4 queue_depth", "http://10.0.0.4 activity"]);
   expect(logged).toEqual(["warn trigger cannot be prepared", "debug engines cannot be read"]);
 });
 
@@ -140,7 +140,7 @@ test("what somebody asked for is read for ten minutes after", () => {
   requested(ref("llm-1"), parse(ours));
   requested(ref("llm-2"), parse({}));
   clock.advance(askedForMs);
-  expect(taken()).toEqual(["http://10.0.0.1 queue_depth", "http://10.0.0.1 running_requests"]);
+  expect(taken()).toEqual(["http://10.0.0.1 queue_depth", "http://10.0.0.1 activity"]);
   clock.advance(2 * engineIntervalMs);
   taken();
   clock.advance(2 * engineIntervalMs);

@@ -6,8 +6,11 @@ import { runBinary } from "../support/binary.ts";
 
 describe("the binary refuses with exit 2 and one line", () => {
   test.each([
-    [["serv"], "unknown command serv; did you mean serve? allowed: serve snapshot version"],
-    [[], "no command is given; allowed: serve snapshot version"],
+    [
+      ["serv"],
+      "unknown command serv; did you mean serve? allowed: serve snapshot simulate version",
+    ],
+    [[], "no command is given; allowed: serve snapshot simulate version"],
     [["serve", "--prot", "1"], "unknown flag --prot; did you mean --port? allowed: --role --bind"],
     [["serve", "--port"], "--port must be a port from 0 to 65535, 0 for a free one, got nothing"],
     [
@@ -36,6 +39,9 @@ describe("the binary refuses with exit 2 and one line", () => {
     ],
     [["snapshot", "--format", "yaml"], "--format must be one of table, json, csv"],
     [["snapshot", "--port", "1"], "unknown flag --port"],
+    [["simulate", "--goal", "101"], '--goal must be a number from 0 to 100, got "101"'],
+    [["simulate", "--seed", "-1"], "--seed must be a whole number from 0 to 999999999"],
+    [["simulate", "--prompt-tokens", "9/5"], "--prompt-tokens must be a whole number from 1"],
     [["version", "--long"], "unknown flag --long"],
   ])("%j", async (args, line) => {
     const { exitCode, stdout, stderr } = await runBinary(args);
@@ -50,6 +56,7 @@ describe("the binary explains itself", () => {
     [["--help"], "usage: keda-gpu-scaler COMMAND [FLAGS]"],
     [["serve", "--help"], "--device-watchdog DURATION"],
     [["snapshot", "--help"], "--format table|json|csv"],
+    [["simulate", "--help"], "--scaledobject PATH"],
     [["version", "--help"], "usage: keda-gpu-scaler version"],
   ])("%j", async (args, text) => {
     const { exitCode, stdout, stderr } = await runBinary(args);

@@ -52,6 +52,7 @@ function started(...args: string[]) {
       kubernetesPort: undefined,
     },
     stdout: (text) => output.push(text),
+    hasColor: false,
     stderr: (text) => errors.push(text),
     stopSignal: stop.promise,
   });
@@ -74,6 +75,7 @@ usage: keda-gpu-scaler COMMAND [FLAGS]
 
   serve     Read the devices and answer KEDA until stopped
   snapshot  Print the devices' readings
+  simulate  Play a ScaledObject over a load, and report waits, GPU-hours and scale events
   version   Print the version
 
 keda-gpu-scaler COMMAND --help lists the flags of a command.
@@ -133,12 +135,12 @@ describe("one line on stderr, and an exit code that tells", () => {
     [
       2,
       [],
-      "Cannot run: no command is given; allowed: serve snapshot version; see keda-gpu-scaler --help",
+      "Cannot run: no command is given; allowed: serve snapshot simulate version; see keda-gpu-scaler --help",
     ],
     [
       2,
       ["serv"],
-      "Cannot run: unknown command serv; did you mean serve? allowed: serve snapshot version; see keda-gpu-scaler --help",
+      "Cannot run: unknown command serv; did you mean serve? allowed: serve snapshot simulate version; see keda-gpu-scaler --help",
     ],
     [2, ["version", "--long"], "Cannot run version: unknown flag --long; allowed: "],
     [2, ["snapshot", "--interval", "1"], '"1"'],

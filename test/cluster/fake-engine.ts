@@ -4,8 +4,11 @@ import { join } from "node:path";
 const fixtures = join(import.meta.dir, "..", "fixtures", "engines");
 
 export interface Load {
-  readonly waiting: number;
+  /** An engine's; a router has no queue. */
+  readonly waiting?: number;
   readonly running: number;
+  /** All requests so far to the model of a router; absent before the first. */
+  readonly arrived?: number;
 }
 
 export interface FakeEngine extends Disposable {
@@ -21,7 +24,7 @@ export interface FakeEngine extends Disposable {
 
 /** Serves a fixture's page on a loopback address, with the load written into its gauges. */
 export async function fakeEngine(
-  page: "vllm-v1.prom" | "vllm-router.prom",
+  page: "vllm-v1.prom" | "vllm-router-fresh.prom",
   address: string,
 ): Promise<FakeEngine> {
   const [first = ""] = (await Bun.file(join(fixtures, page)).text()).split("# 60 s later\n");
@@ -36,12 +39,15 @@ export async function fakeEngine(
       return new Response(shown, { headers: { "content-type": "text/plain; version=0.0.4" } });
     },
   });
-  const load = ({ waiting, running }: Load) => {
-    shown = gauge(
+  const load = ({ waiting = 0, running, arrived }: Load) => {
+    const gauges = gauge(
       gauge(first, "vllm:num_requests_waiting", waiting),
       "vllm:num_requests_running",
       running,
     );
+    // A label set is there from the first request on.
+    const counter = `vllm:num_incoming_requests_total{model="llama"} ${arrived}\n`;
+    shown = arrived === undefined ? gauges : `${gauges}${counter}`;
   };
   const die = () => void server.stop(true);
   load({ waiting: 0, running: 0 });

@@ -4,10 +4,10 @@ import * as v from "valibot";
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import { metricNames } from "#metric/catalogue.ts";
-import { engineNames } from "#metric/engines.ts";
+import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
-import { profileNames, replicaReducers, seriesReducers } from "#trigger/profiles.ts";
+import { profileNames, replicaReducers } from "#trigger/profiles.ts";
 import packageJson from "../../package.json";
 import { chartPath } from "../../tools/render-manifests.ts";
 
@@ -106,6 +106,7 @@ describe("a profile may say in the chart what it may say in its file", () => {
     ["aggregation", reducerNames],
     ["replicaAggregation", replicaReducers],
     ["engine", engineNames],
+    ["engineMetricKind", seriesKinds],
     ["engineReduce", seriesReducers],
     ["metricType", metricTypes],
   ])("%s is one of the same names", (field, names) => {

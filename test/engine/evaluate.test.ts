@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { SignalQuery } from "#engine/signal/query.ts";
 import { mergedResult, type SignalResult } from "#engine/signal/result.ts";
-import { queryFor, readPages, shown, type TimedPage } from "./pages.ts";
+import { pagesOf, queryFor, readPages, shown, type TimedPage } from "./pages.ts";
 
 const idle = "vllm:num_requests_waiting 0\nvllm:num_requests_running 0\n";
 /** One page every 5 s. */
@@ -16,12 +17,26 @@ describe("a rate", () => {
   test("needs two scrapes", () => {
     expect(rateOf([requests(10)])).toBe("[pending]");
   });
-  test("is over the whole window: the scrape just before it is its start", () => {
-    // Scrapes at 0, 5, 10 and 15 s: a window of 12 s starts at 3 s, and so with the scrape at 0 s.
+  test("is over the window: what was gained across its start counts by the part inside", () => {
+    // Scrapes at 0, 5, 10 and 15 s: a window of 12 s starts at 3 s, after three fifths of the 30.
     const texts = [requests(0), requests(30), requests(30), requests(30)];
-    expect(rateOf(texts, { windowMs: 12_000 })).toBe(2);
-    expect(rateOf(texts, { windowMs: 10_000 })).toBe(2);
-    expect(rateOf([requests(0), ...texts], { windowMs: 10_000 })).toBe(2);
+    expect(rateOf(texts, { windowMs: 12_000 })).toBe(1);
+    expect(rateOf(texts, { windowMs: 10_000 })).toBe(0);
+    expect(rateOf(texts, { windowMs: 15_000 })).toBe(2);
+  });
+  test("of a burst does not depend on whether a scrape came early or late", () => {
+    const burst = (jitterMs: number) => {
+      const times = [0, 5_000, 10_000 - jitterMs, 15_000 + jitterMs, 20_000 - jitterMs];
+      const pages = times.map((atMs) => ({
+        atMs,
+        // One hundred requests in the sixth to the eighth second, then none.
+        text: `${idle}${requests(Math.round(Math.min(Math.max(atMs - 5_000, 0) / 30, 100)))}\n`,
+      }));
+      return Number(shown(readPages(pages, queryFor("request_rate", { windowMs: 15_000 })).result));
+    };
+    const steady = burst(0);
+    for (const jitterMs of [-300, -50, 50, 300])
+      expect(Math.abs(burst(jitterMs) - steady) / steady).toBeLessThan(0.1);
   });
   test("is what was gained over the time between, not extrapolated", () => {
     expect(rateOf([requests(10), requests(10), requests(25)])).toBe(1.5);
@@ -34,9 +49,12 @@ describe("a rate", () => {
     const second = `${requests(10, "a")}\n${requests(2000, "b")}`;
     expect(rateOf([first, second])).toBe(2010 / 5);
   });
-  test("adds nothing for a series without a past", () => {
-    const second = `${requests(12, "a")}\n${requests(5000, "b")}`;
-    expect(rateOf([requests(2, "a"), second])).toBe(2);
+  test("counts a series from 0 that the page before did not have", () => {
+    const second = `${requests(12, "a")}\n${requests(5, "b")}`;
+    expect(rateOf([requests(2, "a"), second])).toBe(3);
+  });
+  test("knows nothing of what a series counted before the first page", () => {
+    expect(rateOf([requests(5000, "b"), requests(5010, "b")])).toBe(2);
   });
   test("counts a new series whole when the engine started inside the window", () => {
     const pages = every5s([requests(2, "a"), `${requests(12, "a")}\n${requests(5, "b")}`]);
@@ -61,9 +79,9 @@ describe("a rate", () => {
     expect(rateOf(texts, { windowMs: 30_000 })).toBe(0);
   });
   test("is 0 from the first event on where the exporter is lazy", () => {
-    const failures = (value: number) =>
-      `tgi_queue_size 0\ntgi_request_failure{err="overloaded"} ${value}`;
-    const pages = ["tgi_queue_size 0", "tgi_queue_size 0", failures(3)].map((text, at) => ({
+    const fresh = "tgi_batch_max_total_tokens 32000";
+    const failures = (value: number) => `${fresh}\ntgi_request_failure{err="overloaded"} ${value}`;
+    const pages = [fresh, fresh, failures(3)].map((text, at) => ({
       atMs: at * 5_000,
       text: `${text}\n`,
     }));
@@ -116,18 +134,21 @@ describe("a quantile", () => {
     const { result } = p50([ttft([5, 100, 100, 100]), ttft([6, 6, 16, 16])]);
     expect(shown(result)).toBe(600);
   });
-  test("is over the bounds that a mixed set of layouts has in common", () => {
+  test("is over the bounds of all layouts, those that lack one spread over their own", () => {
     const old = ttft([0, 0, 0, 0]);
     const now = [
       `${old}\n${ttft([0, 0], [0.5, "+Inf"], "1")}`,
       `${ttft([4, 10, 10, 10])}\n${ttft([10, 10], [0.5, "+Inf"], "1")}`,
     ];
-    expect(shown(p50(now).result)).toBe(250);
+    // Of twenty, six are below 0.1 s: four that were seen there, and a fifth of the other ten.
+    expect(shown(p50(now).result)).toBeCloseTo(100 + (400 * 4) / 14, 4);
   });
-  test("is over the bounds that were there before and after a restart", () => {
-    const before = ttft([0, 0, 0, 0]);
-    const after = ttft([0, 10, 10], [0.1, 1, "+Inf"]);
-    expect(shown(p50([before, after]).result)).toBe(550);
+  test("after a restart with other bounds is of what came since", () => {
+    const before = ttft([500, 700, 900, 1000]);
+    const restarted = (count: number) => ttft([0, count, count], [0.2, 0.4, "+Inf"]);
+    expect(shown(p50([before, restarted(10)]).result)).toBe(300);
+    // The old bounds stay in the window, and change nothing.
+    expect(shown(p50([before, before, restarted(10), restarted(20)]).result)).toBe(300);
   });
   test("of too few observations is none while something runs", () => {
     const busy = "vllm:num_requests_waiting 0\nvllm:num_requests_running 3\n";
@@ -283,7 +304,7 @@ test("a gauge that left the page is not its last value", () => {
     { atMs: 0, text: "vllm:num_requests_waiting 3\n" },
     { atMs: 5_000, text: "vllm:num_requests_running 3\n" },
   ];
-  expect(shown(readPages(pages, queryFor("queue_depth")).result)).toBe("[not-exported]");
+  expect(shown(readPages(pages, queryFor("queue_depth")).result)).toBe("[lacking]");
 });
 
 test("the mean wait of several targets is over all their requests", () => {
@@ -299,4 +320,102 @@ test("the mean wait of several targets is over all their requests", () => {
   expect([shown(few), shown(many)]).toEqual([100, 9.09090909]);
   expect(shown(mergedResult([few, many]) ?? few)).toBe(10);
   expect(shown(mergedResult([wait(0, 0), wait(0, 0)]) ?? few)).toBe("[no-samples]");
+});
+
+describe("a number that is none", () => {
+  const read = (text: string, signal: "queue_depth" | "kv_cache_usage" | "request_rate") =>
+    readPages(
+      [0, 1].map((at) => ({ atMs: at * 5_000, text })),
+      queryFor(signal),
+    ).result;
+  const unusable = (name: string, value: string): SignalResult => ({
+    reason: "no-samples",
+    why: `its ${name} is ${value}`,
+  });
+
+  test.each(["NaN", "+Inf", "-Inf"])("%s is told, and is not 0 where absence is", (value) => {
+    const shownAs = String(Number(value.replace("Inf", "Infinity")));
+    const tgi = `tgi_batch_max_total_tokens 32000\ntgi_queue_size ${value}\n`;
+    expect(read(tgi, "queue_depth")).toEqual(unusable("tgi_queue_size", shownAs));
+    const tei = `te_queue_size ${value}\nte_request_count 1\n`;
+    expect(read(tei, "queue_depth")).toEqual(unusable("te_queue_size", shownAs));
+    const vllm = `vllm:request_success_total ${value}\nvllm:num_requests_running 0\n`;
+    expect(read(vllm, "request_rate")).toEqual(unusable("vllm:request_success_total", shownAs));
+  });
+  test("of one rank is not left out of the others' mean", () => {
+    const text =
+      'vllm:kv_cache_usage_perc{engine="0"} 0.5\nvllm:kv_cache_usage_perc{engine="1"} NaN\n';
+    expect(read(text, "kv_cache_usage")).toEqual(unusable("vllm:kv_cache_usage_perc", "NaN"));
+  });
+  test("is not the 0 that a counter began with", () => {
+    const pages = ["NaN", "900", "910"].map((value, at) => ({
+      atMs: at * 5_000,
+      text: `${idle}${`vllm:request_success_total ${value}`}\n`,
+    }));
+    expect(shown(readPages(pages, queryFor("request_rate")).result)).toBe(1);
+  });
+});
+
+test("a gauge that an engine declares and has not set is to come, and is not 0", () => {
+  for (const name of ["vllm:num_requests_waiting", "sglang:num_queue_reqs"]) {
+    const other = name.startsWith("vllm") ? "vllm:num_requests_running" : "sglang:num_running_reqs";
+    const text = `# TYPE ${name} gauge\n${other} 1\n`;
+    const { result } = readPages([{ atMs: 0, text }], queryFor("queue_depth"));
+    expect(result).toEqual({
+      reason: "pending",
+      why: `its page declares ${name} and has not set it yet`,
+    });
+  }
+});
+
+test("a name that another version has is not 0 for ever", () => {
+  const pages = [
+    "tgi_request_count 5\ntgi_request_queue_duration_count 5\ntgi_queue_length 9\n",
+    "te_request_count 5\nte_queue_length 9\n",
+    "llm_d_epp_ready_endpoints 3\nllm_d_epp_request_total 3\nllm_d_epp_queue_length 9\n",
+    "interceptor_concurrency 9\n",
+    "nv_inference_count 5\nnv_inference_queue_length 9\n",
+    "vllm:current_qps 1\nvllm:inflight 9\n",
+    "trtllm_request_success_total 3\ntrtllm_queue_length 9\n",
+    "dynamo_frontend_inflight 9\n",
+  ];
+  const match = ["route_name", "route_namespace"].map(
+    (label) => ({ label, op: "=", value: "a" }) as const,
+  );
+  for (const text of pages)
+    for (const signal of ["queue_depth", "concurrency"] as const) {
+      const { result } = readPages(
+        [{ atMs: 0, text }],
+        queryFor(signal, { match: text.startsWith("inter") ? match : [] }),
+      );
+      expect([text, shown(result)]).toEqual([text, expect.stringMatching(/lacking|not-exported/)]);
+    }
+});
+
+test("the first request to a front end is a rate, and not a start without a past", () => {
+  const { results } = readPages(
+    [
+      ...pagesOf("vllm-router-fresh.prom"),
+      {
+        atMs: 61_000,
+        text: 'vllm:num_incoming_requests_total{model="llama"} 1\nvllm:current_qps{server="a"} 0\n',
+      },
+    ].map(({ text }, at) => ({ atMs: at * 1_000, text })),
+    queryFor("request_rate"),
+    "vllm-router",
+  );
+  expect(results.map(shown)).toEqual(["[pending]", 0, 0.5]);
+});
+
+test("a new label set of a counter that the trigger names begins at 0", () => {
+  const page = (...models: readonly string[]) =>
+    models.map((model) => `jobs_total{model="${model}"} 4\n`).join("");
+  const read = (match: SignalQuery["match"]) =>
+    readPages(
+      [page("a"), page("a", "b")].map((text, at) => ({ atMs: at * 5_000, text })),
+      queryFor({ metric: "jobs_total" }, { match }),
+      "prometheus",
+    ).results.map(shown);
+  expect(read([])).toEqual(["[pending]", 0.8]);
+  expect(read([{ label: "model", op: "=", value: "b" }])).toEqual(["[pending]", 0.8]);
 });

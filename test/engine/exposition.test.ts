@@ -44,6 +44,11 @@ describe("pageParser() reads", () => {
     ["blanks and tabs between tokens", '  a \t{ x = "1" , }\t 2  \t\n', { "a{x=1}": 2 }],
     ["a trailing comma", 'a{x="1",} 2\n', { "a{x=1}": 2 }],
     ["empty braces", "a{} 2\n", { "a{}": 2 }],
+    [
+      "a quoted name",
+      '{"a"} 2\n{"a",x="1"} 3\n{ "a" , x="2", } 4\n',
+      { "a{}": 2, "a{x=1}": 3, "a{x=2}": 4 },
+    ],
     ["a timestamp", 'a 1 1395066363000\na{x="1"} 2 -5\n', { "a{}": 1, "a{x=1}": 2 }],
     ["an OpenMetrics timestamp", "a 1 1395066363.123\n", { "a{}": 1 }],
     ["an exemplar", 'a 8 # {trace_id="x # y"} 0.054 1.5e9\n', { "a{}": 8 }],

@@ -40,6 +40,24 @@ const rows: readonly (readonly [
   ["vllm-waiting-by-reason.prom", "vllm", { ...vllmAll, concurrency: 27, error_rate: 0 }],
   ["vllm-openmetrics.prom", "vllm", { ...load, ...requests, error_rate: 0 }],
   ["sglang.prom", "sglang", { ...vllmAll, ...errors }],
+  // 11 wait and 9 run on two data-parallel ranks, of which the second begins at tensor rank 2.
+  [
+    "sglang-dp-attention.prom",
+    "sglang",
+    {
+      queue_depth: 11,
+      running_requests: 9,
+      concurrency: 20,
+      kv_cache_usage: 53.5,
+      generation_tokens_per_second: 100,
+    },
+  ],
+  [
+    "sglang-priority.prom",
+    "sglang",
+    { queue_depth: 11, running_requests: 9, concurrency: 20, kv_cache_usage: 53.5 },
+  ],
+  ["sglang-before-warm-up.prom", "sglang", {}],
   [
     "sglang-first-release.prom",
     "sglang",
@@ -58,7 +76,8 @@ const rows: readonly (readonly [
   [
     "triton-vllm.prom",
     "triton",
-    { ...load, ...times, queue_wait_ms: 200, request_rate: 2.2, ...errors, ...tokens },
+    // The backend tells no counts: those that wait are Triton's own.
+    { queue_depth: 7, ...times, queue_wait_ms: 200, request_rate: 2.2, ...errors, ...tokens },
   ],
   ["trtllm.prom", "trtllm", { ...load, ...times, ...queued, ...requests, ...errors, ...tokens }],
   [
@@ -120,13 +139,24 @@ const rows: readonly (readonly [
     "vllm-router.prom",
     "vllm-router",
     {
-      queue_depth: 7,
       running_requests: 11,
-      concurrency: 18,
+      concurrency: 11,
       e2e_p95_ms: 3750,
       ...requests,
       ...errors,
       ...tokens,
+    },
+  ],
+  [
+    "vllm-router-fresh.prom",
+    "vllm-router",
+    {
+      running_requests: 0,
+      concurrency: 0,
+      request_rate: 0,
+      error_rate: 0,
+      generation_tokens_per_second: 0,
+      prompt_tokens_per_second: 0,
     },
   ],
   [
@@ -137,18 +167,70 @@ const rows: readonly (readonly [
       concurrency: 18,
       ...ttft,
       e2e_p95_ms: 3750,
+      ...queued,
       ...requests,
       ...errors,
       ...tokens,
     },
   ],
-  ["epp-llm-d.prom", "epp", { ...load, e2e_p95_ms: 3750, ...requests, ...errors, ...tokens }],
+  [
+    "litellm-fresh.prom",
+    "litellm",
+    {
+      running_requests: 0,
+      concurrency: 0,
+      request_rate: 0,
+      error_rate: 0,
+      generation_tokens_per_second: 0,
+      prompt_tokens_per_second: 0,
+    },
+  ],
+  [
+    "epp-llm-d.prom",
+    "epp",
+    { ...load, inter_token_p95_ms: 47, e2e_p95_ms: 4500, ...requests, ...errors, ...tokens },
+  ],
+  // Three pods with 2.5 that wait in each.
+  [
+    "epp-without-flow-control.prom",
+    "epp",
+    {
+      queue_depth: 7.5,
+      running_requests: 11,
+      concurrency: 11,
+      kv_cache_usage: 75,
+      inter_token_p95_ms: 47,
+      e2e_p95_ms: 4500,
+      ...requests,
+      error_rate: 0,
+      ...tokens,
+    },
+  ],
+  [
+    "epp-fresh.prom",
+    "epp",
+    {
+      queue_depth: 0,
+      running_requests: 0,
+      concurrency: 0,
+      kv_cache_usage: 0,
+      ttft_p50_ms: 0,
+      ttft_p95_ms: 0,
+      ttft_p99_ms: 0,
+      inter_token_p95_ms: 0,
+      e2e_p95_ms: 0,
+      request_rate: 0,
+      error_rate: 0,
+      generation_tokens_per_second: 0,
+      prompt_tokens_per_second: 0,
+    },
+  ],
   ["epp-1.1.prom", "epp", { ...load, e2e_p95_ms: 3750, ...requests, ...errors, ...tokens }],
   [
     "epp-1.0.prom",
     "epp",
     {
-      queue_depth: 0,
+      queue_depth: 7.5,
       running_requests: 11,
       concurrency: 11,
       kv_cache_usage: 75,
@@ -235,11 +317,30 @@ describe("pages of several models", () => {
       pagesOf("vllm-two-models.prom"),
       queryFor("queue_depth", { match }),
     );
-    expect(result).toMatchObject({ reason: "not-exported" });
+    expect(result).toMatchObject({ reason: "lacking" });
     expect("why" in result && result.why).toContain(
       'no series with model_name="mistral", there is llama, qwen',
     );
   });
+});
+
+test("of SGLang's ranks the lowest of a data-parallel rank speaks, whichever is printed first", () => {
+  const rank = (labels: string, waiting: number) => `sglang:num_queue_reqs{${labels}} ${waiting}\n`;
+  const text = [
+    rank('dp_rank="1",pp_rank="0",tp_rank="10"', 100),
+    rank('dp_rank="1",pp_rank="1",tp_rank="2"', 200),
+    rank('dp_rank="1",pp_rank="0",tp_rank="2"', 7),
+    rank('dp_rank="0",pp_rank="1"', 300),
+    rank('dp_rank="0",pp_rank="0"', 4),
+  ].join("");
+  for (const [engine, page] of [
+    ["sglang", text],
+    ["nim", text],
+    ["dynamo-worker", `${text}dynamo_component_uptime_seconds 1\n`],
+  ] as const)
+    expect(
+      shown(readPages([{ atMs: 0, text: page }], queryFor("queue_depth"), engine).result),
+    ).toBe(11);
 });
 
 describe("Triton's ensembles", () => {
@@ -274,7 +375,7 @@ test.each(["healthy_pods_total", "num_incoming_requests_total", "current_qps"])(
 
 test("a router's copy is not taken for an engine", () => {
   const router = `${fixture("vllm-router.prom").split("# 60 s later\n")[1]}`;
-  const { result } = readPages([{ atMs: 0, text: router }], queryFor("queue_depth"), "vllm");
+  const { result } = readPages([{ atMs: 0, text: router }], queryFor("running_requests"), "vllm");
   expect(result).toMatchObject({ reason: "refused" });
   expect("why" in result && result.why).toContain("use engine vllm-router");
 });
@@ -287,7 +388,7 @@ test("the interceptor's numbers are never those of all routes", () => {
     pagesOf("http-add-on-queue.json"),
     queryFor("concurrency", { match }),
   );
-  expect(shown(result)).toBe("[not-exported]");
+  expect(shown(result)).toBe("[lacking]");
 });
 
 describe("a metric by its name", () => {
@@ -296,38 +397,65 @@ describe("a metric by its name", () => {
 
   test("is a rate when its TYPE says counter, whatever its name", () => {
     expect(read("nv_inference_count")).toBe(16);
-    expect(read("nv_inference_count", { as: "gauge" })).toBe(2248);
+    expect(read("nv_inference_count", { kind: "gauge" })).toBe(2248);
   });
   test("is a gauge otherwise, reduced as asked", () => {
     expect(read("nv_gpu_utilization")).toBe(0.98);
     expect(read("nv_gpu_utilization", { reduce: "max" })).toBe(0.98);
   });
+  test("is the one that is spelled so, and not another of a name like it", () => {
+    const lines = ["job:x:sum", "job_x_sum"].map((name) => `# TYPE ${name} gauge`);
+    const text = `${lines.join("\n")}\njob:x:sum 5\njob_x_sum 11\nray_job:x:sum 70\n`;
+    const readIn = (metric: string) =>
+      shown(readPages([{ atMs: 0, text }], queryFor({ metric }), "prometheus").result);
+    expect(["job:x:sum", "job_x_sum", "job_x:sum"].map(readIn)).toEqual([5, 11, "[lacking]"]);
+  });
+  test.each(["requests_bucket", "requests_total", "requests_sum", "requests_count"])(
+    "%s is a rate by its name, whatever an exporter without types says",
+    (metric) => {
+      for (const type of ["", `# TYPE ${metric} untyped\n`, `# TYPE ${metric} unknown\n`]) {
+        const page = [10, 20].map((value, at) => ({
+          atMs: at * 5_000,
+          text: `${type}${metric}{le="1"} ${value}\n`,
+        }));
+        expect(shown(readPages(page, queryFor({ metric }), "prometheus").result)).toBe(2);
+      }
+    },
+  );
+  test("is a rate where the trigger says so", () => {
+    const page = [10, 20].map((value, at) => ({ atMs: at * 5_000, text: `jobs_done ${value}\n` }));
+    const read = (more: object) =>
+      shown(readPages(page, queryFor({ metric: "jobs_done", ...more }), "prometheus").result);
+    expect([read({}), read({ kind: "counter" })]).toEqual([20, 2]);
+  });
+  test("is a quantile of a histogram, in the page's own unit", () => {
+    const page = [0, 10].map((count, at) => ({
+      atMs: at * 5_000,
+      text: `wait_seconds_bucket{le="1"} 0\nwait_seconds_bucket{le="2"} ${count}\nwait_seconds_bucket{le="+Inf"} ${count}\n`,
+    }));
+    const query = queryFor({ metric: "wait_seconds", reduce: "p50" });
+    expect(shown(readPages(page, query, "prometheus").result)).toBe(1.5);
+  });
   test("is not made up when the page lacks it", () => {
-    expect(read("nv_gpu_power_usage")).toBe("[not-exported]");
+    expect(read("nv_gpu_power_usage")).toBe("[lacking]");
   });
 });
 
-describe("a metric has one name however it is spelled:", () => {
-  const printed = "vllm:num_requests_waiting";
-  test.each([printed, "vllm_num_requests_waiting", "ray_vllm_num_requests_waiting"])(
-    "%s",
-    (spelling) => {
-      const page = [{ atMs: 0, text: `# TYPE ${spelling} gauge\n${spelling} 7\n` }];
-      for (const metric of [printed, "vllm_num_requests_waiting", "ray_vllm_num_requests_waiting"])
-        expect(shown(readPages(page, queryFor({ metric }), "prometheus").result)).toBe(7);
-      expect(shown(readPages(page, queryFor("queue_depth"), "vllm").result)).toBe(7);
-    },
-  );
+describe("an engine's own metric has one name however it is spelled:", () => {
+  test.each([
+    "vllm:num_requests_waiting",
+    "vllm_num_requests_waiting",
+    "ray_vllm_num_requests_waiting",
+  ])("%s", (spelling) => {
+    const page = [{ atMs: 0, text: `# TYPE ${spelling} gauge\n${spelling} 7\n` }];
+    expect(shown(readPages(page, queryFor("queue_depth"), "vllm").result)).toBe(7);
+  });
 
-  test("a rate by its TYPE or its name, in every spelling", () => {
-    const read = (metric: string, ...lines: readonly string[]) => {
-      const page = lines.map((line, at) => ({ atMs: at * 5_000, text: `${line}\n` }));
-      return shown(readPages(page, queryFor({ metric }), "prometheus").result);
-    };
-    const typed = (value: number) => `# TYPE vllm:x counter\nvllm:x ${value}`;
-    expect(read("vllm_x", typed(0), typed(10))).toBe(2);
-    expect(read("vllm:x", typed(0), typed(10))).toBe(2);
-    expect(read("job:x:sum", "job:x:sum 0", "job:x:sum 10")).toBe(2);
+  test("of two spellings on one page the engine's own counts", () => {
+    const page = [
+      { atMs: 0, text: "ray_vllm:num_requests_waiting 7\nvllm:num_requests_waiting 3\n" },
+    ];
+    expect(shown(readPages(page, queryFor("queue_depth"), "vllm").result)).toBe(3);
   });
 
   test("an error spells it as the engine does", () => {

@@ -69,8 +69,9 @@ export function readPages(
     sink.push(Buffer.from(text));
     const page = sink.end();
     adapter = page.adapter;
-    const { values, filter, types } = page;
-    history = withScrape(history, { values, filter, types, atMs, startedAtMs }, 400_000);
+    const { values, notFinite, filter, types } = page;
+    const scrape = { values, notFinite, filter, types, atMs, startedAtMs };
+    history = withScrape(history, scrape, 400_000);
     const newest = history.scrapes.at(-1);
     if (newest === undefined) throw new Error("the scrape is not kept");
     const done = evaluate({ history, newest, adapter, intervalMs: 5_000, query }, latency);

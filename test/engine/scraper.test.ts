@@ -389,7 +389,7 @@ describe("an engine is found", () => {
 
   test("in a page that is compressed unasked", async () => {
     const server = await upstream(
-      ok(gzipSync(page(7)), "text/plain", "Content-Encoding: gzip\r\n"),
+      ok(gzipSync(page(7)), "text/plain", "Content-Encoding: GZIP\r\n"),
     );
     const { read } = setup(server);
     await until(() => known(read()) === 7);

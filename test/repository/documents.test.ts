@@ -50,6 +50,16 @@ test("comments of the code name only paths that exist", () => {
   expect(missing).toEqual([]);
 });
 
+test.each(["reference", "engines"])(
+  "docs/%s.md is what the tables of the code give",
+  (name) => {
+    const command = [process.execPath, join(root, "tools", `${name}.ts`), "--check"];
+    const { exitCode, stderr } = Bun.spawnSync(command, { cwd: root });
+    expect([exitCode, stderr.toString()]).toEqual([0, ""]);
+  },
+  30_000,
+);
+
 test("there are documents to check", () => {
   expect(documents).toContain("README.md");
   expect(documents).toContain("docs/reference.md");

@@ -171,9 +171,9 @@ export const circumstances = {
     },
     wrong: unjustifiedBy(16, inReplicas),
   },
-  /** A latency under `Value` whose engines have few samples: its activity errs, and no value is used. */
+  /** A latency under `Value` whose engines have few samples: its activity must not err. */
   fewSamples: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 3600,
       load: { rate: { kind: "constant", perSecond: 0.3 } },

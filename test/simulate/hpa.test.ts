@@ -184,3 +184,15 @@ describe("of several metrics", () => {
     expect(sync(...usages).replicas).toBe(expected);
   });
 });
+
+test("what there is at its first sync counts as recommended then, so it removes nothing at once", () => {
+  const own = hpa({
+    minReplicas: 1,
+    maxReplicas: 10,
+    metrics: [{ metricType: "AverageValue", targetMilli: 1_000 }],
+    behavior: { scaleDown: { stabilizationWindowSeconds: 60 } },
+  });
+  const input = { specReplicas: 4, statusReplicas: 4, readyPods: 4, usagesMilli: [1_000] };
+  const replicas = [0, 15, 30, 45, 60].map((second) => own.sync(input, second * 1000).replicas);
+  expect(replicas).toEqual([4, 4, 4, 4, 1]);
+});

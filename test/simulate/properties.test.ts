@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { missingGraceMs } from "#core/limits.ts";
+import { counterWindowMs, missingGraceMs } from "#core/limits.ts";
 import type { ScalerAnswer } from "#simulate/keda.ts";
 import type { Run, TimelineRow } from "#simulate/run.ts";
 import type { Incident, Load, Scenario } from "#simulate/scenario.ts";
@@ -293,7 +293,9 @@ test(
         // What nobody sees waits for ever.
         if (lastBusy === undefined || lastBusy.atMs === 3_000_000)
           return expect(times.wakes).toBe(false);
-        const afterMs = staleMs + (times.cooldownPeriod + 2 * times.pollingInterval) * 1000;
+        // What arrived counts as use for as long as its rate is above 0.
+        const usedMs = staleMs + counterWindowMs;
+        const afterMs = usedMs + (times.cooldownPeriod + 2 * times.pollingInterval) * 1000;
         const idle = rowsBetween(run, lastBusy.atMs + afterMs, 3_000_000);
         expect(idle.length).toBeGreaterThan(100);
         for (const { specReplicas } of idle)

@@ -144,6 +144,12 @@ describe("parseProfiles() refuses", () => {
       chat(`${least}, engineMetric: a`),
       "profiles.chat.engineMetric: means metric engine_metric, got metric queue_depth",
     ],
+    ["a kind alone", chat(`${least}, engineMetricKind: gauge`), "only has a meaning beside"],
+    [
+      "a histogram without a quantile",
+      chat("metric: engine_metric, target: 1, engineMetric: a, engineMetricKind: histogram"),
+      "engineReduce: must be one of p50, p90, p95, p99",
+    ],
     ["a reducer alone", chat(`${least}, engineReduce: max`), "only has a meaning beside"],
     ["a label by pattern", chat(`${least}, engineLabels: 'a=~"b"'`), "must be label matchers"],
     ["any page's queue", chat(`${least}, engine: prometheus`), "tells nothing but an engineMetric"],

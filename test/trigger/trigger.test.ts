@@ -128,6 +128,30 @@ describe("parseTrigger() fills in", () => {
       { ...ofSeries, engine: "vllm", engineMetric: { metric: "app:jobs_total", reduce: "sum" } },
     ],
     [
+      "a series of whatever page a URL leads to",
+      { engineMetric: "jobs", endpoint: "http://a:1", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "prometheus",
+        endpoint: "http://a:1",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+      },
+    ],
+    [
+      "a series that its page has no type for",
+      { engineMetric: "jobs", engineMetricKind: "counter", engine: "vllm", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "jobs", kind: "counter", reduce: "sum" },
+      },
+    ],
+    [
+      "a quantile of a histogram",
+      { engineMetric: "wait", engineReduce: "p95", engine: "vllm", targetValue: "3" },
+      { ...ofSeries, engine: "vllm", engineMetric: { metric: "wait", reduce: "p95" } },
+    ],
+    [
       "a series of any page, by the highest that has the labels",
       {
         metricType: "engine_metric",
@@ -158,6 +182,7 @@ describe("parseTrigger() fills in", () => {
         activationMetric: "engine_metric",
         engineMetric: { metric: "jobs", reduce: "sum" },
         endpoint: "http://a:1/m",
+        engine: "prometheus",
       },
     ],
     [

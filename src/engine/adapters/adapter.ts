@@ -10,6 +10,23 @@ export interface JsonSample {
   readonly value: number;
 }
 
+/** Ranks of one engine, each of which prints the engine's numbers. */
+export interface Ranks {
+  /** The label by which the parts differ that have work of their own. */
+  readonly group: string;
+  /** Labels of the ranks inside a part: the lowest that is there speaks for all of them. */
+  readonly copies: readonly string[];
+}
+
+/** What the names of an adapter were compared with; `docs/engines.md` is made of it. */
+export interface CheckedAgainst {
+  readonly versions: string;
+  /** Repository and files, of the definitions or of the engine's own description. */
+  readonly source: string;
+  /** What people look for and this engine does not tell. */
+  readonly lacks: string;
+}
+
 /** Everything that is particular to one engine or gateway. */
 export interface Adapter {
   readonly engine: EngineName;
@@ -25,8 +42,11 @@ export interface Adapter {
   /** Whether a page with these metric names, as spelled there, is this engine's. */
   readonly owns: (names: ReadonlySet<string>) => boolean;
   readonly signals: SignalFormulas;
-  /** Not for series that repeat others, such as those of a second rank. */
+  readonly checked: CheckedAgainst;
+  /** Not for series that are a part of others under the same name. */
   readonly isCounted?: (labels: SeriesLabels) => boolean;
+  /** Where several ranks print the same numbers. */
+  readonly ranks?: Ranks;
   /** Why a series shows that the page is another program's. */
   readonly foreign?: (labels: SeriesLabels) => string | undefined;
   /** Label by which a process repeats a gauge: of several, the highest number is the newest. */

@@ -8,7 +8,7 @@ import {
   withoutLazy,
 } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
-import { isFirstRank, sglangSignals } from "./sglang.ts";
+import { isTotal, sglangRanks, sglangSignals } from "./sglang.ts";
 import { trtllmSignals } from "./trtllm.ts";
 import { routerCopy, vllmSignals } from "./vllm.ts";
 
@@ -17,7 +17,9 @@ const names = (name: string): readonly string[] => [
   `dynamo_frontend_${name}`,
   `nv_llm_http_service_${name}`,
 ];
-const inFlight = gauge([...names("active_requests"), ...names("inflight_requests")]);
+/** It has no labels, so it is on the page from the start. */
+const lazy = { shownBy: names("disconnected_clients") };
+const inFlight = gauge([...names("active_requests"), ...names("inflight_requests")], { lazy });
 
 /** Counts requests from their arrival, so what runs and what waits are one number here. */
 export const dynamoFrontend: Adapter = {
@@ -27,6 +29,11 @@ export const dynamoFrontend: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "Dynamo's frontend serves them on DYN_HTTP_PORT",
+  checked: {
+    versions: "0.7 to 1.5; before July 2025 under another prefix",
+    source: "ai-dynamo/dynamo: lib/runtime/src/metrics/prometheus_names.rs",
+    lacks: "a key-value cache; its queued requests end at the first token",
+  },
   owns: ownsPrefixes("dynamo_frontend_", "nv_llm_http_service_"),
   signals: {
     // `queued_requests` ends at the first token, not at the end of the queue: it is the last choice.
@@ -40,15 +47,13 @@ export const dynamoFrontend: Adapter = {
       interToken: names("inter_token_latency_seconds"),
       e2e: names("request_duration_seconds"),
     }),
-    request_rate: [rate(names("requests"), { lazy: true })],
-    error_rate: [
-      rate(names("requests"), { where: ({ status }) => status === "error", lazy: true }),
-    ],
-    generation_tokens_per_second: [rate(names("output_tokens"), { lazy: true })],
+    request_rate: [rate(names("requests"), { lazy })],
+    error_rate: [rate(names("requests"), { where: ({ status }) => status === "error", lazy })],
+    generation_tokens_per_second: [rate(names("output_tokens"), { lazy })],
     prompt_tokens_per_second: [
       rate(
         names("input_sequence_tokens").map((name) => `${name}_sum`),
-        { lazy: true },
+        { lazy },
       ),
     ],
   },
@@ -71,8 +76,15 @@ export const dynamoWorker: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "set DYN_SYSTEM_PORT",
+  checked: {
+    versions: "0.7 to 1.5",
+    source:
+      "ai-dynamo/dynamo: lib/runtime/src/metrics/prometheus_names.rs; the engine's names are the engine's",
+    lacks: "requests before they reach a worker",
+  },
   owns: ownsPrefixes("dynamo_component_"),
-  isCounted: isFirstRank,
+  isCounted: isTotal,
+  ranks: sglangRanks,
   foreign: routerCopy,
   copyLabel: "pid",
   signals: combined(component, vllmSignals, sglangSignals, withoutLazy(trtllmSignals)),

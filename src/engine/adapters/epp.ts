@@ -7,20 +7,36 @@ const names = (name: string): readonly string[] => [
   `inference_objective_${name}`,
   `inference_model_${name}`,
 ];
-/** A quiet pool shows no queue. */
-const lazy = true;
-const waiting = gauge(
+/** Pods that take requests. */
+const readyPods = [
+  "llm_d_epp_ready_endpoints",
+  "llm_d_epp_ready_pods",
+  "inference_pool_ready_pods",
+];
+/** Written in each cycle of flow control, and only there. */
+const saturation = [
+  "llm_d_epp_flow_control_pool_saturation",
+  "inference_extension_flow_control_pool_saturation",
+];
+const flowControlQueue = gauge(
   ["llm_d_epp_flow_control_queue_size", "inference_extension_flow_control_queue_size"],
-  { lazy },
+  { onlyBeside: saturation, lazy: { shownBy: saturation } },
 );
+/** Without flow control requests wait in the engines, of which the picker knows the mean. */
+const engineQueues = gauge(["llm_d_epp_average_queue_size", "inference_pool_average_queue_size"], {
+  meanOver: readyPods,
+});
 const running = gauge(
   [
     "llm_d_epp_request_running",
     "inference_objective_running_requests",
     "inference_model_running_requests",
   ],
-  { lazy },
+  // Requests make the series; what is known of the pool is there before them.
+  { lazy: { shownBy: readyPods, unless: names("request_total") } },
 );
+/** Requests make these series too; beside one that is there, absence is another name. */
+const lazy = { shownBy: readyPods, unless: [...running.names] };
 
 export const epp: Adapter = {
   engine: "epp",
@@ -29,6 +45,12 @@ export const epp: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "give the bearer token; its queue needs flow control switched on",
+  checked: {
+    versions: "gateway extension 0.3 to 1.5; llm-d router at ebab6879",
+    source:
+      "llm-d/llm-d-router: pkg/epp/metrics/metrics.go and llm_d_router_metrics.go; kubernetes-sigs/gateway-api-inference-extension: pkg/epp/metrics/metrics.go",
+    lacks: "a queue of its own without flow control: then what waits in the engines",
+  },
   owns: ownsPrefixes(
     "llm_d_epp_",
     "inference_pool_",
@@ -37,30 +59,39 @@ export const epp: Adapter = {
     "inference_extension_",
   ),
   signals: {
-    queue_depth: [waiting],
+    queue_depth: [flowControlQueue, engineQueues],
     running_requests: [running],
-    concurrency: [concurrencyOf(waiting, running)],
-    kv_cache_usage: [fraction("inference_pool_average_kv_cache_utilization")],
+    // What waits in the engines runs already where the picker is asked.
+    concurrency: [concurrencyOf(flowControlQueue, running), running],
+    kv_cache_usage: [
+      fraction([
+        "llm_d_epp_average_kv_cache_utilization",
+        "inference_pool_average_kv_cache_utilization",
+      ]),
+    ],
     ...latencies(
       {
         ttft: names("request_ttft_seconds"),
-        interToken: names("normalized_time_per_output_token_seconds"),
+        interToken: [
+          "llm_d_epp_request_ntpot_seconds",
+          ...names("normalized_time_per_output_token_seconds"),
+        ],
         e2e: names("request_duration_seconds"),
       },
       1000,
-      { lazy: { unlessPresent: names("request_total") } },
+      { lazy: { shownBy: readyPods, unless: names("request_total") } },
     ),
     request_rate: [rate(names("request"), { lazy })],
-    error_rate: [rate(names("request_error"), { lazy })],
+    error_rate: [rate(names("request_error"), { lazy: { shownBy: readyPods } })],
     generation_tokens_per_second: [
       rate(
-        names("output_tokens").map((name) => `${name}_sum`),
+        [...names("request_output_tokens"), ...names("output_tokens")].map((name) => `${name}_sum`),
         { lazy },
       ),
     ],
     prompt_tokens_per_second: [
       rate(
-        names("input_tokens").map((name) => `${name}_sum`),
+        [...names("request_input_tokens"), ...names("input_tokens")].map((name) => `${name}_sum`),
         { lazy },
       ),
     ],

@@ -1,15 +1,16 @@
 import { gauge, latencies, rate } from "#engine/signal/formula.ts";
 import { type Adapter, type JsonSample, ownsPrefixes } from "./adapter.ts";
 
-/** `/queue` lists every route, so one that is not on it does not exist; `/metrics` is lazy. */
+/** `/queue` lists every route, so one that is not on it does not exist; `/metrics` has those in use. */
 const queueName = "interceptor_queue_concurrency";
+const counted = ["interceptor_request_count", "interceptor_requests"];
+const countedTotals = counted.map((name) => `${name}_total`);
 const inFlight = [
   gauge(queueName),
   gauge(["interceptor_request_concurrency", "interceptor_pending_requests"], {
-    lazy: { unlessPresent: [queueName] },
+    lazy: { shownBy: countedTotals },
   }),
 ];
-const counted = ["interceptor_request_count", "interceptor_requests"];
 
 /** `{"namespace/name": {"Concurrency": n, "RequestCount": n}}`, one entry a route. */
 function fromQueue(page: unknown): readonly JsonSample[] | undefined {
@@ -35,13 +36,18 @@ export const httpAddOn: Adapter = {
   path: "/queue",
   otherPaths: ["/metrics"],
   enable: "/queue is on the interceptor's admin port 9090, /metrics on 2223",
+  checked: {
+    versions: "0.13 to 0.15",
+    source: "kedacore/http-add-on: interceptor/metrics/instruments.go, pkg/queue/queue_rpc.go",
+    lacks: "which requests wait and which run; tokens",
+  },
   owns: ownsPrefixes("interceptor_"),
   fromJson: fromQueue,
   signals: {
     concurrency: inFlight,
     ...latencies({ e2e: "interceptor_request_duration_seconds" }, 1000, {
-      lazy: { unlessPresent: counted.map((name) => `${name}_total`) },
+      lazy: { unless: countedTotals },
     }),
-    request_rate: [rate(counted, { lazy: { unlessPresent: [queueName] } })],
+    request_rate: [rate(counted, { lazy: { shownBy: ["interceptor_request_concurrency"] } })],
   },
 };

@@ -1,9 +1,13 @@
 import { gauge, latencies, rate } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
-/** In flight means waiting or running: the proxy cannot see which. */
-const inFlight = gauge("litellm_in_flight_requests");
-const lazy = true;
+/**
+ * In flight means waiting or running: the proxy cannot see which. It counts every HTTP request, and
+ * so the one that reads the page.
+ */
+const inFlight = gauge("litellm_in_flight_requests", { ownShare: 1 });
+/** Several worker processes print no `# TYPE` of what none of them has counted. */
+const lazy = { shownBy: inFlight.names };
 
 export const litellm: Adapter = {
   engine: "litellm",
@@ -12,6 +16,13 @@ export const litellm: Adapter = {
   path: "/metrics/",
   otherPaths: [],
   enable: "add prometheus to litellm_settings.callbacks, and give the bearer token",
+  checked: {
+    versions: "1.106",
+    source:
+      "BerriAI/litellm: litellm/integrations/prometheus.py, litellm/types/integrations/prometheus.py, litellm/proxy/middleware/in_flight_requests_middleware.py",
+    lacks:
+      "requests in flight by model: for one of several models choose request_rate and the label requested_model",
+  },
   owns: ownsPrefixes("litellm_"),
   signals: {
     running_requests: [inFlight],
@@ -20,9 +31,10 @@ export const litellm: Adapter = {
       {
         ttft: "litellm_llm_api_time_to_first_token_metric",
         e2e: "litellm_request_total_latency_metric",
+        queue: "litellm_request_queue_time_seconds",
       },
       1000,
-      { lazy: { unlessPresent: ["litellm_proxy_total_requests_metric_total"] } },
+      { lazy: { unless: ["litellm_proxy_total_requests_metric_total"], ...lazy } },
     ),
     request_rate: [rate("litellm_proxy_total_requests_metric", { lazy })],
     error_rate: [rate("litellm_proxy_failed_requests_metric", { lazy })],

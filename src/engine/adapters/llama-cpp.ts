@@ -11,6 +11,11 @@ export const llamaCpp: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --metrics; in router mode the path needs ?model=<name>",
+  checked: {
+    versions: "2024; main at 00dc8057",
+    source: "ggml-org/llama.cpp: tools/server/README.md",
+    lacks: "latencies, a count of requests, and since 2025 the key-value cache",
+  },
   owns: ownsPrefixes("llamacpp:"),
   signals: {
     queue_depth: [waiting],

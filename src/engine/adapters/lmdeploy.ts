@@ -15,6 +15,11 @@ export const lmdeploy: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it without --disable-metrics",
+  checked: {
+    versions: "0.16.0",
+    source: "InternLM/lmdeploy: lmdeploy/metrics/loggers.py",
+    lacks: "a rate of failed requests",
+  },
   owns: ownsPrefixes("lmdeploy:"),
   signals: {
     queue_depth: [waiting],

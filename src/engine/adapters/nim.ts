@@ -8,7 +8,7 @@ import {
   type SignalFormulas,
 } from "#engine/signal/formula.ts";
 import type { Adapter } from "./adapter.ts";
-import { isFirstRank, sglang, sglangSignals } from "./sglang.ts";
+import { isTotal, sglang, sglangRanks, sglangSignals } from "./sglang.ts";
 import { routerCopy, vllm } from "./vllm.ts";
 
 const waiting = gauge("num_requests_waiting");
@@ -39,12 +39,18 @@ export const nim: Adapter = {
   path: "/v1/metrics",
   otherPaths: ["/metrics"],
   enable: "NIM serves them on its API port",
+  checked: {
+    versions: "1.x and 2.1.4",
+    source: "NVIDIA's documentation of NIM: logging and observability",
+    lacks: "queue times in 1.x",
+  },
   owns: (names) =>
     names.has("num_requests_waiting") ||
     names.has("num_requests_running") ||
     vllm.owns(names) ||
     sglang.owns(names),
-  isCounted: isFirstRank,
+  isCounted: isTotal,
+  ranks: sglangRanks,
   foreign: routerCopy,
   copyLabel: "pid",
   signals: combined(bare, vllm.signals, sglangSignals),

@@ -9,6 +9,11 @@ export const ollama: Adapter = {
   path: "/api/ps",
   otherPaths: [],
   enable: "Ollama always serves /api/ps",
+  checked: {
+    versions: "0.33",
+    source: "ollama/ollama: api/types.go",
+    lacks: "everything about requests: it has no metrics",
+  },
   owns: () => false,
   signals: { loaded_models: [gauge("ollama_loaded_models")] },
   fromJson: (page) =>

@@ -8,6 +8,11 @@ export const prometheus: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "name the metric with engineMetric",
+  checked: {
+    versions: "the text format 0.0.4 and OpenMetrics",
+    source: "prometheus/docs: docs/instrumenting/exposition_formats.md",
+    lacks: "signals of its own: the trigger names a series",
+  },
   owns: (names) => names.size > 0,
   signals: {},
 };

@@ -9,7 +9,7 @@ import type { Adapter } from "./adapter.ts";
 import { vllmSignals } from "./vllm.ts";
 
 /** Gauges are always there, so they show that this is an LLM deployment. */
-const lazy = { ifPresent: "vllm:num_requests_waiting" };
+const lazy = { shownBy: ["vllm:num_requests_waiting"] };
 
 const waiting = gauge("ray_serve_deployment_queued_queries");
 const running = gauge([
@@ -33,6 +33,11 @@ export const rayServe: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "Ray's node agent serves them on its metrics export port",
+  checked: {
+    versions: "the wrappers of vLLM at 02579a5f",
+    source: "vllm-project/vllm: vllm/v1/metrics/ray_wrappers.py",
+    lacks: "a count of requests without vLLM",
+  },
   owns: (names) => [...names].some((name) => name.startsWith("ray_")),
   signals: combined(
     serve,

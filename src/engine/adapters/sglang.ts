@@ -8,7 +8,7 @@ import {
   type SignalFormulas,
   sum,
 } from "#engine/signal/formula.ts";
-import { type Adapter, ownsPrefixes } from "./adapter.ts";
+import { type Adapter, ownsPrefixes, type Ranks } from "./adapter.ts";
 
 /** Requests wait for a grammar to compile, or on a decode server for cache space, in own queues. */
 const waiting = sum(
@@ -30,17 +30,25 @@ export const sglangSignals: SignalFormulas = {
   }),
   request_rate: [rate("sglang:num_requests")],
   error_rate: [rate("sglang:num_aborted_requests")],
-  generation_tokens_per_second: [rate("sglang:generation_tokens"), gauge("sglang:gen_throughput")],
+  // The first grows while a request runs, the second when it ends.
+  generation_tokens_per_second: [
+    rate("sglang:realtime_tokens", { where: ({ mode }) => mode === "decode" }),
+    rate("sglang:generation_tokens"),
+    gauge("sglang:gen_throughput"),
+  ],
   prompt_tokens_per_second: [rate("sglang:prompt_tokens")],
   preemptions_per_second: [rate("sglang:num_retracted_requests")],
 };
 
-/** Every tensor and pipeline rank tells the same; only data-parallel ranks have work of their own. */
-export function isFirstRank({
-  tp_rank: tensor = "0",
-  pp_rank: pipeline = "0",
-}: SeriesLabels): boolean {
-  return tensor === "0" && pipeline === "0";
+/**
+ * Every tensor and pipeline rank of a data-parallel rank tells the same. With attention in data
+ * parallel `tp_rank` counts on over all of them, so that only the first one's is 0.
+ */
+export const sglangRanks: Ranks = { group: "dp_rank", copies: ["pp_rank", "tp_rank"] };
+
+/** Scheduling by priority prints each priority under the name of the total, which has none. */
+export function isTotal({ priority = "" }: SeriesLabels): boolean {
+  return priority === "";
 }
 
 export const sglang: Adapter = {
@@ -50,8 +58,14 @@ export const sglang: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --enable-metrics",
+  checked: {
+    versions: "the first release; main at 016d8605",
+    source: "sgl-project/sglang: python/sglang/srt/observability/metrics_collector.py",
+    lacks: "numbers before its scheduler reports for the first time",
+  },
   owns: ownsPrefixes("sglang:"),
-  isCounted: isFirstRank,
+  isCounted: isTotal,
+  ranks: sglangRanks,
   copyLabel: "pid",
   signals: sglangSignals,
 };

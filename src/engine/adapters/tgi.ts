@@ -1,10 +1,15 @@
 import { concurrencyOf, gauge, latencies, rate, ratio } from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
-/** Its exporter makes a series at its first use: a fresh server has no queue line at all. */
-const lazy = true;
-const waiting = gauge("tgi_queue_size", { lazy });
-const running = gauge("tgi_batch_current_size", { lazy });
+/**
+ * Its exporter makes a series at its first use: a fresh server has no queue line at all, and prints
+ * the size of a batch that it worked out at its start. A request that was queued left the others.
+ */
+const shownBy = ["tgi_batch_max_total_tokens"];
+const queued = { lazy: { shownBy, unless: ["tgi_request_queue_duration_count"] } };
+const lazy = { shownBy: [...shownBy, "tgi_request_count"] };
+const waiting = gauge("tgi_queue_size", queued);
+const running = gauge("tgi_batch_current_size", queued);
 
 export const tgi: Adapter = {
   engine: "tgi",
@@ -13,12 +18,17 @@ export const tgi: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "use the API port: --prometheus-port serves nothing",
+  checked: {
+    versions: "3.3.6-dev",
+    source: "huggingface/text-generation-inference: router/src/server.rs, backends/v3/src/queue.rs",
+    lacks: "the time to the first token; the key-value cache is the share of tokens in the batch",
+  },
   owns: ownsPrefixes("tgi_"),
   signals: {
     queue_depth: [waiting],
     running_requests: [running],
     concurrency: [concurrencyOf(waiting, running)],
-    kv_cache_usage: [ratio("tgi_batch_current_max_tokens", "tgi_batch_max_total_tokens", { lazy })],
+    kv_cache_usage: [ratio("tgi_batch_current_max_tokens", "tgi_batch_max_total_tokens", queued)],
     ...latencies(
       {
         interToken: "tgi_request_mean_time_per_token_duration",
@@ -27,7 +37,7 @@ export const tgi: Adapter = {
       },
       1000,
       // A request that succeeded has left its times: what is absent then is not exported.
-      { lazy: { unlessPresent: ["tgi_request_success"] } },
+      { lazy: { ...lazy, unless: ["tgi_request_success"] } },
     ),
     request_rate: [rate("tgi_request_count", { lazy })],
     error_rate: [rate("tgi_request_failure", { lazy })],

@@ -20,7 +20,9 @@ const requests = (type: string): GaugeFormula =>
 
 const pending = gauge("nv_inference_pending_request_count");
 const success = rate("nv_inference_request_success");
-const failure = rate("nv_inference_request_failure", { lazy: true });
+const failure = rate("nv_inference_request_failure", {
+  lazy: { shownBy: ["nv_inference_request_success"] },
+});
 
 const backends: SignalFormulas = {
   queue_depth: [requests("waiting")],
@@ -62,6 +64,13 @@ export const triton: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it with --allow-metrics=true",
+  checked: {
+    versions: "server 2.71; vLLM backend at 8de0c14; TensorRT-LLM backend at 0d5352f5",
+    source:
+      "triton-inference-server/core: src/metric_model_reporter.cc; triton-inference-server/vllm_backend: src/utils/metrics.py; NVIDIA/TensorRT-LLM: triton_backend",
+    lacks:
+      "running requests without the TensorRT-LLM backend, so that arriving ones keep it in use; the key-value cache with the vLLM backend",
+  },
   owns: ownsPrefixes("nv_inference_", "nv_trt_llm_"),
   signals: combined(backends, vllmBackend, server),
 };

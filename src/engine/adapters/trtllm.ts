@@ -9,10 +9,10 @@ import {
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /**
- * Nothing is printed before the first request. Once one has succeeded, a missing gauge means that
- * the engine does not keep it.
+ * Series come with the first request. Once one has succeeded, a missing gauge means that the engine
+ * does not keep it.
  */
-const lazy = { unlessPresent: ["trtllm_request_success_total"] };
+const lazy = { unless: ["trtllm_request_success_total"] };
 const waiting = gauge("trtllm_num_requests_waiting", { lazy });
 const running = gauge("trtllm_num_requests_running", { lazy });
 
@@ -31,8 +31,12 @@ export const trtllmSignals: SignalFormulas = {
     1000,
     { lazy },
   ),
-  request_rate: [rate("trtllm_request_success", { lazy: true })],
-  error_rate: [rate("trtllm_request_error", { lazy: true })],
+  request_rate: [rate("trtllm_request_success", { lazy: {} })],
+  error_rate: [
+    rate("trtllm_request_error", {
+      lazy: { shownBy: ["trtllm_request_success_total"] },
+    }),
+  ],
   generation_tokens_per_second: [rate("trtllm_generation_tokens", { lazy })],
   prompt_tokens_per_second: [rate("trtllm_prompt_tokens", { lazy })],
 };
@@ -45,6 +49,11 @@ export const trtllm: Adapter = {
   path: "/prometheus/metrics",
   otherPaths: ["/metrics"],
   enable: "set return_perf_metrics and enable_iter_perf_stats to true",
+  checked: {
+    versions: "main at 050f80de",
+    source: "NVIDIA/TensorRT-LLM: tensorrt_llm/metrics/collector.py",
+    lacks: "counts without iteration statistics",
+  },
   owns: ownsPrefixes("trtllm_"),
   signals: trtllmSignals,
 };

@@ -59,6 +59,11 @@ export const vllm: Adapter = {
   path: "/metrics",
   otherPaths: [],
   enable: "start it without --disable-log-stats",
+  checked: {
+    versions: "V0 to 0.10; V1 from 0.8 to 0.32",
+    source: "vllm-project/vllm: vllm/v1/metrics/loggers.py, vllm/engine/metrics.py",
+    lacks: "latencies of requests that have not finished",
+  },
   owns: ownsPrefixes("vllm:"),
   foreign: routerCopy,
   signals: {
@@ -67,7 +72,7 @@ export const vllm: Adapter = {
     error_rate: [
       rate("http_requests", {
         where: ({ status }) => /^5/.test(status ?? ""),
-        lazy: { ifPresent: "vllm:num_requests_waiting" },
+        lazy: { shownBy: ["vllm:num_requests_waiting"] },
       }),
     ],
   },

@@ -14,7 +14,15 @@ import { Fault } from "#core/fault.ts";
 import { engineBodyBytesMax, pageHeadChars, pageNamesMax } from "#core/limits.ts";
 import { lineSplitter } from "./lines.ts";
 import { canonicalStart, hashByte, hashSeed, type NameFilter } from "./name-filter.ts";
-import { parseNumber, parseNumberBytes } from "./number-text.ts";
+import {
+  blanksEndAt,
+  endsName,
+  openBrace,
+  plainLine,
+  seriesEndAt,
+  textEndAt,
+  valueAt,
+} from "./sample-text.ts";
 import type { SeriesTable } from "./series.ts";
 
 /** What a page had that its readers should know of. */
@@ -30,8 +38,10 @@ export interface PageWarnings {
 /** One parsed page: column `series.id` holds the series' value, NaN where the page has none. */
 export interface Page {
   readonly values: Float64Array;
+  /** What the page says of the series, by `id`, whose value is NaN or infinite. */
+  readonly notFinite: ReadonlyMap<number, number>;
   readonly warnings: PageWarnings;
-  /** Types from `# TYPE`, of the names on the allow-list only, by canonical name. */
+  /** Types from `# TYPE`, of the names on the allow-list only, by the name as the page spells it. */
   readonly types: ReadonlyMap<string, string>;
   /** Every metric name as the page spells it, if asked for; at most `pageNamesMax`. */
   readonly names: ReadonlySet<string>;
@@ -53,15 +63,8 @@ interface PageParserOptions {
   readonly bytesMax?: number;
 }
 
-const carriageReturn = 0x0d;
-const space = 0x20;
-const tab = 0x09;
-const quote = 0x22;
-const backslash = 0x5c;
 const hashSign = 0x23;
 const letterT = 0x54;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
 const metricName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 
 export function pageParser(options: PageParserOptions): PageParser {
@@ -82,9 +85,9 @@ export function pageParser(options: PageParserOptions): PageParser {
     },
     end: () => {
       lines.end();
-      const { isPage, types, names, warnings } = reader.result();
+      const { isPage, ...page } = reader.result();
       if (!isPage) throw notAPage(head, bytesRead);
-      return { values: columns.values(), warnings, types, names };
+      return { values: columns.values(), ...page };
     },
   };
 }
@@ -119,29 +122,67 @@ interface LineReader {
   readonly result: () => Omit<Page, "values"> & { readonly isPage: boolean };
 }
 
+type PartReader = (bytes: Buffer, start: number, end: number) => void;
+
+/** Cuts a line from the blanks around it, and tells a `# TYPE` from a sample. */
+function lineSorter(onType: PartReader, onSample: PartReader): LineReader["line"] {
+  return (bytes, lineStart, lineEnd) => {
+    const start = blanksEndAt(bytes, lineStart, lineEnd);
+    const end = textEndAt(bytes, lineEnd);
+    if (start >= end) return;
+    if (bytes[start] === hashSign) {
+      // The third byte tells "# TYPE" from the help texts, which are a third of a page.
+      if (bytes[start + 2] === letterT) onType(bytes, start, end);
+    } else if (bytes[start] !== openBrace) onSample(bytes, start, end);
+    else {
+      const plain = plainLine(bytes.toString("latin1", start, end));
+      if (plain !== undefined) onSample(plain, 0, plain.length);
+    }
+  };
+}
+
+function typeIn(comment: string): { readonly name: string; readonly type: string } | undefined {
+  const [, keyword, name, type] = comment.split(/[ \t]+/);
+  return keyword === "TYPE" && name !== undefined && type !== undefined
+    ? { name, type }
+    : undefined;
+}
+
+function emptyPage() {
+  return {
+    warnings: { duplicates: 0, malformed: 0, notFinite: 0 },
+    types: new Map<string, string>(),
+    names: new Set<string>(),
+    notFinite: new Map<number, number>(),
+  };
+}
+
 function lineReader(options: PageParserOptions, columns: ValueColumns): LineReader {
   const { filter, table, collectNames = false } = options;
-  const warnings = { duplicates: 0, malformed: 0, notFinite: 0 };
-  const types = new Map<string, string>();
-  const names = new Set<string>();
+  const page = emptyPage();
+  const { warnings, types, names, notFinite } = page;
   let isPage = false;
+
+  const malformed = (): void => {
+    warnings.malformed += 1;
+  };
 
   /** A line whose name is on the allow-list. */
   const sample = (bytes: Buffer, name: string, start: number, nameEnd: number, end: number) => {
     const seriesEnd = seriesEndAt(bytes, nameEnd, end);
     const value = seriesEnd < 0 ? undefined : valueAt(bytes, seriesEnd, end);
-    const series =
-      value === undefined
-        ? undefined
-        : table.intern(name, bytes.toString("latin1", start, seriesEnd));
-    if (value === undefined || series === undefined) {
-      warnings.malformed += 1;
+    const text = value === undefined ? undefined : bytes.toString("latin1", start, seriesEnd);
+    const series = text && table.intern(name, text);
+    if (value === undefined || !series) {
+      malformed();
       return;
     }
     isPage = true;
     if (collectNames) names.add(bytes.toString("latin1", start, nameEnd));
-    if (!Number.isFinite(value)) warnings.notFinite += 1;
-    else if (!columns.set(series.id, value)) warnings.duplicates += 1;
+    if (!Number.isFinite(value)) {
+      warnings.notFinite += 1;
+      notFinite.set(series.id, value);
+    } else if (!columns.set(series.id, value)) warnings.duplicates += 1;
   };
 
   const otherSample = (bytes: Buffer, start: number, nameEnd: number, end: number): void => {
@@ -155,92 +196,27 @@ function lineReader(options: PageParserOptions, columns: ValueColumns): LineRead
     if (collectNames) names.add(name);
   };
 
-  const comment = (bytes: Buffer, start: number, end: number): void => {
-    const [, keyword, name, type] = bytes.toString("latin1", start, end).split(/[ \t]+/);
-    if (keyword !== "TYPE" || name === undefined || type === undefined) return;
-    if (collectNames && names.size < pageNamesMax) names.add(name);
-    const nameBytes = Buffer.from(name, "latin1");
-    const found = filter.find(nameBytes, 0, nameBytes.length, hashOf(nameBytes));
-    if (found !== undefined) types.set(found, type);
+  const comment: PartReader = (bytes, start, end) => {
+    const declared = typeIn(bytes.toString("latin1", start, end));
+    if (declared === undefined) return;
+    if (collectNames && names.size < pageNamesMax) names.add(declared.name);
+    if (filter.has(declared.name)) types.set(declared.name, declared.type);
+  };
+
+  const sampleLine: PartReader = (bytes, start, end) => {
+    let at = canonicalStart(bytes, start);
+    let hash = hashSeed;
+    for (; at < end && !endsName(bytes[at]); at += 1) hash = hashByte(hash, bytes[at] ?? 0);
+    const name = filter.find(bytes, start, at, hash);
+    if (name === undefined) otherSample(bytes, start, at, end);
+    else sample(bytes, name, start, at, end);
   };
 
   return {
-    line: (bytes, lineStart, lineEnd) => {
-      const start = blanksEndAt(bytes, lineStart, lineEnd);
-      const end = textEndAt(bytes, lineEnd);
-      if (start >= end) return;
-      if (bytes[start] === hashSign) {
-        // The third byte tells "# TYPE" from the help texts, which are a third of a page.
-        if (bytes[start + 2] === letterT) comment(bytes, start, end);
-        return;
-      }
-      let at = canonicalStart(bytes, start);
-      let hash = hashSeed;
-      for (; at < end && !endsName(bytes[at]); at += 1) hash = hashByte(hash, bytes[at] ?? 0);
-      const name = filter.find(bytes, start, at, hash);
-      if (name === undefined) otherSample(bytes, start, at, end);
-      else sample(bytes, name, start, at, end);
-    },
-    malformed: () => {
-      warnings.malformed += 1;
-    },
-    result: () => ({ isPage, types, names, warnings }),
+    line: lineSorter(comment, sampleLine),
+    malformed,
+    result: () => ({ isPage, ...page }),
   };
-}
-
-function isBlank(byte: number | undefined): boolean {
-  return byte === space || byte === tab;
-}
-
-function hashOf(bytes: Uint8Array): number {
-  let hash = hashSeed;
-  for (let at = canonicalStart(bytes, 0); at < bytes.length; at += 1)
-    hash = hashByte(hash, bytes[at] ?? 0);
-  return hash;
-}
-
-function endsName(byte: number | undefined): boolean {
-  return byte === openBrace || byte === space || byte === tab;
-}
-
-function blanksEndAt(bytes: Buffer, start: number, end: number): number {
-  let at = start;
-  while (at < end && isBlank(bytes[at])) at += 1;
-  return at;
-}
-
-/** A proxy may have made `\r\n` of the newlines. */
-function textEndAt(bytes: Buffer, lineEnd: number): number {
-  return bytes[lineEnd - 1] === carriageReturn ? lineEnd - 1 : lineEnd;
-}
-
-/** Behind the closing brace, or behind the name if there are no labels; -1 if no brace closes. */
-function seriesEndAt(bytes: Buffer, nameEnd: number, end: number): number {
-  let at = blanksEndAt(bytes, nameEnd, end);
-  if (bytes[at] !== openBrace) return at > nameEnd ? nameEnd : -1;
-  let isQuoted = false;
-  for (at += 1; at < end; at += 1) {
-    const byte = bytes[at];
-    if (isQuoted && byte === backslash) at += 1;
-    else if (byte === quote) isQuoted = !isQuoted;
-    else if (byte === closeBrace && !isQuoted) return at + 1;
-  }
-  return -1;
-}
-
-/** The number behind a series; what follows may be a timestamp, an exemplar, or nothing. */
-function valueAt(bytes: Buffer, seriesEnd: number, end: number): number | undefined {
-  const start = blanksEndAt(bytes, seriesEnd, end);
-  let stop = start;
-  while (stop < end && !isBlank(bytes[stop])) stop += 1;
-  if (stop === start) return undefined;
-  const value = parseNumberBytes(bytes, start, stop);
-  return stop === end || isTail(bytes.toString("latin1", stop, end)) ? value : undefined;
-}
-
-function isTail(text: string): boolean {
-  const [timestamp = ""] = text.split("#", 1);
-  return timestamp.trim() === "" || parseNumber(timestamp.trim()) !== undefined;
 }
 
 function tooLarge(bytesMax: number): Fault {

@@ -9,11 +9,11 @@ import { detectEngine, detectJson } from "#engine/adapters/all.ts";
 import type { BodySink } from "#engine/scrape/http.ts";
 import { processStart } from "#engine/signal/query.ts";
 import { type Page, pageParser } from "./exposition.ts";
-import { canonicalName, type NameFilter, nameFilter } from "./name-filter.ts";
+import { type NameFilter, nameFilter } from "./name-filter.ts";
 import type { SeriesTable } from "./series.ts";
 
 /** One page of a target, read and known to be an engine's. */
-export interface EnginePage extends Pick<Page, "values" | "types" | "warnings"> {
+export interface EnginePage extends Pick<Page, "values" | "notFinite" | "types" | "warnings"> {
   readonly adapter: Adapter;
   /** The names that were read: absence from the page says something only about these. */
   readonly filter: NameFilter;
@@ -55,13 +55,13 @@ function expositionSink(options: PageOptions): BodySink<EnginePage> {
   return {
     push: parser.push,
     end: () => {
-      const { values, types, warnings, names } = parser.end();
+      const { values, notFinite, types, warnings, names } = parser.end();
       const owner = isToIdentify ? ownerOf(adapter, names) : adapter;
       if (owner === undefined) throw unknownPage(adapter, names, contentType);
       const [start] = table.byName(processStart);
       const startSeconds = start === undefined ? Number.NaN : (values[start.id] ?? Number.NaN);
       const startedWallMs = Number.isNaN(startSeconds) ? undefined : startSeconds * 1000;
-      return { adapter: owner, values, filter, types, warnings, startedWallMs };
+      return { adapter: owner, values, notFinite, filter, types, warnings, startedWallMs };
     },
   };
 }
@@ -101,7 +101,7 @@ function jsonSink({ table, adapter, contentType }: PageOptions): BodySink<Engine
       if (owner === undefined || samples === undefined)
         throw notItsJson(text, contentType, adapter);
       const columns = samples.map(({ name, labels, value }) => ({
-        id: table.internLabels(canonicalName(name), labels).id,
+        id: table.internLabels(name, labels).id,
         value,
       }));
       const values = new Float64Array(table.size()).fill(Number.NaN);
@@ -109,6 +109,7 @@ function jsonSink({ table, adapter, contentType }: PageOptions): BodySink<Engine
       return {
         adapter: owner,
         values,
+        notFinite: new Map(),
         filter: everyName,
         types: new Map(),
         warnings: { duplicates: 0, malformed: 0, notFinite: 0 },

@@ -17,6 +17,8 @@ export interface Series {
   readonly id: number;
   /** In canonical form, which is not how the page spells it. */
   readonly name: string;
+  /** As the page spells it: of two spellings on one page each is a metric of its own. */
+  readonly spelling: string;
   readonly labels: SeriesLabels;
   /** The bucket's upper bound, read as a number because printers differ (`1`, `1.0`, `1e0`). */
   readonly le: number | undefined;
@@ -39,9 +41,9 @@ export interface SeriesTable {
   /**
    * For pages that are not in the exposition format.
    *
-   * @param name In canonical form.
+   * @param spelling The name as the page spells it.
    */
-  readonly internLabels: (name: string, labels: SeriesLabels) => Series;
+  readonly internLabels: (spelling: string, labels: SeriesLabels) => Series;
 }
 
 export function seriesTable(): SeriesTable {
@@ -49,11 +51,11 @@ export function seriesTable(): SeriesTable {
   const byKey = new Map<string, Series>();
   const byName = new Map<string, Series[]>();
 
-  const internLabels = (name: string, labels: SeriesLabels): Series => {
+  const internNamed = (name: string, spelling: string, labels: SeriesLabels): Series => {
     const { le: bound } = labels;
     const le = bound === undefined ? undefined : parseNumber(bound);
     const group = groupOf(labels);
-    const key = `${name} ${le ?? bound} ${group}`;
+    const key = `${spelling} ${le ?? bound} ${group}`;
     const earlier = byKey.get(key);
     if (earlier !== undefined) return earlier;
     if (byKey.size >= pageSeriesMax)
@@ -62,7 +64,7 @@ export function seriesTable(): SeriesTable {
         `Cannot read metrics: at most ${pageSeriesMax} series of the names that are read, got more; choose series by their labels at the engine`,
         { came: `more than ${pageSeriesMax} series` },
       );
-    const series: Series = { id: byKey.size, name, labels, le, group };
+    const series: Series = { id: byKey.size, name, spelling, labels, le, group };
     byKey.set(key, series);
     const siblings = byName.get(name);
     if (siblings === undefined) byName.set(name, [series]);
@@ -80,11 +82,12 @@ export function seriesTable(): SeriesTable {
       const open = text.indexOf("{");
       const labels = open < 0 ? {} : parseLabels(text, open);
       if (labels === undefined) return undefined;
-      const series = internLabels(name, labels);
+      const spelling = (open < 0 ? text : text.slice(0, open)).trimEnd();
+      const series = internNamed(name, spelling, labels);
       if (byText.size < pageSpellingsMax) byText.set(text, series);
       return series;
     },
-    internLabels,
+    internLabels: (spelling, labels) => internNamed(canonicalName(spelling), spelling, labels),
   };
 }
 

@@ -120,7 +120,7 @@ async function drain(
   sink: BodySink<unknown>,
 ): Promise<void> {
   let bytesRead = 0;
-  const encoding = response.headers["content-encoding"] ?? "identity";
+  const encoding = (response.headers["content-encoding"] ?? "identity").trim().toLowerCase();
   if (!["identity", "gzip", "x-gzip"].includes(encoding))
     throw unreachable(options, `it answers in ${encoding}, which was not asked for`);
   const gunzip = encoding === "identity" ? undefined : createGunzip();

@@ -18,10 +18,11 @@ import type { TargetState } from "./target-scraper.ts";
  * Why a target gives no value:
  * - `pending`: the query is new; its value comes with one of the next scrapes
  * - `no-samples`: too few requests for a mean or a quantile
+ * - `lacking`: this page lacks it, which another replica's may have
  * - `unavailable`: the engine does not export it, or not so that it can be used
  * - `unreachable`: the last good scrape is too old, or there was none
  */
-export type AbsenceReason = "pending" | "no-samples" | "unavailable" | "unreachable";
+export type AbsenceReason = "pending" | "no-samples" | "lacking" | "unavailable" | "unreachable";
 
 export type EngineReading = {
   readonly target: string;
@@ -84,6 +85,7 @@ export function readingOf(
 const absences = {
   pending: "pending",
   "no-samples": "no-samples",
+  lacking: "lacking",
   "not-exported": "unavailable",
   refused: "unavailable",
 } as const satisfies Record<NoValueReason, AbsenceReason>;

@@ -79,7 +79,7 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
     tracked.evaluation = evaluate(context, tracked.evaluation?.latency ?? {});
   };
 
-  const accept = ({ adapter, values, filter, types, warnings, startedWallMs }: EnginePage) => {
+  const accept = ({ adapter, startedWallMs, warnings, types, ...page }: EnginePage) => {
     const atMs = clock.monotonicMs();
     const startedAtMs =
       startedWallMs === undefined ? undefined : atMs - (clock.wallMs() - startedWallMs);
@@ -87,7 +87,9 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
     if (state.adapter !== adapter) queries.reset();
     const tracked = queries.all();
     const keptMs = Math.max(0, ...tracked.map(({ query }) => retentionMs(query, intervalMs)));
-    history = withScrape(history, { atMs, values, filter, types, startedAtMs }, keptMs);
+    const { values, notFinite, filter } = page;
+    const scrape = { atMs, values, notFinite, filter, types, startedAtMs };
+    history = withScrape(history, scrape, keptMs);
     const { tries, failures } = state;
     state = { adapter, goodAtMs: atMs, warnings, tries: tries + 1, failures };
     tracked.forEach(evaluateNow);

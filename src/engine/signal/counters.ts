@@ -2,33 +2,29 @@
  * What counters gained over a window, series by series: rates, means and quantiles.
  *
  * Prometheus' rule for resets is kept (a lower value is a new start and counts whole), its
- * extrapolation to the window's edges is not: with a handful of scrapes it makes requests that
- * nobody sent, and the elapsed time between two scrapes is known exactly.
+ * extrapolation is not: with a handful of scrapes it makes requests that nobody sent. Scrapes never
+ * fall on the window's edge, so what was gained between the two around it counts by the part of
+ * that time which lies inside. Otherwise a scrape that comes a little early or late would change
+ * how long the window is, and the rate with it.
  *
  * @module
  */
 import { counterWindowMs, widestWindowMs } from "#core/limits.ts";
 import type { Series } from "#engine/page/series.ts";
 import type { AverageFormula, QuantileFormula, RateFormula } from "./formula.ts";
-import {
-  firstOnPage,
-  type QueryContext,
-  type Scrape,
-  selectedSeries,
-  valueIn,
-  windowOf,
-} from "./history.ts";
+import { type QueryContext, type Scrape, valueIn } from "./history.ts";
 import type { Bucket } from "./quantile.ts";
 import { meanResult, mergedBuckets, quantileResult, type SignalResult } from "./result.ts";
+import { firstOnPage, selectedSeries } from "./selection.ts";
 
 interface Span {
-  /** Those that read the name; at least two, oldest first. */
+  /** Those that read the name; at least two, oldest first, and at most one before `startMs`. */
   readonly scrapes: readonly Scrape[];
+  /** Where the window starts, or what is known of it. */
+  readonly startMs: number;
   readonly elapsedMs: number;
   /** When the engine started, if inside the window: series that came since then began at 0. */
   readonly startedAtMs?: number | undefined;
-  /** The exporter makes a series at its first event: one that was absent before was 0. */
-  readonly isLazy: boolean;
 }
 
 const pending: SignalResult = { reason: "pending", why: "a rate needs two scrapes" };
@@ -36,7 +32,7 @@ const pending: SignalResult = { reason: "pending", why: "a rate needs two scrape
 export function rateResult(context: QueryContext, formula: RateFormula): SignalResult {
   const name = firstOnPage(context, formula.names);
   const windowMs = counterWindowOf(context);
-  const span = spanOf(context, name ?? formula.names[0] ?? "", windowMs, formula);
+  const span = spanOf(context, name ?? formula.names[0] ?? "", windowMs);
   if (span === undefined) return pending;
   const gained = name === undefined ? 0 : increase(span, countedSeries(context, formula, name));
   return { value: (gained / span.elapsedMs) * 1000 };
@@ -47,7 +43,7 @@ export function averageResult(context: QueryContext, formula: AverageFormula): S
   if (names === undefined) return { reason: "no-samples", why: "nothing was counted yet" };
   const windowMs = counterWindowOf(context);
   const [gained, events] = names.map((name) => {
-    const span = spanOf(context, name, windowMs, formula);
+    const span = spanOf(context, name, windowMs);
     return span && increase(span, countedSeries(context, formula, name));
   });
   if (gained === undefined || events === undefined) return pending;
@@ -76,7 +72,7 @@ export function histogramResult(context: QueryContext, formula: QuantileFormula)
   const series = countedSeries(context, formula, name);
   let windowMs = counterWindowOf(context);
   for (;;) {
-    const span = spanOf(context, name, windowMs, formula);
+    const span = spanOf(context, name, windowMs);
     if (span === undefined) return pending;
     const result = quantileResult({ q, scale, buckets: histogramIncrease(span, series) });
     if ("value" in result || windowMs >= widestWindowMs) return result;
@@ -99,25 +95,24 @@ function countedSeries(
 }
 
 /** @returns `undefined` until two scrapes of the window have read `name`. */
-function spanOf(
-  { history, intervalMs }: QueryContext,
-  name: string,
-  windowMs: number,
-  { lazy }: RateFormula | AverageFormula | QuantileFormula,
-): Span | undefined {
-  const window = windowOf(history, windowMs, intervalMs);
-  const scrapes = window.filter(({ filter }) => filter.has(name));
+function spanOf({ history }: QueryContext, name: string, windowMs: number): Span | undefined {
+  const read = history.scrapes.filter(({ filter }) => filter.has(name));
+  const last = read.at(-1);
+  if (last === undefined) return undefined;
+  const edgeMs = last.atMs - windowMs;
+  const before = read.findLast(({ atMs }) => atMs <= edgeMs);
+  const scrapes = read.filter((scrape) => scrape === before || scrape.atMs > edgeMs);
   const [first] = scrapes;
-  const last = scrapes.at(-1);
-  if (first === undefined || last === undefined || last.atMs <= first.atMs) return undefined;
-  const isLazy = lazy !== undefined;
-  const { atMs, startedAtMs } = last;
-  if (startedAtMs === undefined || atMs - startedAtMs > windowMs)
-    return { scrapes, elapsedMs: atMs - first.atMs, isLazy };
-  return { scrapes, elapsedMs: atMs - Math.min(first.atMs, startedAtMs), startedAtMs, isLazy };
+  if (first === undefined || last.atMs <= first.atMs) return undefined;
+  const { startedAtMs } = last;
+  const knownMs = Math.max(first.atMs, edgeMs);
+  if (startedAtMs === undefined || startedAtMs < edgeMs)
+    return { scrapes, startMs: knownMs, elapsedMs: last.atMs - knownMs };
+  const startMs = Math.min(knownMs, startedAtMs);
+  return { scrapes, startMs, elapsedMs: last.atMs - startMs, startedAtMs };
 }
 
-/** What the series gained together; a series that is new has no baseline and adds 0. */
+/** What the series gained together. */
 function increase(span: Span, series: readonly Series[]): number {
   return series.reduce((total, one) => total + (columnIncreases(span, [one])[0] ?? 0), 0);
 }
@@ -126,8 +121,8 @@ function increase(span: Span, series: readonly Series[]): number {
  * What each bucket gained, over all series of the histogram.
  *
  * A reset of one bucket is a reset of its whole histogram, or the buckets would contradict each
- * other. Where layouts differ only the bounds that all have are kept: counts are cumulative, so
- * those stay true.
+ * other. A process never changes its bounds, so that other bounds are those of another process: what
+ * that one had counted is not known to the newest one's bounds, and is left out.
  *
  * @param series The `_bucket` series; those without a bound are left out.
  */
@@ -138,36 +133,56 @@ function histogramIncrease(span: Span, series: readonly Series[]): readonly Buck
   );
   return mergedBuckets(
     [...groups.values()].map((group) => {
-      const columns = columnsOfAllPages(span, group);
-      const gains = columnIncreases(span, columns);
+      const columns = newestBounds(span, group);
+      const others = group.filter((column) => !columns.includes(column));
+      const gains = columnIncreases(span, columns, others);
       return columns.map(({ le = Number.NaN }, at) => ({ le, count: gains[at] ?? 0 }));
     }),
   );
 }
 
-/** Without the bounds that came or went with a restart inside the window. */
-function columnsOfAllPages({ scrapes }: Span, group: readonly Series[]): readonly Series[] {
-  const pages = scrapes.filter((scrape) =>
-    group.some((column) => valueIn(scrape, column) !== undefined),
-  );
-  return group.filter((column) => pages.every((page) => valueIn(page, column) !== undefined));
+function newestBounds({ scrapes }: Span, group: readonly Series[]): readonly Series[] {
+  const boundsIn = (scrape: Scrape) =>
+    group.filter((column) => valueIn(scrape, column) !== undefined);
+  return scrapes.map(boundsIn).findLast((bounds) => bounds.length > 0) ?? [];
 }
 
 type Row = readonly (number | undefined)[];
 
-/** The gains of columns that start anew together. */
-function columnIncreases(span: Span, columns: readonly Series[]): readonly number[] {
+/** What columns had at a time. */
+interface Baseline {
+  readonly row: Row;
+  readonly atMs: number;
+  /** They were not on the page yet: nothing was counted. */
+  readonly isBlank: boolean;
+}
+
+/**
+ * The gains of columns that start anew together. A page that was read and lacks all of them says
+ * that they are 0: exporters make a series at its first event.
+ *
+ * @param others Columns that no page has beside `columns` unless another process printed it.
+ */
+function columnIncreases(
+  span: Span,
+  columns: readonly Series[],
+  others: readonly Series[] = [],
+): readonly number[] {
   let gains = columns.map(() => 0);
-  let earlier: Row | undefined;
+  let earlier: Baseline | undefined;
   for (const scrape of span.scrapes) {
+    const { atMs } = scrape;
+    if (columns.some(({ id }) => scrape.notFinite?.has(id))) continue;
     const row = columns.map((column) => valueIn(scrape, column));
-    if (row.some((value) => value !== undefined)) {
-      const gained = gain(earlier ?? baseline(span, scrape, row), row);
-      gains = gains.map((total, at) => total + (gained[at] ?? 0));
-      earlier = row;
-    } else if (span.isLazy) {
-      // Absent from a good page of a lazy exporter: nothing was counted yet.
-      earlier ??= columns.map(() => 0);
+    const isOther = others.some((column) => valueIn(scrape, column) !== undefined);
+    if (!isOther && row.some((value) => value !== undefined)) {
+      const from = earlier ?? firstBaseline(span, scrape, row);
+      const gained = gain(from.row, row);
+      const share = shareInside(span, from.atMs, atMs);
+      gains = gains.map((total, at) => total + (gained[at] ?? 0) * share);
+      earlier = { row, atMs, isBlank: false };
+    } else if (isOther || earlier === undefined || earlier.isBlank) {
+      earlier = { row: columns.map(() => 0), atMs, isBlank: true };
     }
   }
   return gains;
@@ -178,7 +193,15 @@ function gain(before: Row, row: Row): readonly number[] {
   return row.map((value, at) => (value ?? 0) - (isReset ? 0 : (before[at] ?? 0)));
 }
 
+/** Which part of the time between two scrapes lies inside the window. */
+function shareInside({ startMs }: Span, fromMs: number, toMs: number): number {
+  if (fromMs >= startMs) return 1;
+  return toMs <= startMs ? 0 : (toMs - startMs) / (toMs - fromMs);
+}
+
 /** 0 for what began inside the window; the values themselves where the past is unknown. */
-function baseline({ startedAtMs }: Span, { atMs }: Scrape, row: Row): Row {
-  return startedAtMs !== undefined && atMs >= startedAtMs ? row.map(() => 0) : row;
+function firstBaseline({ startedAtMs }: Span, { atMs }: Scrape, row: Row): Baseline {
+  return startedAtMs !== undefined && atMs >= startedAtMs
+    ? { row: row.map(() => 0), atMs: startedAtMs, isBlank: true }
+    : { row, atMs, isBlank: false };
 }

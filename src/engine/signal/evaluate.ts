@@ -8,30 +8,24 @@
  */
 import { counterWindowMs, widestWindowMs } from "#core/limits.ts";
 import type { Series } from "#engine/page/series.ts";
-import { isLatency } from "#metric/catalogue.ts";
-import { averageNames, averageResult, histogramResult, rateResult } from "./counters.ts";
+import { isLatency, type SignalName } from "#metric/catalogue.ts";
+import { activityResult } from "./activity.ts";
+import { formulasOf } from "./asked.ts";
+import { averageResult, histogramResult, rateResult } from "./counters.ts";
 import {
   type Formula,
-  formulasOf,
   type GaugeFormula,
   namesOf,
   type RatioFormula,
-  type SingleFormula,
   type SumFormula,
 } from "./formula.ts";
-import {
-  firstOnPage,
-  type QueryContext,
-  type Scrape,
-  selectedSeries,
-  seriesOnPage,
-  valueIn,
-  windowOf,
-} from "./history.ts";
+import { type QueryContext, type Scrape, valueIn, windowOf } from "./history.ts";
 import { type LatencyState, latencyResult, latencyStateAfter } from "./latency.ts";
 import { notFound, notOffered, refusalOf } from "./no-value.ts";
+import { applicable, gaugeSeries, isPresent, unusableSeries } from "./presence.ts";
 import { type SignalQuery, signalText } from "./query.ts";
 import type { SignalResult } from "./result.ts";
+import { firstOnPage, newestCopies, selectedSeries } from "./selection.ts";
 
 export interface Evaluation {
   readonly result: SignalResult;
@@ -45,8 +39,9 @@ export function evaluate(context: QueryContext, latency: LatencyState): Evaluati
   const observed = signalResult(context);
   if (!isOfLatency(query)) return { result: observed, latency };
   const load = {
-    waiting: gaugeNow(context, "queue_depth"),
-    running: () => gaugeNow(context, "running_requests"),
+    waiting: valueNow(context, "queue_depth"),
+    // An engine that does not say what runs says what arrives.
+    running: () => valueNow(context, "running_requests") ?? valueNow(context, "request_rate"),
   };
   const next = latencyStateAfter(latency, observed, load, newest.atMs);
   return { result: latencyResult(observed, next, load, newest.atMs), latency: next };
@@ -59,21 +54,22 @@ export function retentionMs(query: SignalQuery, intervalMs: number): number {
 }
 
 function isOfLatency({ signal }: SignalQuery): boolean {
-  return typeof signal === "string" && isLatency(signal);
+  return typeof signal === "string" && signal !== "activity" && isLatency(signal);
 }
 
 /** @returns `undefined` when this engine does not say, or not now. */
-function gaugeNow(
-  context: QueryContext,
-  signal: "queue_depth" | "running_requests",
-): number | undefined {
-  const query: SignalQuery = { ...context.query, signal, windowMs: 0 };
-  const result = signalResult({ ...context, query });
+function valueNow(context: QueryContext, signal: SignalName): number | undefined {
+  const result = resultNow(context, signal);
   return "value" in result ? result.value : undefined;
+}
+
+function resultNow(context: QueryContext, signal: SignalName): SignalResult {
+  return signalResult({ ...context, query: { ...context.query, signal, windowMs: 0 } });
 }
 
 function signalResult(context: QueryContext): SignalResult {
   const { adapter, history, newest, query } = context;
+  if (query.signal === "activity") return activityResult((signal) => resultNow(context, signal));
   const formulas = formulasOf(query.signal, adapter.signals, history.types);
   if (formulas.length === 0) return notOffered(context);
   if (!formulas.flatMap(namesOf).every((name) => newest.filter.has(name)))
@@ -82,6 +78,8 @@ function signalResult(context: QueryContext): SignalResult {
   if (refusal !== undefined) return refusal;
   const formula = applicable(context, formulas);
   if (formula === undefined) return notFound(context, formulas);
+  const unusable = unusableSeries(context, formula);
+  if (unusable !== undefined) return unusable;
   return possible(formulaResult(context, formula), signalText(query));
 }
 
@@ -90,52 +88,6 @@ function possible(result: SignalResult, signal: string): SignalResult {
   return "value" in result && !(result.value >= 0 && Number.isFinite(result.value))
     ? { reason: "no-samples", why: `its ${signal} is ${result.value}, which cannot be` }
     : result;
-}
-
-/** `zero`: absent because nothing has happened yet. */
-type Presence = "present" | "zero" | "absent";
-
-function applicable(context: QueryContext, formulas: readonly Formula[]): Formula | undefined {
-  let zero: Formula | undefined;
-  for (const formula of formulas) {
-    const presence = presenceOf(context, formula);
-    if (presence === "present") return formula;
-    if (presence === "zero") zero ??= formula;
-  }
-  return zero;
-}
-
-function presenceOf(context: QueryContext, formula: Formula): Presence {
-  if (formula.kind === "sum") {
-    const presences = formula.terms.map((term) => presenceOf(context, term));
-    if (presences.includes("absent")) return "absent";
-    return presences.includes("present") ? "present" : "zero";
-  }
-  // A share of something that is not there is no share of 0.
-  if (formula.kind === "ratio" && firstOnPage(context, [formula.denominator]) === undefined)
-    return "absent";
-  if (isPresent(context, formula)) return "present";
-  return isZero(context, formula) ? "zero" : "absent";
-}
-
-function isPresent(context: QueryContext, formula: SingleFormula): boolean {
-  switch (formula.kind) {
-    case "gauge":
-      return gaugeSeries(context, formula).length > 0;
-    case "average":
-      return averageNames(context, formula) !== undefined;
-    case "quantile":
-      return firstOnPage(context, formula.names, "_bucket") !== undefined;
-    case "rate":
-    case "ratio":
-      return firstOnPage(context, formula.names) !== undefined;
-  }
-}
-
-function isZero(context: QueryContext, { lazy }: SingleFormula): boolean {
-  const isOnPage = (name: string) => seriesOnPage(context, name).length > 0;
-  if (typeof lazy !== "object") return lazy === true;
-  return "ifPresent" in lazy ? isOnPage(lazy.ifPresent) : !lazy.unlessPresent.some(isOnPage);
 }
 
 function formulaResult(context: QueryContext, formula: Formula): SignalResult {
@@ -158,25 +110,17 @@ function formulaResult(context: QueryContext, formula: Formula): SignalResult {
 function gaugeResult(context: QueryContext, formula: GaugeFormula): SignalResult {
   const { history, query } = context;
   const series = newestCopies(context, gaugeSeries(context, formula));
-  const scrapes = windowOf(history, query.windowMs, 0);
-  const values = scrapes.flatMap((scrape) => reducedValue(formula, scrape, series) ?? []);
+  const counted = selectedSeries(context, firstOnPage(context, formula.meanOver ?? []) ?? "");
+  const scrapes = windowOf(history, query.windowMs);
+  const values = scrapes.flatMap((scrape) => {
+    const value = reducedValue(formula, scrape, series);
+    if (value === undefined) return [];
+    return formula.meanOver === undefined ? value : value * totalIn(scrape, counted);
+  });
+  const { scale, ownShare = 0 } = formula;
   // Scrapes are evenly apart, so that their plain mean is the mean over time.
-  return { value: (total(values) / values.length) * formula.scale };
-}
-
-/**
- * The series of the first name that the newest page has any of. A gauge's labels are all there from
- * the start, so unlike a counter's it is absent when none passes `where`.
- */
-function gaugeSeries(
-  context: QueryContext,
-  { names, where = () => true }: GaugeFormula,
-): readonly Series[] {
-  for (const name of names) {
-    const series = selectedSeries(context, name).filter(({ labels }) => where(labels));
-    if (series.some((one) => valueIn(context.newest, one) !== undefined)) return series;
-  }
-  return [];
+  const mean = total(values) / values.length;
+  return { value: Math.max(0, mean - ownShare) * scale };
 }
 
 /** @returns `undefined` when the scrape has none of the series, and that does not mean 0. */
@@ -185,38 +129,16 @@ function reducedValue(
   scrape: Scrape,
   series: readonly Series[],
 ): number | undefined {
+  if (series.some(({ id }) => scrape.notFinite?.has(id))) return undefined;
   const values = series.flatMap((one) => valueIn(scrape, one) ?? []);
   if (values.length === 0) return lazy === undefined ? undefined : 0;
   if (reduce === "max") return Math.max(...values);
   return reduce === "mean" ? total(values) / values.length : total(values);
 }
 
-/** Of gauges that several processes print, the newest process' one. */
-function newestCopies(
-  { adapter, newest }: QueryContext,
-  series: readonly Series[],
-): readonly Series[] {
-  const { copyLabel } = adapter;
-  if (copyLabel === undefined) return series;
-  const copies = Map.groupBy(
-    series.filter((one) => valueIn(newest, one) !== undefined),
-    ({ labels }) =>
-      JSON.stringify(
-        Object.entries(labels)
-          .filter(([label]) => label !== copyLabel)
-          .sort(),
-      ),
-  );
-  const age = ({ labels }: Series) => Number(labels[copyLabel] ?? 0);
-  return [...copies.values()].flatMap((group) =>
-    group.toSorted((one, other) => age(other) - age(one)).slice(0, 1),
-  );
-}
-
 function ratioResult(context: QueryContext, formula: RatioFormula): SignalResult {
   const { names, denominator, scale } = formula;
-  const sumOf = (name: string) =>
-    total(selectedSeries(context, name).map((series) => valueIn(context.newest, series) ?? 0));
+  const sumOf = (name: string) => totalIn(context.newest, selectedSeries(context, name));
   const whole = sumOf(denominator);
   return whole > 0
     ? { value: (sumOf(names[0] ?? "") / whole) * scale }
@@ -232,6 +154,10 @@ function sumResult(context: QueryContext, { terms, optional }: SumFormula): Sign
     value += result.value;
   }
   return { value };
+}
+
+function totalIn(scrape: Scrape, series: readonly Series[]): number {
+  return total(series.map((one) => valueIn(scrape, one) ?? 0));
 }
 
 function total(values: readonly number[]): number {

@@ -4,17 +4,20 @@
  *
  * @module
  */
-import { canonicalName } from "#engine/page/name-filter.ts";
 import type { SeriesLabels } from "#engine/page/series.ts";
 import type { SignalName } from "#metric/catalogue.ts";
 
 /**
- * The exporter makes the series at its first event, so on a page of this engine its absence means
- * that nothing has happened yet:
- * - with `unlessPresent`, only while the page lacks those names too: after that it is not exported
- * - with `ifPresent`, only if the page has that name: what is absent with it is another engine's
+ * The exporter makes the series at its first event, so its absence means that nothing has happened
+ * yet. That takes a proof that this version exports the name at all, or a name that was changed
+ * would read as 0 for ever: the page has its `# TYPE`, the same name with other labels, or one of
+ * `shownBy`.
  */
-type Lazy = true | { readonly unlessPresent: readonly string[] } | { readonly ifPresent: string };
+interface Lazy {
+  readonly shownBy?: readonly string[] | undefined;
+  /** Names that come with the same event or after it: beside one of these, absence is not 0. */
+  readonly unless?: readonly string[] | undefined;
+}
 
 interface FormulaBase {
   /** As the engine prints them; the first that the newest page has is used. */
@@ -22,6 +25,8 @@ interface FormulaBase {
   /** Only series whose labels pass are added up. */
   readonly where?: ((labels: SeriesLabels) => boolean) | undefined;
   readonly lazy?: Lazy | undefined;
+  /** Names of which the page has to have one, or what `names` say is not kept up to date. */
+  readonly onlyBeside?: readonly string[] | undefined;
 }
 /** A value of now. */
 export interface GaugeFormula extends FormulaBase {
@@ -29,6 +34,10 @@ export interface GaugeFormula extends FormulaBase {
   /** Counts are summed over engines, ranks and models; fractions are averaged. */
   readonly reduce: "sum" | "mean" | "max";
   readonly scale: number;
+  /** What the scrape itself adds to the value: an engine may count the request that reads it. */
+  readonly ownShare?: number | undefined;
+  /** Names of the count that `names` is a mean over: together they are the sum. */
+  readonly meanOver?: readonly string[] | undefined;
 }
 /** What a counter gains in a second. */
 export interface RateFormula extends FormulaBase {
@@ -71,10 +80,11 @@ export type Formula = SingleFormula | SumFormula;
 export type SignalFormulas = { readonly [Signal in SignalName]?: readonly Formula[] };
 
 type Names = string | readonly string[];
-type Options = Pick<FormulaBase, "where" | "lazy">;
+type Options = Pick<FormulaBase, "where" | "lazy" | "onlyBeside">;
+type GaugeOptions = Options & Pick<GaugeFormula, "ownShare" | "meanOver">;
 const listOf = (names: Names): readonly string[] => (typeof names === "string" ? [names] : names);
 
-export function gauge(names: Names, options: Options = {}): GaugeFormula {
+export function gauge(names: Names, options: GaugeOptions = {}): GaugeFormula {
   return { kind: "gauge", names: listOf(names), reduce: "sum", scale: 1, ...options };
 }
 
@@ -189,60 +199,39 @@ export function mapFormulas(
   );
 }
 
-/** A metric that the user named, on any Prometheus page. */
-export interface NamedMetric {
-  /** As the page spells it. */
-  readonly metric: string;
-  /**
-   * `rate` for counters. Absent: by the page's `# TYPE`, and without one by the name, of which
-   * `_total`, `_sum` and `_count` end counters.
-   */
-  readonly as?: "gauge" | "rate";
-  /** How several series become one number; the default is `sum`. */
-  readonly reduce?: "sum" | "mean" | "max";
-}
-
-/**
- * The formulas for a signal at one engine, in the order to try; none when it does not export it.
- *
- * @param types The page's `# TYPE`s by canonical name, for a metric that the user named.
- */
-export function formulasOf(
-  signal: SignalName | NamedMetric,
-  signals: SignalFormulas,
-  types: ReadonlyMap<string, string> = new Map(),
-): readonly Formula[] {
-  if (typeof signal === "string") return signals[signal] ?? [];
-  const { metric, as = kindOf(canonicalName(metric), types), reduce = "sum" } = signal;
-  return as === "rate" ? [{ kind: "rate", names: [metric] }] : [{ ...gauge(metric), reduce }];
-}
-
-/** A counter taken for a gauge would only ever grow, and the workload with it. */
-function kindOf(name: string, types: ReadonlyMap<string, string>): "gauge" | "rate" {
-  const type = types.get(name);
-  if (type === "counter") return "rate";
-  return type === undefined && /_(total|sum|count)$/.test(name) ? "rate" : "gauge";
-}
-
 /** Every sample name that a formula reads. */
 export function namesOf(formula: Formula): readonly string[] {
   switch (formula.kind) {
     case "gauge":
+      return [...formula.names, ...(formula.meanOver ?? []), ...lazyNames(formula)];
     case "rate":
       return [...formula.names, ...lazyNames(formula)];
     case "ratio":
       return [...formula.names, formula.denominator, ...lazyNames(formula)];
     case "average":
-      return [...formula.names, ...formula.countNames, ...lazyNames(formula)];
+      return [
+        ...formula.names,
+        ...formula.countNames,
+        ...declaredNames(formula),
+        ...lazyNames(formula),
+      ];
     case "quantile":
-      return [...formula.names.map((name) => `${name}_bucket`), ...lazyNames(formula)];
+      return [
+        ...formula.names.map((name) => `${name}_bucket`),
+        ...declaredNames(formula),
+        ...lazyNames(formula),
+      ];
     case "sum":
       return [...formula.terms, ...formula.optional].flatMap(namesOf);
   }
 }
 
-/** The names that tell whether an absence means 0. */
-function lazyNames({ lazy }: FormulaBase): readonly string[] {
-  if (typeof lazy !== "object") return [];
-  return "ifPresent" in lazy ? [lazy.ifPresent] : lazy.unlessPresent;
+/** The names under which a page declares what a formula reads: a histogram's is without its parts'. */
+export function declaredNames({ names }: SingleFormula): readonly string[] {
+  return names.map((name) => name.replace(/_sum$/, ""));
+}
+
+/** The names that tell what an absence means. */
+function lazyNames({ lazy, onlyBeside = [] }: FormulaBase): readonly string[] {
+  return [...(lazy?.shownBy ?? []), ...(lazy?.unless ?? []), ...onlyBeside];
 }

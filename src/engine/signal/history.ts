@@ -10,19 +10,16 @@
 import { compactSeriesLeast } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import type { NameFilter } from "#engine/page/name-filter.ts";
-import {
-  type Series,
-  type SeriesLabels,
-  type SeriesTable,
-  seriesTable,
-} from "#engine/page/series.ts";
-import { matchesLabels, type SignalQuery } from "./query.ts";
+import { type Series, type SeriesTable, seriesTable } from "#engine/page/series.ts";
+import type { SignalQuery } from "./query.ts";
 
 /** One good scrape. `values[series.id]` is NaN, or beyond the end, where the page had no value. */
 export interface Scrape {
   /** Monotonic. */
   readonly atMs: number;
   readonly values: Float64Array;
+  /** What the page said of series, by their `id`, whose value is NaN or infinite. */
+  readonly notFinite?: ReadonlyMap<number, number> | undefined;
   /** The names that were read: absence says something only about these. */
   readonly filter: NameFilter;
   /** When the engine's process started, monotonic, if its page says so. */
@@ -33,7 +30,7 @@ export interface ScrapeHistory {
   readonly table: SeriesTable;
   /** Oldest first. */
   readonly scrapes: readonly Scrape[];
-  /** The newest page's `# TYPE`s, by canonical name. */
+  /** The newest page's `# TYPE`s, by the name as the page spells it. */
   readonly types?: ReadonlyMap<string, string>;
 }
 
@@ -51,6 +48,11 @@ export interface QueryContext {
 export function valueIn(scrape: Scrape, { id }: Series): number | undefined {
   const value = scrape.values[id];
   return value === undefined || Number.isNaN(value) ? undefined : value;
+}
+
+/** Whether a page had a series, with whatever value. */
+export function isIn(scrape: Scrape, series: Series): boolean {
+  return valueIn(scrape, series) !== undefined || scrape.notFinite?.has(series.id) === true;
 }
 
 /**
@@ -76,77 +78,33 @@ export function withScrape(
 
 function liveSeries(table: SeriesTable, scrapes: readonly Scrape[]): readonly Series[] {
   if (table.size() <= compactSeriesLeast) return [];
-  return [...table.all()].filter((series) =>
-    scrapes.some((scrape) => valueIn(scrape, series) !== undefined),
-  );
+  return [...table.all()].filter((series) => scrapes.some((scrape) => isIn(scrape, series)));
 }
 
 function compacted(live: readonly Series[], scrapes: readonly Scrape[]): ScrapeHistory {
   const table = seriesTable();
   const moves = live.map((series) => ({
     series,
-    to: table.internLabels(series.name, series.labels),
+    to: table.internLabels(series.spelling, series.labels),
   }));
   return {
     table,
     scrapes: scrapes.map((scrape) => {
       const values = new Float64Array(live.length).fill(Number.NaN);
-      for (const { series, to } of moves) values[to.id] = valueIn(scrape, series) ?? Number.NaN;
-      return { ...scrape, values };
+      const notFinite = new Map<number, number>();
+      for (const { series, to } of moves) {
+        values[to.id] = valueIn(scrape, series) ?? Number.NaN;
+        const unusable = scrape.notFinite?.get(series.id);
+        if (unusable !== undefined) notFinite.set(to.id, unusable);
+      }
+      return { ...scrape, values, notFinite };
     }),
   };
 }
 
-/**
- * The scrapes of a window that ends with the newest one.
- *
- * @param slackMs One interval: the scrape just before the window starts belongs to it, so that a
- *   window of 60 s is not one of 55 s.
- */
-export function windowOf(
-  { scrapes }: ScrapeHistory,
-  windowMs: number,
-  slackMs: number,
-): readonly Scrape[] {
+/** The scrapes of a window that ends with the newest one. */
+export function windowOf({ scrapes }: ScrapeHistory, windowMs: number): readonly Scrape[] {
   const newest = scrapes.at(-1);
   if (newest === undefined) return [];
-  return scrapes.filter(({ atMs }) => newest.atMs - atMs <= windowMs + slackMs);
-}
-
-/** The series of a name that count: no copies, no other ranks, nothing that a matcher excludes. */
-export function selectedSeries(
-  { history, adapter, query }: QueryContext,
-  name: string,
-): readonly Series[] {
-  const { isCounted } = adapter;
-  return history.table
-    .byName(name)
-    .filter(
-      ({ labels }) =>
-        (isCounted === undefined || isCounted(labels)) &&
-        matchesLabels(labels, query.match) &&
-        !isEnsemble(query, labels),
-    );
-}
-
-function isEnsemble({ ensembles = [] }: SignalQuery, { model }: SeriesLabels): boolean {
-  return model !== undefined && ensembles.includes(model);
-}
-
-/** All series of a name that the newest page has, whatever the query selects. */
-export function seriesOnPage({ history, newest }: QueryContext, name: string): readonly Series[] {
-  return history.table.byName(name).filter((series) => valueIn(newest, series) !== undefined);
-}
-
-/** The first of the names of which the newest page has a selected series. */
-export function firstOnPage(
-  context: QueryContext,
-  names: readonly string[],
-  suffix = "",
-): string | undefined {
-  return names.find((name) =>
-    selectedSeries(context, `${name}${suffix}`).some(
-      (series) => valueIn(context.newest, series) !== undefined,
-    ),
-  );
+  return scrapes.filter(({ atMs }) => newest.atMs - atMs <= windowMs);
 }

@@ -6,9 +6,10 @@
 import { offeredSignals } from "#engine/adapters/adapter.ts";
 import { engineFacts } from "#metric/engines.ts";
 import { type Formula, namesOf } from "./formula.ts";
-import { type QueryContext, seriesOnPage } from "./history.ts";
+import type { QueryContext } from "./history.ts";
 import { matchesLabels, type SignalQuery, signalText } from "./query.ts";
 import type { SignalResult } from "./result.ts";
+import { isDeclared, seriesOnPage } from "./selection.ts";
 
 /** The engine does not export the signal, in any version. */
 export function notOffered({ adapter, query }: QueryContext): SignalResult {
@@ -19,9 +20,15 @@ export function notOffered({ adapter, query }: QueryContext): SignalResult {
   };
 }
 
-/** The page lacks the names, or has them with other labels only: then which there are. */
+/**
+ * The page lacks the names, or has them with other labels only: then which there are. What it
+ * declares and has not set comes: an engine reports first when it has warmed up.
+ */
 export function notFound(context: QueryContext, formulas: readonly Formula[]): SignalResult {
   const { history, query } = context;
+  const declared = formulas.flatMap(readNames).find((name) => isUnset(context, name));
+  if (declared !== undefined)
+    return { reason: "pending", why: `its page declares ${declared} and has not set it yet` };
   for (const name of formulas.flatMap(namesOf))
     for (const { labels } of history.table.byName(name)) {
       const missed = query.match.find((matcher) => !matchesLabels(labels, [matcher]));
@@ -30,16 +37,22 @@ export function notFound(context: QueryContext, formulas: readonly Formula[]): S
       const values = new Set(seriesOnPage(context, name).map((one) => one.labels[label] ?? ""));
       const listed = [...values].sort().slice(0, 8).join(", ");
       return {
-        reason: "not-exported",
+        reason: "lacking",
         why: `its ${name} has no series with ${label}${op}"${value}", there is ${listed}`,
       };
     }
-  const names = formulas.flatMap((formula) =>
-    formula.kind === "sum"
-      ? [...formula.terms, ...formula.optional].flatMap((term) => term.names)
-      : formula.names,
-  );
-  return { reason: "not-exported", why: `its page has no ${names.slice(0, 6).join(", no ")}` };
+  const names = formulas.flatMap(readNames);
+  return { reason: "lacking", why: `its page has no ${names.slice(0, 6).join(", no ")}` };
+}
+
+function readNames(formula: Formula): readonly string[] {
+  return formula.kind === "sum"
+    ? [...formula.terms, ...formula.optional].flatMap((term) => term.names)
+    : formula.names;
+}
+
+function isUnset(context: QueryContext, name: string): boolean {
+  return isDeclared(context, name) && seriesOnPage(context, name).length === 0;
 }
 
 /** The page has a number, but it must not be used. `undefined` when nothing is against it. */

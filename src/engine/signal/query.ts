@@ -5,12 +5,12 @@
  */
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import type { SeriesLabels } from "#engine/page/series.ts";
-import type { SignalName } from "#metric/catalogue.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
-import { formulasOf, type NamedMetric, namesOf } from "./formula.ts";
+import { type AskedSignal, activityFormulas, formulasOf } from "./asked.ts";
+import { namesOf } from "./formula.ts";
 
 export interface SignalQuery {
-  readonly signal: SignalName | NamedMetric;
+  readonly signal: AskedSignal;
   /** 0: the newest value of a gauge, and 60 s for rates, means and quantiles. */
   readonly windowMs: number;
   readonly match: readonly LabelMatcher[];
@@ -26,7 +26,7 @@ export function queryKey({ signal, windowMs, match, ensembles }: SignalQuery): s
   return JSON.stringify([signal, windowMs, match, ensembles]);
 }
 
-/** The signal's name, as the user wrote it. */
+/** The signal's name, as the user wrote it; `activity` for what nobody wrote. */
 export function signalText({ signal }: SignalQuery): string {
   return typeof signal === "string" ? signal : signal.metric;
 }
@@ -35,9 +35,6 @@ export function signalText({ signal }: SignalQuery): string {
 export function matchesLabels(labels: SeriesLabels, match: readonly LabelMatcher[]): boolean {
   return match.every(({ label, op, value }) => ((labels[label] ?? "") === value) === (op === "="));
 }
-
-/** Signals that tell what an engine does while it observes no latency. */
-const queueSignals = ["queue_depth", "running_requests"] as const;
 
 /**
  * Every name that must be read from the page for these queries: with the engine unknown, those of
@@ -49,7 +46,8 @@ export function queryNames(
 ): ReadonlySet<string> {
   const names = new Set([processStart]);
   for (const { signals } of adapters) {
-    const always = queueSignals.flatMap((signal) => signals[signal] ?? []);
+    // They also tell what an engine does while it observes no latency.
+    const always = activityFormulas(signals);
     for (const { signal } of queries)
       for (const formula of [...formulasOf(signal, signals), ...always])
         for (const name of namesOf(formula)) names.add(name);

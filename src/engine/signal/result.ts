@@ -10,10 +10,11 @@ import { type Bucket, bucketQuantile } from "./quantile.ts";
  * Why there is no value:
  * - `pending`: it comes with one of the next scrapes
  * - `no-samples`: too few events for a mean or a quantile
- * - `not-exported`: the engine, in this version or as it was started, does not have it
+ * - `lacking`: the page lacks it: this version, or as it was started, or not yet
+ * - `not-exported`: the engine does not have it, in any version
  * - `refused`: there is a number, but it would be another's or count something twice
  */
-export type NoValueReason = "pending" | "no-samples" | "not-exported" | "refused";
+export type NoValueReason = "pending" | "no-samples" | "lacking" | "not-exported" | "refused";
 
 interface BucketObservations {
   readonly kind: "buckets";
@@ -57,8 +58,9 @@ export function quantileResult(counted: Omit<BucketObservations, "kind">): Signa
   const least = quantileSamplesLeast.find((row) => q >= row.q)?.samples ?? 1;
   const samples = buckets.find(({ le }) => le === Infinity)?.count ?? 0;
   const value = bucketQuantile(q, buckets);
-  const why = `${samples} requests in the window, ${least} needed`;
-  return samples >= least && value !== undefined
+  const why = `${Math.floor(samples)} requests in the window, ${least} needed`;
+  // At the window's edge requests count in parts, whose sum is not exact.
+  return samples + 1e-9 >= least && value !== undefined
     ? { value: value * scale, observations }
     : { reason: "no-samples", why, observations };
 }
@@ -105,20 +107,29 @@ function mergedObservations(observations: readonly Observations[]): SignalResult
   return quantileResult({ q, scale, buckets: mergedBuckets(histograms) });
 }
 
-/** Adds histograms up, bound by bound, over the bounds that every one of them has. */
+/**
+ * Adds histograms up, over the bounds that any of them has. One that lacks a bound has its
+ * observations spread evenly inside the bucket around it, as `bucketQuantile` takes them to be; what
+ * lies above its last finite bound is not known to be below any.
+ */
 export function mergedBuckets(histograms: readonly (readonly Bucket[])[]): readonly Bucket[] {
-  const used = histograms.filter((buckets) => buckets.some(({ count }) => count > 0));
-  const counts = new Map<number, { count: number; histograms: number }>();
-  for (const buckets of used)
-    for (const { le, count } of buckets) {
-      const sum = counts.get(le);
-      if (sum === undefined) counts.set(le, { count, histograms: 1 });
-      else {
-        sum.count += count;
-        sum.histograms += 1;
-      }
-    }
-  return [...counts]
-    .filter(([, { histograms }]) => histograms === used.length)
-    .map(([le, { count }]) => ({ le, count }));
+  const used = histograms
+    .filter((buckets) => buckets.some(({ count }) => count > 0))
+    .map((buckets) => buckets.toSorted((one, other) => one.le - other.le));
+  const bounds = new Set(used.flat().map(({ le }) => le));
+  return [...bounds].map((le) => ({
+    le,
+    count: used.reduce((total, buckets) => total + countBelow(buckets, le), 0),
+  }));
+}
+
+/** @param buckets Ascending. */
+function countBelow(buckets: readonly Bucket[], le: number): number {
+  const at = buckets.findIndex((bucket) => bucket.le >= le);
+  const above = buckets[at < 0 ? buckets.length - 1 : at];
+  if (above === undefined) return 0;
+  if (at < 0 || above.le === le) return above.count;
+  const below = buckets[at - 1] ?? { le: Math.min(0, le), count: 0 };
+  if (above.le === Infinity || above.le <= below.le) return below.count;
+  return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
 }

@@ -35,7 +35,7 @@ export function engineReader(simulation: Simulation, sinceMs: number): EngineRea
     return byAddress.get(address);
   };
 
-  const readPod = (address: string, signal: SignalName, windowMs: number): EngineReading => {
+  const readPod = (address: string, signal: AskedName, windowMs: number): EngineReading => {
     const replica = find(address);
     const target = `http://${address}:8000`;
     if (replica === undefined) return unreachable(target, undefined);
@@ -45,7 +45,8 @@ export function engineReader(simulation: Simulation, sinceMs: number): EngineRea
       ageMs === undefined ? simulation.isUnreachable(replica) : ageMs > engineStaleLeastMs;
     if (isLost) return unreachable(target, ageMs);
     const offered = simulation.isMisfit(replica) ? misfitSignals : engineSignals;
-    const found = read({ target, engine: "vllm", signal, windowMs, offered }, scrapes.history);
+    const source = { target, engine: "vllm", windowMs, offered };
+    const found = askedReading(signal, (one) => read({ ...source, signal: one }, scrapes.history));
     return ageMs === undefined ? found : { ...found, ageMs };
   };
 
@@ -55,10 +56,8 @@ export function engineReader(simulation: Simulation, sinceMs: number): EngineRea
       if (typeof signal !== "string") return notExported("the page", signal.metric, []);
       if (!("url" in at)) return readPod(at.podAddress, signal, windowMs);
       const { history } = simulation.traffic;
-      return read(
-        { target: at.url, engine: "epp", signal, windowMs, offered: frontEndSignals },
-        history,
-      );
+      const source = { target: at.url, engine: "epp", windowMs, offered: frontEndSignals };
+      return askedReading(signal, (one) => read({ ...source, signal: one }, history));
     },
     merge: mergedResult,
     endpointsOf: (url) => [{ at: { url, namespace }, ready: true }],
@@ -66,6 +65,22 @@ export function engineReader(simulation: Simulation, sinceMs: number): EngineRea
     listen: unused,
     onEndpointsChange: unused,
   };
+}
+
+type AskedName = SignalName | "activity";
+
+/** Activity is the first of these that is above 0. */
+const activitySignals = ["concurrency", "queue_depth", "running_requests", "request_rate"] as const;
+
+function askedReading(
+  signal: AskedName,
+  read: (signal: SignalName) => EngineReading,
+): EngineReading {
+  if (signal !== "activity") return read(signal);
+  const readings = activitySignals.map(read);
+  const known = readings.filter(({ state }) => state === "known");
+  const inUse = known.find((one) => one.state === "known" && one.value > 0);
+  return inUse ?? known[0] ?? read("concurrency");
 }
 
 const misfitSignals = { queue_depth: engineSignals.queue_depth };

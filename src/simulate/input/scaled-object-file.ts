@@ -1,0 +1,206 @@
+/**
+ * From the text of a ScaledObject to what a simulation plays of it, or every problem at once.
+ *
+ * Source: kedacore/keda, apis/keda/v1alpha1/scaledobject_types.go, and autoscaling/v2 of Kubernetes
+ * for `behavior`.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { Fault } from "#core/fault.ts";
+import { choice, exact, isMapping, number, say, whole } from "#core/file-schema.ts";
+import { int32Max } from "#core/limits.ts";
+import { metricTypes } from "#kubernetes/hpa.ts";
+import type { ScaledObjectModel, TargetModel } from "#simulate/scenario.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
+import { type TriggerWarning, triggerWarnings } from "#trigger/warnings.ts";
+import type { InputResult } from "./input-result.ts";
+import { type YamlDocument, yamlDocuments } from "./yaml-document.ts";
+
+/** A ScaledObject as a simulation plays it. */
+export interface ScaledObjectFile {
+  readonly name: string;
+  readonly targetKind: TargetModel["kind"];
+  readonly model: ScaledObjectModel;
+  /** What breaks no rule and will not work as hoped. */
+  readonly warnings: readonly TriggerWarning[];
+}
+
+const count = whole(0, int32Max);
+const text = v.string(say("must be text"));
+const unread = v.unknown();
+const objectName = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/;
+
+const policy = exact({
+  type: choice(["Pods", "Percent"]),
+  value: whole(1, int32Max),
+  periodSeconds: whole(1, 1800),
+});
+const rules = exact({
+  stabilizationWindowSeconds: v.exactOptional(whole(0, 3600)),
+  selectPolicy: v.exactOptional(choice(["Max", "Min", "Disabled"])),
+  policies: v.exactOptional(v.array(policy, say("must be a list"))),
+  tolerance: v.exactOptional(v.pipe(number, v.minValue(0, say("must not be below 0")))),
+});
+const trigger = exact({
+  type: v.picklist(
+    ["external", "external-push"],
+    say("must be external or external-push, because the simulator plays this scaler alone"),
+  ),
+  metricType: v.exactOptional(choice(metricTypes)),
+  metadata: v.record(text, v.string(say("must be text; put the value in quotes"))),
+  name: v.exactOptional(text),
+  authenticationRef: v.exactOptional(unread),
+  useCachedMetrics: v.exactOptional(unread),
+});
+const scaledObject = exact({
+  apiVersion: v.literal("keda.sh/v1alpha1", say("must be keda.sh/v1alpha1")),
+  kind: v.literal("ScaledObject"),
+  metadata: v.looseObject({
+    name: v.pipe(text, v.regex(objectName, say("must be a Kubernetes name"))),
+  }),
+  status: v.exactOptional(unread),
+  spec: exact({
+    scaleTargetRef: exact({
+      name: text,
+      kind: v.exactOptional(choice(["Deployment", "StatefulSet", "LeaderWorkerSet"]), "Deployment"),
+      apiVersion: v.exactOptional(unread),
+      envSourceContainerName: v.exactOptional(unread),
+    }),
+    minReplicaCount: v.exactOptional(count),
+    maxReplicaCount: v.exactOptional(whole(1, int32Max)),
+    idleReplicaCount: v.exactOptional(count),
+    pollingInterval: v.exactOptional(whole(1, int32Max)),
+    cooldownPeriod: v.exactOptional(count),
+    initialCooldownPeriod: v.exactOptional(count),
+    fallback: v.exactOptional(
+      exact({
+        failureThreshold: count,
+        replicas: count,
+        behavior: v.exactOptional(
+          choice([
+            "static",
+            "currentReplicas",
+            "currentReplicasIfHigher",
+            "currentReplicasIfLower",
+          ]),
+        ),
+      }),
+    ),
+    advanced: v.exactOptional(
+      exact({
+        restoreToOriginalReplicaCount: v.exactOptional(unread),
+        horizontalPodAutoscalerConfig: v.exactOptional(
+          exact({
+            name: v.exactOptional(unread),
+            behavior: v.exactOptional(
+              exact({ scaleUp: v.exactOptional(rules), scaleDown: v.exactOptional(rules) }),
+            ),
+          }),
+        ),
+      }),
+    ),
+    triggers: v.pipe(
+      v.array(trigger, say("must be a list")),
+      v.minLength(1, "must have a trigger, got none"),
+    ),
+  }),
+});
+type Spec = v.InferOutput<typeof scaledObject>["spec"];
+
+/**
+ * @param yamlText Any documents, one of which is a ScaledObject; the others are not read.
+ */
+export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFile> {
+  const documents = yamlDocuments(yamlText);
+  if (documents.problems !== undefined) return documents;
+  const kinds = documents.value.map(({ value }) => (isMapping(value) ? value["kind"] : undefined));
+  const all = documents.value.filter((_document, index) => kinds[index] === "ScaledObject");
+  const [document] = all;
+  if (document === undefined || all.length > 1) {
+    const found = kinds.filter((kind) => kind !== undefined).join(", ") || "none with a kind";
+    return { problems: [`the file: must have one document of kind ScaledObject, got ${found}`] };
+  }
+  const parsed = v.safeParse(scaledObject, document.value);
+  if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
+  const { spec, metadata } = parsed.output;
+  const problems = [...limitProblems(spec, document), ...triggerProblems(spec, document)];
+  if (problems.length > 0) return { problems };
+  return {
+    value: {
+      name: metadata.name,
+      targetKind: spec.scaleTargetRef.kind,
+      model: modelOf(spec),
+      warnings: warningsOf(spec),
+    },
+  };
+}
+
+function modelOf({ scaleTargetRef: _target, advanced, ...spec }: Spec): ScaledObjectModel {
+  const behavior = advanced?.horizontalPodAutoscalerConfig?.behavior;
+  return behavior === undefined ? spec : { ...spec, behavior };
+}
+
+/** KEDA's own rules, which its admission webhook checks. */
+function limitProblems(spec: Spec, { lineOf }: YamlDocument): readonly string[] {
+  const { minReplicaCount = 0, maxReplicaCount = 100, idleReplicaCount } = spec;
+  const problems: string[] = [];
+  const broken = (key: string, rule: string) =>
+    problems.push(`line ${lineOf(["spec", key])}: spec.${key}: ${rule}`);
+  if (minReplicaCount > maxReplicaCount)
+    broken(
+      "minReplicaCount",
+      `must not be above maxReplicaCount, ${maxReplicaCount}, got ${minReplicaCount}`,
+    );
+  if (idleReplicaCount !== undefined && idleReplicaCount >= minReplicaCount)
+    broken(
+      "idleReplicaCount",
+      `must be below minReplicaCount, ${minReplicaCount}, got ${idleReplicaCount}`,
+    );
+  return problems;
+}
+
+/** What the scaler itself would refuse, by its own parser. */
+function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly string[] {
+  return triggers.flatMap(({ metadata }, index) => {
+    const path = ["spec", "triggers", index, "metadata"] as const;
+    const problemAt = (key: string, problem: string) =>
+      `line ${lineOf([...path, key])}: ${path.join(".")}.${problem}`;
+    const fromEnv = Object.keys(metadata).filter((key) => key.endsWith("FromEnv"));
+    if (fromEnv.length > 0)
+      return fromEnv.map((key) =>
+        problemAt(
+          key,
+          `${key}: must be ${key.replace(/FromEnv$/, "")} with its value, because a simulation has no container's environment`,
+        ),
+      );
+    try {
+      parseTrigger(metadata);
+      return [];
+    } catch (error) {
+      if (!(error instanceof Fault && "problems" in error.facts)) throw error;
+      return error.facts.problems.map((problem) => problemAt(...keyed(problem)));
+    }
+  });
+}
+
+/** A problem's key, and the problem with it as it stands in the file. */
+function keyed(problem: string): readonly [key: string, problem: string] {
+  const [, key = "", rest = problem] = /^"?([^":]+)"?(:.*)$/s.exec(problem) ?? [];
+  return [key, `${key}${rest}`];
+}
+
+function warningsOf({ triggers, ...spec }: Spec): readonly TriggerWarning[] {
+  const parsed = triggers.map(({ type, metadata, metricType = "AverageValue" }) => ({
+    type,
+    trigger: parseTrigger(metadata),
+    metricType,
+  }));
+  return parsed.flatMap((own) =>
+    triggerWarnings(own.trigger, {
+      metricType: own.metricType,
+      otherTriggers: parsed.filter((other) => other !== own),
+      minReplicas: spec.idleReplicaCount ?? spec.minReplicaCount ?? 0,
+    }),
+  );
+}
