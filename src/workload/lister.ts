@@ -11,6 +11,7 @@ import {
   parseSelector,
   type SelectorRequirement,
 } from "#kubernetes/label-selector.ts";
+import { groupsOf } from "./groups.ts";
 import type { Pod } from "./pod.ts";
 import type { Scale } from "./scale.ts";
 import { type ScaledResource, sentBy, triggerFor } from "./scaled.ts";
@@ -111,39 +112,13 @@ function podIndexer() {
       .filter(({ labels }) => matchesLabels(selector, labels))
       .sort((one, other) => (one.name < other.name ? -1 : 1));
     const present = pods.filter(({ state }) => state !== "ending");
-    const own = scaled.target?.kind === "LeaderWorkerSet" ? groupsOf(present, items) : present;
+    const own =
+      scaled.target?.kind === "LeaderWorkerSet" ? groupsOf(present, items.values()) : present;
     const ending = pods.filter(({ state }) => state === "ending");
     const kept = { generation, selector, own, ending };
     index.set(scaled, kept);
     return kept;
   };
-}
-
-const groupLabels = [
-  "leaderworkerset.sigs.k8s.io/name",
-  "leaderworkerset.sigs.k8s.io/group-index",
-] as const;
-/** 0 is the leader. */
-const workerLabel = "leaderworkerset.sigs.k8s.io/worker-index";
-
-/**
- * The leaders with the other pods of their groups, which the scale's selector leaves out. A group
- * serves when all its pods do.
- */
-function groupsOf(selected: readonly Pod[], items: Informer<Pod>["items"]): readonly Pod[] {
-  const groupOf = ({ labels }: Pod) => groupLabels.map((label) => labels[label]).join(" ");
-  const isLeader = ({ labels }: Pod) => (labels[workerLabel] ?? "0") === "0";
-  const workers = Map.groupBy(
-    [...items.values()].filter((pod) => !isLeader(pod) && pod.state !== "ending"),
-    groupOf,
-  );
-  return selected.filter(isLeader).map((leader): Pod => {
-    const members = (workers.get(groupOf(leader)) ?? []).toSorted((one, other) =>
-      one.name < other.name ? -1 : 1,
-    );
-    const isWarming = members.some(({ state }) => state === "warming");
-    return { ...leader, members, state: isWarming ? "warming" : leader.state };
-  });
 }
 
 /** A ScaledObject and a ScaledJob may share a name, and KEDA does not say which asks. */
