@@ -280,7 +280,7 @@ export const streamsReservedMs = 30_000;
 /** Calls begun before other clients are heard again: each takes a fraction of a millisecond. */
 export const callsMax = 32;
 /** Open unary calls: more than one connection may have, for KEDA may ask every value in one moment. */
-export const callsOpenMax = 3_000;
+export const callsOpenMax = 2_600;
 /** Requests above 32 KiB read at once, of up to 1 MiB each; KEDA's are a few hundred bytes. */
 export const longCallsMax = 8;
 /** Requests that have come in part: KEDA sends each in one piece. */
@@ -302,7 +302,7 @@ export const reflectionStreamsMax = 16;
 /** A call that is cancelled so soon was not meant; KEDA cancels what takes seconds. */
 export const quickCancelMs = 1_000;
 /** Calls cancelled at once, connections too many, answers never read: a client that works has none. */
-export const strikeAllowance = { most: 20, perSecond: 2 } as const;
+export const strikeAllowance = { most: 10, perSecond: 1 } as const;
 /** A peer that does more is not let in for so long: gRPC's own back-off is as long. */
 export const barMs = 10_000;
 /** Answers of reflection to one peer: grpcurl takes a dozen to describe everything. */
