@@ -286,7 +286,9 @@ export const longCallsMax = 8;
 /** Requests that have come in part: KEDA sends each in one piece. */
 export const requestBytesMax = 16 * 1024 * 1024;
 /** Time for a client to take what it was sent: KEDA takes milliseconds. */
-export const writeMs = 5_000;
+export const takeMs = 5_000;
+/** The same on a connection that has never taken anything: who begins like that goes on like that. */
+export const firstTakeMs = 1_000;
 /** Time between two looks at what clients have not taken yet. */
 export const unsentCheckMs = 250;
 /** Calls ended in one such look: each costs a fraction of a millisecond, and its connection too. */
