@@ -280,13 +280,15 @@ export const streamsReservedMs = 30_000;
 /** Calls begun before other clients are heard again: each takes a fraction of a millisecond. */
 export const callsMax = 32;
 /** Open unary calls: more than one connection may have, for KEDA may ask every value in one moment. */
-export const callsOpenMax = 3_000;
+export const callsOpenMax = 2_600;
 /** Requests above 32 KiB read at once, of up to 1 MiB each; KEDA's are a few hundred bytes. */
 export const longCallsMax = 8;
 /** Requests that have come in part: KEDA sends each in one piece. */
 export const requestBytesMax = 16 * 1024 * 1024;
 /** Time for a client to take what it was sent: KEDA takes milliseconds. */
-export const writeMs = 5_000;
+export const takeMs = 5_000;
+/** The same on a connection that has never taken anything: who begins like that goes on like that. */
+export const firstTakeMs = 1_000;
 /** Time between two looks at what clients have not taken yet. */
 export const unsentCheckMs = 250;
 /** Calls ended in one such look: each costs a fraction of a millisecond, and its connection too. */
@@ -302,7 +304,7 @@ export const reflectionStreamsMax = 16;
 /** A call that is cancelled so soon was not meant; KEDA cancels what takes seconds. */
 export const quickCancelMs = 1_000;
 /** Calls cancelled at once, connections too many, answers never read: a client that works has none. */
-export const strikeAllowance = { most: 20, perSecond: 2 } as const;
+export const strikeAllowance = { most: 10, perSecond: 1 } as const;
 /** A peer that does more is not let in for so long: gRPC's own back-off is as long. */
 export const barMs = 10_000;
 /** Answers of reflection to one peer: grpcurl takes a dozen to describe everything. */
@@ -316,8 +318,8 @@ export const faultMessageCharsMax = 2_048;
 /** KEDA holds one connection a scaler address; the rest are probes and people. */
 export const connectionsMax = 512;
 /** Connections that begin at once: each may bring as many calls as it likes in its first moment. */
-export const newConnectionsMax = 4;
-/** So that 40 begin in a second; KEDA opens one in ten minutes. */
+export const newConnectionsMax = 2;
+/** So that 20 begin in a second; KEDA opens one in ten minutes. */
 export const newConnectionMs = 100;
 /** A client speaks as soon as it is connected. */
 export const prefaceMs = 5_000;

@@ -246,7 +246,7 @@ describe("streams", () => {
   });
 
   test("a stream that its client does not read in time is ended", async () => {
-    await using held = await heldServer({ writeMs: 100 });
+    await using held = await heldServer({ firstTakeMs: 100, takeMs: 100 });
     await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
     await raw.call(`/${scaler}/StreamIsActive`, emptyMessage).closed;
     await until(() => held.open.streams === 0, "the stream is over");
@@ -332,7 +332,7 @@ describe("unary calls", () => {
   });
 
   test("an answer that its client does not take in time is given up", async () => {
-    await using held = await heldServer({ writeMs: 100 });
+    await using held = await heldServer({ firstTakeMs: 100, takeMs: 100 });
     await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
     await raw.call(path, emptyMessage).closed;
     await until(() => held.finished.length === 1, "the call is over");
