@@ -115,6 +115,8 @@ export const unknownReturnsMax = 5;
 
 /** Every scaler replica watches every agent; this many replicas nobody runs. */
 export const telemetryWatchersMax = 64;
+/** A scaler watches once, and twice while it connects again; pods of one host may share an address. */
+export const telemetryWatchersPerPeerMax = 4;
 
 /** The kubelet serves 100 calls a second; a pod takes longer than this to load a model. */
 export const podResourcesPollMs = 10_000;

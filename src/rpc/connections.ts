@@ -23,9 +23,9 @@ import type { Cancel, Clock } from "#core/clock.ts";
 import { peersMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
+import { shares } from "#core/shares.ts";
 import { slots } from "#core/slots.ts";
 import { type AllowanceLimits, allowance, peerOf } from "./peers.ts";
-import { shares } from "./shares.ts";
 import type { CallConnection } from "./streams.ts";
 
 export interface ConnectionLimits {
