@@ -9,8 +9,9 @@
  *
  * @module
  */
-import { connect, type IncomingHttpHeaders } from "node:http2";
+import { type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { toBinary } from "@bufbuild/protobuf";
+import type { Cancel, Clock } from "#core/clock.ts";
 import { hostPort } from "#core/host-port.ts";
 import { messageBytesMax } from "#core/limits.ts";
 import {
@@ -21,10 +22,12 @@ import {
 import type { ReadingName } from "#metric/reading.ts";
 import { readSnapshot } from "./check.ts";
 import { watchRequest } from "./demand.ts";
+import { messagePace } from "./pace.ts";
 
 interface WatchCall {
   readonly address: string;
   readonly port: number;
+  readonly clock: Pick<Clock, "monotonicMs" | "after">;
   /** Readings that cost, which the agent is to take as well. */
   readonly demanded?: readonly ReadingName[] | undefined;
   /** Ends the call and its connection. */
@@ -46,7 +49,8 @@ const path = `/${NodeTelemetry.typeName}/${NodeTelemetry.method.watch.name}`;
 /** A frame's header: whether it is compressed, then its length. */
 const headerBytes = 5;
 
-export const watchAgent: WatchAgent = ({ address, port, demanded = [], signal, onSnapshot }) => {
+export const watchAgent: WatchAgent = (call) => {
+  const { address, port, clock, demanded = [], signal, onSnapshot } = call;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const agent = hostPort({ address, port });
   const session = connect(`http://${agent}`);
@@ -66,7 +70,9 @@ export const watchAgent: WatchAgent = ({ address, port, demanded = [], signal, o
     if (status === "0") resolve();
     else refuse(`gRPC status ${status} ${percentDecoded(String(message))}`);
   };
-  const read = frameReader((message) => onSnapshot(readSnapshot(message)));
+  const stopReading = readPaced(stream, clock, fail, (message) =>
+    onSnapshot(readSnapshot(message)),
+  );
   const onAbort = () => fail(signal.reason);
   signal.addEventListener("abort", onAbort);
 
@@ -79,19 +85,13 @@ export const watchAgent: WatchAgent = ({ address, port, demanded = [], signal, o
     else if (headers["grpc-status"] !== undefined) finish(headers);
   });
   stream.on("trailers", finish);
-  stream.on("data", (chunk: Uint8Array) => {
-    try {
-      read(chunk);
-    } catch (error) {
-      fail(error);
-    }
-  });
   // After trailers this changes nothing any more: a promise is settled once.
   stream.on("close", () => refuse("connection lost"));
   stream.end(framed(toBinary(WatchRequestSchema, watchRequest(demanded))));
   if (signal.aborted) onAbort();
   return promise.finally(() => {
     signal.removeEventListener("abort", onAbort);
+    stopReading();
     session.destroy();
   });
 };
@@ -103,6 +103,49 @@ function framed(message: Uint8Array): Uint8Array {
   return frame;
 }
 
+/**
+ * Reads a stream's messages, and while its agent is ahead of its pace none: what it sends then waits
+ * on its own machine, for HTTP/2 lets a sender send no more than its receiver has room for. Under
+ * Bun that holds for `read()`: each `resume()` makes room again, whatever lies unread.
+ *
+ * @returns Ends the reading.
+ */
+function readPaced(
+  stream: ClientHttp2Stream,
+  clock: WatchCall["clock"],
+  fail: (error: unknown) => void,
+  onMessage: (message: Uint8Array) => void,
+): Cancel {
+  const pace = messagePace(clock);
+  let isPaused = false;
+  let cancelPause: Cancel = () => {};
+  const onFrame = (message: Uint8Array) => {
+    onMessage(message);
+    const pauseMs = pace(message.length);
+    if (pauseMs === 0) return;
+    isPaused = true;
+    cancelPause = clock.after(pauseMs, () => {
+      isPaused = false;
+      readOn(new Uint8Array(0));
+    });
+  };
+  const read = frameReader(onFrame, () => isPaused);
+  const readOn = (first: Uint8Array | null) => {
+    try {
+      for (let chunk = first; chunk !== null; chunk = isPaused ? null : stream.read()) read(chunk);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  stream.on("readable", () => {
+    if (!isPaused) readOn(stream.read());
+  });
+  return () => {
+    isPaused = true;
+    cancelPause();
+  };
+}
+
 /** gRPC percent-encodes messages; one that is not encoded is shown as it came. */
 function percentDecoded(message: string): string {
   try {
@@ -112,12 +155,19 @@ function percentDecoded(message: string): string {
   }
 }
 
-/** Cuts a stream of bytes into gRPC messages. */
-export function frameReader(onMessage: (message: Uint8Array) => void): (chunk: Uint8Array) => void {
+/**
+ * Cuts a stream of bytes into gRPC messages.
+ *
+ * @param isPaused Whether messages are to wait; they come with the next chunk, be it an empty one.
+ */
+export function frameReader(
+  onMessage: (message: Uint8Array) => void,
+  isPaused: () => boolean = () => false,
+): (chunk: Uint8Array) => void {
   let buffered: Uint8Array = new Uint8Array(0);
   return (chunk) => {
     buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
-    while (buffered.length >= headerBytes) {
+    while (!isPaused() && buffered.length >= headerBytes) {
       const view = new DataView(buffered.buffer, buffered.byteOffset, headerBytes);
       const messageBytes = view.getUint32(1);
       if (view.getUint8(0) !== 0)

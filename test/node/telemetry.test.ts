@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { credentials, loadPackageDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { systemClock } from "#core/clock.ts";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { snapshotDecoder } from "#telemetry/decode.ts";
 import type { AgentReport } from "#telemetry/report.ts";
@@ -30,6 +31,7 @@ function watcher({ address, port }: TestAgent) {
   const ended = watchAgent({
     address,
     port,
+    clock: systemClock(),
     signal: leaving.signal,
     onSnapshot: (snapshot) => heard.push(decode(snapshot)),
   });
