@@ -64,6 +64,7 @@ export function throughPrometheus(practice: Practice): (simulation: Simulation) 
             : { value: evaluated, isActive: evaluated > 0 },
         isActive: () => undefined,
         sample: () => {},
+        prepare: () => undefined,
         restart: () => {},
       }),
     };

@@ -9,8 +9,9 @@ import { Fault, unlessFault } from "#core/fault.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import { parseTrigger, type Scope, type Trigger } from "#trigger/trigger.ts";
-import type { WorkloadView } from "#workload/workload.ts";
-import type { Activity, Answer, Answerer } from "./answer.ts";
+import type { Pod } from "#workload/pod.ts";
+import type { Workload, WorkloadView } from "#workload/workload.ts";
+import type { Activity, Answer, PreparedAnswerer } from "./answer.ts";
 import {
   clusterReadings,
   type DeviceGroupReadings,
@@ -65,7 +66,9 @@ export interface AnswererOptions {
 /** What an answer is made of. */
 type AnswerReadings = WorkloadReadings | EndpointReadings | DeviceGroupReadings;
 
-export function answerer(options: AnswererOptions): Answerer {
+const purposes = ["value", "activity"] as const;
+
+export function answerer(options: AnswererOptions): PreparedAnswerer {
   const { store, clock, engines, workloads, parse = parseTrigger } = options;
   const tracker = missingTracker(clock);
   const read = (query: MetricQuery): AnswerReadings =>
@@ -88,6 +91,10 @@ export function answerer(options: AnswererOptions): Answerer {
       trigger.alwaysActive
         ? alwaysActive(trigger, scopeOf(trigger, options))
         : activityOf(read(metricQuery(ref, trigger, "activity"))),
+    prepare: (ref, trigger) => {
+      // Whoever asks gets the same fault.
+      for (const purpose of purposes) unlessFault(() => read(metricQuery(ref, trigger, purpose)));
+    },
     subscribe: store.subscribe,
     watchActivity: (ref, trigger, listener) =>
       engines === undefined ? () => undefined : watchActivity(ref, trigger, engines, listener),
@@ -113,7 +120,9 @@ function readDevices(
   const nowMs = clock.monotonicMs();
   if (scope === "workload" && workloads !== undefined) {
     const workload = lookUpWorkload(query, workloads);
-    const results = workload.pods.map((pod) => podDevicesResult(pod, query, view, nowMs));
+    const results = podsWithDevices(workload).map((pod) =>
+      podDevicesResult(pod, query, view, nowMs),
+    );
     return workloadReadings(query, workload, results, tracker, nowMs);
   }
   return scope === "cluster"
@@ -134,8 +143,19 @@ function readEngines(
   if (url !== undefined) return endpointReadings(query, url, engines, tracker, nowMs);
   if (workloads === undefined || scope !== "workload") throw enginesUnavailable(query, scope);
   const workload = lookUpWorkload(query, workloads);
-  const results = podEngineResults(query, workload, engines);
+  const results = podEngineResults(query, workload, engines, nowMs);
   return workloadReadings(query, workload, results, tracker, nowMs);
+}
+
+/**
+ * Where some pods request a device, one that requests none has no part in the load of devices: a job
+ * or a proxy whose labels the selector fits too.
+ */
+function podsWithDevices({ pods }: Workload): readonly Pod[] {
+  const requesting = pods.filter((pod) =>
+    [pod, ...(pod.members ?? [])].some(({ requestsDevice }) => requestsDevice),
+  );
+  return requesting.length === 0 ? pods : requesting;
 }
 
 function answerOf(readings: AnswerReadings): Answer {

@@ -25,7 +25,7 @@ import {
   readableNode,
 } from "./device-result.ts";
 import { activationText, type Explanation, listed, seconds, windowText } from "./explanation.ts";
-import type { DeviceQuery } from "./query.ts";
+import { type DeviceQuery, windowMsOf } from "./query.ts";
 
 /** The devices of a node or of the cluster, read. */
 export interface DeviceGroupReadings extends Required<DeviceSet> {
@@ -82,7 +82,7 @@ function explained(
     scope,
     rule:
       `${trigger.aggregation} of ${metric} in ${row.unit} over ${knownCount} of ${results.length} ` +
-      `devices of ${where}${without}, ${windowText(trigger)}: ${outcome}`,
+      `devices of ${where}${without}, ${windowText(windowMsOf(query))}: ${outcome}`,
     devices: results.map((result) => deviceShare(result, nowMs)),
   };
 }

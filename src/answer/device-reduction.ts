@@ -93,7 +93,12 @@ function obstacleOf(
     : undefined;
 }
 
-function unsupported(results: readonly DeviceResult[], query: DeviceQuery, where: string): Fault {
+/** No device here will ever have the metric. */
+export function unsupported(
+  results: readonly DeviceResult[],
+  query: DeviceQuery,
+  where: string,
+): Fault {
   const devices = results.map(({ device }) => device);
   const names = devices.map(deviceText);
   const instead = insteadOf(query, devices);

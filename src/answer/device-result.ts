@@ -9,7 +9,7 @@ import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
 import type { DeviceMetric } from "#metric/catalogue.ts";
 import { type Absence, costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { type DeviceShare, seconds } from "./explanation.ts";
-import type { DeviceQuery } from "./query.ts";
+import { type DeviceQuery, windowMsOf } from "./query.ts";
 
 /** What one device says of one metric. */
 export type DeviceResult = { readonly device: FleetDevice } & (
@@ -44,16 +44,13 @@ export function deviceResults(
   });
 }
 
-function deviceResult(
-  device: FleetDevice,
-  { metric, row, trigger: { windowSeconds } }: DeviceQuery,
-  view: FleetView,
-): DeviceResult {
+function deviceResult(device: FleetDevice, query: DeviceQuery, view: FleetView): DeviceResult {
+  const { metric, row } = query;
   const { health } = device;
+  const windowMs = windowMsOf(query);
   const newest = row.of(device.readings);
   if (newest !== undefined && health.state === "ok") {
-    const mean =
-      windowSeconds > 0 ? view.average(device, metric, windowSeconds * 1_000) : undefined;
+    const mean = windowMs > 0 ? view.average(device, metric, windowMs) : undefined;
     return { device, state: "known", value: mean ?? newest };
   }
   const absent = absentReadingOf(device, row);
@@ -139,12 +136,19 @@ export function lateness(node: FleetNode, nowMs: number): Lateness | undefined {
   return ageMs > limitMs ? { ageMs, limitMs } : undefined;
 }
 
+interface UnreadableNode {
+  /** For people. */
+  readonly problem: string;
+  /** When it was last heard, or first known to be silent; absent where nobody knows of it. */
+  readonly sinceMs: number | undefined;
+}
+
 /** A node whose readings can be served, or why there are none, for people. */
 export function readableNode(
   name: string,
   view: FleetView,
   nowMs: number,
-): { readonly node: FleetNode } | { readonly problem: string } {
+): { readonly node: FleetNode } | UnreadableNode {
   const node = view.nodes.get(name);
   const late = node && lateness(node, nowMs);
   if (node !== undefined && late === undefined) return { node };
@@ -154,7 +158,7 @@ export function readableNode(
     late === undefined
       ? `no agent reports node ${name}${why}`
       : `node ${name} was last read ${seconds(late.ageMs)} ago${why}`;
-  return { problem };
+  return { problem, sinceMs: node?.sampledAtMs ?? silent?.sinceMs };
 }
 
 /** For people. */

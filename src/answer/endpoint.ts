@@ -15,7 +15,14 @@ import { metricOf } from "#metric/catalogue.ts";
 import { type ReducerName, reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
-import { endpointTarget, engineResult, mergeable, mergedValue, refuseIfAllLack } from "./engine.ts";
+import {
+  endpointTarget,
+  engineResult,
+  lastHeardMs,
+  mergeable,
+  mergedValue,
+  refuseIfAllLack,
+} from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
 import {
   activationText,
@@ -25,7 +32,8 @@ import {
   windowText,
 } from "./explanation.ts";
 import type { MissingTracker } from "./missing.ts";
-import type { EngineQuery } from "./query.ts";
+import { type EngineQuery, windowMsOf } from "./query.ts";
+import { questionKey } from "./replicas.ts";
 
 /** All that is behind a trigger's URL, read. */
 export interface EndpointReadings {
@@ -56,8 +64,9 @@ export function endpointReadings(
   tracker: MissingTracker,
   nowMs: number,
 ): EndpointReadings {
-  const { metric, trigger } = query;
+  const { trigger } = query;
   const { namespace } = query.ref;
+  const question = questionKey(query);
   const results = engines.endpointsOf(url, namespace).map((endpoint) => {
     const target = endpointTarget(endpoint, namespace, trigger, engines);
     return { ...engineResult(target, query, engines), isReady: endpoint.ready };
@@ -70,11 +79,11 @@ export function endpointReadings(
     reading.state === "known" || (merged !== undefined && mergeable(reading) !== undefined);
 
   const missing = results.flatMap(({ reading, isReady }): readonly MissingEndpoint[] => {
-    const key = [namespace, url, reading.target, metric].join(" ");
+    const key = `${namespace} ${reading.target} ${question}`;
     if (isKnown(reading)) tracker.present(key);
     if (isKnown(reading) || reading.state === "known" || !isReady) return [];
     const text = `${reading.target}: ${reading.fault.message}`;
-    return [{ text, sinceMs: tracker.missing(key) }];
+    return [{ text, sinceMs: lastHeardMs(reading, nowMs) ?? tracker.missing(key) }];
   });
   const shares = results.map(({ share }) => share);
   return {
@@ -133,13 +142,13 @@ function wholeValue(readings: EndpointReadings): number {
 
 function explained(readings: EndpointReadings, outcome: string): Explanation {
   const { query, url, shares, knownCount, missing } = readings;
-  const { metric, row, trigger } = query;
+  const { metric, row } = query;
   return {
     metric,
     scope: "endpoint",
     rule:
       `${reducerOf(query)} of ${metric} in ${row.unit} over ${knownCount} of ` +
-      `${knownCount + missing.length} addresses behind ${url}, ${windowText(trigger)}: ${outcome}`,
+      `${knownCount + missing.length} addresses behind ${url}, ${windowText(windowMsOf(query))}: ${outcome}`,
     devices: [],
     engines: shares,
   };

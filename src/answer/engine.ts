@@ -22,17 +22,13 @@ export interface EngineResult {
   readonly share: EngineShare;
 }
 
-/**
- * @throws {Fault} `signal-unavailable` when the engine does not export the metric: nobody waits for
- * what will never come. `overloaded` beyond the limits of the scraper.
- */
+/** @throws {Fault} `overloaded` beyond the limits of the scraper. */
 export function engineResult(
   target: ScrapeTarget,
   { signal, activity, purpose }: EngineQuery,
   { read }: Pick<EngineReader, "read">,
 ): EngineResult {
   const own = read(target, signal);
-  if (own.state === "absent" && own.reason === "unavailable") throw own.fault;
   const inUse = read(target, activity);
   const reading = purpose === "activity" && isToCome(inUse) ? inUse : own;
   const share = {
@@ -53,8 +49,12 @@ export function engineResult(
  */
 export function refuseIfAllLack(readings: readonly EngineReading[]): void {
   const [first] = readings;
-  const isLacking = (one: EngineReading) => one.state === "absent" && one.reason === "lacking";
-  if (first?.state === "absent" && readings.every(isLacking)) throw first.fault;
+  if (first?.state === "absent" && readings.every(lacksMetric)) throw first.fault;
+}
+
+/** Whether the engine answers, and does not have what it is asked for. */
+function lacksMetric(one: EngineReading): boolean {
+  return one.state === "absent" && (one.reason === "lacking" || one.reason === "unavailable");
 }
 
 /** Soon it is known whether the engine is in use: until then it is not known to be idle. */
@@ -90,15 +90,15 @@ export function podEngineResults(
   query: EngineQuery,
   workload: Workload,
   engines: EngineReader,
+  nowMs: number,
 ): readonly PodResult[] {
   const read = workload.pods.map((pod) => {
     const target = pod.state === "counted" ? podTarget(pod, query.trigger, engines) : undefined;
     return { pod, result: target && engineResult(target, query, engines) };
   });
   const readings = read.flatMap(({ result }) => result?.reading ?? []);
-  refuseIfAllLack(readings);
   const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
-  return read.map(({ pod, result }) => podEngineResult(pod, result, merged));
+  return read.map(({ pod, result }) => podEngineResult(pod, result, merged, nowMs));
 }
 
 /** The busiest replica decides on activity, so there each one's own value counts. */
@@ -113,6 +113,7 @@ function podEngineResult(
   pod: Pod,
   result: EngineResult | undefined,
   merged: number | undefined,
+  nowMs: number,
 ): PodResult {
   if (pod.state === "warming") return { pod, state: "warming", devices: [] };
   if (result === undefined)
@@ -121,9 +122,19 @@ function podEngineResult(
   const base = { pod, devices: [], engine: { ...share, pod: pod.name } };
   if (merged !== undefined && mergeable(reading) !== undefined)
     return { ...base, state: "known", value: merged };
-  return reading.state === "known"
-    ? { ...base, state: "known", value: reading.value }
-    : { ...base, state: "missing", reason: reading.fault.message };
+  if (reading.state === "known") return { ...base, state: "known", value: reading.value };
+  const { fault } = reading;
+  if (lacksMetric(reading)) return { ...base, state: "unfit", fault };
+  return { ...base, state: "missing", reason: fault.message, sinceMs: lastHeardMs(reading, nowMs) };
+}
+
+/** When an engine that is silent was last heard; `undefined` of one that is not silent. */
+export function lastHeardMs(reading: EngineReading, nowMs: number): number | undefined {
+  return reading.state === "absent" &&
+    reading.reason === "unreachable" &&
+    reading.ageMs !== undefined
+    ? nowMs - reading.ageMs
+    : undefined;
 }
 
 type Tokens = Pick<EngineReader, "tokenFile">;

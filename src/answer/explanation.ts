@@ -103,8 +103,8 @@ export function seconds(ms: number): string {
 }
 
 /** Which of a metric's readings count. */
-export function windowText({ windowSeconds }: Trigger): string {
-  return windowSeconds > 0 ? `means over ${windowSeconds} s` : "newest readings";
+export function windowText(windowMs: number): string {
+  return windowMs > 0 ? `means over ${windowMs / 1_000} s` : "newest readings";
 }
 
 /** Why something is active or not. */

@@ -16,10 +16,10 @@ export interface MissingTracker {
 }
 
 /**
- * Begins a replica's time when somebody first finds it missing, and anew whenever it was there in
- * between or nobody asked for a whole grace. How long its device or its node has been silent does
- * not count: a pod that moves to a broken node, or a scaler that has just started, has the whole
- * grace before it. An error here can only make the grace longer, and so keep replicas.
+ * For what does not say itself when it was last heard: a node that nobody has heard of, an engine
+ * that answers and lacks the metric. A replica's time begins when somebody first finds it missing, and
+ * anew whenever it was there in between or nobody asked for a whole grace. An error here can only make
+ * the grace longer, and so keep replicas.
  */
 export function missingTracker(clock: Pick<Clock, "monotonicMs">): MissingTracker {
   /** In the order in which they were last asked for. */

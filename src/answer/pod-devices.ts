@@ -3,11 +3,16 @@
  *
  * @module
  */
-import { holdersStaleMs } from "#core/limits.ts";
+import { holdersStaleMs, missingGraceMs } from "#core/limits.ts";
 import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
-import { missingTexts, reduceDevices } from "./device-reduction.ts";
+import {
+  type DeviceReduction,
+  missingTexts,
+  reduceDevices,
+  unsupported,
+} from "./device-reduction.ts";
 import { type DeviceResult, deviceResults, deviceShare, readableNode } from "./device-result.ts";
 import { listed, seconds } from "./explanation.ts";
 import type { DeviceQuery } from "./query.ts";
@@ -15,9 +20,8 @@ import type { PodResult } from "./replicas.ts";
 
 /**
  * Only the pod's own node counts: a pod of a StatefulSet that moved has the name of the one before
- * it, which the old node's kubelet may still list.
- *
- * @throws {Fault} `metric-unsupported` when the pod can never have the metric.
+ * it, which the old node's kubelet may still list. Of a group the devices of all its pods count, each
+ * on its own node.
  */
 export function podDevicesResult(
   pod: Pod,
@@ -26,17 +30,35 @@ export function podDevicesResult(
   nowMs: number,
 ): PodResult {
   if (pod.state === "warming") return { pod, state: "warming", devices: [] };
-  const missing = (reason: string): PodResult => ({ pod, state: "missing", reason, devices: [] });
-  if (pod.node === undefined) return missing("it is on no node");
+  const parts = [pod, ...(pod.members ?? [])].map((one) => heldBy(one, query, view, nowMs));
+  const unknown = parts.flatMap((part) => ("problem" in part ? [part] : []));
+  const [first] = unknown;
+  if (first !== undefined) {
+    const { problem: reason, sinceMs } = first;
+    return { pod, state: "missing", reason, sinceMs, devices: [] };
+  }
+  const held = parts.flatMap((part) => ("devices" in part ? part.devices : []));
+  if (held.length > 0) return heldDevicesResult(pod, held, query, view, nowMs);
+  return { pod, state: "without-device", reason: noneHeld(pod, query.trigger), devices: [] };
+}
+
+/** What a pod holds, or why that cannot be known and since when. */
+function heldBy(
+  pod: Pod,
+  { trigger }: DeviceQuery,
+  view: FleetView,
+  nowMs: number,
+):
+  | { readonly devices: readonly HeldDevice[] }
+  | { readonly problem: string; readonly sinceMs?: number | undefined } {
+  if (pod.node === undefined) return { problem: "it is on no node" };
   const readable = readableNode(pod.node, view, nowMs);
-  if ("problem" in readable) return missing(readable.problem);
+  if ("problem" in readable) return readable;
   const { node } = readable;
   const problem = holdersProblem(node, nowMs);
-  if (problem !== undefined) return missing(problem);
-  const held = devicesHeldBy(pod, node, query.trigger);
-  if (held.length === 0)
-    return { pod, state: "without-device", reason: noneHeld(node, query.trigger), devices: [] };
-  return heldDevicesResult(pod, held, query, view, nowMs);
+  return problem === undefined
+    ? { devices: devicesHeldBy(pod, node, trigger) }
+    : { problem, sinceMs: node.holdersAtMs };
 }
 
 /** Why it cannot be known which pods hold the node's devices. */
@@ -71,7 +93,7 @@ function devicesHeldBy(
   });
 }
 
-function noneHeld({ name }: FleetNode, { container, gpuIndex }: Trigger): string {
+function noneHeld({ node: name }: Pod, { container, gpuIndex }: Trigger): string {
   const who = container === undefined ? "it" : `its container ${container}`;
   const what = gpuIndex === -1 ? "device" : `device with index ${gpuIndex}`;
   return `${who} holds no ${what} on node ${name}`;
@@ -89,24 +111,36 @@ function heldDevicesResult(
   const results = deviceResults(heldDevices, query, view).map((result) =>
     divided(result, query, sharedBy.get(result.device.uuid)),
   );
-  const reduction = reduceDevices({ where: `pod ${pod.name}`, results }, query, nowMs);
+  const holders = new Map(held.map(({ device, holder }) => [device.uuid, holder.pod]));
   const devices = results.map((result) => {
     const { uuid } = result.device;
-    return { ...deviceShare(result, nowMs), pod: pod.name, sharedBy: sharedBy.get(uuid) };
+    return { ...deviceShare(result, nowMs), pod: holders.get(uuid), sharedBy: sharedBy.get(uuid) };
   });
+  const where = `pod ${pod.name}`;
+  if (results.every(({ state }) => state === "unsupported" || state === "sliced"))
+    return { pod, state: "unfit", fault: unsupported(results, query, where), devices };
+  const reduction = reduceDevices({ where, results }, query, nowMs);
   const { value } = reduction;
-  return value === undefined
-    ? { pod, state: "missing", reason: listed(missingTexts(reduction)), devices }
-    : { pod, state: "known", value, devices };
+  if (value !== undefined) return { pod, state: "known", value, devices };
+  const reason = listed(missingTexts(reduction));
+  return { pod, state: "missing", reason, sinceMs: missingSinceMs(reduction, nowMs), devices };
+}
+
+/** Since when a replica has no value, by its devices: those that are left out by now did not end it. */
+function missingSinceMs({ missing }: DeviceReduction, nowMs: number): number | undefined {
+  const times = missing.flatMap(({ sinceMs }) => sinceMs ?? []);
+  const awaited = times.filter((sinceMs) => nowMs - sinceMs <= missingGraceMs);
+  if (awaited.length > 0) return Math.min(...awaited);
+  return times.length > 0 ? Math.max(...times) : undefined;
 }
 
 /**
- * A device that is divided among pods has one reading. An intensity is every holder's, for that is
- * how busy the device is that each runs on; of a quantity each has an equal part, so that the parts
- * add up to what was measured and nothing counts twice.
+ * A device that is shared by pods has one reading, and nobody says whose process made it so. Each
+ * holder has an equal part, so that the parts add up to what was measured: counted whole, a saturated
+ * device would ask for ever more holders of itself. A temperature or a clock is that of each.
  */
 function divided(result: DeviceResult, { row }: DeviceQuery, sharedBy = 1): DeviceResult {
-  return result.state === "known" && row.kind === "quantity"
+  return result.state === "known" && row.isShared
     ? { ...result, value: result.value / sharedBy }
     : result;
 }

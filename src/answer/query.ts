@@ -49,7 +49,7 @@ export function metricQuery(
   const metric = purpose === "value" ? trigger.metric : trigger.activationMetric;
   const row = rowOf(metric, trigger);
   if (row.source === "device") return { ref, trigger, purpose, metric, source: "device", row };
-  const signal = signalQuery(row, trigger);
+  const signal = signalQuery(row, trigger, purpose);
   const activity: SignalQuery = { ...signal, signal: "activity", windowMs: 0 };
   return { ref, trigger, purpose, metric, source: "engine", row, signal, activity };
 }
@@ -62,11 +62,20 @@ function rowOf(metric: MetricName, { engineMetric }: Trigger): DeviceMetric | En
     : row;
 }
 
-function signalQuery(row: EngineMetric, trigger: Trigger): SignalQuery {
-  const { engineMetric, engineLabels = [], windowSeconds } = trigger;
+/** Over which time readings are averaged: whether anybody is there now is seen in the newest. */
+export function windowMsOf({ purpose, trigger }: Pick<MetricQuery, "purpose" | "trigger">): number {
+  return purpose === "activity" ? 0 : trigger.windowSeconds * 1_000;
+}
+
+function signalQuery(
+  row: EngineMetric,
+  trigger: Trigger,
+  purpose: MetricQuery["purpose"],
+): SignalQuery {
+  const { engineMetric, engineLabels = [] } = trigger;
   const signal = row.signal ?? engineMetric;
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
-  return { signal, windowMs: windowSeconds * 1_000, match: engineLabels };
+  return { signal, windowMs: windowMsOf({ purpose, trigger }), match: engineLabels };
 }
 
 /**

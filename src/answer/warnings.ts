@@ -42,8 +42,9 @@ function objectFacts(
   parse: ParseTrigger,
 ): TriggerFacts {
   if (workload === undefined || workload.kind === "ScaledJob") return {};
-  const { minReplicas, metricType, otherTriggers } = workload;
+  const { minReplicas, metricType, otherTriggers, tolerances } = workload;
   return {
+    scaleUpTolerance: tolerances.up,
     minReplicas,
     metricType,
     otherTriggers: otherTriggers.map((other) => otherTrigger(query, other, parse)),
@@ -74,7 +75,10 @@ const profileEngines: Readonly<Record<string, EngineName>> = {
 };
 
 /** What the pods and engines showed. */
-function readingFacts(trigger: Trigger, { workload, engines = [] }: Explanation): TriggerFacts {
+function readingFacts(
+  trigger: Trigger,
+  { workload, devices, engines = [] }: Explanation,
+): TriggerFacts {
   const { engine = profileEngines[trigger.profile ?? ""], metric } = trigger;
   const values = (workload?.pods ?? []).flatMap(({ value }) => value ?? []);
   const memoryPercent =
@@ -82,7 +86,9 @@ function readingFacts(trigger: Trigger, { workload, engines = [] }: Explanation)
   const [histogram] = engines.flatMap(({ observations }) =>
     observations?.kind === "buckets" ? [observations] : [],
   );
+  const holders = Math.max(1, ...devices.map(({ sharedBy = 1 }) => sharedBy));
   return {
+    sharedBy: holders > 1 ? holders : undefined,
     prealloc: engine && preallocating.has(engine),
     memoryPercent,
     bucketEdges: histogram?.buckets.map(({ le }) => le * histogram.scale),

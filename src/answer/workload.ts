@@ -7,7 +7,6 @@
 import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { desiredReplicas, type HpaInputs } from "#kubernetes/hpa.ts";
-import type { Pod } from "#workload/pod.ts";
 import type { Workload } from "#workload/workload.ts";
 import type { Activity, Answer } from "./answer.ts";
 import {
@@ -19,7 +18,7 @@ import {
   windowText,
 } from "./explanation.ts";
 import type { MissingTracker } from "./missing.ts";
-import type { MetricQuery } from "./query.ts";
+import { type MetricQuery, windowMsOf } from "./query.ts";
 import {
   type PodResult,
   type Replica,
@@ -57,6 +56,7 @@ export function workloadValue(readings: WorkloadReadings): Answer {
   const { query, workload, replicas } = readings;
   const hpa = hpaInputs(readings);
   const { value, notes } = reduced(readings, hpa);
+  if (value === undefined) throw unholdable(readings, notes);
   const reducer = replicaReducer(query.trigger, workload);
   const what = `${reducer} over ${replicasText(replicas)} of ${perReplicaText(readings)}`;
   const rule = `${what}: ${value}${notes.map((note) => `; ${note}`).join("")}`;
@@ -69,7 +69,8 @@ export function workloadValue(readings: WorkloadReadings): Answer {
 /** @throws {Fault} `data-missing` when fewer than half of the replicas are known. */
 function reduced(readings: WorkloadReadings, hpa: HpaInputs): ReplicaReduction {
   const { query, workload, replicas, nowMs } = readings;
-  if (replicas.length === 0) return { value: 0, notes: ["there are no pods"] };
+  if (replicas.length === 0 && workload.replicas === 0)
+    return { value: 0, notes: ["there are no pods, and none is asked for"] };
   const { known, missing } = byState(replicas);
   if (known.length < missing.length)
     throw dataMissing(readings, "at least half of those that count must be known");
@@ -88,13 +89,19 @@ function reduced(readings: WorkloadReadings, hpa: HpaInputs): ReplicaReduction {
  * What is missing is never taken for idle: at first it is an error, later it counts as in use.
  */
 export function workloadActivity(readings: WorkloadReadings): Activity {
-  const { query, replicas, nowMs } = readings;
+  const { query, workload, replicas, nowMs } = readings;
   const { row, trigger } = query;
   const answer = (active: boolean, rule: string) => ({
     active,
     explanation: explained(readings, rule),
   });
-  if (replicas.length === 0) return answer(false, "not active: there are no pods");
+  if (replicas.length === 0 && workload.replicas === 0)
+    return answer(false, "not active: there are no pods, and none is asked for");
+  if (replicas.length === 0)
+    return answer(
+      true,
+      `active: ${workload.replicas} replicas are asked for, and no pod is there yet`,
+    );
   if (replicas.every(({ state }) => state === "warming"))
     return answer(true, `active: all ${replicas.length} pods are still starting`);
 
@@ -106,6 +113,8 @@ export function workloadActivity(readings: WorkloadReadings): Activity {
   const active = isAbove || activity > 0;
   if (!active && missing.some(({ sinceMs }) => nowMs - sinceMs <= missingGraceMs))
     throw dataMissing(readings, "what is missing could be in use, and what is known is not");
+  if (!active && workload.drainingPods > 0)
+    return answer(true, `active: ${workload.drainingPods} pods that are being deleted still serve`);
   // As in the value, where such a replica counts as the target. KEDA would get an error for as long
   // as the replica is missing, and drops the value with it: nothing could scale in.
   if (!active && missing.length > 0)
@@ -133,11 +142,19 @@ function dataMissing({ query, where, replicas }: WorkloadReadings, rule: string)
   );
 }
 
+/** The HPA would change the replicas by whatever is sent: by an error it does not. */
+function unholdable({ query, where }: WorkloadReadings, notes: readonly string[]): Fault {
+  return new Fault(
+    "data-missing",
+    `Cannot answer ${query.metric} for ${where}: ${notes.join("; ")}; wait until its pods are replaced`,
+    { known: 0, missing: notes },
+  );
+}
+
 function hpaInputs({ query, workload }: WorkloadReadings): HpaInputs {
-  const { metricType, replicas, pods } = workload;
-  const isReady = ({ containers }: Pod) => containers.every(({ ready }) => ready);
-  const readyPods = pods.filter(isReady).length;
-  return { metricType, target: query.trigger.target, replicas, readyPods };
+  const { metricType, replicas, statusReplicas, readyPods, tolerances } = workload;
+  const { target } = query.trigger;
+  return { metricType, target, replicas, statusReplicas, readyPods, tolerances };
 }
 
 function replicasText(replicas: readonly Replica[]): string {
@@ -151,17 +168,16 @@ function replicasText(replicas: readonly Replica[]): string {
 function perReplicaText({ query, replicas }: WorkloadReadings): string {
   const { metric, row, trigger } = query;
   if (query.source === "engine")
-    return `${metric} in ${row.unit} of each pod's engine, ${windowText(trigger)}`;
+    return `${metric} in ${row.unit} of each pod's engine, ${windowText(windowMsOf(query))}`;
   const shared = replicas
     .flatMap(({ devices }) => devices)
     .some(({ sharedBy = 1 }) => sharedBy > 1);
-  const how =
-    row.kind === "quantity"
-      ? "each holder of a shared one counting its equal part"
-      : "a shared one counting whole for each holder";
+  const how = query.row.isShared
+    ? "each holder of a shared one counting its equal part"
+    : "a shared one counting whole for each holder";
   return (
     `the ${trigger.aggregation} of ${metric} in ${row.unit} over a pod's devices` +
-    `${shared ? `, ${how}` : ""}, ${windowText(trigger)}`
+    `${shared ? `, ${how}` : ""}, ${windowText(windowMsOf(query))}`
   );
 }
 

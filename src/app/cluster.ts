@@ -10,6 +10,7 @@ import { Fault } from "#core/fault.ts";
 import { namespaceFileBytesMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import { readRegularFile } from "#core/regular-file.ts";
+import type { TlsSource } from "#core/tls.ts";
 import { agentSource, type ClosableAgentSource, systemResolve } from "#fleet/agents.ts";
 import type { ReadingDemand } from "#fleet/demand.ts";
 import { type FleetFollower, followFleet } from "#fleet/follow-agents.ts";
@@ -23,6 +24,7 @@ import {
 import { type KubernetesClient, kubernetesClient } from "#kubernetes/client.ts";
 import { watchEndpointSlices } from "#kubernetes/endpoint-slices.ts";
 import type { FleetStats } from "#observe/scaler-metrics.ts";
+import { type AgentTls, secureWatchAgent } from "#telemetry/watch.ts";
 import { type Workloads, watchWorkloads } from "#workload/watch-workloads.ts";
 import type { Runtime, ScalerOptions } from "./options.ts";
 
@@ -89,16 +91,23 @@ export function followWorkloads(
 export function followAgents(
   store: FleetStore,
   kubernetes: Kubernetes | undefined,
-  { agents, agentService }: Pick<ScalerOptions, "agents" | "agentService">,
-  runtime: Runtime,
+  options: Pick<ScalerOptions, "agents" | "agentService" | "namespace">,
+  runtime: Runtime & { readonly credentials?: TlsSource | undefined },
   demand?: ReadingDemand,
 ): FleetFollower {
-  const { clock, log, random } = runtime;
+  const { clock, log, random, credentials } = runtime;
+  const { agents, agentService } = options;
+  // Without an authority there is no telling who answers, so there is no use in TLS.
+  const tls = credentials?.current().ca !== undefined && {
+    credentials,
+    serverNames: serviceNames(agentService, kubernetes?.namespace ?? options.namespace),
+  };
+  const watch = tls ? secureWatchAgent(tls) : undefined;
   const source =
     agents === undefined
       ? serviceAgents(kubernetes, agentService, runtime)
       : agentSource(agents, { clock, log, resolve: systemResolve(lookup) });
-  const follower = followFleet({ agents: source, store, clock, log, random, demand });
+  const follower = followFleet({ agents: source, store, clock, log, random, demand, watch });
   return {
     synced: follower.synced,
     refusedReports: follower.refusedReports,
@@ -107,6 +116,13 @@ export function followAgents(
       follower.close();
     },
   };
+}
+
+/** Every form of a Service's DNS name, the longest first. */
+function serviceNames(service: string, namespace: string | undefined): AgentTls["serverNames"] {
+  if (namespace === undefined) return [service];
+  const inNamespace = `${service}.${namespace}`;
+  return [`${inNamespace}.svc.cluster.local`, `${inNamespace}.svc`, inNamespace, service];
 }
 
 function serviceAgents(

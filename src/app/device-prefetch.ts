@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { PreparedAnswerer } from "#answer/answer.ts";
 import { neededReadings, readWindows } from "#answer/device-needs.ts";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { unlessFault } from "#core/fault.ts";
@@ -23,6 +24,8 @@ export interface DevicePrefetchOptions {
   readonly workloads: Pick<Workloads, "servedTriggers" | "peek"> | undefined;
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
   readonly store: Pick<FleetStore, "view">;
+  /** Takes in which replicas are missing. */
+  readonly prepare: PreparedAnswerer["prepare"];
   readonly localNode?: string | undefined;
   /** Has these readings taken for a while. */
   readonly request: (readings: readonly ReadingName[]) => void;
@@ -30,7 +33,7 @@ export interface DevicePrefetchOptions {
 
 /** @returns The way to stop it. */
 export function devicePrefetch(options: DevicePrefetchOptions): Cancel {
-  const { clock, workloads, parse, store, localNode, request } = options;
+  const { clock, workloads, parse, store, prepare, localNode, request } = options;
   return clock.every(devicePrefetchMs, () => {
     const nowMs = clock.monotonicMs();
     const needs = { view: store.view(), workloads: workloads?.peek, localNode, nowMs };
@@ -38,6 +41,7 @@ export function devicePrefetch(options: DevicePrefetchOptions): Cancel {
       request(neededReadings(trigger));
       // Whoever asks gets the same fault.
       unlessFault(() => readWindows(ref, trigger, needs));
+      prepare(ref, trigger);
     }
   });
 }

@@ -20,12 +20,23 @@ export interface ServeOptions extends NodeOptions, ScalerOptions {
   readonly grpcPort: number;
   /** 0 picks a free one. */
   readonly httpPort: number;
+  /** Absent: the gRPC port is in plain text. */
+  readonly tls?: TlsOptions | undefined;
   /** Age at which a client is asked to reconnect. */
   readonly connectionAgeMs: number;
   /** Open push streams of the process. */
   readonly streamsMax: number;
   /** Whether the gRPC services are described to whoever asks. */
   readonly hasReflection: boolean;
+}
+
+/** Paths of PEM files, which are read again when they change. */
+export interface TlsOptions {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Authorities of clients, and of the agents that a scaler dials; absent: neither is verified. */
+  readonly clientCaFile?: string | undefined;
+  readonly clientNames: readonly string[];
 }
 
 /** For a process that reads the devices of its own node. */

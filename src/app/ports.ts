@@ -5,6 +5,7 @@
  */
 import { Fault, messageOf } from "#core/fault.ts";
 import type { Listeners } from "#core/listeners.ts";
+import type { TlsSource } from "#core/tls.ts";
 import { startHttp } from "#observe/http.ts";
 import type { Metrics } from "#observe/metrics.ts";
 import { grpcLimits, startGrpcServer } from "#rpc/server.ts";
@@ -14,6 +15,8 @@ import type { RunningRole } from "./role.ts";
 export interface PortsContext extends Runtime {
   readonly role: Pick<RunningRole, "service" | "unready">;
   readonly metrics: Metrics;
+  /** Absent: the gRPC port is in plain text. */
+  readonly credentials: TlsSource | undefined;
   /** Notified when the role may have become ready or unready. */
   readonly changes: Pick<Listeners, "subscribe">;
 }
@@ -30,7 +33,7 @@ export interface Ports {
 /** @throws {Fault} `address-unusable`: what the system says of the address, and what to do. */
 export async function openPorts(
   options: ServeOptions,
-  { clock, log, random, role, metrics, changes }: PortsContext,
+  { clock, log, random, role, metrics, changes, credentials }: PortsContext,
 ): Promise<Ports> {
   const { bind, grpcPort, httpPort, connectionAgeMs, streamsMax, hasReflection } = options;
   const reflection = hasReflection ? grpcLimits.reflection : undefined;
@@ -45,6 +48,7 @@ export async function openPorts(
       random,
       limits: { ...grpcLimits, connectionAgeMs, streamsMax, reflection },
       meter: metrics,
+      tls: credentials && { credentials, clientNames: options.tls?.clientNames ?? [] },
     }),
   );
   const http = await listen({ flag: "--http-port", bind, port: httpPort }, () =>

@@ -1,4 +1,5 @@
 import type { Listeners } from "#core/listeners.ts";
+import type { TlsSource } from "#core/tls.ts";
 import type { MetricsOptions } from "#observe/metrics.ts";
 import type { Registration } from "#rpc/server.ts";
 import type { Runtime } from "./options.ts";
@@ -7,6 +8,8 @@ import type { Runtime } from "./options.ts";
 export interface RoleContext extends Runtime {
   /** Everything that an answer or the readiness may depend on is notified here. */
   readonly changes: Listeners;
+  /** What it shows agents; absent where it speaks in plain text. */
+  readonly credentials: TlsSource | undefined;
   /** Called after each pass over the devices that gave readings. */
   readonly onCollection: (durationMs: number) => void;
   /** Called when the devices are out of reach until the process is started again. */

@@ -59,7 +59,6 @@ export async function startScaler(
     demand.request(readings);
     devices.node?.request(readings);
   };
-  const stopPrefetch = devicePrefetch({ clock, workloads, parse, store, localNode, request });
   const warnings = warningRecorder({ clock, log });
   const answers = answerer({
     engines: engines.reader,
@@ -71,6 +70,9 @@ export async function startScaler(
     workloads: workloads?.view,
     synced: devices.synced,
   });
+  const { prepare } = answers;
+  const prefetch = { clock, workloads, parse, store, prepare, localNode, request };
+  const stopPrefetch = devicePrefetch(prefetch);
   const service = externalScaler({
     answerer: instrumentedAnswerer(answers, {
       deviceFault: () => devices.node?.fault(),

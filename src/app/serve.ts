@@ -3,13 +3,16 @@
  *
  * @module
  */
+import { credentialFileBytesMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
+import { readRegularFile } from "#core/regular-file.ts";
 import { processMetrics } from "#observe/metrics.ts";
 import { startAgent } from "./agent.ts";
 import type { Runtime, ServeOptions } from "./options.ts";
 import { openPorts } from "./ports.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { startScaler } from "./scaler.ts";
+import { tlsFiles } from "./tls-files.ts";
 
 export interface ServeContext extends Runtime {
   readonly version: string;
@@ -29,11 +32,20 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
   const { clock, log, random, version, revision, stopSignal } = context;
   const changes = listeners();
   const dead = Promise.withResolvers<"dead">();
+  const credentials =
+    options.tls &&
+    (await tlsFiles({
+      ...options.tls,
+      clock,
+      log,
+      readFile: (at) => readRegularFile(at, credentialFileBytesMax),
+    }));
   const role = await startRole(options, {
     clock,
     log,
     random,
     changes,
+    credentials,
     // The first pass ends on another thread, and so after the metrics are made.
     onCollection: (durationMs) => metrics.collected(durationMs),
     onDead: () => dead.resolve("dead"),
@@ -50,9 +62,18 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
     version,
     revision,
     isFresh: () => role.unready() === undefined,
+    certificateExpiresAtMs: credentials?.expiresAtMs,
     ...role.metrics,
   });
-  const ports = await openPorts(options, { clock, log, random, role, metrics, changes });
+  const ports = await openPorts(options, {
+    clock,
+    log,
+    random,
+    role,
+    metrics,
+    changes,
+    credentials,
+  });
   log("info", "serving", {
     bind: options.bind,
     grpcPort: ports.grpcPort,
@@ -64,6 +85,7 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
   log("info", "stopping", { cause });
   await ports.stopGrpc();
   await Promise.all([ports.stopHttp(), role.stop()]);
+  credentials?.stop();
   metrics.stop();
   log("info", "stopped");
   return cause === "dead" ? 1 : 0;

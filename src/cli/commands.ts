@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { roles, type ServeOptions } from "#app/options.ts";
+import { roles, type ServeOptions, type TlsOptions } from "#app/options.ts";
 import { formatDuration } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
 import {
@@ -20,6 +20,7 @@ import type { CollectorOptions } from "#device/collector.ts";
 import { presetNames } from "#simulate/input/presets.ts";
 import {
   addresses,
+  certificateNames,
   choice,
   decimal,
   directory,
@@ -105,6 +106,16 @@ const serveFlags = {
   }),
   "allow-endpoint": flag(hostPatterns, {
     help: "Hosts that a trigger's endpoint may name beside the Services of its own namespace",
+  }),
+  "tls-cert": flag(file, {
+    help: "PEM certificate of the gRPC port, which is then TLS 1.2 or newer; read again when it changes",
+  }),
+  "tls-key": flag(file, { help: "PEM private key of --tls-cert" }),
+  "tls-client-ca": flag(file, {
+    help: "PEM authorities: clients need a certificate of theirs, and a scaler dials agents over TLS",
+  }),
+  "tls-client-names": flag(certificateNames, {
+    help: "Names of which a client's certificate has one; else those of KEDA, for an agent that of --service",
   }),
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
@@ -208,6 +219,7 @@ export function serveOptions(
     bind: flags.bind,
     grpcPort: flags.port,
     httpPort: flags["http-port"],
+    tls: tlsOptions(flags),
     connectionAgeMs: flags["connection-age"],
     streamsMax: flags["max-streams"],
     hasReflection: flags["no-reflection"] === undefined,
@@ -231,13 +243,38 @@ export function serveOptions(
   };
 }
 
+/** KEDA's operator polls, its metrics server serves the HPA; both may call. */
+const kedaNames = ["keda-operator", "keda-operator-metrics-apiserver"];
+
+function tlsOptions(flags: FlagValues<typeof serveFlags>): TlsOptions | undefined {
+  const { "tls-cert": certFile, "tls-key": keyFile, "tls-client-ca": clientCaFile } = flags;
+  const { "tls-client-names": clientNames, role, service } = flags;
+  const use = "use TLS";
+  if (clientNames !== undefined && clientCaFile === undefined)
+    throw contradiction(use, "--tls-client-names needs --tls-client-ca, and there is none");
+  if (certFile !== undefined && keyFile === undefined)
+    throw contradiction(use, "--tls-cert needs --tls-key, and there is none");
+  if (keyFile !== undefined && certFile === undefined)
+    throw contradiction(use, "--tls-key needs --tls-cert, and there is none");
+  if (certFile === undefined || keyFile === undefined) {
+    if (clientCaFile === undefined) return undefined;
+    throw contradiction(use, "--tls-client-ca needs --tls-cert and --tls-key, and there are none");
+  }
+  const usual = role === "agent" ? [service] : kedaNames;
+  return { certFile, keyFile, clientCaFile, clientNames: clientNames ?? usual };
+}
+
 /** @throws {Fault} `usage-invalid` when the flags contradict each other. */
 export function collectorOptions(flags: FlagValues<typeof collectorFlags>): CollectorOptions {
   const { collector, mock, "nvml-library": nvmlLibrary } = flags;
+  const choose = "choose a collector";
   if (mock !== undefined && collector !== "mock")
-    throw contradiction(`--mock is for --collector mock, got --collector ${collector}`);
+    throw contradiction(choose, `--mock is for --collector mock, got --collector ${collector}`);
   if (nvmlLibrary !== undefined && collector === "mock")
-    throw contradiction("--nvml-library is for --collector nvml or auto, got --collector mock");
+    throw contradiction(
+      choose,
+      "--nvml-library is for --collector nvml or auto, got --collector mock",
+    );
   return { collector, nvmlLibrary, mockFile: mock };
 }
 
@@ -268,7 +305,7 @@ export function simulateOptions(
   };
 }
 
-function contradiction(problem: string): Fault {
-  const message = `Cannot choose a collector: ${problem}`;
+function contradiction(what: string, problem: string): Fault {
+  const message = `Cannot ${what}: ${problem}`;
   return new Fault("usage-invalid", message, { problems: [problem] });
 }

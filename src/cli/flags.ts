@@ -163,6 +163,18 @@ export const addresses = pattern(
   /^(dns:\/\/\/)?[^,\s]+:\d+(,[^,\s]+:\d+)*$/,
 );
 
+const dnsNamePattern = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/i;
+
+/** Names that a certificate carries. */
+export const certificateNames: ValueKind<readonly string[]> = {
+  value: "NAMES",
+  rule: "must be DNS names, several with commas between",
+  parse: (text) => {
+    const names = text.split(",");
+    return names.every((name) => dnsNamePattern.test(name)) ? names : undefined;
+  },
+};
+
 const hostPattern =
   /^(?:(?:\*\.)?[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?$/i;
 
@@ -250,7 +262,8 @@ function flagTexts(
 export function notKnown(what: string, word: string, allowed: readonly string[]): string {
   const near = closest(word, allowed);
   const hint = near === undefined ? "" : `did you mean ${near}? `;
-  return `unknown ${what} ${word}; ${hint}allowed: ${allowed.join(" ")}`;
+  const choice = allowed.length === 0 ? "none is allowed" : `allowed: ${allowed.join(" ")}`;
+  return `unknown ${what} ${word}; ${hint}${choice}`;
 }
 
 function usage(command: string, problem: string): Fault {

@@ -61,6 +61,11 @@ export const pageSeriesMax = 20_000;
 
 // ---- app and cli
 
+/** A Secret holds no more. */
+export const tlsFileBytesMax = 1024 * 1024;
+/** As for profiles; certificates are renewed days before they end. */
+export const tlsReadEveryMs = 5_000;
+
 /** The kubelet takes about a minute to bring a changed ConfigMap to its pods; this adds little. */
 export const profilesReadEveryMs = 5_000;
 /** A pod or trigger that came or went has its engines read, or let go, this soon. */
@@ -283,7 +288,7 @@ export const streamsReservedMs = 30_000;
 /** Calls begun before other clients are heard again: each takes a fraction of a millisecond. */
 export const callsMax = 32;
 /** Open unary calls: more than one connection may have, for KEDA may ask every value in one moment. */
-export const callsOpenMax = 4_000;
+export const callsOpenMax = 3_000;
 /** Requests above 32 KiB read at once, of up to 1 MiB each; KEDA's are a few hundred bytes. */
 export const longCallsMax = 8;
 /** Requests that have come in part: KEDA sends each in one piece. */
@@ -292,6 +297,16 @@ export const requestBytesMax = 16 * 1024 * 1024;
 export const writeMs = 5_000;
 /** Time between two looks at what clients have not taken yet. */
 export const unsentCheckMs = 250;
+/** Calls ended in one such look: each costs a fraction of a millisecond, and its connection too. */
+export const unsentEndsMax = 25;
+/** Answers of one connection that are not read: a client that works reads each within milliseconds. */
+export const unreadAnswersMax = 16;
+/** Streams that begin at once, each half a millisecond of work. */
+export const newStreamsMax = 64;
+/** So that 640 begin in a second, and KEDA's 1,000 within two. */
+export const newStreamMs = 100;
+/** grpcurl opens one; the answers are long. */
+export const reflectionStreamsMax = 16;
 /** A call that is cancelled so soon was not meant; KEDA cancels what takes seconds. */
 export const quickCancelMs = 1_000;
 /** Calls cancelled at once, connections too many, answers never read: a client that works has none. */
@@ -309,9 +324,9 @@ export const faultMessageCharsMax = 2_048;
 /** KEDA holds one connection a scaler address; the rest are probes and people. */
 export const connectionsMax = 512;
 /** Connections that begin at once: each may bring as many calls as it likes in its first moment. */
-export const newConnectionsMax = 16;
-/** So that 16 at once are 53 a second; KEDA opens one in ten minutes. */
-export const newConnectionMs = 300;
+export const newConnectionsMax = 4;
+/** So that 40 begin in a second; KEDA opens one in ten minutes. */
+export const newConnectionMs = 100;
 /** A client speaks as soon as it is connected. */
 export const prefaceMs = 5_000;
 /** KEDA asks every few seconds to minutes; a connection costs little, a forgotten one nothing. */

@@ -33,7 +33,8 @@ export interface FollowOptions {
   readonly log: Log;
   /** From 0 to 1, for the pauses between attempts. */
   readonly random?: () => number;
-  readonly watch?: WatchAgent;
+  /** Absent: in plain text. */
+  readonly watch?: WatchAgent | undefined;
   readonly agentsMax?: number;
   readonly demand?: Pick<ReadingDemand, "current" | "subscribe"> | undefined;
 }

@@ -21,6 +21,11 @@ export interface DeviceMetric extends MetricBase {
   readonly needs: readonly ReadingName[];
   /** What is read where a needed reading is absent. */
   readonly fallbacks?: { readonly [Name in ReadingName]?: ReadingName };
+  /**
+   * Whether it is a part of what the device has or does, so that each of several pods that share the
+   * device has a part of it. A temperature or a clock is everyone's.
+   */
+  readonly isShared: boolean;
   readonly of: (readings: Readings) => number | undefined;
   readonly instead: readonly string[];
 }
@@ -57,10 +62,10 @@ export type SignalName = (typeof signalNames)[number];
 const bytesPerMib = 1024 * 1024;
 const instantForAverage = { powerAverageMilliwatts: "powerInstantMilliwatts" } as const;
 
-function single(
-  need: ReadingName,
-  row: MetricBase & { readonly instead?: readonly string[]; readonly scale?: number },
-): DeviceMetric {
+type DeviceRow = MetricBase &
+  Pick<DeviceMetric, "isShared"> & { readonly instead?: readonly string[] };
+
+function single(need: ReadingName, row: DeviceRow & { readonly scale?: number }): DeviceMetric {
   const { instead = [], scale = 1, ...base } = row;
   const of = (readings: Readings) => {
     const reading = readings[need];
@@ -69,11 +74,7 @@ function single(
   return { ...base, source: "device", needs: [need], of, instead };
 }
 
-function share(
-  part: ReadingName,
-  whole: ReadingName,
-  row: MetricBase & { readonly instead?: readonly string[] },
-): DeviceMetric {
+function share(part: ReadingName, whole: ReadingName, row: DeviceRow): DeviceMetric {
   const { instead = [], ...base } = row;
   const of = (readings: Readings) => {
     const [parts, wholes] = [readings[part], readings[whole]];
@@ -85,24 +86,27 @@ function share(
 function engine(signal: SignalName, unit: string, kind: MetricKind, help: string): EngineMetric {
   return { unit, kind, help, source: "engine", signal };
 }
-const gpm = { unit: "%", kind: "intensity", instead: ["gpu_utilization"] } as const;
+const gpm = { unit: "%", kind: "intensity", isShared: true, instead: ["gpu_utilization"] } as const;
 
 const metrics = {
   gpu_utilization: single("utilizationPercent", {
     unit: "%",
     kind: "intensity",
+    isShared: true,
     help: "Share of time in which at least one kernel ran",
     instead: ["sm_utilization", "memory_used_percent"],
   }),
   memory_utilization: single("memoryUtilizationPercent", {
     unit: "%",
     kind: "intensity",
+    isShared: true,
     help: "Share of time in which the memory controller was busy",
     instead: ["dram_bandwidth_utilization", "memory_used_percent"],
   }),
   memory_used_mib: single("memoryUsedBytes", {
     unit: "MiB",
     kind: "quantity",
+    isShared: true,
     help: "Device memory in use, without what the driver reserves",
     scale: 1 / bytesPerMib,
     instead: ["gpu_utilization"],
@@ -110,23 +114,27 @@ const metrics = {
   memory_used_percent: share("memoryUsedBytes", "memoryTotalBytes", {
     unit: "%",
     kind: "intensity",
+    isShared: true,
     help: "Device memory in use, of all the device has",
     instead: ["gpu_utilization"],
   }),
   temperature: single("temperatureCelsius", {
     unit: "°C",
     kind: "intensity",
+    isShared: false,
     help: "Temperature of the GPU die",
   }),
   memory_temperature: single("memoryTemperatureCelsius", {
     unit: "°C",
     kind: "intensity",
+    isShared: false,
     help: "Temperature of the device memory (HBM)",
     instead: ["temperature"],
   }),
   power_draw: {
     unit: "W",
     kind: "quantity",
+    isShared: true,
     help: "Board power, averaged by the driver where it can, otherwise instantaneous",
     source: "device",
     needs: ["powerAverageMilliwatts"],
@@ -140,6 +148,7 @@ const metrics = {
   power_percent: {
     unit: "%",
     kind: "intensity",
+    isShared: true,
     help: "Board power, of the limit in force",
     source: "device",
     needs: ["powerAverageMilliwatts", "powerLimitMilliwatts"],
@@ -155,39 +164,46 @@ const metrics = {
   sm_clock_mhz: single("smClockMegahertz", {
     unit: "MHz",
     kind: "intensity",
+    isShared: false,
     help: "Clock of the streaming multiprocessors",
   }),
   encoder_utilization: single("encoderPercent", {
     unit: "%",
     kind: "intensity",
+    isShared: true,
     help: "Share of time in which the video encoder was busy",
   }),
   decoder_utilization: single("decoderPercent", {
     unit: "%",
     kind: "intensity",
+    isShared: true,
     help: "Share of time in which the video decoder was busy",
   }),
   pcie_tx_kbps: single("pcieTxKilobytesPerSecond", {
     unit: "KB/s",
     kind: "quantity",
+    isShared: true,
     help: "PCIe traffic from the device",
     instead: ["memory_utilization"],
   }),
   pcie_rx_kbps: single("pcieRxKilobytesPerSecond", {
     unit: "KB/s",
     kind: "quantity",
+    isShared: true,
     help: "PCIe traffic to the device",
     instead: ["memory_utilization"],
   }),
   nvlink_tx_mbps: single("nvlinkTxMegabytesPerSecond", {
     unit: "MB/s",
     kind: "quantity",
+    isShared: true,
     help: "NVLink data sent, over all links",
     instead: ["gpu_utilization"],
   }),
   nvlink_rx_mbps: single("nvlinkRxMegabytesPerSecond", {
     unit: "MB/s",
     kind: "quantity",
+    isShared: true,
     help: "NVLink data received, over all links",
     instead: ["gpu_utilization"],
   }),

@@ -23,6 +23,8 @@ export interface MetricsOptions {
   readonly revision: string;
   /** Whether the data is fresh enough to answer with. */
   readonly isFresh: () => boolean;
+  /** In milliseconds since 1970; absent in a process without TLS. */
+  readonly certificateExpiresAtMs?: (() => number) | undefined;
   /** Absent in a process that reads no devices itself. */
   readonly node?: NodeStats | undefined;
   /** Absent in a process that follows no agents. */
@@ -65,6 +67,14 @@ export function processMetrics(options: MetricsOptions): Metrics {
     help: "1 while the newest sample may be answered with",
   };
   gauge(registry, dataFresh, (set) => set(isFresh() ? 1 : 0));
+  const { certificateExpiresAtMs } = options;
+  if (certificateExpiresAtMs !== undefined) {
+    const expiry = {
+      name: "keda_gpu_scaler_tls_certificate_expiry_timestamp_seconds",
+      help: "End of the certificate that new connections get, in Unix time",
+    };
+    gauge(registry, expiry, (set) => set(certificateExpiresAtMs() / 1000));
+  }
   const { openStreams, openConnections } = registerOpen(registry);
   const build = {
     name: "keda_gpu_scaler_build_info",

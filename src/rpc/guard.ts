@@ -28,9 +28,10 @@ import { Fault } from "#core/fault.ts";
 import { shares } from "#core/shares.ts";
 import { slots } from "#core/slots.ts";
 import { codeName, faultError } from "./codes.ts";
-import type { Connection, Connections } from "./connections.ts";
+import type { Connection } from "./connection.ts";
+import type { Connections } from "./connections.ts";
 import { type CallFollower, type OpenCallLimits, openCalls, overloaded } from "./open-calls.ts";
-import { limitReading, type Receiver, receiver } from "./request.ts";
+import { limitReading, receiver } from "./request.ts";
 import { connectionKey, sendingKey } from "./streams.ts";
 
 export interface CallLimits extends OpenCallLimits {
@@ -42,6 +43,14 @@ export interface CallLimits extends OpenCallLimits {
   readonly streamsReservedMs: number;
   /** Calls that Connect begins or works on before other clients are heard. */
   readonly callsMax: number;
+  /** Answers to one connection that its client has not read yet; then its calls wait. */
+  readonly unreadAnswersMax: number;
+  /** Streams that begin at once; others wait, and peers take turns. */
+  readonly newStreamsMax: number;
+  /** How long one counts as beginning. */
+  readonly newStreamMs: number;
+  /** Open streams of reflection. */
+  readonly reflectionStreamsMax: number;
   /** Requests, longer than a stream holds unread, that are read at once. */
   readonly longCallsMax: number;
   /** Time for a request to come whole. */
@@ -92,27 +101,28 @@ export function callGuard(options: CallGuardOptions) {
   const { connections, clock, limits, onFinished } = options;
   const methods = methodsByPath(options.services);
   const follow = openCalls(limits, clock);
-  const admit = admission(options);
+  const gateOf = perConnection(() => answerGate(limits.unreadAnswersMax));
+  const admit = admission(options, gateOf);
 
   return (request: Http2ServerRequest, response: Http2ServerResponse): void => {
     const startMs = clock.monotonicMs();
     const { stream, url } = request;
     const connection = connections.of(stream.session);
-    if (connection === undefined) {
-      stream.close(constants.NGHTTP2_REFUSED_STREAM);
-      return;
-    }
+    // What was sent with the call for which its connection was cut.
+    if (connection?.isOpen() !== true) return;
     const method = methods.get(url.split("?", 1)[0] ?? "");
     const name = method === undefined ? "unknown" : methodName(method);
     const kind = method === undefined || method.methodKind === "unary" ? "unary" : "stream";
     const unsentBytes = () => stream.writableLength;
     const giveWay = (why: Fault, isStrike: boolean) => {
       end({ request, response }, why);
-      if (isStrike) connections.strike(connection, "calls that are not finished");
+      const isUnread = !connection.isUseful() && gateOf(connection).unread() > 0;
+      if (isStrike || isUnread) connections.strike(connection, "calls that are not finished");
     };
     const isAnswered = () => response.headersSent;
+    const onTaken = () => connections.took(connection);
     const { peer } = connection;
-    const follower = follow({ peer, kind, unsentBytes, isAnswered, giveWay });
+    const follower = follow({ peer, kind, isAnswered, unsentBytes, onTaken, giveWay });
     const leave = connection.openCall(kind);
     stream.once("finish", () => hangUp(stream));
     stream.once("close", () => {
@@ -121,6 +131,7 @@ export function callGuard(options: CallGuardOptions) {
       const durationMs = clock.monotonicMs() - startMs;
       const status = statusOf(stream);
       onFinished({ method: name, code: codeName(status), durationMs });
+      if (status === 0) onTaken();
       // With a connection all its calls end, but that costs a client the connection.
       const isQuick = wasReset(stream) && durationMs <= limits.quickCancelMs;
       if (isQuick && connection.isOpen()) connections.strike(connection, "cancelled calls");
@@ -132,57 +143,106 @@ export function callGuard(options: CallGuardOptions) {
 }
 
 /** Passes each call to Connect when it may have it, or refuses it. */
-function admission(options: CallGuardOptions) {
+function admission(options: CallGuardOptions, gateOf: GateOf) {
   const { limits, clock } = options;
-  const receivers = new WeakMap<Connection, Receiver>();
+  const receiverOf = perConnection(() => receiver(limits.handlerMs, clock));
   const openStream = streamCounter(options);
-  const pass = connectPasser(options.handler);
-  const [inTurn, inLongTurn] = [slots(limits.callsMax), slots(limits.longCallsMax)];
-
-  const receiverOf = (connection: Connection): Receiver => {
-    const known = receivers.get(connection);
-    const receive = known ?? receiver(limits.handlerMs, clock);
-    if (known === undefined) receivers.set(connection, receive);
-    return receive;
-  };
-  const passShort = (call: IncomingCall, { methodKind }: DescMethod) => {
-    const begun = async () => {
-      // What was cancelled in one go with its opening costs nothing more, and a crowd of calls lets
-      // the process hear other clients meanwhile.
-      await setImmediate();
-      await whenClosed(call, (freeSlot) => {
-        pass(call, freeSlot);
-        if (methodKind !== "unary") freeSlot();
-      });
-    };
-    void inTurn(begun, call.connection.peer);
-  };
-  /** It is read as it comes, so that it would keep a slot from many that are here already. */
-  const passLong = (call: IncomingCall) => {
-    const read = () =>
-      whenClosed(call, (freeSlot) => {
-        call.request.stream.once("end", freeSlot);
-        limitReading(call.request, limits.handlerMs, clock);
-        pass(call);
-      });
-    void inLongTurn(read, call.connection.peer);
-  };
+  const passInTurn = turns(options, gateOf);
 
   return (call: IncomingCall, method: DescMethod): void => {
-    const refusal = method.methodKind === "unary" ? undefined : openStream(call);
+    const { methodKind } = method;
+    const refusal = methodKind === "unary" ? undefined : openStream(call, methodKind);
     if (refusal !== undefined) refuse(call, faultError(refusal));
     // Its client may go on sending for as long as the stream is open.
-    else if (method.methodKind === "bidi_streaming") pass(call);
+    else if (methodKind === "bidi_streaming") passInTurn.stream(call);
     else
       receiverOf(call.connection)(call.request, {
         onPart: call.follower.setRequestBytes,
         onReceived: (isWhole) => {
           if (isWhole) call.follower.received();
-          if (isWhole) passShort(call, method);
-          else passLong(call);
+          if (!isWhole) passInTurn.long(call);
+          else if (methodKind === "unary") passInTurn.unary(call);
+          else passInTurn.stream(call);
         },
         onLate: (error) => refuse(call, error),
       });
+  };
+}
+
+function perConnection<Value>(make: () => Value): (connection: Connection) => Value {
+  const values = new WeakMap<Connection, Value>();
+  return (connection) => {
+    const known = values.get(connection);
+    const value = known ?? make();
+    if (known === undefined) values.set(connection, value);
+    return value;
+  };
+}
+
+type GateOf = (connection: Connection) => ReturnType<typeof answerGate>;
+
+/**
+ * How many answers a connection gets that its client has not taken yet: one, until it has shown that
+ * it takes them, then `most`. What is above that waits.
+ */
+function answerGate(most: number) {
+  const [firstSlot, laterSlots] = [slots(1), slots(most)];
+  let unread = 0;
+  return {
+    unread: () => unread,
+    /** @param answer Answers a call; resolves when that was computed. */
+    pass: (call: IncomingCall, answer: () => Promise<void>): void => {
+      const untilTaken = async () => {
+        await answer();
+        unread += 1;
+        await whenClosed(call, () => undefined);
+        unread -= 1;
+      };
+      void firstSlot(async () => {
+        if (call.connection.isUseful()) void laterSlots(untilTaken);
+        else await untilTaken();
+      });
+    },
+  };
+}
+
+/** Passes calls to Connect as their kind allows, peers in turn. */
+function turns({ limits, clock, handler }: CallGuardOptions, gateOf: GateOf) {
+  const pass = connectPasser(handler);
+  const inTurn = slots(limits.callsMax);
+  const inStreamTurn = slots(limits.newStreamsMax);
+  const inLongTurn = slots(limits.longCallsMax);
+
+  /** What was cancelled in one go with its opening costs nothing more, and others are heard. */
+  const begin = async (call: IncomingCall, start: (end: Cancel) => void) => {
+    await setImmediate();
+    await whenClosed(call, start);
+  };
+  const answer = (call: IncomingCall) =>
+    inTurn(() => begin(call, (freeSlot) => pass(call, freeSlot)), call.connection.peer);
+
+  return {
+    unary: (call: IncomingCall): void => gateOf(call.connection).pass(call, () => answer(call)),
+    stream: (call: IncomingCall): void => {
+      const open = async () => {
+        await begin(call, (freeSlot) => {
+          pass(call);
+          freeSlot();
+        });
+        await new Promise<void>((resolve) => clock.after(limits.newStreamMs, resolve));
+      };
+      void inStreamTurn(open, call.connection.peer);
+    },
+    /** Is read as it comes, so that it would keep a slot from many that are here already. */
+    long: (call: IncomingCall): void => {
+      const read = () =>
+        whenClosed(call, (freeSlot) => {
+          call.request.stream.once("end", freeSlot);
+          limitReading(call.request, limits.handlerMs, clock);
+          pass(call);
+        });
+      void inLongTurn(read, call.connection.peer);
+    },
   };
 }
 
@@ -232,10 +292,11 @@ type StreamCounterOptions = Pick<CallGuardOptions, "limits" | "stopping" | "onSt
  * nobody takes their place before they are opened again.
  */
 function streamCounter({ limits, stopping, onStreams, clock }: StreamCounterOptions) {
-  const { streamsMax, streamsPerPeerMax, streamsReservedMs } = limits;
+  const { streamsMax, streamsPerPeerMax, streamsReservedMs, reflectionStreamsMax } = limits;
   const perPeerMax = Math.ceil(streamsMax * streamsPerPeerMax);
   const open = shares<IncomingCall>();
   const reserved = shares<Cancel>();
+  let reflections = 0;
 
   const reserve = (peer: string) => {
     const expire = () => reserved.remove(peer, release);
@@ -246,8 +307,10 @@ function streamCounter({ limits, stopping, onStreams, clock }: StreamCounterOpti
     };
     reserved.add(peer, release);
   };
-  return (call: IncomingCall): Fault | undefined => {
+  return (call: IncomingCall, kind: DescMethod["methodKind"]): Fault | undefined => {
     const { peer, draining } = call.connection;
+    const isReflection = kind === "bidi_streaming";
+    if (isReflection) reflections += 1;
     const [release] = reserved.of(peer);
     release?.();
     open.add(peer, call);
@@ -255,6 +318,7 @@ function streamCounter({ limits, stopping, onStreams, clock }: StreamCounterOpti
     call.request.stream.once("close", () => {
       open.remove(peer, call);
       onStreams(open.size());
+      if (isReflection) reflections -= 1;
       if (draining() && !stopping()) reserve(peer);
     });
     if (stopping())
@@ -263,12 +327,12 @@ function streamCounter({ limits, stopping, onStreams, clock }: StreamCounterOpti
         "Cannot answer: the scaler is stopping; ask another replica",
         {},
       );
-    if (open.size() + reserved.size() > streamsMax)
-      return overloaded("open another stream", `${streamsMax} open streams`, streamsMax);
-    if (open.of(peer).size > perPeerMax) {
-      const rule = `${perPeerMax} open streams of one client`;
-      return overloaded("open another stream", rule, perPeerMax);
-    }
+    const full = (most: number, what: string) =>
+      overloaded("open another stream", `${most} open streams${what}`, most);
+    if (open.size() + reserved.size() > streamsMax) return full(streamsMax, "");
+    if (open.of(peer).size > perPeerMax) return full(perPeerMax, " of one client");
+    if (isReflection && reflections > reflectionStreamsMax)
+      return full(reflectionStreamsMax, " of reflection");
     return undefined;
   };
 }

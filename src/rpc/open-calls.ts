@@ -9,7 +9,7 @@
  */
 import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { unsentCheckMs } from "#core/limits.ts";
+import { unsentCheckMs, unsentEndsMax } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
 import { shares } from "#core/shares.ts";
 import type { CallSending } from "./streams.ts";
@@ -31,6 +31,8 @@ export interface OpenCall {
   readonly isAnswered: () => boolean;
   /** Bytes that were sent and wait for the client to let them through. */
   readonly unsentBytes: () => number;
+  /** Its client was seen to take something. */
+  readonly onTaken: () => void;
   /** @param isStrike Whether a client that works would not have let it come to that. */
   readonly giveWay: (why: Fault, isStrike: boolean) => void;
 }
@@ -87,48 +89,37 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
   };
   const checkUnsent = () => {
     const nowMs = clock.monotonicMs();
-    for (const call of [...open])
-      if (isStuck(call, nowMs, writeMs)) giveWay(call, notTaken(writeMs));
+    let ended = 0;
+    for (const call of [...open]) {
+      if (call.isOver || !isStuck(call, nowMs, writeMs)) continue;
+      giveWay(call, notTaken(writeMs));
+      ended += 1;
+      // To end many at once would keep the process from everybody else.
+      if (ended === unsentEndsMax) break;
+    }
     if (open.size > 0) return;
     cancelCheck?.();
     cancelCheck = undefined;
   };
 
+  const makeRoom = (calls: Iterable<FollowedCall>, rule: string, limit: number) => {
+    for (const oldest of calls) return giveWay(oldest, overloaded("keep the call", rule, limit));
+  };
+
   return (opened) => {
-    const caughtUp = listeners();
-    const call: FollowedCall = {
-      ...opened,
-      caughtUp,
-      requestBytes: 0,
-      unsentSinceMs: undefined,
-      isReceived: false,
-      hasTaken: false,
-      isOver: false,
-    };
+    const call = followedCall(opened);
     open.add(call);
     if (call.kind === "unary") unary.add(call.peer, call);
     cancelCheck ??= clock.every(unsentCheckMs, checkUnsent);
-    if (unary.size() > callsOpenMax) {
-      const [oldest = call] = unary.largest();
-      giveWay(oldest, overloaded("keep the call", `${callsOpenMax} open calls`, callsOpenMax));
-    }
+    if (unary.size() > callsOpenMax)
+      makeRoom(unary.largest(), `${callsOpenMax} open calls`, callsOpenMax);
     return {
-      sending: {
-        isBehind: () => {
-          if (call.unsentBytes() === 0) return false;
-          call.unsentSinceMs ??= clock.monotonicMs();
-          return true;
-        },
-        onCaughtUp: caughtUp.subscribe,
-      },
+      sending: sendingOf(call, clock),
       setRequestBytes: (bytes) => {
         if (call.isOver) return;
         setRequestBytes(call, bytes);
-        for (const oldest of arriving) {
-          if (requestBytes <= requestBytesMax) break;
-          const rule = `${requestBytesMax} bytes of unfinished requests`;
-          giveWay(oldest, overloaded("keep the call", rule, requestBytesMax));
-        }
+        while (requestBytes > requestBytesMax)
+          makeRoom(arriving, `${requestBytesMax} bytes of unfinished requests`, requestBytesMax);
       },
       received: () => {
         call.isReceived = true;
@@ -141,13 +132,39 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
   };
 }
 
+function followedCall(opened: OpenCall): FollowedCall {
+  return {
+    ...opened,
+    caughtUp: listeners(),
+    requestBytes: 0,
+    unsentSinceMs: undefined,
+    isReceived: false,
+    hasTaken: false,
+    isOver: false,
+  };
+}
+
+function sendingOf(call: FollowedCall, clock: Clock): CallSending {
+  return {
+    isBehind: () => {
+      if (call.unsentBytes() === 0) return false;
+      call.unsentSinceMs ??= clock.monotonicMs();
+      return true;
+    },
+    onCaughtUp: call.caughtUp.subscribe,
+  };
+}
+
 /** Looks whether a call's client takes what it is sent. @returns Whether it took nothing for `limitMs`. */
 function isStuck(call: FollowedCall, nowMs: number, limitMs: number): boolean {
   if (call.unsentBytes() > 0) {
     call.unsentSinceMs ??= nowMs;
     return nowMs - call.unsentSinceMs >= limitMs;
   }
-  call.hasTaken ||= call.isAnswered();
+  if (!call.hasTaken && call.isAnswered()) {
+    call.hasTaken = true;
+    call.onTaken();
+  }
   if (call.unsentSinceMs !== undefined) {
     call.unsentSinceMs = undefined;
     call.caughtUp.notify();

@@ -7,6 +7,7 @@ import { isIPv6 } from "node:net";
 import { setNewest } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
 import { peersMax } from "#core/limits.ts";
+import type { Log } from "#core/log.ts";
 
 /**
  * The peer that an address belongs to: the address itself, and of IPv6 its first 64 bits, because
@@ -50,5 +51,46 @@ export function allowance(
     const allowed = left >= 1;
     setNewest(remaining, peer, { left: allowed ? left - 1 : left, atMs }, peersMax);
     return allowed;
+  };
+}
+
+export interface ReputationLimits {
+  /** What a peer may do of what a client that works does not. */
+  readonly strikes: AllowanceLimits;
+  /** Time for which a peer that did more is not let in. */
+  readonly barMs: number;
+}
+
+/** What is known of peers by what they did. */
+export interface Reputations {
+  /** Counts what a client that works does not do. @returns Whether that was too much. */
+  readonly strike: (peer: string, what: string) => boolean;
+  /** Remembers that a peer takes its answers. */
+  readonly praise: (peer: string) => void;
+  readonly isKnown: (peer: string) => boolean;
+  readonly isBarred: (peer: string) => boolean;
+}
+
+export function reputations(
+  { strikes, barMs }: ReputationLimits,
+  clock: Pick<Clock, "monotonicMs">,
+  log: Log,
+): Reputations {
+  const mayStrike = allowance(strikes, clock);
+  const known = new Map<string, true>();
+  const barredUntilMs = new Map<string, number>();
+  return {
+    strike: (peer, what) => {
+      if (mayStrike(peer)) return false;
+      log("warn", "peer barred", { peer, what, barMs });
+      known.delete(peer);
+      setNewest(barredUntilMs, peer, clock.monotonicMs() + barMs, peersMax);
+      return true;
+    },
+    praise: (peer) => {
+      if (!known.has(peer)) setNewest(known, peer, true, peersMax);
+    },
+    isKnown: (peer) => known.has(peer),
+    isBarred: (peer) => (barredUntilMs.get(peer) ?? 0) > clock.monotonicMs(),
   };
 }

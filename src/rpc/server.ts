@@ -21,9 +21,12 @@ import {
   longCallsMax,
   newConnectionMs,
   newConnectionsMax,
+  newStreamMs,
+  newStreamsMax,
   prefaceMs,
   quickCancelMs,
   reflectionAllowance,
+  reflectionStreamsMax,
   requestBytesMax,
   requestMessageBytesMax,
   shutdownMs,
@@ -31,6 +34,7 @@ import {
   streamsPerPeerMax,
   streamsReservedMs,
   strikeAllowance,
+  unreadAnswersMax,
   writeMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
@@ -43,6 +47,7 @@ import { type CallLimits, callGuard, type FinishedCall } from "./guard.ts";
 import { type HealthSource, healthService, stoppableHealth } from "./health.ts";
 import { type Allowance, type AllowanceLimits, allowance } from "./peers.ts";
 import { reflectionService } from "./reflection.ts";
+import { allowedClients, type ServerTls, secureServer } from "./tls.ts";
 
 export interface GrpcLimits extends ConnectionLimits, CallLimits {
   /** Of one message of a client, unpacked. */
@@ -57,6 +62,10 @@ export const grpcLimits: GrpcLimits = {
   streamsMax,
   callsMax,
   callsOpenMax,
+  unreadAnswersMax,
+  newStreamsMax,
+  newStreamMs,
+  reflectionStreamsMax,
   longCallsMax,
   requestBytesMax,
   connectionsMax,
@@ -110,6 +119,8 @@ export interface GrpcServerOptions {
   readonly log: Log;
   readonly meter: Meter;
   readonly limits?: GrpcLimits;
+  /** Absent: clients speak in plain text. */
+  readonly tls?: ServerTls | undefined;
   /** A number from 0 to below 1: spreads the ages at which connections are drained. */
   readonly random?: () => number;
 }
@@ -138,12 +149,13 @@ export async function startGrpcServer({
   log,
   meter,
   limits = grpcLimits,
+  tls,
   random = Math.random,
 }: GrpcServerOptions): Promise<GrpcServer> {
   const health = stoppableHealth(source);
   const reflects = limits.reflection && allowance(limits.reflection, clock);
   const services = allServices(served, health, reflects);
-  const http2Server = createHttp2Server(limits);
+  const http2Server = createHttp2Server(limits, tls);
   const connections = clientConnections({
     limits,
     letIn: (socket) => {
@@ -155,7 +167,8 @@ export async function startGrpcServer({
     random,
     onCount: meter.openConnections,
   });
-  http2Server.on("session", connections.begin);
+  const { begin } = connections;
+  http2Server.on("session", tls === undefined ? begin : allowedClients(tls, log, begin));
   const guard = callGuard({
     services: services.map(({ descriptor }) => descriptor),
     handler: (hooks) =>
@@ -217,10 +230,14 @@ function allServices(
 }
 
 /** The one place where the transport is chosen. */
-function createHttp2Server({ streamsMax, callsMax }: GrpcLimits): http2.Http2Server {
+function createHttp2Server(
+  { streamsMax, callsMax }: GrpcLimits,
+  tls: ServerTls | undefined,
+): http2.Http2Server | http2.Http2SecureServer {
   // KEDA's push streams and its unary calls share one connection: with room for all streams alone,
   // they would shut the calls out. What is above this waits in the client.
-  return http2.createServer({ settings: { maxConcurrentStreams: streamsMax + callsMax } });
+  const options = { settings: { maxConcurrentStreams: streamsMax + callsMax } };
+  return tls === undefined ? http2.createServer(options) : secureServer(tls, options);
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -7,6 +7,7 @@
  * @module
  */
 import {
+  devicePrefetchMs,
   engineIntervalMs,
   simulatedHpaPhaseMs,
   simulatedPushMs,
@@ -160,6 +161,7 @@ function tick(loop: SimulationLoop, nowMs: number): void {
   loop.product.watch();
   scrape(loop);
   if (loop.product.readsWindows) sample(loop);
+  if (nowMs % devicePrefetchMs === 0) prepare(loop);
   const pollMs = (scenario.scaledObject.pollingInterval ?? pollingDefaultSeconds) * 1000;
   if (nowMs % pollMs === 0) poll(loop);
   if (loop.scale.spec === 0 || nowMs % simulatedPushMs === 0) push(loop);
@@ -248,6 +250,14 @@ function scrape({ product: made, pods: ownPods, simulation, clock }: SimulationL
 
 function sample({ scalers }: SimulationLoop): void {
   for (const scaler of scalers) scaler.sample();
+}
+
+/** One that is asked on and on needs no more than that. */
+function prepare(loop: SimulationLoop): void {
+  const { scalers, product: made } = loop;
+  if (scalers.length === 1) return;
+  if (made.readsDevices) sample(loop);
+  for (const scaler of scalers) scaler.prepare();
 }
 
 function poll(loop: SimulationLoop): void {

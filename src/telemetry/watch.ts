@@ -9,11 +9,12 @@
  *
  * @module
  */
-import { type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
+import { connect, type IncomingHttpHeaders, type SecureClientSessionOptions } from "node:http2";
+import { checkServerIdentity } from "node:tls";
 import { toBinary } from "@bufbuild/protobuf";
-import type { Cancel, Clock } from "#core/clock.ts";
+import type { Clock } from "#core/clock.ts";
 import { hostPort } from "#core/host-port.ts";
-import { messageBytesMax } from "#core/limits.ts";
+import type { TlsSource } from "#core/tls.ts";
 import {
   type NodeSnapshot,
   NodeTelemetry,
@@ -22,7 +23,7 @@ import {
 import type { ReadingName } from "#metric/reading.ts";
 import { readSnapshot } from "./check.ts";
 import { watchRequest } from "./demand.ts";
-import { messagePace } from "./pace.ts";
+import { framed, readPaced } from "./frames.ts";
 
 interface WatchCall {
   readonly address: string;
@@ -45,15 +46,30 @@ interface WatchCall {
  */
 export type WatchAgent = (call: WatchCall) => Promise<void>;
 
-const path = `/${NodeTelemetry.typeName}/${NodeTelemetry.method.watch.name}`;
-/** A frame's header: whether it is compressed, then its length. */
-const headerBytes = 5;
+/** How agents are known, which are dialled by address. */
+export interface AgentTls {
+  readonly credentials: TlsSource;
+  /** Names of their Service: an agent's certificate has one of them. */
+  readonly serverNames: readonly [string, ...string[]];
+}
 
-export const watchAgent: WatchAgent = (call) => {
+const path = `/${NodeTelemetry.typeName}/${NodeTelemetry.method.watch.name}`;
+/** Watches in plain text. */
+export const watchAgent: WatchAgent = (call) => watch(call);
+
+/** Watches over TLS, and shows the agent who asks. */
+export function secureWatchAgent(tls: AgentTls): WatchAgent {
+  return (call) => watch(call, tls);
+}
+
+function watch(call: WatchCall, tls?: AgentTls): Promise<void> {
   const { address, port, clock, demanded = [], signal, onSnapshot } = call;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const agent = hostPort({ address, port });
-  const session = connect(`http://${agent}`);
+  const session =
+    tls === undefined
+      ? connect(`http://${agent}`)
+      : connect(`https://${agent}`, clientOptions(tls));
   const stream = session.request({
     ":method": "POST",
     ":path": path,
@@ -94,55 +110,17 @@ export const watchAgent: WatchAgent = (call) => {
     stopReading();
     session.destroy();
   });
-};
-
-function framed(message: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(headerBytes + message.length);
-  new DataView(frame.buffer).setUint32(1, message.length);
-  frame.set(message, headerBytes);
-  return frame;
 }
 
-/**
- * Reads a stream's messages, and while its agent is ahead of its pace none: what it sends then waits
- * on its own machine, for HTTP/2 lets a sender send no more than its receiver has room for. Under
- * Bun that holds for `read()`: each `resume()` makes room again, whatever lies unread.
- *
- * @returns Ends the reading.
- */
-function readPaced(
-  stream: ClientHttp2Stream,
-  clock: WatchCall["clock"],
-  fail: (error: unknown) => void,
-  onMessage: (message: Uint8Array) => void,
-): Cancel {
-  const pace = messagePace(clock);
-  let isPaused = false;
-  let cancelPause: Cancel = () => {};
-  const onFrame = (message: Uint8Array) => {
-    onMessage(message);
-    const pauseMs = pace(message.length);
-    if (pauseMs === 0) return;
-    isPaused = true;
-    cancelPause = clock.after(pauseMs, () => {
-      isPaused = false;
-      readOn(new Uint8Array(0));
-    });
-  };
-  const read = frameReader(onFrame, () => isPaused);
-  const readOn = (first: Uint8Array | null) => {
-    try {
-      for (let chunk = first; chunk !== null; chunk = isPaused ? null : stream.read()) read(chunk);
-    } catch (error) {
-      fail(error);
-    }
-  };
-  stream.on("readable", () => {
-    if (!isPaused) readOn(stream.read());
-  });
-  return () => {
-    isPaused = true;
-    cancelPause();
+function clientOptions({ credentials, serverNames }: AgentTls): SecureClientSessionOptions {
+  return {
+    ...credentials.current(),
+    servername: serverNames[0],
+    minVersion: "TLSv1.2",
+    checkServerIdentity: (_host, certificate) => {
+      const errors = serverNames.map((name) => checkServerIdentity(name, certificate));
+      return errors.includes(undefined) ? undefined : errors[0];
+    },
   };
 }
 
@@ -153,32 +131,4 @@ function percentDecoded(message: string): string {
   } catch {
     return message;
   }
-}
-
-/**
- * Cuts a stream of bytes into gRPC messages.
- *
- * @param isPaused Whether messages are to wait; they come with the next chunk, be it an empty one.
- */
-export function frameReader(
-  onMessage: (message: Uint8Array) => void,
-  isPaused: () => boolean = () => false,
-): (chunk: Uint8Array) => void {
-  let buffered: Uint8Array = new Uint8Array(0);
-  return (chunk) => {
-    buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
-    while (!isPaused() && buffered.length >= headerBytes) {
-      const view = new DataView(buffered.buffer, buffered.byteOffset, headerBytes);
-      const messageBytes = view.getUint32(1);
-      if (view.getUint8(0) !== 0)
-        throw new Error("Cannot read an agent's message: it is compressed, which was not offered");
-      if (messageBytes > messageBytesMax)
-        throw new Error(
-          `Cannot read an agent's message: ${messageBytes} bytes, the limit is ${messageBytesMax}`,
-        );
-      if (buffered.length < headerBytes + messageBytes) return;
-      onMessage(buffered.subarray(headerBytes, headerBytes + messageBytes));
-      buffered = buffered.subarray(headerBytes + messageBytes);
-    }
-  };
 }

@@ -21,7 +21,8 @@ export type WarningCode =
   | "target-beyond-buckets"
   | "metric-type-unsuited"
   | "average-of-average"
-  | "sum-under-value";
+  | "sum-under-value"
+  | "shared-device";
 
 export interface TriggerWarning {
   readonly code: WarningCode;
@@ -48,6 +49,10 @@ export interface TriggerFacts {
   readonly memoryPercent?: number | undefined;
   /** The server takes its memory at start, whatever it then does with it. */
   readonly prealloc?: boolean | undefined;
+  /** Pods that hold the most shared of its devices; absent where none is shared. */
+  readonly sharedBy?: number | undefined;
+  /** `behavior.scaleUp.tolerance`, or the HPA's default. */
+  readonly scaleUpTolerance?: number | undefined;
   /** Upper bounds of the histogram that the metric comes from, ascending, in the metric's unit. */
   readonly bucketEdges?: readonly number[] | undefined;
 }
@@ -68,10 +73,13 @@ export function canWake(trigger: Trigger): boolean {
 
 type Check = (trigger: Trigger, facts: TriggerFacts) => TriggerWarning | undefined;
 
-const memoryRunsAway: Check = ({ metric, target }, { memoryPercent, prealloc }) => {
+const memoryRunsAway: Check = (
+  { metric, target },
+  { memoryPercent, prealloc, scaleUpTolerance = hpaTolerance },
+) => {
   if (metric !== "memory_used_percent" || prealloc !== true || memoryPercent === undefined) return;
-  if (memoryPercent <= target * (1 + hpaTolerance)) return;
-  const least = Math.ceil((memoryPercent / (1 + hpaTolerance)) * 10) / 10;
+  if (memoryPercent <= target * (1 + scaleUpTolerance)) return;
+  const least = Math.ceil((memoryPercent / (1 + scaleUpTolerance)) * 10) / 10;
   return {
     code: "memory-runs-away",
     message:
@@ -206,6 +214,18 @@ const sumUnderValue: Check = (
   };
 };
 
+const sharedDevice: Check = ({ metric }, { sharedBy }) => {
+  const row = metricOf(metric);
+  if (row.source !== "device" || sharedBy === undefined) return;
+  const counts = row.isShared ? "an equal part for each of them" : "whole for each of them";
+  return {
+    code: "shared-device",
+    message:
+      `A device is shared by ${sharedBy} pods, and nothing tells how much of ${metric} is whose: it counts ${counts}, so that a pod's value is also made by its neighbours; ` +
+      "scale on what the engine says of its own requests (profile llm-concurrency), or give each pod a device or a MIG slice",
+  };
+};
+
 /** In the order in which people read them. */
 const checks: readonly Check[] = [
   memoryRunsAway,
@@ -217,4 +237,5 @@ const checks: readonly Check[] = [
   unsuitedMetricType,
   averageOfAverage,
   sumUnderValue,
+  sharedDevice,
 ];

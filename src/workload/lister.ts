@@ -11,6 +11,7 @@ import {
   parseSelector,
   type SelectorRequirement,
 } from "#kubernetes/label-selector.ts";
+import { groupsOf } from "./groups.ts";
 import type { Pod } from "./pod.ts";
 import type { Scale } from "./scale.ts";
 import { type ScaledResource, sentBy, triggerFor } from "./scaled.ts";
@@ -52,12 +53,20 @@ export function workloadLister(informers: WorkloadInformers): (query: WorkloadQu
     const ageMs = Math.max(source.ageMs(), pods.ageMs());
     if (ageMs > workloadStaleMs) throw stale(query, ageMs);
 
-    const { selector, replicas } = scaleFor(informers, query, scaled);
-    const own = podsSelected(scaled, selector, pods, generation);
+    const { selector, replicas, isOutdated } = scaleFor(informers, query, scaled);
+    const { own, ending } = podsSelected(scaled, selector, pods, generation);
+    // Taken to zero, it would seem to be asked for, and be woken again.
+    if (own.length === 0 && replicas > 0 && isOutdated === true)
+      throw syncing(query, `scale of ${namespace}/${name} after its last pod went`);
     return {
       kind: scaled.kind,
       metricType: trigger.metricType,
-      replicas: Math.max(replicas, own.length),
+      // A count of 0 beside pods is one that was read before they came.
+      replicas: replicas === 0 ? own.length : replicas,
+      statusReplicas: own.length + (countsEnding(scaled) ? ending.length : 0),
+      readyPods: [...own, ...ending].filter(({ ready }) => ready).length,
+      drainingPods: ending.filter(({ ready }) => ready).length,
+      tolerances: scaled.tolerances,
       minReplicas: scaled.minReplicas,
       maxReplicas: scaled.maxReplicas,
       idleReplicas: scaled.idleReplicas,
@@ -72,28 +81,43 @@ export function workloadLister(informers: WorkloadInformers): (query: WorkloadQu
   };
 }
 
+/** The status of a Deployment leaves out pods that are being deleted, that of a StatefulSet does not. */
+function countsEnding({ target }: ScaledResource): boolean {
+  return target?.kind === "StatefulSet" || target?.kind === "LeaderWorkerSet";
+}
+
 interface SelectedPods {
+  /** Those that are not being deleted. */
+  readonly own: readonly Pod[];
+  readonly ending: readonly Pod[];
+}
+
+interface KeptPods extends SelectedPods {
   readonly generation: number;
   readonly selector: readonly SelectorRequirement[];
-  readonly pods: readonly Pod[];
 }
 
 /** The pods of each workload, sorted by name; selected once a change and not once a query. */
 function podIndexer() {
-  const index = new WeakMap<ScaledResource, SelectedPods>();
+  const index = new WeakMap<ScaledResource, KeptPods>();
   return (
     scaled: ScaledResource,
     selector: readonly SelectorRequirement[],
     { items }: Informer<Pod>,
     generation: number,
-  ): readonly Pod[] => {
+  ): SelectedPods => {
     const earlier = index.get(scaled);
-    if (earlier?.generation === generation && earlier.selector === selector) return earlier.pods;
+    if (earlier?.generation === generation && earlier.selector === selector) return earlier;
     const pods = [...items.values()]
       .filter(({ labels }) => matchesLabels(selector, labels))
       .sort((one, other) => (one.name < other.name ? -1 : 1));
-    index.set(scaled, { generation, selector, pods });
-    return pods;
+    const present = pods.filter(({ state }) => state !== "ending");
+    const own =
+      scaled.target?.kind === "LeaderWorkerSet" ? groupsOf(present, items.values()) : present;
+    const ending = pods.filter(({ state }) => state === "ending");
+    const kept = { generation, selector, own, ending };
+    index.set(scaled, kept);
+    return kept;
   };
 }
 
@@ -142,22 +166,21 @@ function scaleFor(
   { scaleOf }: WorkloadInformers,
   { namespace, name, podFilter }: WorkloadQuery,
   { target, selector }: ScaledResource,
-): { readonly selector: readonly SelectorRequirement[]; readonly replicas: number } {
+): Scale & { readonly selector: readonly SelectorRequirement[] } {
   if (selector !== undefined) return { selector, replicas: 0 };
   const key = `${namespace}/${name}`;
   if (target === undefined) throw unusable(key, "its spec has no scaleTargetRef; add one");
   const scale = scaleOf(key);
   if (scale === undefined) throw syncing({ namespace, name }, `scale of ${key}`);
   if (scale instanceof Fault) throw scale;
-  const { replicas } = scale;
-  if (scale.selector !== undefined) return { selector: scale.selector, replicas };
+  if (scale.selector !== undefined) return { ...scale, selector: scale.selector };
   const { podSelector = "" } = podFilter;
   if (podSelector === "")
     throw unusable(
       key,
       `${target.kind} ${target.name} does not say which pods are its own; set podSelector`,
     );
-  return { selector: requirementsOf(podSelector), replicas };
+  return { ...scale, selector: requirementsOf(podSelector) };
 }
 
 function filtered(

@@ -26,10 +26,17 @@ export interface Pod {
   readonly node?: string | undefined;
   /** Absent until it has one. */
   readonly ip?: string | undefined;
-  readonly state: "counted" | "warming";
+  /** `ending`: it is being deleted. */
+  readonly state: "counted" | "warming" | "ending";
+  /** Its Ready condition: false too where its node is out of reach. */
+  readonly ready: boolean;
   /** Sidecars included, other init containers not. */
   readonly containers: readonly PodContainer[];
   readonly labels: Labels;
+  /** Whether its spec asks for an accelerator. */
+  readonly requestsDevice: boolean;
+  /** The other pods of its group, where a replica is a group of pods and this one leads it. */
+  readonly members?: readonly Pod[] | undefined;
 }
 
 /** The HPA's `horizontal-pod-autoscaler-initial-readiness-delay`. */
@@ -39,6 +46,7 @@ interface RawContainer {
   readonly name: string;
   readonly restartPolicy?: string;
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+  readonly resources?: { readonly requests?: Labels; readonly limits?: Labels };
 }
 interface RawStatus {
   readonly name: string;
@@ -56,6 +64,7 @@ interface RawPod {
     readonly nodeName?: string;
     readonly containers?: readonly RawContainer[];
     readonly initContainers?: readonly RawContainer[];
+    readonly resourceClaims?: readonly unknown[];
   };
   readonly status?: {
     readonly phase?: string;
@@ -71,21 +80,51 @@ interface RawPod {
   };
 }
 
-/** @returns `undefined` for a pod that is being deleted, has failed or has finished. */
+/** @returns `undefined` for a pod that has failed or has finished. */
 export function podOf(object: unknown): Pod | undefined {
   const { metadata, spec = {}, status = {} } = object as RawPod;
-  if (metadata.deletionTimestamp !== undefined) return undefined;
   if (status.phase === "Failed" || status.phase === "Succeeded") return undefined;
   return {
     namespace: metadata.namespace,
     name: metadata.name,
     uid: metadata.uid,
-    state: isWarming(status) ? "warming" : "counted",
+    state: stateOf(metadata, status),
+    ready: isReady(status),
     containers: containersOf(spec, status),
     labels: metadata.labels ?? {},
+    requestsDevice: requestsDevice(spec),
     node: spec.nodeName || undefined,
     ip: status.podIP || undefined,
   };
+}
+
+/** GPUs, shared ones and slices too, as the vendors' device plugins name them. */
+const deviceResource = /^(nvidia\.com\/(gpu|mig)|amd\.com\/)/;
+
+/** A claim of dynamic resource allocation is taken for one of a device. */
+function requestsDevice({
+  containers = [],
+  initContainers = [],
+  resourceClaims = [],
+}: NonNullable<RawPod["spec"]>): boolean {
+  const requests = [...containers, ...initContainers].map(({ resources = {} }) => ({
+    ...resources.limits,
+    ...resources.requests,
+  }));
+  const names = requests.flatMap((one) => Object.keys(one));
+  return resourceClaims.length > 0 || names.some((name) => deviceResource.test(name));
+}
+
+function stateOf(
+  { deletionTimestamp }: RawPod["metadata"],
+  status: NonNullable<RawPod["status"]>,
+): Pod["state"] {
+  if (deletionTimestamp !== undefined) return "ending";
+  return isWarming(status) ? "warming" : "counted";
+}
+
+function isReady({ conditions = [] }: NonNullable<RawPod["status"]>): boolean {
+  return conditions.some(({ type, status }) => type === "Ready" && status === "True");
 }
 
 function isWarming({ phase, startTime, conditions = [] }: NonNullable<RawPod["status"]>): boolean {

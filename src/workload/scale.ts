@@ -37,6 +37,8 @@ export interface Scale {
   readonly selector?: readonly SelectorRequirement[] | undefined;
   /** `spec.replicas`, which is what the HPA changes. */
   readonly replicas: number;
+  /** Pods have come or gone since it was read, so that the count may be another by now. */
+  readonly isOutdated?: boolean | undefined;
 }
 
 export interface ScaleReader {
@@ -69,6 +71,8 @@ interface ScaleEntry {
   /** It is read now, or waits for its turn. */
   reading: boolean;
   latest?: Scale | Fault;
+  /** How often its pods have come or gone. */
+  podChanges: number;
 }
 
 interface RawScale {
@@ -93,10 +97,13 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
   const refresh = async (key: string, entry: ScaleEntry) => {
     if (stopped.signal.aborted || entries.get(key) !== entry) return;
     entry.dueAtMs = Number.POSITIVE_INFINITY;
+    const { podChanges } = entry;
     try {
       const scale = await readScale(entry);
       entry.delays.reset();
-      store(key, entry, scale, scaleEveryMs * (0.8 + random() * 0.4));
+      if (entry.podChanges === podChanges)
+        store(key, entry, scale, scaleEveryMs * (0.8 + random() * 0.4));
+      else store(key, entry, { ...scale, isOutdated: true }, scaleSettleMs);
     } catch (cause) {
       store(key, entry, afterFailure(key, entry, cause, log), entry.delays.next());
     }
@@ -116,7 +123,7 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     add: (key, namespace, target) => {
       if (Bun.deepEquals(entries.get(key)?.target, target)) return;
       const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: scaleEveryMs, random });
-      entries.set(key, { namespace, target, delays, dueAtMs: 0, reading: false });
+      entries.set(key, { namespace, target, delays, dueAtMs: 0, reading: false, podChanges: 0 });
       readDue();
     },
     delete: (key) => {
@@ -130,7 +137,7 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       for (const entry of entries.values()) {
         const { selector } = entry.latest instanceof Fault ? {} : (entry.latest ?? {});
         if (entry.namespace !== namespace || selector === undefined) continue;
-        if (matchesLabels(selector, labels)) entry.dueAtMs = Math.min(entry.dueAtMs, soonMs);
+        if (matchesLabels(selector, labels)) outdate(entry, soonMs);
       }
     },
     get: (key) => entries.get(key)?.latest,
@@ -139,6 +146,14 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       cancel();
     },
   };
+}
+
+function outdate(entry: ScaleEntry, dueAtMs: number): void {
+  const { latest } = entry;
+  entry.dueAtMs = Math.min(entry.dueAtMs, dueAtMs);
+  entry.podChanges += 1;
+  if (latest !== undefined && !(latest instanceof Fault))
+    entry.latest = { ...latest, isOutdated: true };
 }
 
 function scaleRequest(client: KubernetesClient, clock: Clock, signal: AbortSignal) {

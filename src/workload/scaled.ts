@@ -1,6 +1,8 @@
 import type { ScaleTarget } from "#kubernetes/api-resources.ts";
-import type { MetricType } from "#kubernetes/hpa.ts";
+import { type HpaTolerances, hpaTolerance, type MetricType } from "#kubernetes/hpa.ts";
 import type { Labels, SelectorRequirement } from "#kubernetes/label-selector.ts";
+import { quantityOf } from "#kubernetes/quantity.ts";
+
 /** An external trigger of a ScaledObject or ScaledJob. */
 export interface ScaledTrigger {
   readonly type: string;
@@ -24,10 +26,16 @@ export interface ScaledResource {
   readonly minReplicas: number;
   readonly maxReplicas: number;
   readonly idleReplicas?: number | undefined;
+  readonly tolerances: HpaTolerances;
 }
 
 /** KEDA puts it on the pods of a ScaledJob (its executor, `generateJobs`). */
 const scaledJobLabel = "scaledjob.keda.sh/name";
+
+/** A direction of the HPA's `behavior`, as far as it changes what a value means. */
+interface RawRules {
+  readonly tolerance?: string | number;
+}
 
 interface RawScaled {
   readonly metadata: { readonly name: string; readonly namespace: string };
@@ -35,6 +43,11 @@ interface RawScaled {
     readonly minReplicaCount?: number;
     readonly maxReplicaCount?: number;
     readonly idleReplicaCount?: number;
+    readonly advanced?: {
+      readonly horizontalPodAutoscalerConfig?: {
+        readonly behavior?: { readonly scaleUp?: RawRules; readonly scaleDown?: RawRules };
+      };
+    };
     readonly scaleTargetRef?: {
       readonly name?: string;
       readonly kind?: string;
@@ -84,8 +97,21 @@ export function scaledOf(
     minReplicas: spec.minReplicaCount ?? 0,
     maxReplicas: spec.maxReplicaCount ?? maxReplicasDefault,
     idleReplicas: spec.idleReplicaCount,
+    tolerances: tolerancesOf(spec.advanced?.horizontalPodAutoscalerConfig?.behavior),
     selector: kind === "ScaledJob" ? jobPods(metadata.name) : undefined,
     target: targetOf(spec.scaleTargetRef, status.scaleTargetGVKR),
+  };
+}
+
+type RawBehavior = NonNullable<
+  NonNullable<NonNullable<RawScaled["spec"]>["advanced"]>["horizontalPodAutoscalerConfig"]
+>["behavior"];
+
+/** Each direction of an HPA may have its own (Kubernetes 1.35 and newer). */
+function tolerancesOf({ scaleUp, scaleDown }: RawBehavior = {}): HpaTolerances {
+  return {
+    up: quantityOf(scaleUp?.tolerance) ?? hpaTolerance,
+    down: quantityOf(scaleDown?.tolerance) ?? hpaTolerance,
   };
 }
 

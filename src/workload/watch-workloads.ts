@@ -163,7 +163,8 @@ function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) =
       path: `/api/v1/namespaces/${namespace}/pods`,
       transform: podOf,
       changed: ({ item, before }) => {
-        if (item?.uid !== before?.uid) scales.podChanged(namespace, (item ?? before)?.labels ?? {});
+        if (activeUid(item) !== activeUid(before))
+          scales.podChanged(namespace, (item ?? before)?.labels ?? {});
         changed(namespace);
       },
       listed: () => changed(namespace),
@@ -190,6 +191,11 @@ function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) =
       for (const [key, item] of served) watch(key, item);
     },
   };
+}
+
+/** A pod that is being deleted has left its scale target. */
+function activeUid(pod: Pod | undefined): string | undefined {
+  return pod?.state === "ending" ? undefined : pod?.uid;
 }
 
 /** What `unreadNow` returns until that is nothing for the first time, and nothing ever after. */

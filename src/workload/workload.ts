@@ -1,4 +1,4 @@
-import type { MetricType } from "#kubernetes/hpa.ts";
+import type { HpaTolerances, MetricType } from "#kubernetes/hpa.ts";
 import type { Pod } from "./pod.ts";
 
 /** A ScaledObject or ScaledJob with its pods, as the Kubernetes API last showed them. */
@@ -6,11 +6,16 @@ export interface Workload {
   readonly kind: "ScaledObject" | "ScaledJob";
   /** Of the trigger that asks. */
   readonly metricType: MetricType;
-  /**
-   * Of the whole scale target: as many as it is asked to have, or as there are pods if those are
-   * more. `podSelector` does not change it.
-   */
+  /** `spec.replicas` of the scale target: what the HPA changes. Of a ScaledJob, its pods. */
   readonly replicas: number;
+  /** `status.replicas`, by the pods that are there. */
+  readonly statusReplicas: number;
+  /** As the HPA counts them: those that are being deleted too, whatever `podSelector` leaves. */
+  readonly readyPods: number;
+  /** Those of them that are being deleted: they may still work on what they have. */
+  readonly drainingPods: number;
+  /** Of the ScaledObject's `behavior`. */
+  readonly tolerances: HpaTolerances;
   readonly minReplicas: number;
   readonly maxReplicas: number;
   readonly idleReplicas?: number | undefined;

@@ -16,8 +16,10 @@ export function pod(name: string, changes: Partial<Pod> = {}): Pod {
     uid: `uid-${name}`,
     node: "a",
     state: "counted",
+    ready: true,
     containers: [{ name: "server", ready: true, ports: [] }],
     labels: {},
+    requestsDevice: false,
     ...changes,
   };
 }
@@ -67,6 +69,10 @@ export function workload({ pods = [], workload: changes = {} }: ClusterState): W
     kind: "ScaledObject",
     metricType: "AverageValue",
     replicas: pods.length,
+    statusReplicas: changes.replicas ?? pods.length,
+    readyPods: pods.filter(({ containers }) => containers.every(({ ready }) => ready)).length,
+    drainingPods: 0,
+    tolerances: { up: 0.1, down: 0.1 },
     minReplicas: 1,
     maxReplicas: 100,
     otherTriggers: [],

@@ -103,11 +103,43 @@ describe("a queue in the workload's pods", () => {
   test("that an engine does not export is an error which says what it does", () => {
     const { value } = withEngines({
       pods: [serving(1), serving(2)],
-      pages: { "10.0.0.1": page(3), "10.0.0.2": { activity: 3 } },
+      pages: { "10.0.0.1": { activity: 1 }, "10.0.0.2": { activity: 3 } },
     });
     const fault = faultOf(() => value(queue));
     expect(fault.code).toBe("signal-unavailable");
     expect(fault.message).toContain("queue_depth");
+  });
+
+  test("that one engine beside others does not export makes its replica missing", () => {
+    const cluster = withEngines({
+      pods: [serving(1), serving(2)],
+      pages: { "10.0.0.1": page(3), "10.0.0.2": { activity: 3 } },
+    });
+    const { value, explanation } = cluster.value(queue);
+    expect(value).toBe(10);
+    expect(explanation.workload?.pods[1]).toMatchObject({ state: "missing" });
+    cluster.pass(missingGraceMs);
+    cluster.value(queue);
+    cluster.pass(1);
+    expect(cluster.value(queue).value).toBe(8);
+  });
+
+  test("is missing at each port on its own: one that answers says nothing of the other", () => {
+    const cluster = withEngines({ pods: [serving(1), serving(2)], pages: { "10.0.0.1": page(3) } });
+    const other = { ...queue, enginePort: "9000" };
+    for (const waitMs of [missingGraceMs, 1]) {
+      expect([cluster.value(queue).value, cluster.value(other).value]).toEqual([10, 10]);
+      cluster.pass(waitMs);
+    }
+    expect([cluster.value(queue).value, cluster.value(other).value]).toEqual([8, 8]);
+    cluster.become({
+      pods: [serving(1), serving(2)],
+      pages: { "10.0.0.1": page(3), "10.0.0.2": page(0) },
+    });
+    cluster.value(queue);
+    cluster.become({ pods: [serving(1), serving(2)], pages: { "10.0.0.1": page(3) } });
+    expect(cluster.value(queue).value).toBe(10);
+    expect(cluster.value(other).value).toBe(8);
   });
 
   test("whose page lacks the metric is missing, and all of them an error", () => {

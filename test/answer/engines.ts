@@ -41,6 +41,8 @@ function readingOf(spec: ScrapeTarget, ask: SignalQuery, page: Page = {}): Engin
   const base = { target, engine: "vllm", ageMs: 1_500 };
   const shown = page[signalText(ask)] ?? "unavailable";
   if (typeof shown === "number") return { ...base, state: "known", value: shown };
+  if (shown === "unreachable")
+    return { target, state: "absent", reason: shown, fault: fault(shown, target) };
   if (typeof shown === "string")
     return { ...base, state: "absent", reason: shown, fault: fault(shown, target) };
   const { value, observations } = shown;

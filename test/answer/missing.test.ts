@@ -3,6 +3,7 @@ import { missingTracker } from "#answer/missing.ts";
 import { missingGraceMs, missingTrackedMax } from "#core/limits.ts";
 import { type ClusterState, held, host, inCluster, pod } from "./cluster.ts";
 import { expectFault } from "./faults.ts";
+import { nowMs } from "./fleet.ts";
 
 const all = ["x", "y", "z"];
 const pods = all.map((name) => pod(name, { node: name }));
@@ -48,6 +49,17 @@ describe("a missing replica", () => {
       ": 320; 1 long missing, each counted as the target 80; 100 while some are missing, sent as " +
         "320, at which the HPA keeps 4",
     );
+  });
+
+  test("has its time from when its node was last heard, whoever asks first", () => {
+    const silentSince = (sampledAtMs: number) => ({
+      nodes: ["x", "y"]
+        .map((name) => host(name, [held(name, 10)]))
+        .concat(host("z", [held("z", 10)], { sampledAtMs })),
+      pods,
+    });
+    expect(inCluster(silentSince(nowMs - missingGraceMs)).value().value).toBe(240);
+    expect(inCluster(silentSince(nowMs - missingGraceMs - 1)).value().value).toBe(100);
   });
 
   test("lets the others ask for more meanwhile", () => {

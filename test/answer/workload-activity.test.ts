@@ -32,6 +32,12 @@ const watts = { metricType: "power_draw", targetValue: "300" };
 
 describe("a workload is", () => {
   test.each<[string, ClusterState, Metadata, boolean]>([
+    [
+      "active while a pod that is being deleted still serves",
+      { ...loaded(0), workload: { drainingPods: 1 } },
+      {},
+      true,
+    ],
     ["active above 0", loaded(0, 1), {}, true],
     ["inactive at 0", loaded(0, 0), {}, false],
     [
@@ -96,6 +102,20 @@ describe("a workload is", () => {
     const { active, explanation } = cluster.activity();
     expect(active).toBe(true);
     expect(explanation.rule).toBe("active: missing for long and so counted as in use: 1");
+  });
+
+  test("active by the newest reading, however long the window of its value is", () => {
+    const state = { ...loaded(0, 40), average: () => 0 };
+    const window = { windowSeconds: "600" };
+    expect(ask(state, window).active).toBe(true);
+    expect(ask(state, window).explanation.rule).toContain("newest readings");
+    expect(inCluster(state).value(window).value).toBe(0);
+  });
+
+  test("active while replicas are asked for and none is there", () => {
+    const { active, explanation } = ask({ workload: { replicas: 4, statusReplicas: 0 } }, {});
+    expect(active).toBe(true);
+    expect(explanation.rule).toBe("active: 4 replicas are asked for, and no pod is there yet");
   });
 
   test("explained", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { FaultCode } from "#core/fault.ts";
-import { holdersStaleMs } from "#core/limits.ts";
+import { holdersStaleMs, missingGraceMs } from "#core/limits.ts";
 import type { FleetNode } from "#fleet/view.ts";
 import type { Pod } from "#workload/pod.ts";
 import { type ClusterState, held, holder, host, inCluster, llm, pod } from "./cluster.ts";
@@ -187,15 +187,23 @@ describe("value() is", () => {
     expect(ask(state).value).toBe(40);
   });
 
-  test("of a shared device: an intensity whole for each holder, a quantity in equal parts", () => {
-    const readings = { utilizationPercent: 80, powerAverageMilliwatts: 300_000 };
+  test("of a shared device: in equal parts for each holder what is a part of it, and whole what is not", () => {
+    const readings = {
+      utilizationPercent: 90,
+      powerAverageMilliwatts: 300_000,
+      temperatureCelsius: 70,
+    };
     const holders = ["x", "y", "stranger"].map((name) => holder(name, { sharedBy: 3 }));
     const state = {
       nodes: [host("a", [gpu({ readings, holders })])],
       pods: pods("x", "y"),
     };
-    expect(ask(state).value).toBe(160);
-    expect(ask(state).explanation.rule).toContain("a shared one counting whole for each holder");
+    expect(ask(state).value).toBe(60);
+    expect(ask(state).explanation.rule).toContain("its equal part");
+    expect(ask(state).explanation.warnings?.map(({ code }) => code)).toEqual(["shared-device"]);
+    const temperature = ask(state, { metricType: "temperature", targetValue: "80" });
+    expect(temperature.value).toBe(140);
+    expect(temperature.explanation.rule).toContain("a shared one counting whole for each holder");
     const power = ask(state, { metricType: "power_draw", targetValue: "80" });
     expect(power.value).toBe(200);
     expect(power.explanation.rule).toContain("its equal part");
@@ -226,6 +234,47 @@ describe("value() is", () => {
     const narrowing = { podSelector: "app=llm", container: "server" };
     expect(cluster.lookUps).toEqual([["ml", "llm", llm.scalerMetadata, narrowing]]);
   });
+});
+
+describe("a pod that requests no device beside others that do", () => {
+  const asking = (name: string) => pod(name, { requestsDevice: true });
+
+  test("has no part in the value and the activity", () => {
+    const cluster = inCluster({ nodes: three(10, 0, 0), pods: [asking("x"), pod("job")] });
+    expect(cluster.value().value).toBe(10);
+    const idle = inCluster({ nodes: three(0, 0, 0), pods: [asking("x"), pod("job")] });
+    expect(idle.activity().active).toBe(false);
+  });
+
+  test("is missing where none of them requests one, for devices may come another way", () => {
+    const { value } = ask({ nodes: three(10, 0, 0), pods: [pod("x"), pod("job")] });
+    expect(value).toBe(160);
+  });
+});
+
+test("a replica whose device cannot have the metric is missing beside others that have it", () => {
+  const { readings: _none, ...rest } = held("x", 0);
+  const mig = { ...rest, readings: {}, absences: { utilizationPercent: "unsupported" as const } };
+  const cluster = inCluster({ nodes: [host("a", [mig, held("y", 30)])], pods: pods("x", "y") });
+  expect(cluster.value().value).toBe(160);
+  cluster.pass(missingGraceMs);
+  expect(cluster.value().value).toBe(160);
+  cluster.pass(1);
+  expect(cluster.value().value).toBe(110);
+});
+
+test("of a group the devices of all its pods count as one replica's, each on its own node", () => {
+  const nodes = [host("a", [held("lead", 20)]), host("b", [held("work", 70)])];
+  const group = pod("lead", { members: [pod("work", { node: "b" })] });
+  const { value, explanation } = ask({ nodes, pods: [group] });
+  expect(value).toBe(70);
+  expect(explanation.devices.map(({ pod: name }) => name)).toEqual(["lead", "work"]);
+  const [leading] = nodes;
+  expectFault(
+    () => ask({ nodes: leading === undefined ? [] : [leading], pods: [group] }),
+    "data-missing",
+    "pod lead: no agent reports node b",
+  );
 });
 
 describe("nothing is taken away for want of knowledge:", () => {
@@ -275,7 +324,7 @@ describe("value() and activity() fail", () => {
     readings: { memoryUsedBytes: 1, memoryTotalBytes: 2 },
     absences: { utilizationPercent: "unsupported" },
   });
-  const silence = { address: "10.0.0.7:6001", node: "far", sinceMs: 0, reason: "refused" };
+  const silence = { address: "10.0.0.7:6001", node: "far", sinceMs: nowMs, reason: "refused" };
   test.each<[string, FaultCode, ClusterState, Metadata, string[]]>([
     [
       "when no pod holds a device, though all is seen",
@@ -351,9 +400,9 @@ describe("value() and activity() fail", () => {
       ["pod x: GPU 0 (H200, GPU-x): lost: gone"],
     ],
     [
-      "when one of the pods can never have the metric",
+      "when none of the pods can ever have the metric",
       "metric-unsupported",
-      { nodes: [host("a", [mig, held("y", 0)])], pods: pods("x", "y") },
+      { nodes: [host("a", [mig])], pods: pods("x") },
       {},
       ["pod x", "memory_used_percent"],
     ],

@@ -29,7 +29,12 @@ function desired(state: ClusterState, target: number, metadata = {}, cluster = i
   const readyPodCount = (state.pods ?? []).filter(
     ({ containers, state }) => state === "counted" && containers.every(({ ready }) => ready),
   ).length;
-  const side = { metricType: share.metricType, statusReplicas: share.replicas, readyPodCount };
+  const side = {
+    metricType: share.metricType,
+    specReplicas: share.replicas,
+    statusReplicas: share.replicas,
+    readyPodCount,
+  };
   const replicas = hpaReplicas(answer.value, target, side);
   expect(share.desiredReplicas).toBe(replicas);
   return replicas;

@@ -23,6 +23,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
   const store = fleetStore({ clock });
   const parse = triggerParser(() => builtInProfiles);
   const requested = new Set<string>();
+  const prepared: string[] = [];
   const view: WorkloadView = {
     of: (_namespace, name) => {
       if (name !== "gone") return workload({ pods: [pod("x")] });
@@ -35,6 +36,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
     parse,
     localNode,
     workloads: { servedTriggers: () => triggers, peek: view },
+    prepare: (ref) => prepared.push(ref.name),
     request: (readings) => {
       for (const reading of readings) requested.add(reading);
     },
@@ -69,7 +71,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       { namespace, name, scalerMetadata: metadata },
       parse(metadata),
     ).value;
-  return { clock, store, requested, busy, ask, stop };
+  return { clock, store, requested, prepared, busy, ask, stop };
 }
 
 test.each<[string, ServedTrigger["metadata"]]>([
@@ -96,12 +98,13 @@ test("a window is kept for as long as its trigger is served, however rarely some
 });
 
 test("every reading that served triggers need is requested, and no other", () => {
-  const { clock, requested, stop } = scaler([
+  const { clock, requested, prepared, stop } = scaler([
     llm({ metricType: "pcie_tx_kbps", targetValue: "1", activationMetricType: "gpu_utilization" }),
     llm({ metricType: "queue_depth", targetValue: "1" }),
   ]);
   clock.advance(devicePrefetchMs);
   expect([...requested].toSorted()).toEqual(["pcieTxKilobytesPerSecond", "utilizationPercent"]);
+  expect(prepared).toEqual(["llm", "llm"]);
   requested.clear();
   stop();
   clock.advance(60_000);

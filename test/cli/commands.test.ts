@@ -102,6 +102,43 @@ describe("what serve is told", () => {
   });
 });
 
+describe("TLS", () => {
+  const pair = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
+  const mutual = [...pair, "--tls-client-ca", "ca.crt"];
+  const tlsOf = (...args: string[]) => optionsOf(args, laptop).tls;
+
+  test("is off without its flags", () => {
+    expect(tlsOf()).toBeUndefined();
+  });
+
+  test.each([
+    [[], ["keda-operator", "keda-operator-metrics-apiserver"]],
+    [
+      ["--role", "scaler"],
+      ["keda-operator", "keda-operator-metrics-apiserver"],
+    ],
+    [["--role", "agent"], ["keda-gpu-scaler"]],
+    [["--role", "agent", "--service", "gpu"], ["gpu"]],
+    [
+      ["--tls-client-names", "a,b.example"],
+      ["a", "b.example"],
+    ],
+  ])("%j answers %j", (args, clientNames) => {
+    const files = { certFile: "tls.crt", keyFile: "tls.key", clientCaFile: "ca.crt" };
+    expect(tlsOf(...mutual, ...args)).toEqual({ ...files, clientNames });
+  });
+
+  test.each([
+    [["--tls-cert", "a"], "--tls-cert needs --tls-key"],
+    [["--tls-key", "a"], "--tls-key needs --tls-cert"],
+    [["--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert and --tls-key"],
+    [[...pair, "--tls-client-names", "a"], "--tls-client-names needs --tls-client-ca"],
+    [[...mutual, "--tls-client-names", "a, b"], "--tls-client-names must be DNS names"],
+  ])("%j is refused", (args, problem) => {
+    expect(() => tlsOf(...args)).toThrow(problem);
+  });
+});
+
 describe("a collector", () => {
   const collectorOf = (...args: string[]) =>
     collectorOptions(parseFlags("snapshot", commands.snapshot.flags, args));

@@ -110,7 +110,7 @@ usage: keda-gpu-scaler snapshot [FLAGS]
     expect(new Set(values)).toEqual(
       new Set([
         ...["all|agent|scaler", "ADDRESS", "PORT", "auto|nvml|mock", "PATH", "DURATION", "NAME"],
-        ...["ADDRESSES", "HOSTS", "NUMBER", "debug|info|warn|error", "json|text"],
+        ...["ADDRESSES", "HOSTS", "NAMES", "NUMBER", "debug|info|warn|error", "json|text"],
       ]),
     );
   });
@@ -142,7 +142,7 @@ describe("one line on stderr, and an exit code that tells", () => {
       ["serv"],
       "Cannot run: unknown command serv; did you mean serve? allowed: serve snapshot simulate version; see keda-gpu-scaler --help",
     ],
-    [2, ["version", "--long"], "Cannot run version: unknown flag --long; allowed: "],
+    [2, ["version", "--long"], "Cannot run version: unknown flag --long; none is allowed"],
     [2, ["snapshot", "--interval", "1"], '"1"'],
     [
       2,

@@ -108,3 +108,14 @@ test("the production example's parts belong together", () => {
   // KEDA owns the number of replicas.
   expect(deployment.spec.replicas).toBeUndefined();
 });
+
+test("a trigger with TLS has the authentication beside it", () => {
+  const { name } = only(
+    ofKind(files.get("tls/authentication.yaml") ?? [], "ClusterTriggerAuthentication"),
+  ).metadata;
+  const [trigger, ...others] = only(ofKind(files.get("tls/vllm.yaml") ?? [], "ScaledObject")).spec
+    .triggers;
+  expect(others).toEqual([]);
+  expect(trigger?.authenticationRef).toEqual({ name, kind: "ClusterTriggerAuthentication" });
+  expect(trigger?.metadata).toMatchObject({ enableTLS: "true", scalerAddress });
+});

@@ -35,6 +35,7 @@ import {
 import { ofKind, only } from "./kinds.ts";
 import "./helm-network.ts";
 import "./helm-refusals.ts";
+import "./helm-tls.ts";
 
 test("helm lint finds nothing", () => {
   expect(helm("lint", "--strict", chartPath)).toContain("0 chart(s) failed");

@@ -56,6 +56,15 @@ describe("refused", () => {
       ["priorityQuota.enabled=true", "agent.priorityClassName=", "scaler.priorityClassName="],
       "set priorityQuota.enabled=false",
     ],
+    [
+      "two sources of certificates",
+      ["tls.certManager.enabled=true", "tls.existingSecret=a"],
+      "a certificate has one source",
+    ],
+    ["cert-manager without an issuer", ["tls.certManager.enabled=true"], "issuerRef.name is empty"],
+    ["an agent's Secret alone", ["tls.existingAgentSecret=a"], "beside tls.existingSecret only"],
+    ["clients without a name", ["tls.clientNames.scaler={}"], "/tls/clientNames/scaler"],
+    ["two names as one", ["tls.clientNames.agent[0]=a b"], "/tls/clientNames/agent/0"],
     ["a flag that the chart sets", ["scaler.extraArgs={--port=1}"], "scaler.extraArgs has --port"],
     ["a flag twice", ["agent.extraArgs={--node-name=a,--node-name=b}"], "has --node-name"],
   ])("%s", (_what, pairs, reason) => {

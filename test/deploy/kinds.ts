@@ -37,6 +37,7 @@ const rule = v.strictObject({
   verbs,
 });
 
+const base64 = v.pipe(v.string(), v.base64());
 const cidr = v.pipe(v.string(), v.regex(/^[\da-fA-F.:]+\/\d+$/));
 const peer = v.strictObject({
   namespaceSelector: v.optional(labelSelector),
@@ -68,6 +69,12 @@ const trigger = v.strictObject({
   type: v.picklist(["external", "external-push", "cron", "prometheus", "redis"]),
   name: v.optional(v.string()),
   metricType: v.optional(v.picklist(["AverageValue", "Value"])),
+  authenticationRef: v.optional(
+    v.strictObject({
+      name: dnsName,
+      kind: v.picklist(["TriggerAuthentication", "ClusterTriggerAuthentication"]),
+    }),
+  ),
   useCachedMetrics: v.optional(v.boolean()),
   // KEDA takes text alone: a number without quotes is refused.
   metadata: v.record(v.string(), v.string()),
@@ -151,6 +158,39 @@ const object = v.variant("kind", [
   }),
   kind("v1", "ServiceAccount", { automountServiceAccountToken: v.boolean() }),
   kind("v1", "ConfigMap", { data: v.record(v.string(), v.string()) }),
+  kind("v1", "Secret", {
+    type: v.literal("kubernetes.io/tls"),
+    data: v.strictObject({ "ca.crt": base64, "tls.crt": base64, "tls.key": base64 }),
+  }),
+  kind("cert-manager.io/v1", "Certificate", {
+    spec: v.strictObject({
+      secretName: dnsName,
+      commonName: v.pipe(v.string(), v.maxLength(64)),
+      dnsNames: v.array(v.string()),
+      usages: v.array(v.picklist(["server auth", "client auth"])),
+      privateKey: v.strictObject({
+        algorithm: v.literal("ECDSA"),
+        size: v.literal(256),
+        rotationPolicy: v.literal("Always"),
+      }),
+      issuerRef: v.strictObject({
+        name: dnsName,
+        kind: v.picklist(["Issuer", "ClusterIssuer"]),
+        group: v.string(),
+      }),
+    }),
+  }),
+  kind("keda.sh/v1alpha1", "ClusterTriggerAuthentication", {
+    spec: v.strictObject({
+      secretTargetRef: v.array(
+        v.strictObject({
+          parameter: v.picklist(["caCert", "tlsClientCert", "tlsClientKey"]),
+          name: dnsName,
+          key: v.string(),
+        }),
+      ),
+    }),
+  }),
   kind("v1", "Pod", { spec: podSpec }),
   kind("rbac.authorization.k8s.io/v1", "ClusterRole", { rules: v.array(rule) }),
   kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", {

@@ -9,7 +9,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { type TestCertificates, testCertificates } from "./certificate.ts";
+import { type TestCertificate, testAuthority } from "../support/certificates.ts";
 import { writeKubeconfig, writeServiceAccount } from "./credentials.ts";
 import { type Kind, type KubernetesObject, usualKinds } from "./kinds.ts";
 import { route } from "./route.ts";
@@ -87,7 +87,8 @@ export async function startFakeKubernetes(
 ): Promise<FakeKubernetes> {
   const store = objectStore(options.kinds ?? usualKinds);
   const open = watches(store);
-  const certificates = options.tls ? testCertificates() : undefined;
+  const authority = options.tls ? testAuthority() : undefined;
+  const certificate = authority?.issue({ commonName: "localhost" });
   const requests: RequestRecord[] = [];
   let { token } = options;
   const inWork = countsByEnding();
@@ -129,7 +130,7 @@ export async function startFakeKubernetes(
   };
 
   const listen = async (port: number) => {
-    const started = serverFor(certificates, (request, response) => {
+    const started = serverFor(certificate, (request, response) => {
       handle(request, response).catch((cause: unknown) => {
         response.destroy(cause instanceof Error ? cause : new Error(`${cause}`));
       });
@@ -159,8 +160,8 @@ export async function startFakeKubernetes(
   };
 
   const port = await listen(options.port ?? 0);
-  const url = `${certificates === undefined ? "http" : "https"}://127.0.0.1:${port}`;
-  const caPem = certificates?.caPem;
+  const url = `${authority === undefined ? "http" : "https"}://127.0.0.1:${port}`;
+  const caPem = authority?.caPem;
   const credentials = () => ({
     url,
     ...(caPem === undefined ? {} : { caPem }),
@@ -234,9 +235,9 @@ function countsByEnding() {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-function serverFor(certificates: TestCertificates | undefined, handler: Handler): Server {
-  if (certificates === undefined) return createServer(handler);
-  return createTlsServer({ cert: certificates.certPem, key: certificates.keyPem }, handler);
+function serverFor(certificate: TestCertificate | undefined, handler: Handler): Server {
+  if (certificate === undefined) return createServer(handler);
+  return createTlsServer({ cert: certificate.certPem, key: certificate.keyPem }, handler);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {

@@ -45,13 +45,19 @@ const ended = ({ code, details }) => ({
 
 /** One client per service and channel; grpc-js shares the connection through the channel. */
 function clientOf({ channel, service: name }) {
-  const { address, channelOverride } = channels.get(channel);
+  const { address, credentials, channelOverride } = channels.get(channel);
   const Client = service(name);
-  return new Client(address, grpc.credentials.createInsecure(), { channelOverride });
+  return new Client(address, credentials, { channelOverride });
 }
 
 const deadlineOf = ({ deadlineMs }) =>
   deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+
+const buffer = (text) => (text === undefined ? undefined : Buffer.from(text));
+const credentialsOf = (tls) =>
+  tls === undefined
+    ? grpc.credentials.createInsecure()
+    : grpc.credentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert));
 
 /** Calls once; a failure is a result, not an error of the command. */
 function unary(command) {
@@ -67,13 +73,13 @@ function unary(command) {
 }
 
 const commands = {
-  connect({ channel, address, options = {} }) {
-    const credentials = grpc.credentials.createInsecure();
+  connect({ channel, address, tls, options = {} }) {
+    const credentials = credentialsOf(tls);
     const channelOverride = new grpc.Channel(address, credentials, {
       "grpc.use_local_subchannel_pool": 1,
       ...options,
     });
-    channels.set(channel, { address, channelOverride });
+    channels.set(channel, { address, credentials, channelOverride });
     return {};
   },
   state: ({ channel }) => ({

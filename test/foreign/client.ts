@@ -65,8 +65,15 @@ export interface ForeignChannel {
   readonly close: () => Promise<void>;
 }
 
+/** PEM texts: the authority of the server, and what the client shows of itself. */
+export interface ClientTls {
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 export interface ForeignClient extends AsyncDisposable {
-  readonly connect: (address: string, options?: Json) => Promise<ForeignChannel>;
+  readonly connect: (address: string, options?: Json, tls?: ClientTls) => Promise<ForeignChannel>;
 }
 
 /** A line of `client.mjs`: the result of a command, or an event of a stream. */
@@ -123,9 +130,9 @@ export function foreignClient(): ForeignClient {
   };
 
   return {
-    connect: async (address, options = {}) => {
+    connect: async (address, options = {}, tls) => {
       const channel = ++lastId;
-      await ask("connect", { channel, address, options });
+      await ask("connect", { channel, address, options, tls });
       return {
         unary: async (service, method, message = {}, options = {}) =>
           resultOf(await ask("unary", { channel, service, method, message, ...options })),

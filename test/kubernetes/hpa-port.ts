@@ -5,18 +5,26 @@
 export function hpaReplicas(
   value: number,
   target: number,
-  side: { metricType: string; statusReplicas: number; readyPodCount: number },
+  side: {
+    metricType: string;
+    specReplicas: number;
+    statusReplicas: number;
+    readyPodCount: number;
+    tolerance?: { up: number; down: number };
+  },
 ): number {
   const usage = BigInt(Math.trunc(value * 1000));
   const targetUsage = BigInt(target.toFixed(3).replace(".", ""));
-  const { metricType, statusReplicas, readyPodCount } = side;
+  const { metricType, specReplicas, statusReplicas, readyPodCount } = side;
+  const { up, down } = side.tolerance ?? { up: 0.1, down: 0.1 };
+  const isTolerated = (usageRatio: number) => usageRatio >= 1 - down && usageRatio <= 1 + up;
   if (metricType === "AverageValue") {
     const usageRatio = Number(usage) / (Number(targetUsage) * statusReplicas);
-    if (usageRatio >= 0.9 && usageRatio <= 1.1) return statusReplicas;
+    if (isTolerated(usageRatio)) return statusReplicas;
     return Number((usage + targetUsage - 1n) / targetUsage);
   }
   const usageRatio = Number(usage) / Number(targetUsage);
-  if (statusReplicas === 0) return Math.ceil(usageRatio);
-  if (usageRatio >= 0.9 && usageRatio <= 1.1) return statusReplicas;
+  if (specReplicas === 0) return Math.ceil(usageRatio);
+  if (isTolerated(usageRatio)) return specReplicas;
   return Math.ceil(usageRatio * readyPodCount);
 }

@@ -12,6 +12,7 @@ import {
   registration,
   startGrpcServer,
 } from "#rpc/server.ts";
+import type { ServerTls } from "#rpc/tls.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 
 const trigger: Trigger = {
@@ -95,6 +96,7 @@ interface HeldServerOptions extends Partial<GrpcLimits> {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly pushSpacingMs?: number;
+  readonly tls?: ServerTls;
 }
 
 export async function heldServer({
@@ -102,6 +104,7 @@ export async function heldServer({
   clock = systemClock(),
   random = () => 0.5,
   pushSpacingMs = 200,
+  tls,
   ...limits
 }: HeldServerOptions = {}): Promise<HeldServer> {
   const held = heldAnswerer();
@@ -139,6 +142,7 @@ export async function heldServer({
     },
     limits: { ...grpcLimits, shutdownMs: 1_000, streamsPerPeerMax: 1, ...limits },
     random,
+    tls,
   });
   return {
     ...held,

@@ -83,7 +83,7 @@ function failing(fromSecond: number): Circumstance["wrong"] {
 export const circumstances = {
   /** Surge pods are counted as replicas that are asked for, and kept. */
   rollingUpdate: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 3600,
       load: even(26),
@@ -96,7 +96,7 @@ export const circumstances = {
   },
   /** No pod counts while some are asked for, because all are being replaced: 0 and inactive. */
   recreate: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(13),
@@ -114,7 +114,7 @@ export const circumstances = {
   },
   /** No pod counts while some are asked for, because the quota lets none be created. */
   exhaustedQuota: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(13),
@@ -128,7 +128,7 @@ export const circumstances = {
   },
   /** A time-sliced device is counted whole for each of its holders. */
   sharedDevices: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 3600,
       load: even(8),
@@ -144,7 +144,7 @@ export const circumstances = {
    * are kept while one is missing, so that the spec is raised to them again.
    */
   orderedScaleIn: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       // Half a minute each, and so for each pod that ends.
@@ -161,7 +161,7 @@ export const circumstances = {
    * others by it too.
    */
   missingUnderValue: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(12),
@@ -188,7 +188,7 @@ export const circumstances = {
   },
   /** One engine does not export what the others do, and so all fail. */
   misfitEngine: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       load: even(26),
@@ -201,7 +201,7 @@ export const circumstances = {
   },
   /** The replica of the scaler that was not asked has begun no window. */
   windowAfterSwitch: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       load: { rate: stepDown(990, 20, 2), ...tokens },
@@ -215,7 +215,7 @@ export const circumstances = {
   },
   /** The replica of the scaler that was not asked counts the grace from when it is asked. */
   missingAfterSwitch: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 1800,
       load: { rate: stepDown(560, 20, 2), ...tokens },
@@ -232,7 +232,7 @@ export const circumstances = {
   },
   /** The tolerances of `behavior` are not those by which the explanation says what the HPA will do. */
   ownTolerance: {
-    repaired: false,
+    repaired: true,
     scenario: {
       seconds: 900,
       load: even(24),

@@ -20,7 +20,8 @@ test("a proposal is what the port of the HPA's source computes", () => {
         const readyPods = Math.min(ready, replicas);
         const side = { specReplicas: replicas, statusReplicas: replicas, readyPods };
         const own = proposal({ metricType, targetMilli }, usageMilli, side, tolerances);
-        const port = { metricType, statusReplicas: replicas, readyPodCount: readyPods };
+        const counts = { specReplicas: replicas, statusReplicas: replicas };
+        const port = { metricType, ...counts, readyPodCount: readyPods };
         expect(own).toBe(hpaReplicas(milli / 1000, targetMilli / 1000, port));
       },
     ),

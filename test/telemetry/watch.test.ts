@@ -10,7 +10,8 @@ import {
   messageBytesMax,
 } from "#core/limits.ts";
 import { type NodeSnapshot, NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
-import { frameReader, watchAgent } from "#telemetry/watch.ts";
+import { frameReader } from "#telemetry/frames.ts";
+import { watchAgent } from "#telemetry/watch.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { until } from "../support/until.ts";
 

@@ -110,7 +110,7 @@ describe("the API server", () => {
     // A second attempt says that the first one's failure has been stored.
     await untilLater(started, () => failed() > 1);
     expect(podNames()).toEqual(["a", "b"]);
-    expect(started.look("llm").replicas).toBe(2);
+    expect(started.look("llm").replicas).toBe(1);
   });
 
   test("without KEDA's ScaledJob is ready all the same", async () => {

@@ -73,11 +73,85 @@ describe("workloadLister()", () => {
     });
   });
 
-  test("counts as many replicas as there are pods, if those are more", () => {
-    expect(lookUp({ scaleOf: () => scaleOf("app=llm", 1) }).replicas).toBe(2);
+  test("counts what is asked for apart from what is there", () => {
+    const surging = { replicas: 1, statusReplicas: 2, readyPods: 2 };
+    expect(lookUp({ scaleOf: () => scaleOf("app=llm", 1) })).toMatchObject(surging);
+    expect(lookUp({ scaleOf: () => scaleOf("app=llm", 0) }).replicas).toBe(2);
     expect(lookUp({ scaleOf: () => scaleOf("app=other", 0) })).toMatchObject({
       pods: [],
       replicas: 0,
+    });
+  });
+
+  test.each([
+    ["Deployment", 1],
+    ["StatefulSet", 2],
+  ])("counts a pod that is being deleted as the status of a %s does", (kind, statusReplicas) => {
+    const target = { kind, name: "llm" };
+    const own = scaledOf(
+      "ScaledObject",
+      scaledObject({ name: "llm", triggers: [trigger], target }),
+    );
+    const labels = { app: "llm" };
+    const pods = copyOf<Pod>({
+      a: podOf(podObject({ name: "a", labels })),
+      b: podOf(podObject({ name: "b", labels, deleting: true })),
+    });
+    const some = {
+      scaledObjects: copyOf<ScaledResource>({ "default/llm": own }),
+      pods: new Map([["default", pods]]),
+    };
+    expect(lookUp(some)).toMatchObject({
+      statusReplicas,
+      readyPods: 2,
+      drainingPods: 1,
+      pods: [{ name: "a" }],
+    });
+  });
+
+  test("does not take an old count for replicas that are asked for when the last pod has gone", () => {
+    const outdated = { ...scaleOf("app=none", 3), isOutdated: true };
+    expect(faultOf(() => lookUp({ scaleOf: () => outdated })).code).toBe("workload-syncing");
+    expect(lookUp({ scaleOf: () => scaleOf("app=none", 3) })).toMatchObject({
+      replicas: 3,
+      pods: [],
+    });
+  });
+
+  test("finds the other pods of a LeaderWorkerSet's groups by their labels", () => {
+    const labelsOf = (group: number, worker: number) => ({
+      app: "llm",
+      "leaderworkerset.sigs.k8s.io/name": "llm",
+      "leaderworkerset.sigs.k8s.io/group-index": `${group}`,
+      "leaderworkerset.sigs.k8s.io/worker-index": `${worker}`,
+    });
+    const podAt = (group: number, worker: number, more = {}) =>
+      podOf(
+        podObject({ name: `llm-${group}-${worker}`, labels: labelsOf(group, worker), ...more }),
+      );
+    const target = { kind: "LeaderWorkerSet", name: "llm" };
+    const own = scaledOf(
+      "ScaledObject",
+      scaledObject({ name: "llm", triggers: [trigger], target }),
+    );
+    const pods = copyOf<Pod>({
+      a: podAt(0, 0),
+      b: podAt(0, 1),
+      c: podAt(1, 0),
+      d: podAt(1, 1, { phase: "Pending" }),
+    });
+    const found = lookUp({
+      scaledObjects: copyOf<ScaledResource>({ "default/llm": own }),
+      pods: new Map([["default", pods]]),
+      scaleOf: () => scaleOf("leaderworkerset.sigs.k8s.io/worker-index=0,app=llm", 2),
+    });
+    expect(found).toMatchObject({
+      replicas: 2,
+      statusReplicas: 2,
+      pods: [
+        { name: "llm-0-0", state: "counted", members: [{ name: "llm-0-1" }] },
+        { name: "llm-1-0", state: "warming", members: [{ name: "llm-1-1" }] },
+      ],
     });
   });
 

@@ -18,6 +18,8 @@ describe("podOf()", () => {
       state: "warming",
       containers: [],
       labels: {},
+      requestsDevice: false,
+      ready: false,
     });
     const spec = { nodeName: "", containers: [{ name: "main" }] };
     expect(podOf({ metadata, spec, status: { podIP: "" } })).toEqual({
@@ -25,11 +27,31 @@ describe("podOf()", () => {
       state: "warming",
       containers: [{ name: "main", ready: false, ports: [] }],
       labels: {},
+      requestsDevice: false,
+      ready: false,
     });
   });
 
+  const asking = (name: string) => ({
+    containers: [{ name: "main", resources: { limits: { cpu: "1", [name]: "1" } } }],
+  });
   test.each([
-    ["deleted", podObject({ name: "a", deleting: true })],
+    [true, asking("nvidia.com/gpu")],
+    [true, asking("nvidia.com/mig-1g.10gb")],
+    [true, asking("amd.com/gpu")],
+    [true, { resourceClaims: [{ name: "gpu" }] }],
+    [false, asking("memory")],
+    [false, asking("nvidia.com/hostdev")],
+    [false, { containers: [{ name: "main" }] }],
+  ])("says %p of whether a spec asks for a device: %p", (expected, spec) => {
+    expect(podOf({ metadata, spec })?.requestsDevice).toBe(expected);
+  });
+
+  test("says that a pod is being deleted, for it still takes part in some counts", () => {
+    expect(podOf(podObject({ name: "a", deleting: true }))?.state).toBe("ending");
+  });
+
+  test.each([
     ["failed", podObject({ name: "a", phase: "Failed" })],
     ["finished", podObject({ name: "a", phase: "Succeeded" })],
   ])("leaves out a pod that is %s", (_why, object) => {

@@ -25,6 +25,7 @@ describe("scaledOf()", () => {
       otherTypes: [],
       minReplicas: 0,
       maxReplicas: 100,
+      tolerances: { up: 0.1, down: 0.1 },
       target: { group: "apps", version: "v1", kind: "Deployment", name: "llm" },
     });
   });
@@ -44,6 +45,12 @@ describe("scaledOf()", () => {
   test("takes what is said of replicas", () => {
     const spec = { minReplicaCount: 2, maxReplicaCount: 9, idleReplicaCount: 0 };
     expect(objectOf(spec)).toMatchObject({ minReplicas: 2, maxReplicas: 9, idleReplicas: 0 });
+  });
+
+  test("takes the tolerances of the HPA's behavior", () => {
+    const behavior = { scaleUp: { tolerance: "50m" }, scaleDown: { tolerance: "0.2" } };
+    const spec = { advanced: { horizontalPodAutoscalerConfig: { behavior } } };
+    expect(objectOf(spec)).toMatchObject({ tolerances: { up: 0.05, down: 0.2 } });
   });
 
   test.each([

@@ -56,9 +56,9 @@ describe("podSelector and container", () => {
   test("narrow what belongs to the target", async () => {
     const { look } = await cluster(...objects);
     expect(names(look("llm", { podSelector: "role in (leader, x)" }).pods)).toEqual(["leader"]);
-    const { pods, replicas } = look("llm", { container: "server" });
+    const { pods, statusReplicas } = look("llm", { container: "server" });
     expect(pods.map(({ containers: kept }) => names(kept))).toEqual([["server"]]);
-    expect(replicas).toBe(2);
+    expect(statusReplicas).toBe(2);
   });
 
   test.each([

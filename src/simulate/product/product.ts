@@ -8,10 +8,11 @@
  *
  * @module
  */
-import type { Answerer, WorkloadRef } from "#answer/answer.ts";
+import type { PreparedAnswerer, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
+import { readWindows } from "#answer/device-needs.ts";
 import type { Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
+import { Fault, unlessFault } from "#core/fault.ts";
 import { scalerSyncMs } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { metricOf } from "#metric/catalogue.ts";
@@ -34,6 +35,8 @@ export interface Scaler {
   readonly isActive: (trigger: number) => boolean | undefined;
   /** Takes in what the agents have sent. */
   readonly sample: () => void;
+  /** Has everything ready for every trigger, as a scaler does that is not asked. */
+  readonly prepare: () => void;
   /** Forgets everything, as a new process does. */
   readonly restart: () => void;
 }
@@ -95,7 +98,7 @@ function scaler(
   );
   let sinceMs = Number.NEGATIVE_INFINITY;
   let store = fleetStore({ clock });
-  let answers: Answerer;
+  let answers: PreparedAnswerer;
   const start = () => {
     store = fleetStore({ clock });
     const synced = () => simulation.nowMs() >= sinceMs + scalerSyncMs;
@@ -126,6 +129,15 @@ function scaler(
       return "error" in activity ? undefined : activity.active;
     },
     sample: () => report(simulation, store, isWide),
+    prepare: () => {
+      const nowMs = simulation.nowMs();
+      const needs = { view: store.view(), workloads, nowMs };
+      for (const index of triggers.keys()) {
+        const [ref, trigger] = question(index);
+        unlessFault(() => readWindows(ref, trigger, needs));
+        answers.prepare(ref, trigger);
+      }
+    },
     restart: () => {
       sinceMs = simulation.nowMs();
       start();

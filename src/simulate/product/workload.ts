@@ -21,7 +21,7 @@ export function workloadView(simulation: Simulation): {
   readonly workloads: WorkloadView;
   readonly watch: () => void;
 } {
-  const { triggers, minReplicaCount, maxReplicaCount, idleReplicaCount } =
+  const { triggers, minReplicaCount, maxReplicaCount, idleReplicaCount, behavior } =
     simulation.scenario.scaledObject;
   const scaled = scaledOf("ScaledObject", {
     metadata: { namespace, name: workloadName },
@@ -30,6 +30,7 @@ export function workloadView(simulation: Simulation): {
       minReplicaCount,
       maxReplicaCount,
       idleReplicaCount,
+      advanced: { horizontalPodAutoscalerConfig: { behavior } },
       scaleTargetRef: { name: workloadName, kind: simulation.scenario.target.kind },
     },
   });
@@ -42,7 +43,7 @@ export function workloadView(simulation: Simulation): {
     scaledObjects: listed(objects),
     scaledJobs: listed(new Map()),
     pods: new Map([[namespace, listed(pods)]]),
-    scaleOf: () => ({ selector: requirements, replicas: scale.replicas() }),
+    scaleOf: () => ({ selector: requirements, ...scale.latest() }),
   });
   let generation = -1;
   const watch = () => {
@@ -57,7 +58,7 @@ export function workloadView(simulation: Simulation): {
     workloads: {
       of: (asker, name, metadata, podFilter = {}) => {
         // Pods and the count each change it.
-        const version = generation * 1_000 + (scale.replicas() % 1_000);
+        const version = generation * 1_000 + (scale.latest().replicas % 1_000);
         return of({ namespace: asker, name, metadata, podFilter, generation: version });
       },
     },
@@ -74,16 +75,19 @@ function scaleReads(simulation: Simulation) {
   let replicas = simulation.specReplicas();
   let dueMs = scaleEveryMs;
   let generation = simulation.pods.generation();
+  let isOutdated = false;
   return {
-    replicas: () => replicas,
+    latest: () => ({ replicas, isOutdated }),
     watch: () => {
       const nowMs = simulation.nowMs();
       if (generation !== simulation.pods.generation()) {
         generation = simulation.pods.generation();
         dueMs = Math.min(dueMs, nowMs + scaleSettleMs);
+        isOutdated = true;
       }
       if (nowMs < dueMs) return;
       replicas = simulation.specReplicas();
+      isOutdated = false;
       dueMs = nowMs + scaleEveryMs;
     },
   };
@@ -107,7 +111,12 @@ function rawPod(replica: ServingReplica, pod: number): unknown {
       namespace,
       name: podName(replica, pod),
       uid: `uid-${replica.number}-${pod}`,
-      labels: { app: workloadName, [workerLabel]: `${pod}` },
+      labels: {
+        app: workloadName,
+        [workerLabel]: `${pod}`,
+        "leaderworkerset.sigs.k8s.io/name": workloadName,
+        "leaderworkerset.sigs.k8s.io/group-index": `${replica.number}`,
+      },
       ...(deletingAtMs === undefined ? {} : { deletionTimestamp: timeText(deletingAtMs) }),
     },
     spec: {

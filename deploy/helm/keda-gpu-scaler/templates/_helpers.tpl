@@ -48,6 +48,74 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 - --log-format={{ $.Values.log.format }}
 {{- end }}
 
+{{/*
+Every certificate that the chart makes, or has made: the Secret's name, and the names in it. The first is what the other
+end knows a client by; a Service's are what a client calls it.
+*/}}
+{{- define "certificates" -}}
+{{- $namespace := .Release.Namespace }}
+{{- range $name := list (include "name" .) (include "agentName" .) }}
+{{ $name }}-tls:
+  - {{ $name }}
+  - {{ $name }}.{{ $namespace }}
+  - {{ $name }}.{{ $namespace }}.svc
+  - {{ $name }}.{{ $namespace }}.svc.cluster.local
+{{- end }}
+{{ include "name" . }}-client-tls:
+  - keda-operator
+{{- end }}
+
+{{/* The Secret of "scaler", "agent" or "client": (list $ "agent"). */}}
+{{- define "tlsSecret" -}}
+{{- $ := index . 0 -}}
+{{- $tls := $.Values.tls -}}
+{{- $names := dict "scaler" (include "name" $) "agent" (include "agentName" $) "client" (printf "%s-client" (include "name" $)) -}}
+{{- $existing := dict "scaler" $tls.existingSecret "agent" ($tls.existingAgentSecret | default $tls.existingSecret) "client" $tls.existingClientSecret -}}
+{{- $tls.existingSecret | empty | ternary (printf "%s-tls" (get $names (index . 1))) (get $existing (index . 1)) -}}
+{{- end }}
+
+{{/* Flags of one role: (list $ "agent"). */}}
+{{- define "tlsArgs" -}}
+{{- $role := index . 1 -}}
+{{- with (index . 0).Values.tls }}
+{{- if .enabled }}
+- --tls-cert=/etc/keda-gpu-scaler-tls/tls.crt
+- --tls-key=/etc/keda-gpu-scaler-tls/tls.key
+- --tls-client-ca={{ .caConfigMap | empty | ternary "/etc/keda-gpu-scaler-tls" "/etc/keda-gpu-scaler-ca" }}/ca.crt
+- --tls-client-names={{ join "," (index .clientNames $role) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Folders, not files: a file mounted by itself never changes. */}}
+{{- define "tlsMounts" -}}
+{{- if .Values.tls.enabled }}
+- name: tls
+  mountPath: /etc/keda-gpu-scaler-tls
+  readOnly: true
+{{- if .Values.tls.caConfigMap }}
+- name: tls-ca
+  mountPath: /etc/keda-gpu-scaler-ca
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Volumes of one role: (list $ "agent"). */}}
+{{- define "tlsVolumes" -}}
+{{- $ := index . 0 -}}
+{{- if $.Values.tls.enabled }}
+- name: tls
+  secret:
+    secretName: {{ include "tlsSecret" . }}
+{{- with $.Values.tls.caConfigMap }}
+- name: tls-ca
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "agentArgs" -}}
 {{- $mock := eq .Values.collector "mock" }}
 {{ include "commonArgs" (list $ "agent") }}
@@ -61,6 +129,7 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 {{- end }}
 - --device-watchdog={{ .Values.agent.deviceWatchdog }}
 - --pod-resources-socket=/var/lib/kubelet/pod-resources/kubelet.sock
+{{- include "tlsArgs" (list $ "agent") }}
 {{- range .Values.agent.extraArgs }}
 - {{ . | quote }}
 {{- end }}
@@ -79,6 +148,7 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 {{- if .Values.engineTokens }}
 - --engine-token-dir=/etc/keda-gpu-scaler-tokens
 {{- end }}
+{{- include "tlsArgs" (list $ "scaler") }}
 {{- range .Values.scaler.extraArgs }}
 - {{ . | quote }}
 {{- end }}
@@ -148,6 +218,17 @@ readinessProbe:
 {{- end }}
 {{- if and .Values.mock (ne .Values.collector "mock") }}
 {{- fail (printf "Cannot render: mock is set and collector is %s, which would not read it; set collector=mock, or remove mock" .Values.collector) }}
+{{- end }}
+{{- with .Values.tls }}
+{{- if and .certManager.enabled .existingSecret }}
+{{- fail "Cannot render: tls.certManager.enabled and tls.existingSecret are both set, and a certificate has one source; remove one" }}
+{{- end }}
+{{- if and .certManager.enabled (not .certManager.issuerRef.name) }}
+{{- fail "Cannot render: tls.certManager.enabled is true and tls.certManager.issuerRef.name is empty; name an Issuer whose certificates carry its authority, such as one of kind CA" }}
+{{- end }}
+{{- if and (not .existingSecret) (or .existingAgentSecret .existingClientSecret) }}
+{{- fail "Cannot render: tls.existingAgentSecret and tls.existingClientSecret mean something beside tls.existingSecret only; set it too" }}
+{{- end }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
 {{- fail "Cannot render: serviceMonitor.enabled is true and networkPolicy.metricsFrom is empty, so Prometheus would be told of pods that it may not read; set networkPolicy.metricsFrom to where your Prometheus runs, or networkPolicy.enabled=false" }}

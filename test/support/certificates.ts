@@ -1,27 +1,44 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 
-/** A certificate authority of one test, and the server certificate that it signed. */
-export interface TestCertificates {
+/** Makes certificates, so that no private key lies in a repository. All texts are PEM. */
+export interface TestAuthority {
   readonly caPem: string;
+  readonly issue: (names: CertificateNames) => TestCertificate;
+}
+
+interface CertificateNames {
+  readonly commonName: string;
+  readonly dnsNames?: readonly string[];
+  /** As ASN.1 writes a time; default the end of the century. */
+  readonly notAfter?: string;
+}
+
+export interface TestCertificate {
   readonly certPem: string;
   readonly keyPem: string;
 }
 
-/** Makes certificates for `localhost` and 127.0.0.1, so that no private key lies in a repository. */
-export function testCertificates(): TestCertificates {
+const lastDay = "20991231235959Z";
+
+/** Every certificate of an authority is also one of 127.0.0.1. */
+export function testAuthority(name = "test-ca"): TestAuthority {
   const authority = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const server = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const caName = nameOf("fake-kubernetes-ca");
+  const issuer = nameOf(name);
   const basicConstraints = extension("551d13", true, sequence(der(0x01, Buffer.from([0xff]))));
-  const localhost = der(0x82, Buffer.from("localhost"));
-  const loopback = der(0x87, Buffer.from([127, 0, 0, 1]));
-  const alternativeNames = extension("551d11", false, sequence(localhost, loopback));
-  const signed = (subject: Buffer, key: KeyObject, extensions: Buffer) =>
-    certificate({ subject, issuer: caName, key, signer: authority.privateKey, extensions });
+  const signed = (subject: Buffer, key: KeyObject, extensions: Buffer, notAfter: string) =>
+    certificate({ subject, issuer, key, signer: authority.privateKey, extensions, notAfter });
   return {
-    caPem: signed(caName, authority.publicKey, basicConstraints),
-    certPem: signed(nameOf("localhost"), server.publicKey, alternativeNames),
-    keyPem: server.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    caPem: signed(issuer, authority.publicKey, basicConstraints, lastDay),
+    issue: ({ commonName, dnsNames = [commonName], notAfter = lastDay }) => {
+      const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      const names = dnsNames.map((dnsName) => der(0x82, Buffer.from(dnsName)));
+      const loopback = der(0x87, Buffer.from([127, 0, 0, 1]));
+      const alternativeNames = extension("551d11", false, sequence(...names, loopback));
+      return {
+        certPem: signed(nameOf(commonName), publicKey, alternativeNames, notAfter),
+        keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      };
+    },
   };
 }
 
@@ -31,13 +48,14 @@ interface Request {
   readonly key: KeyObject;
   readonly signer: KeyObject;
   readonly extensions: Buffer;
+  readonly notAfter: string;
 }
 
 /** RFC 5280, section 4.1, signed with ECDSA and SHA-256. */
-function certificate({ subject, issuer, key, signer, extensions }: Request): string {
+function certificate({ subject, issuer, key, signer, extensions, notAfter }: Request): string {
   const algorithm = sequence(oid("2a8648ce3d040302"));
   const serial = Buffer.concat([Buffer.from([0x01]), randomBytes(8)]);
-  const validity = sequence(time("20200101000000Z"), time("20991231235959Z"));
+  const validity = sequence(time("20200101000000Z"), time(notAfter));
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, serial),
