@@ -90,7 +90,7 @@ const serveFlags = {
     help: "Directory with one folder per namespace, which holds that namespace's bearer tokens for engines",
   }),
   agents: flag(addresses, {
-    help: "Agents to follow where there is no Kubernetes API to list them",
+    help: "Agents to follow where there is no Kubernetes API to list them; of several that name one node, the first heard is believed while it lives",
   }),
   kubeconfig: flag(file, { help: "Reach the Kubernetes API from outside a cluster" }),
   namespace: flag(kubernetesName, {

@@ -120,6 +120,8 @@ export const unknownReturnsMax = 5;
 
 /** Every scaler replica watches every agent; this many replicas nobody runs. */
 export const telemetryWatchersMax = 64;
+/** A scaler watches once, and twice while it connects again; pods of one host may share an address. */
+export const telemetryWatchersPerPeerMax = 4;
 
 /** The kubelet serves 100 calls a second; a pod takes longer than this to load a model. */
 export const podResourcesPollMs = 10_000;
@@ -154,6 +156,12 @@ export const agentsMax = 5_000;
 
 /** An agent repeats itself every 5 s at least, so by then it has missed two of its messages. */
 export const agentSilentMs = 10_000;
+/** The fastest agent samples ten times a second; a message between samples is rare. */
+export const agentMessageMs = 50;
+/** The largest node's readings, ten times a second, are half of this. */
+export const agentBytesPerSecond = 1024 * 1024;
+/** What an agent did not send in this time it may send at once: pods come and go in bursts. */
+export const agentBurstMs = 2_000;
 /** Pauses between attempts at an agent double from the least to the most, with jitter. */
 export const agentPauseLeastMs = 500;
 export const agentPauseMostMs = 30_000;

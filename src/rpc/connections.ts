@@ -16,6 +16,7 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
+import { shares } from "#core/shares.ts";
 import {
   addressOf,
   type ClientConnection,
@@ -25,7 +26,6 @@ import {
 } from "./connection.ts";
 import { type DoorLimits, doorkeeper } from "./doorkeeper.ts";
 import { peerOf, type ReputationLimits, reputations } from "./peers.ts";
-import { shares } from "./shares.ts";
 
 export interface ConnectionLimits extends ConnectionTimes, ReputationLimits, DoorLimits {
   readonly connectionsMax: number;

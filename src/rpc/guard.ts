@@ -25,13 +25,13 @@ import {
 import type { ConnectNodeAdapterOptions, connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { shares } from "#core/shares.ts";
 import { slots } from "#core/slots.ts";
 import { codeName, faultError } from "./codes.ts";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import { type CallFollower, type OpenCallLimits, openCalls, overloaded } from "./open-calls.ts";
 import { limitReading, receiver } from "./request.ts";
-import { shares } from "./shares.ts";
 import { connectionKey, sendingKey } from "./streams.ts";
 
 export interface CallLimits extends OpenCallLimits {

@@ -11,7 +11,7 @@ import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { unsentCheckMs, unsentEndsMax } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
-import { shares } from "./shares.ts";
+import { shares } from "#core/shares.ts";
 import type { CallSending } from "./streams.ts";
 
 export interface OpenCallLimits {
