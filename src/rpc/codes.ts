@@ -16,6 +16,7 @@ import type { Log } from "#core/log.ts";
 export const grpcCodes = {
   "trigger-invalid": Code.InvalidArgument,
   "ref-missing": Code.InvalidArgument,
+  "name-invalid": Code.InvalidArgument,
   "metric-unknown": Code.InvalidArgument,
   "scope-unavailable": Code.FailedPrecondition,
   "metric-unsupported": Code.FailedPrecondition,

@@ -48,7 +48,7 @@ describe("values that a flag refuses", () => {
     ["no-reflection", "true", "false"],
     ["mock", ""],
     ["engine-token-dir", ""],
-    ["node-name", "-a", "a-", "A", "a_b", "a".repeat(254)],
+    ["node-name", "-a", "a-", "A", "a_b", "a..b", "a".repeat(254)],
     ["agents", "a", "a:1,", "a :1", "a:b", "x a:1"],
     ["allow-endpoint", "", "*", "*.*.a", "a,", "a b", "http://a", "a/b", "a:port", "-a"],
   ])("--%s", (name, ...texts) => {

@@ -6,6 +6,7 @@ import { codeName, faultError } from "#rpc/codes.ts";
 const expected: Record<FaultCode, string> = {
   "trigger-invalid": "INVALID_ARGUMENT",
   "ref-missing": "INVALID_ARGUMENT",
+  "name-invalid": "INVALID_ARGUMENT",
   "metric-unknown": "INVALID_ARGUMENT",
   "scope-unavailable": "FAILED_PRECONDITION",
   "metric-unsupported": "FAILED_PRECONDITION",
