@@ -1,5 +1,6 @@
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import type { Explanation } from "#answer/explanation.ts";
+import { digest } from "#core/digest.ts";
 import type { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
@@ -17,9 +18,9 @@ export interface AnswerHooks {
   readonly log: Log;
 }
 
-/** One text for each trigger: its object and its metadata, whatever their order. */
+/** One short text for each trigger: its object and its metadata, whatever their order. */
 export function triggerKey({ namespace, name, scalerMetadata }: WorkloadRef): string {
-  return JSON.stringify([namespace, name, Object.entries(scalerMetadata).sort()]);
+  return digest(JSON.stringify([namespace, name, Object.entries(scalerMetadata).sort()]));
 }
 
 /** The answers of a process: those of `answers`, and what the process does beside each. */

@@ -127,4 +127,6 @@ test("a trigger is known by its object and its metadata, in any order", () => {
     key("ml", "llm", { a: "1" }),
   ];
   expect(new Set([one, ...others]).size).toBe(5);
+  const long = key("ml", "llm", { a: "x".repeat(4_096) });
+  expect(long).toHaveLength(one.length);
 });
