@@ -76,6 +76,22 @@ export function choice<const Name extends string>(names: readonly Name[]): Value
   };
 }
 
+/** Some of the names. */
+export function choices<const Name extends string>(
+  value: string,
+  names: readonly Name[],
+): ValueKind<readonly Name[]> {
+  return {
+    value,
+    rule: `must be one or several of ${names.join(", ")}, with commas between`,
+    parse: (text) => {
+      const words = text.split(",");
+      const known = names.filter((name) => words.includes(name));
+      return known.length === words.length ? known : undefined;
+    },
+  };
+}
+
 export function duration(leastMs: number, mostMs: number): ValueKind<number> {
   const range = `from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}`;
   return {

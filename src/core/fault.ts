@@ -10,6 +10,8 @@ export interface FaultFacts {
   "metric-unknown": { readonly asked: string; readonly known: string };
   /** The trigger asks for something this process, as it was started, cannot see. */
   "scope-unavailable": { readonly scope: string };
+  /** The operator does not let triggers ask for these devices. */
+  "scope-forbidden": { readonly scope: string; readonly allowed: readonly string[] };
   /** The devices have no such reading, and never will in their present mode. */
   "metric-unsupported": { readonly metric: string; readonly devices: readonly string[] };
   /** No device fits the trigger's selection. */

@@ -35,6 +35,7 @@ const permanentFaults: ReadonlySet<FaultCode> = new Set([
   "trigger-invalid",
   "name-invalid",
   "scope-unavailable",
+  "scope-forbidden",
 ]);
 
 /** Every method begins with it. */

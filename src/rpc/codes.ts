@@ -19,6 +19,7 @@ export const grpcCodes = {
   "name-invalid": Code.InvalidArgument,
   "metric-unknown": Code.InvalidArgument,
   "scope-unavailable": Code.FailedPrecondition,
+  "scope-forbidden": Code.PermissionDenied,
   "metric-unsupported": Code.FailedPrecondition,
   "device-unknown": Code.NotFound,
   "data-missing": Code.Unavailable,

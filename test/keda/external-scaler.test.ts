@@ -293,6 +293,15 @@ describe("StreamIsActive", () => {
       "FAILED_PRECONDITION",
       /needs the Kubernetes API/,
     ],
+    [
+      "a scope that is forbidden",
+      () => {
+        const text = "Cannot answer: --allow-scope allows workload; set metadata scope";
+        throw new Fault("scope-forbidden", text, { scope: "node", allowed: ["workload"] });
+      },
+      "PERMISSION_DENIED",
+      /--allow-scope/,
+    ],
     ["a bug", bug, "INTERNAL", /a bug in the scaler/],
   ])("%s ends it", async (_why, active, code, words) => {
     await using held = await heldServer({ pushSpacingMs: 1 });

@@ -9,6 +9,7 @@ const expected: Record<FaultCode, string> = {
   "name-invalid": "INVALID_ARGUMENT",
   "metric-unknown": "INVALID_ARGUMENT",
   "scope-unavailable": "FAILED_PRECONDITION",
+  "scope-forbidden": "PERMISSION_DENIED",
   "metric-unsupported": "FAILED_PRECONDITION",
   "device-unknown": "NOT_FOUND",
   "data-missing": "UNAVAILABLE",
