@@ -9,9 +9,10 @@ import { join } from "node:path";
 import type { EngineEndpoint, EngineReader } from "#answer/engine-reader.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { isLabel } from "#core/kubernetes-names.ts";
 import { credentialFileBytesMax } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
-import { allowedUrl, type EndpointRules, label, portOf } from "#engine/scrape/address-policy.ts";
+import { allowedUrl, type EndpointRules, portOf } from "#engine/scrape/address-policy.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
 import { mergedResult } from "#engine/signal/result.ts";
 import { type Services, watchServices } from "#kubernetes/services.ts";
@@ -100,7 +101,7 @@ function allowedHosts(
 function tokenFile(directory: string | undefined): EngineReader["tokenFile"] {
   return (namespace, name) => {
     // A call made by hand names any namespace, which must not lead out of the directory.
-    if (directory !== undefined && label.test(namespace)) return join(directory, namespace, name);
+    if (directory !== undefined && isLabel(namespace)) return join(directory, namespace, name);
     const problem =
       directory === undefined
         ? "--engine-token-dir is not given"

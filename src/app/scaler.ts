@@ -4,6 +4,7 @@
  * @module
  */
 import { answerer } from "#answer/answerer.ts";
+import { scopeFault } from "#answer/scope.ts";
 import { pushSpacingMs } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
 import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
@@ -15,7 +16,7 @@ import type { ReadingName } from "#metric/reading.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import type { FleetStats } from "#observe/scaler-metrics.ts";
 import { registration } from "#rpc/server.ts";
-import { triggerParser } from "#trigger/trigger.ts";
+import { type Trigger, triggerParser } from "#trigger/trigger.ts";
 import { instrumentedAnswerer } from "./answers.ts";
 import {
   findKubernetes,
@@ -53,7 +54,15 @@ export async function startScaler(
   const workloads = kubernetes && followWorkloads(kubernetes, options, context);
   workloads?.subscribe(changes.notify);
   const parse = triggerParser(profiles.table);
-  const engines = startEngines(options, { ...context, kubernetes, workloads, parse });
+  const forbidden = (trigger: Trigger) =>
+    scopeFault(trigger, workloads !== undefined, options.allowedScopes);
+  const parseAllowed: typeof parse = (metadata) => {
+    const trigger = parse(metadata);
+    const fault = forbidden(trigger);
+    if (fault !== undefined) throw fault;
+    return trigger;
+  };
+  const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
   const localNode = devices.node && options.nodeName;
   const request = (readings: readonly ReadingName[]) => {
     demand.request(readings);
@@ -71,10 +80,11 @@ export async function startScaler(
     synced: devices.synced,
   });
   const { prepare } = answers;
-  const prefetch = { clock, workloads, parse, store, prepare, localNode, request };
+  const prefetch = { clock, workloads, parse: parseAllowed, store, prepare, localNode, request };
   const stopPrefetch = devicePrefetch(prefetch);
   const service = externalScaler({
     answerer: instrumentedAnswerer(answers, {
+      scopeFault: forbidden,
       deviceFault: () => devices.node?.fault(),
       onRequest: engines.requested,
       onWarnings: warnings.record,

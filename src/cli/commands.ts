@@ -18,10 +18,12 @@ import {
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import { presetNames } from "#simulate/input/presets.ts";
+import { scopes } from "#trigger/keys.ts";
 import {
   addresses,
   certificateNames,
   choice,
+  choices,
   decimal,
   directory,
   duration,
@@ -106,6 +108,10 @@ const serveFlags = {
   }),
   "allow-endpoint": flag(hostPatterns, {
     help: "Hosts that a trigger's endpoint may name beside the Services of its own namespace",
+  }),
+  "allow-scope": flag(choices("SCOPES", scopes), {
+    fallback: scopes.join(","),
+    help: "Scopes that triggers may ask in; a URL counts as workload",
   }),
   "tls-cert": flag(file, {
     help: "PEM certificate of the gRPC port, which is then TLS 1.2 or newer; read again when it changes",
@@ -239,6 +245,7 @@ export function serveOptions(
     service: flags.service,
     profilesFile: flags.profiles,
     allowedEndpoints: flags["allow-endpoint"] ?? [],
+    allowedScopes: flags["allow-scope"],
     engineTokenDirectory: flags["engine-token-dir"],
   };
 }

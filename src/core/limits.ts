@@ -6,6 +6,8 @@
 
 /** One log line for the same event and facts in this time: a steady fault is one line a minute. */
 export const logRepeatMs = 60_000;
+/** Lines remembered to know their like by, some 150 bytes each. */
+export const logRepeatsMax = 10_000;
 
 /** As many profiles as there may be take half of this, and its YAML most of a second. */
 export const profilesFileBytesMax = 256 * 1024;
@@ -49,6 +51,8 @@ export const engineHoldMs = 20_000;
 export const enginesFirstMs = 10_000;
 /** Triggers remembered because they were asked for; those that name this service are no part of it. */
 export const engineTriggersMax = 2_000;
+/** Of their metadata, all together: a trigger has some hundred bytes, and a call may send 256 KiB. */
+export const engineTriggersBytesMax = 8 * 1024 * 1024;
 /** Triggers whose warnings are kept for the process' own metrics. */
 export const warnedTriggersMax = 2_000;
 /** A missed scrape or two is not an outage. */
@@ -251,6 +255,8 @@ export const nameFiltersMax = 256;
 export const compactSeriesLeast = 256;
 /** Different queries of one target; triggers have one or two each. */
 export const targetQueriesMax = 64;
+/** Of their texts, together: one has some hundred characters, and the longest labels make 27,000. */
+export const targetQueryCharsMax = 64 * 1024;
 /** Scrapes between two checks whose page it is: what is behind a Service may change. */
 export const identifyScrapes = 12;
 /** Ports that a target's text lists; of an engine that nobody named there are a dozen. */

@@ -11,7 +11,11 @@ const ofEngines = { metricType: "queue_depth", targetValue: "5" };
 const warnings = [{ code: "no-wake-source", message: "nothing wakes it" }] as const;
 
 /** Answers 7 and true; keeps in order what else happens. */
-function setup(fault: Fault | undefined, explanation: Partial<Explanation> = {}) {
+function setup(
+  fault: Fault | undefined,
+  explanation: Partial<Explanation> = {},
+  forbidden?: Fault,
+) {
   const events: unknown[] = [];
   const full: Explanation = {
     metric: "gpu_utilization",
@@ -21,6 +25,10 @@ function setup(fault: Fault | undefined, explanation: Partial<Explanation> = {})
     ...explanation,
   };
   const unused = () => () => {};
+  const watchActivity = () => {
+    events.push("watched");
+    return () => {};
+  };
   const inner: Answerer = {
     value: () => {
       events.push("answered");
@@ -31,9 +39,10 @@ function setup(fault: Fault | undefined, explanation: Partial<Explanation> = {})
       return { active: true, explanation: full };
     },
     subscribe: unused,
-    watchActivity: unused,
+    watchActivity,
   };
   const answers = instrumentedAnswerer(inner, {
+    scopeFault: () => forbidden,
     deviceFault: () => fault,
     onRequest: ({ name }, { metric }) => events.push(`requested ${name} ${metric}`),
     onWarnings: ({ name }, list) => events.push(`${list.length} warnings of ${name}`),
@@ -109,10 +118,36 @@ describe("while the devices of this process cannot be read", () => {
   });
 });
 
+describe("a trigger in a scope that is forbidden", () => {
+  const forbidden = new Fault("scope-forbidden", "Cannot answer: not allowed", {
+    scope: "node",
+    allowed: ["workload"],
+  });
+  const { answers, ask, events } = setup(undefined, {}, forbidden);
+  const always = { profile: "training" };
+
+  test("is asked nothing, and nothing is remembered of it", () => {
+    for (const metadata of [ofDevices, ofEngines, always]) {
+      expect(() => ask("value", metadata)).toThrow(forbidden);
+      expect(() => ask("activity", metadata)).toThrow(forbidden);
+    }
+    expect(events).toEqual([]);
+  });
+
+  test("has nothing read for a stream", () => {
+    const ref: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: ofEngines };
+    const cancel = answers.watchActivity(ref, parseTrigger(ofEngines), () => {});
+    expect(cancel).not.toThrow();
+    expect(events).toEqual([]);
+  });
+});
+
 test("the rest is the answerer's own", () => {
-  const { answers, inner } = setup(undefined);
+  const { answers, inner, events } = setup(undefined);
   expect(answers.subscribe).toBe(inner.subscribe);
-  expect(answers.watchActivity).toBe(inner.watchActivity);
+  const ref: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: ofEngines };
+  answers.watchActivity(ref, parseTrigger(ofEngines), () => {})();
+  expect(events).toEqual(["watched"]);
 });
 
 test("a trigger is known by its object and its metadata, in any order", () => {
@@ -127,4 +162,6 @@ test("a trigger is known by its object and its metadata, in any order", () => {
     key("ml", "llm", { a: "1" }),
   ];
   expect(new Set([one, ...others]).size).toBe(5);
+  const long = key("ml", "llm", { a: "x".repeat(4_096) });
+  expect(long).toHaveLength(one.length);
 });

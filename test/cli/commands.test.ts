@@ -28,6 +28,7 @@ describe("what serve is told", () => {
       agentService: "keda-gpu-scaler-agent",
       service: "keda-gpu-scaler",
       allowedEndpoints: [],
+      allowedScopes: ["workload", "node", "cluster"],
     });
   });
 
@@ -52,6 +53,7 @@ describe("what serve is told", () => {
       service: "scaler",
       profiles: "profiles.yaml",
       "allow-endpoint": "a,b",
+      "allow-scope": "workload",
       "engine-token-dir": "/tokens",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
@@ -76,6 +78,7 @@ describe("what serve is told", () => {
       service: "scaler",
       profilesFile: "profiles.yaml",
       allowedEndpoints: ["a", "b"],
+      allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
     });
   });

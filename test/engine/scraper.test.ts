@@ -637,6 +637,16 @@ describe("limits", () => {
     );
   });
 
+  test("no more of the texts of signals than can be kept", () => {
+    const scraper = quiet();
+    const match = [{ label: "model", op: "=", value: "x".repeat(10_000) }] as const;
+    const read = (windowMs: number) =>
+      scraper.read(pod(1), queryFor("queue_depth", { windowMs, match }));
+    for (let windowMs = 0; windowMs < 6; windowMs += 1) read(windowMs);
+    expect(() => read(6)).toThrow("at most 65536 characters together");
+    read(0);
+  });
+
   test("slots() keeps a share to its own part, and hands it on as its tasks end", async () => {
     const slot = slots(3, 2);
     const ends: (() => void)[] = [];

@@ -4,7 +4,12 @@
  * @module
  */
 import { Fault } from "#core/fault.ts";
-import { engineForgetMs, identifyScrapes, targetQueriesMax } from "#core/limits.ts";
+import {
+  engineForgetMs,
+  identifyScrapes,
+  targetQueriesMax,
+  targetQueryCharsMax,
+} from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { adapters } from "#engine/adapters/all.ts";
 import type { PageWarnings } from "#engine/page/exposition.ts";
@@ -43,7 +48,7 @@ interface TargetScraper {
   /**
    * What the last good scrape gives. The names of a new query are read from the next scrape on.
    *
-   * @throws {Fault} `overloaded` beyond `targetQueriesMax` queries.
+   * @throws {Fault} `overloaded` beyond `targetQueriesMax` queries or `targetQueryCharsMax` of their texts.
    */
   readonly result: (query: SignalQuery) => SignalResult;
   /** Scrapes once; never throws a Fault, because a failure is a state. */
@@ -136,6 +141,14 @@ interface TrackedQueries {
   readonly filter: (adapter: Adapter | undefined) => NameFilter;
 }
 
+function tooMany(rule: string, limit: number): Fault {
+  return new Fault(
+    "overloaded",
+    `Cannot read one more signal of a target: ${rule}; ask for fewer signals, labels or windows`,
+    { limit },
+  );
+}
+
 function trackedQueries(filterOf: TargetScraperTools["filterOf"]): TrackedQueries {
   const queries = new Map<string, TrackedQuery>();
   let current: { readonly adapter: Adapter | undefined; readonly filter: NameFilter } | undefined;
@@ -148,10 +161,12 @@ function trackedQueries(filterOf: TargetScraperTools["filterOf"]): TrackedQuerie
         return earlier;
       }
       if (queries.size >= targetQueriesMax)
-        throw new Fault(
-          "overloaded",
-          `Cannot read one more signal of a target: at most ${targetQueriesMax} are kept; ask for fewer signals or windows`,
-          { limit: targetQueriesMax },
+        throw tooMany(`at most ${targetQueriesMax} are kept`, targetQueriesMax);
+      const chars = [...queries.keys()].reduce((sum, text) => sum + text.length, key.length);
+      if (chars > targetQueryCharsMax)
+        throw tooMany(
+          `all have at most ${targetQueryCharsMax} characters together`,
+          targetQueryCharsMax,
         );
       const tracked: TrackedQuery = { query, lastReadMs: nowMs, evaluation: undefined };
       queries.set(key, tracked);
