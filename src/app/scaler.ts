@@ -4,6 +4,7 @@
  * @module
  */
 import { answerer } from "#answer/answerer.ts";
+import type { Clock } from "#core/clock.ts";
 import { pushSpacingMs } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
 import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
@@ -11,12 +12,14 @@ import { fleetStore } from "#fleet/store.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { externalScaler } from "#keda/external-scaler.ts";
+import { throttled } from "#keda/throttle.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import type { FleetStats } from "#observe/scaler-metrics.ts";
 import { registration } from "#rpc/server.ts";
 import { triggerParser } from "#trigger/trigger.ts";
-import { instrumentedAnswerer } from "./answers.ts";
+import type { Workloads } from "#workload/watch-workloads.ts";
+import { type Admission, instrumentedAnswerer } from "./answers.ts";
 import {
   findKubernetes,
   fleetStats,
@@ -75,6 +78,7 @@ export async function startScaler(
   const stopPrefetch = devicePrefetch(prefetch);
   const service = externalScaler({
     answerer: instrumentedAnswerer(answers, {
+      admission: workloads && admissionOf(workloads, clock),
       deviceFault: () => devices.node?.fault(),
       onRequest: engines.requested,
       onWarnings: warnings.record,
@@ -102,6 +106,14 @@ export async function startScaler(
       workloads?.stop();
       await devices.stop();
     },
+  };
+}
+
+/** Where there is a Kubernetes API, only what one of its objects really asks for is answered. */
+function admissionOf({ admit, subscribe }: Workloads, clock: Clock): Admission {
+  return {
+    admit: ({ namespace, name, scalerMetadata }) => admit(namespace, name, scalerMetadata),
+    subscribe: throttled(subscribe, pushSpacingMs, clock),
   };
 }
 
