@@ -209,6 +209,10 @@ export const askedForMax = 2_000;
 export const namespacesMax = 500;
 /** A selector hardly ever changes; its pods, which are watched, say when replicas changed. */
 export const scaleEveryMs = 300_000;
+/** Three reads missed: what failed for so long fails until a person sees it. */
+export const scaleStaleMs = 900_000;
+/** An API server that is back is heard within a minute: what is too old by then is not answered. */
+export const scaleRetryMostMs = 60_000;
 /** Wait after pods came or went, so that a roll-out costs one read and not one a pod. */
 export const scaleSettleMs = 10_000;
 /** Reads of `/scale` at once: the first ones of 500 workloads must not come as one burst. */

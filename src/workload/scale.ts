@@ -3,8 +3,8 @@
  * should have.
  *
  * `/scale` cannot be watched. A selector hardly ever changes and pods are watched anyway, so each is
- * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, and
- * otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
+ * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, within
+ * `scaleRetryMostMs` after a read that failed, and otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
  *
  * @module
  */
@@ -17,7 +17,9 @@ import {
   scaleEveryMs,
   scaleQueueMs,
   scaleReadsAtOnce,
+  scaleRetryMostMs,
   scaleSettleMs,
+  scaleStaleMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { slots } from "#core/slots.ts";
@@ -49,7 +51,10 @@ export interface ScaleReader {
   readonly retain: (keys: ReadonlySet<string>) => void;
   /** After a pod came or went: the targets that select it are read again soon. */
   readonly podChanged: (namespace: string, labels: Labels) => void;
-  /** @returns The newest, why there is none, or `undefined` while it is read for the first time. */
+  /**
+   * @returns The newest, why there is none, or `undefined` while it is read for the first time. One
+   * that was read longer ago than `scaleStaleMs` is a `data-stale`.
+   */
   readonly get: (key: string) => Scale | Fault | undefined;
   readonly stop: () => void;
 }
@@ -73,6 +78,10 @@ interface ScaleEntry {
   latest?: Scale | Fault;
   /** How often its pods have come or gone. */
   podChanges: number;
+  /** When `latest` was read. */
+  readAtMs: number;
+  /** Why the newest read failed; absent when it did not. */
+  failure?: Fault | undefined;
 }
 
 interface RawScale {
@@ -89,7 +98,8 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
 
   const store = (key: string, entry: ScaleEntry, latest: Scale | Fault, nextInMs: number) => {
     if (entries.get(key) !== entry) return;
-    entry.dueAtMs = clock.monotonicMs() + nextInMs;
+    // A pod that came or went while it was read has asked for an earlier time.
+    entry.dueAtMs = Math.min(entry.dueAtMs, clock.monotonicMs() + nextInMs);
     const same = Bun.deepEquals(latest, entry.latest);
     entry.latest = latest;
     if (!same) options.changed(key);
@@ -101,6 +111,8 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     try {
       const scale = await readScale(entry);
       entry.delays.reset();
+      entry.readAtMs = clock.monotonicMs();
+      entry.failure = undefined;
       if (entry.podChanges === podChanges)
         store(key, entry, scale, scaleEveryMs * (0.8 + random() * 0.4));
       else store(key, entry, { ...scale, isOutdated: true }, scaleSettleMs);
@@ -122,8 +134,7 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
   return {
     add: (key, namespace, target) => {
       if (Bun.deepEquals(entries.get(key)?.target, target)) return;
-      const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: scaleEveryMs, random });
-      entries.set(key, { namespace, target, delays, dueAtMs: 0, reading: false, podChanges: 0 });
+      entries.set(key, newEntry(namespace, target, options));
       readDue();
     },
     delete: (key) => {
@@ -134,18 +145,39 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     },
     podChanged: (namespace, labels) => {
       const soonMs = clock.monotonicMs() + scaleSettleMs;
-      for (const entry of entries.values()) {
-        const { selector } = entry.latest instanceof Fault ? {} : (entry.latest ?? {});
-        if (entry.namespace !== namespace || selector === undefined) continue;
-        if (matchesLabels(selector, labels)) outdate(entry, soonMs);
-      }
+      for (const entry of entries.values())
+        if (entry.namespace === namespace && selects(entry, labels)) outdate(entry, soonMs);
     },
-    get: (key) => entries.get(key)?.latest,
+    get: (key) => {
+      const entry = entries.get(key);
+      return entry && latestOf(entry, clock.monotonicMs());
+    },
     stop: () => {
       stopped.abort();
       cancel();
     },
   };
+}
+
+function newEntry(
+  namespace: string,
+  target: ScaleTarget,
+  { clock, random }: Pick<ScaleReaderOptions, "clock" | "random">,
+): ScaleEntry {
+  return {
+    namespace,
+    target,
+    delays: backOff({ leastMs: apiRetryLeastMs, mostMs: scaleRetryMostMs, random }),
+    dueAtMs: 0,
+    reading: false,
+    podChanges: 0,
+    readAtMs: clock.monotonicMs(),
+  };
+}
+
+function selects({ latest }: ScaleEntry, labels: Labels): boolean {
+  if (latest === undefined || latest instanceof Fault) return false;
+  return latest.selector !== undefined && matchesLabels(latest.selector, labels);
 }
 
 function outdate(entry: ScaleEntry, dueAtMs: number): void {
@@ -154,6 +186,13 @@ function outdate(entry: ScaleEntry, dueAtMs: number): void {
   entry.podChanges += 1;
   if (latest !== undefined && !(latest instanceof Fault))
     entry.latest = { ...latest, isOutdated: true };
+}
+
+function latestOf(entry: ScaleEntry, nowMs: number): Scale | Fault | undefined {
+  const { latest, readAtMs } = entry;
+  if (latest === undefined || latest instanceof Fault) return latest;
+  const ageMs = nowMs - readAtMs;
+  return ageMs > scaleStaleMs ? stale(entry, ageMs) : latest;
 }
 
 function scaleRequest(client: KubernetesClient, clock: Clock, signal: AbortSignal) {
@@ -172,17 +211,17 @@ function scaleRequest(client: KubernetesClient, clock: Clock, signal: AbortSigna
   };
 }
 
-/** An API server that is away says nothing of the target: what it said last still serves. */
-function afterFailure(
-  key: string,
-  { namespace, target, latest }: ScaleEntry,
-  cause: unknown,
-  log: Log,
-): Scale | Fault {
+/**
+ * An API server that is away, or that refuses, says nothing of the target: what it said last still
+ * serves for `scaleStaleMs`.
+ */
+function afterFailure(key: string, entry: ScaleEntry, cause: unknown, log: Log): Scale | Fault {
+  const { namespace, target, latest } = entry;
   assert(cause instanceof Fault, `a read of /scale failed with ${String(cause)}`);
   const fault = isNotFound(cause)
     ? unusable(target, namespace, "it does not exist or has no /scale", cause)
     : cause;
+  entry.failure = fault;
   if (fault.code !== "scale-target-unusable") return latest ?? fault;
   if (!(latest instanceof Fault)) log("warn", "scale target unusable", { key, why: fault.message });
   return fault;
@@ -190,6 +229,18 @@ function afterFailure(
 
 function isNotFound({ code, facts }: Fault): boolean {
   return code === "kubernetes-failed" && (facts as FaultFacts["kubernetes-failed"]).status === 404;
+}
+
+function stale({ namespace, target: { kind, name }, failure }: ScaleEntry, ageMs: number): Fault {
+  const seconds = Math.round(ageMs / 1_000);
+  const why = failure === undefined ? "" : ` (${failure.message})`;
+  return new Fault(
+    "data-stale",
+    `Cannot tell the replicas of ${kind} ${namespace}/${name}: its /scale was last read ` +
+      `${seconds} s ago, and ${scaleStaleMs / 1_000} s is the limit${why}; let the scaler read it`,
+    { limitMs: scaleStaleMs, ageMs },
+    failure,
+  );
 }
 
 function unusable(
