@@ -123,6 +123,9 @@ const serveFlags = {
   "tls-client-names": flag(certificateNames, {
     help: "Names of which a client's certificate has one; else those of KEDA, for an agent that of --service",
   }),
+  "allow-host-network": flag(present, {
+    help: "Ask pods on their node's network for metrics too; then triggers reach ports of nodes",
+  }),
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
     help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
@@ -246,6 +249,7 @@ export function serveOptions(
     profilesFile: flags.profiles,
     allowedEndpoints: flags["allow-endpoint"] ?? [],
     allowedScopes: flags["allow-scope"],
+    allowHostNetwork: flags["allow-host-network"] !== undefined,
     engineTokenDirectory: flags["engine-token-dir"],
   };
 }

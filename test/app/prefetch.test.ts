@@ -65,7 +65,8 @@ function started(first: readonly ServedTrigger[]) {
         reads.push({ spec, signal });
         return { target: "", state: "known", value: 0 };
       },
-      endpointsOf: (url, namespace) => [{ at: { url, namespace }, ready: true }],
+      endpointsOf: (url, namespace) => [{ at: { url, namespace }, isOwn: true, ready: true }],
+      podRefusal: () => undefined,
       tokenFile: () => "",
     },
     targets: () => targets.map((target) => ({ ...target, target: "", failures: 0 })),
