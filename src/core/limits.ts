@@ -18,6 +18,8 @@ export const kubeconfigBytesMax = 4 * 1024 * 1024;
 /** A namespace has 63 characters. */
 export const namespaceFileBytesMax = 1024;
 
+/** What a file may grow by while it is read; files of `/proc` have no size before that. */
+export const fileGrowthBytes = 4_096;
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
 /** Replicas remembered as missing, some 150 bytes each: more pods than a cluster can have. */
