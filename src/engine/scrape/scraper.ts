@@ -6,10 +6,13 @@
  */
 import { Agent } from "node:http";
 import type { Cancel } from "#core/clock.ts";
+import { counts } from "#core/counts.ts";
 import { Fault, type FaultCode } from "#core/fault.ts";
 import {
   engineHoldMs,
   engineIntervalMs,
+  engineMemoryBytesMax,
+  engineMemoryBytesShare,
   engineScrapeMs,
   engineScrapesMax,
   engineScrapesShare,
@@ -23,6 +26,7 @@ import { slots } from "#core/slots.ts";
 import { sharedFilters } from "#engine/page/name-filter.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import { type EngineName, engineFacts } from "#metric/engines.ts";
+import { memoryBudget } from "./memory-budget.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { namedAdapter, type ScrapeTarget, targetKey, targetStaleMs, targetText } from "./target.ts";
 import { type TargetScraperTools, type TargetState, targetScraper } from "./target-scraper.ts";
@@ -54,7 +58,7 @@ export interface EngineScraper {
 }
 
 interface EngineScraperOptions
-  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf"> {
+  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf" | "memory"> {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -71,10 +75,16 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const agent = new Agent({ keepAlive: true });
   const loops = new Map<string, ScrapeLoop>();
   /** Targets of each namespace. */
-  const followed = new Map<string, number>();
+  const followed = counts<string>();
   const ends = new Map<ScrapeEnd, number>();
   const slot = slots(engineScrapesMax, engineScrapesShare);
-  const tools = { ...options, agent, timeoutMs, filterOf: sharedFilters(), intervalMs, gatewayMs };
+  const memory = memoryBudget({
+    clock: options.clock,
+    bytesMax: engineMemoryBytesMax,
+    shareBytesMax: engineMemoryBytesShare,
+  });
+  const filterOf = sharedFilters();
+  const tools = { ...options, agent, timeoutMs, filterOf, memory, intervalMs, gatewayMs };
   let isStopped = false;
 
   const loopOf = (target: ScrapeTarget): ScrapeLoop => {
@@ -83,13 +93,9 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     if (earlier !== undefined) return earlier;
     const { namespace } = target.at;
     if (loops.size >= engineTargetsMax || isStopped) throw tooMany();
-    const ofNamespace = followed.get(namespace) ?? 0;
-    if (ofNamespace >= engineTargetsShare) throw shareUsed(namespace);
+    if (followed.of(namespace) >= engineTargetsShare) throw shareUsed(namespace);
     const forget = () => {
-      if (!loops.delete(key)) return;
-      const left = (followed.get(namespace) ?? 0) - 1;
-      if (left > 0) followed.set(namespace, left);
-      else followed.delete(namespace);
+      if (loops.delete(key)) followed.change(namespace, -1);
     };
     const loop = scrapeLoop(target, {
       ...tools,
@@ -104,7 +110,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
       },
     });
     loops.set(key, loop);
-    followed.set(namespace, ofNamespace + 1);
+    followed.change(namespace, 1);
     return loop;
   };
 
@@ -162,6 +168,7 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
   const turn = async (): Promise<void> => {
     const startedAtMs = clock.monotonicMs();
     if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) {
+      scraper.stop();
       tools.dropped();
       return;
     }
@@ -182,7 +189,10 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
 
   const schedule = (delayMs: number): void => {
     cancel = clock.after(delayMs, () => {
-      turn().catch(tools.broke);
+      turn().catch((error: unknown) => {
+        scraper.stop();
+        tools.broke(error);
+      });
     });
   };
 
@@ -210,6 +220,7 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
     stop: () => {
       isStopped = true;
       cancel?.();
+      scraper.stop();
     },
   };
 }
