@@ -101,9 +101,9 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     if (entries.get(key) !== entry) return;
     // A pod that came or went while it was read has asked for an earlier time.
     entry.dueAtMs = Math.min(entry.dueAtMs, clock.monotonicMs() + nextInMs);
-    const same = Bun.deepEquals(latest, entry.latest);
+    const isSame = Bun.deepEquals(latest, entry.latest);
     entry.latest = latest;
-    if (!same) options.changed(key);
+    if (!isSame) options.changed(key);
   };
   const refresh = async (key: string, entry: ScaleEntry) => {
     if (stopped.signal.aborted || entries.get(key) !== entry) return;
@@ -114,20 +114,18 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       entry.delays.reset();
       entry.readAtMs = clock.monotonicMs();
       entry.failure = undefined;
-      const atRestMs = scaleEveryMs * (0.8 + random() * 0.4);
+      const isOutdated = entry.podChanges === podChanges ? undefined : true;
       // Pods that come or go one by one leave the HPA time to change the count in between.
-      if (entry.podChanges === podChanges)
-        store(key, entry, scale, isSettled ? atRestMs : scaleSettleMs);
-      else store(key, entry, { ...scale, isOutdated: true }, scaleSettleMs);
+      const isMoving = !isSettled || isOutdated;
+      const nextInMs = isMoving ? scaleSettleMs : scaleEveryMs * (0.8 + random() * 0.4);
+      store(key, entry, { ...scale, isOutdated }, nextInMs);
     } catch (cause) {
       store(key, entry, afterFailure(key, entry, cause, log), entry.delays.next());
     }
     entry.reading = false;
   };
   const readDue = () => {
-    const nowMs = clock.monotonicMs();
-    for (const [key, entry] of entries) {
-      if (entry.reading || entry.dueAtMs > nowMs) continue;
+    for (const [key, entry] of dueEntries(entries, clock.monotonicMs())) {
       entry.reading = true;
       void inSlot(() => refresh(key, entry));
     }
@@ -160,6 +158,10 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       cancel();
     },
   };
+}
+
+function dueEntries(entries: ReadonlyMap<string, ScaleEntry>, nowMs: number) {
+  return [...entries].filter(([, { reading, dueAtMs }]) => !reading && dueAtMs <= nowMs);
 }
 
 function newEntry(

@@ -160,18 +160,16 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
   /** Cancels the next scrape; `undefined` while one is under way. */
   let cancel: Cancel | undefined;
 
-  const paceMs = (): number => {
-    const isGateway = isFrontEnd(scraper.state().adapter?.engine ?? named);
-    return isGateway && !subscribers.isEmpty() ? gatewayMs : intervalMs;
-  };
+  const isGateway = () => isFrontEnd(scraper.state().adapter?.engine ?? named);
+  const paceMs = () => (!subscribers.isEmpty() && isGateway() ? gatewayMs : intervalMs);
 
+  const letGo = () => {
+    scraper.stop();
+    tools.dropped();
+  };
   const turn = async (): Promise<void> => {
     const startedAtMs = clock.monotonicMs();
-    if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) {
-      scraper.stop();
-      tools.dropped();
-      return;
-    }
+    if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) return letGo();
     cancel = undefined;
     const before = scraper.state();
     await slot(() => scraper.scrape(paceMs()), target.at.namespace);
@@ -179,29 +177,26 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
     const state = scraper.state();
     tools.ended(state.failure?.code ?? "ok");
     logChange(log, text, before, state);
-    const tookMs = clock.monotonicMs() - startedAtMs;
+    const leftMs = Math.max(0, paceMs() - (clock.monotonicMs() - startedAtMs));
     // Targets come in crowds, at a start or a roll-out: from the second scrape on they are spread.
-    const isFirst = state.tries === 1;
-    schedule(isFirst ? random() * paceMs() : Math.max(0, paceMs() - tookMs));
+    schedule(state.tries === 1 ? random() * paceMs() : leftMs);
     subscribers.notify();
     tools.scraped();
   };
 
+  const breakOff = (error: unknown): void => {
+    scraper.stop();
+    tools.broke(error);
+  };
   const schedule = (delayMs: number): void => {
-    cancel = clock.after(delayMs, () => {
-      turn().catch((error: unknown) => {
-        scraper.stop();
-        tools.broke(error);
-      });
-    });
+    cancel = clock.after(delayMs, () => void turn().catch(breakOff));
   };
 
   schedule(random() * Math.min(intervalMs, gatewayMs));
   return {
     read: (query) => {
       lastReadMs = clock.monotonicMs();
-      const result = scraper.result(query);
-      const at = { target: text, state: scraper.state(), result };
+      const at = { target: text, result: scraper.result(query), state: scraper.state() };
       return readingOf(at, query, lastReadMs, targetStaleMs(paceMs()));
     },
     listen: (listener) => {
