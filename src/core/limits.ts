@@ -221,6 +221,8 @@ export const scaleSettleMs = 10_000;
 export const scaleReadsAtOnce = 4;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
+/** Of these, a namespace's: a tenant with many triggers leaves others their own. */
+export const servicesShare = 250;
 
 /** Time between two checks for what nobody needs any more; its watches stay open meanwhile. */
 export const resyncMs = 60_000;
@@ -249,8 +251,33 @@ export const quotedCharsMax = 60;
 
 // ---- engine
 
-/** A page that spells its series anew each time costs parsing, not memory. */
-export const pageSpellingsMax = 2 * pageSeriesMax;
+/** What one more series takes beside the characters of its text, as measured with 20,000 of them. */
+export const seriesBytes = 520;
+/** The same of a set of labels that no other series has. */
+export const labelGroupBytes = 250;
+/** The same of each label in it. */
+export const labelBytes = 60;
+/** What one scrape takes beside its values. */
+export const scrapeBytes = 300;
+/** An entry of a map from a number to a number. */
+export const notFiniteBytes = 50;
+/** A bucket that a latency was made of, with its bound and its count. */
+export const bucketBytes = 60;
+/**
+ * What the series of all engines may take, by these estimates; resident memory is some twice that,
+ * so the process stays below 256 MiB. A series takes 0.6 KiB and 8 bytes a scrape, of which there are 14
+ * for a queue and 62 for a latency: 5,000 engines with the 15 series of a queue take 58 MiB, and with the
+ * 40 of a latency 85 MiB is what 2,000 of them take.
+ */
+export const engineMemoryBytesMax = 96 * 1024 * 1024;
+/** Of these, a namespace's: two with too much leave none of the others short, see `memoryBudget`. */
+export const engineMemoryBytesShare = 48 * 1024 * 1024;
+/** A page that did not fit costs its parsing at each try, so it is tried again this seldom. */
+export const engineRoomMs = 60_000;
+/** TensorRT-LLM prints up to 1,000 iterations of some 1.5 kB; a page in JSON is read whole. */
+export const engineJsonBytesMax = 2 * 1024 * 1024;
+/** No engine has a name near this: of a page's names 5,000 are gathered, of 64 pages at once. */
+export const pageNameBytesMax = 128;
 /** Enough to know an engine by; a page of random names must not fill the memory. */
 export const pageNamesMax = 5_000;
 /** What an error quotes of a body that is no metrics page: enough to know a login page by. */

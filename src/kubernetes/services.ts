@@ -10,7 +10,7 @@
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { hostPort } from "#core/host-port.ts";
-import { askedForMs, listedNamesMax, resyncMs, servicesMax } from "#core/limits.ts";
+import { askedForMs, listedNamesMax, resyncMs, servicesMax, servicesShare } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient } from "./client.ts";
@@ -82,6 +82,8 @@ export function watchServices(options: ServicesOptions): Services {
       return known.slices;
     }
     if (followed.size >= servicesMax) throw tooMany(key);
+    const ofNamespace = [...followed.keys()].filter((one) => one.startsWith(`${namespace}/`));
+    if (ofNamespace.length >= servicesShare) throw shareUsed(key, namespace);
     const changed = changes.notify;
     const slices = sliceInformer({ ...options, namespace, service, changed }, (slice) =>
       portsAndAddresses(slice, namespace),
@@ -152,6 +154,15 @@ function tooMany(key: string): Fault {
     `Cannot follow Service ${key}: ${servicesMax} are followed, which is the most; run another ` +
       "keda-gpu-scaler for some of them",
     { limit: servicesMax },
+  );
+}
+
+function shareUsed(key: string, namespace: string): Fault {
+  return new Fault(
+    "overloaded",
+    `Cannot follow Service ${key}: ${servicesShare} of namespace ${namespace} are followed, which is ` +
+      "its share; name fewer Services in the endpoints of its triggers",
+    { limit: servicesShare },
   );
 }
 

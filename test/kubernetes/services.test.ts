@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
-import { askedForMs, servicesMax } from "#core/limits.ts";
+import { askedForMs, servicesMax, servicesShare } from "#core/limits.ts";
 import { watchServices } from "#kubernetes/services.ts";
 import {
   inClusterClient,
@@ -92,10 +92,15 @@ test("a Service that cannot be read is an error that says why", async () => {
 });
 
 test("Services beyond the limit are refused until others are let go", async () => {
-  const { ask, clock } = await started();
-  for (let index = 0; index < servicesMax; index += 1) faultOf(() => ask(80, `service-${index}`));
-  expect(faultOf(() => ask(80, "one-more"))?.code).toBe("overloaded");
+  const { ask, clock, services } = await started();
+  for (let index = 0; index < servicesShare; index += 1) faultOf(() => ask(80, `service-${index}`));
+  expect(faultOf(() => ask(80, "one-more"))?.message).toContain("250 of namespace ml are followed");
   expect(faultOf(() => ask(80, "service-0"))?.code).toBe("data-missing");
+  const others = (namespace: string, service: string) =>
+    faultOf(() => services.endpoints(namespace, service, 80))?.code;
+  for (let index = servicesShare; index < servicesMax; index += 1)
+    expect(others("bank", `service-${index}`)).toBe("data-missing");
+  expect(others("shop", "one-more")).toBe("overloaded");
   clock.advance(askedForMs + 60_000);
   expect(faultOf(() => ask(80, "one-more"))?.code).toBe("data-missing");
 });

@@ -109,10 +109,8 @@ const atSecond = fc.integer({ min: 60, max: 1500 });
 function withoutBroken(any: Shape): Shape {
   const { podManagement, strategy } = any.target;
   const isBroken =
-    // Pods come and go one by one there, and between two of them /scale is read every two minutes: the
-    // spec that is held may be one that the HPA has changed since.
-    podManagement === "OrderedReady" ||
-    (strategy === "Recreate" && !circumstances.recreate.repaired);
+    (strategy === "Recreate" && !circumstances.recreate.repaired) ||
+    (podManagement === "OrderedReady" && !circumstances.orderedScaleIn.repaired);
   return {
     ...any,
     metricType: circumstances.missingUnderValue.repaired ? any.metricType : "AverageValue",
