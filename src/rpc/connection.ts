@@ -40,6 +40,8 @@ export interface Connection extends CallConnection {
 export interface ClientConnection extends Connection {
   readonly address: string;
   readonly hasCalls: () => boolean;
+  /** Whether it ever had a call. */
+  readonly wasUsed: () => boolean;
   /** When its last call ended, or when it came if it had none. */
   readonly idleSinceMs: () => number;
   /** It is let in, and is to be drained at an age. */
@@ -102,6 +104,7 @@ export function clientConnection(
     draining: () => draining,
     onDrain: drains.subscribe,
     hasCalls: calls.hasAny,
+    wasUsed: calls.hadAny,
     isUseful: () => isUseful,
     idleSinceMs: calls.endedAtMs,
     openCall: calls.open,
@@ -147,14 +150,17 @@ function socketTimers(socket: Socket, clock: Clock): Clock["after"] {
 function callCounter(clock: Clock, onEnd: () => void) {
   let calls = 0;
   let streams = 0;
+  let hadAny = false;
   let endedAtMs = clock.monotonicMs();
   return {
     hasAny: () => calls > 0,
+    hadAny: () => hadAny,
     hasStreams: () => streams > 0,
     /** When the last one ended; without any, when counting began. */
     endedAtMs: () => endedAtMs,
     open: (kind: CallKind): Cancel => {
       calls += 1;
+      hadAny = true;
       if (kind === "stream") streams += 1;
       return () => {
         calls -= 1;

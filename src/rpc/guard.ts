@@ -202,7 +202,7 @@ function answerGate(most: number) {
       const untilTaken = async () => {
         await answer();
         unread += 1;
-        await whenClosed(call, () => undefined);
+        await closed(call.request.stream);
         unread -= 1;
       };
       void firstSlot(async () => {
@@ -251,6 +251,14 @@ function turns({ limits, clock, handler }: CallGuardOptions, gateOf: GateOf) {
       void inLongTurn(read, call.connection.peer);
     },
   };
+}
+
+/** Resolves when a stream is closed, which it is when its client has taken the answer. */
+function closed(stream: ServerHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve();
+    else stream.once("close", resolve);
+  });
 }
 
 /** Starts what a call waited for, unless it is over; resolves when that, or the call, has ended. */

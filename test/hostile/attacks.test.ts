@@ -12,12 +12,12 @@ const descriptorsMax = connectionsMax * 1.1 + 20;
 const mebibytesMax = 256;
 
 describe("a client that works is answered, and little is left of it soon after, under", () => {
-  test.each(attackNames.flatMap((attack) => [1, 20].map((peers) => ({ attack, peers }))))(
-    "$attack from $peers",
-    async ({ attack, peers }) => {
+  test.each(attackNames)(
+    "%s",
+    async (attack) => {
       const figures = await siege({
         attack,
-        peers,
+        peers: 5,
         streams: 100,
         attackMs: 3_000,
         recoveryMs: 2_000,
