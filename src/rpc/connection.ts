@@ -70,8 +70,6 @@ export function clientConnection(
   let session: ServerHttp2Session | undefined;
   let draining = false;
   let isUseful = false;
-  let cancelPreface: Cancel = () => undefined;
-
   const cut = () => {
     session?.destroy();
     socket.destroy();
@@ -98,6 +96,8 @@ export function clientConnection(
       if (leftMs > 0) drainWhenIdle(leftMs);
       else drain();
     });
+  // From here on: who waits at the door for so long comes again.
+  const cancelPreface = after(prefaceMs, cut);
   return {
     peer: peerOf(socket.remoteAddress),
     address: addressOf(socket),
@@ -113,7 +113,6 @@ export function clientConnection(
     },
     isOpen: () => !socket.destroyed && session?.destroyed === false,
     start: (ageMs) => {
-      cancelPreface = after(prefaceMs, cut);
       after(ageMs, drain);
       drainWhenIdle(idleMs);
     },
