@@ -1,10 +1,10 @@
 /**
- * What one tenant's pages cost the scaler that reads them: `bun bench/tenant.ts [PODS] [SECONDS]`.
+ * What one tenant's pages cost the scaler that reads them: `bun bench/tenant.ts [PODS] [SECONDS] [NAMESPACES]`.
  *
- * Each pod of the namespace `greedy` has a legal page of 1.4 MB with 19,900 buckets, each with labels of
- * its own, and two triggers read it; one pod of the namespace `good` has a page of one line. Printed:
- * resident memory at first and at its peak, scrapes by how they ended, and how the two namespaces'
- * pods are read at the end.
+ * Each pod has a legal page of 1.4 MB with 19,900 buckets, each with labels of its own, and two triggers
+ * read it; the pods are of one namespace, or of as many as are named. One pod of the namespace `good` has
+ * a page of one line. Printed: resident memory at first and at its peak, scrapes by how they ended, and
+ * how the namespaces' pods are read at the end.
  */
 import { systemClock } from "#core/clock.ts";
 import { messageOf } from "#core/fault.ts";
@@ -41,7 +41,7 @@ async function serve(pods: number): Promise<void> {
   process.stdout.write(`${JSON.stringify(ports)}\n`);
 }
 
-async function measure(pods: number, seconds: number): Promise<void> {
+async function measure(pods: number, seconds: number, namespaces: number): Promise<void> {
   const child = Bun.spawn([process.execPath, import.meta.path, "serve", `${pods}`], {
     stdout: "pipe",
   });
@@ -63,7 +63,7 @@ async function measure(pods: number, seconds: number): Promise<void> {
     (port, at): ScrapeTarget => ({
       at: {
         podAddress: "127.0.0.1",
-        namespace: at === 0 ? "good" : "greedy",
+        namespace: at === 0 ? "good" : `greedy-${at % namespaces}`,
         ports: [port],
         owner: `uid-${at}`,
       },
@@ -114,6 +114,6 @@ function withoutPort(problem: unknown): string {
   return messageOf(problem).replaceAll(/127\.0\.0\.1:\d+/g, "its pod");
 }
 
-const [first = "40", second = "15"] = process.argv.slice(2);
+const [first = "40", second = "15", third = "1"] = process.argv.slice(2);
 if (first === "serve") await serve(Number(second));
-else await measure(Number(first), Number(second));
+else await measure(Number(first), Number(second), Number(third));

@@ -290,6 +290,8 @@ export const compactSeriesLeast = 256;
 export const targetQueriesMax = 64;
 /** Of their texts, together: one has some hundred characters, and the longest labels make 27,000. */
 export const targetQueryCharsMax = 64 * 1024;
+/** Versions of an engine differ in bounds; a page with thousands of sets would take seconds to add up. */
+export const bucketLayoutsMax = 64;
 /** Scrapes between two checks whose page it is: what is behind a Service may change. */
 export const identifyScrapes = 12;
 /** Ports that a target's text lists; of an engine that nobody named there are a dozen. */

@@ -91,3 +91,18 @@ test("after a refusal pages of the namespace are read one at a time, and none on
   clock.advance(engineRoomMs);
   expect(faultOf(() => waiting?.begin())).toBeUndefined();
 });
+
+test("a page that is let go while it is read makes room for another one to be tried", () => {
+  const { open } = started();
+  const [half, refused, tried, waiting] = ["half", "refused", "tried", "waiting"].map(() =>
+    open("shop"),
+  );
+  half?.add(4 * mebibyte);
+  expect(faultOf(() => refused?.add(2 * mebibyte))).toBeDefined();
+  tried?.begin();
+  expect(faultOf(() => tried?.add(2 * mebibyte))).toBeDefined();
+  expect(faultOf(() => waiting?.begin())).toBeDefined();
+  half?.end();
+  expect(faultOf(() => waiting?.begin())).toBeUndefined();
+  expect(faultOf(() => waiting?.set(5 * mebibyte))).toBeUndefined();
+});
