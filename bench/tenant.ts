@@ -1,8 +1,8 @@
 /**
  * What one tenant's pages cost the scaler that reads them: `bun bench/tenant.ts [PODS] [SECONDS] [NAMESPACES]`.
  *
- * Each pod has a legal page of 1.4 MB with 19,900 buckets, each with labels of its own, and two triggers
- * read it; the pods are of one namespace, or of as many as are named. One pod of the namespace `good` has
+ * Each pod has a legal page of 1.4 MB with 19,900 buckets, each with labels of its own, which count
+ * something from one scrape to the next, and two triggers read it; the pods are of one namespace, or of as many as are named. One pod of the namespace `good` has
  * a page of one line. Printed: resident memory at first and at its peak, scrapes by how they ended, and
  * how the namespaces' pods are read at the end.
  */
@@ -16,11 +16,11 @@ import type { SignalQuery } from "#engine/signal/query.ts";
 const buckets = 19_900;
 const pageBytes = 1_400_000;
 
-function greedyPage(): Buffer {
+function greedyPage(count: number): Buffer {
   const width = Math.floor(pageBytes / buckets);
   const lines = Array.from({ length: buckets }, (_, at) => {
     const line = (m: string) =>
-      `vllm:time_to_first_token_seconds_bucket{m="${m}",le="${at}.5"} 1\n`;
+      `vllm:time_to_first_token_seconds_bucket{m="${m}",le="${at}.5"} ${count}\n`;
     const label = `${at}`;
     return line(label.padEnd(label.length + width - line(label).length, "x"));
   });
@@ -28,14 +28,19 @@ function greedyPage(): Buffer {
 }
 
 async function serve(pods: number): Promise<void> {
-  const pages = [Buffer.from("vllm:num_requests_waiting 7\n"), greedyPage()];
+  const good = Buffer.from("vllm:num_requests_waiting 7\n");
+  const greedy = [greedyPage(1), greedyPage(2)];
   const headers = { "content-type": "text/plain" };
   const ports = Array.from({ length: pods + 1 }, (_, at) => {
-    const page = pages[Math.min(at, 1)];
+    let scrapes = 0;
+    const page = () => {
+      scrapes += 1;
+      return at === 0 ? good : greedy[scrapes % 2];
+    };
     return Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
-      fetch: () => new Response(page, { headers }),
+      fetch: () => new Response(page(), { headers }),
     }).port;
   });
   process.stdout.write(`${JSON.stringify(ports)}\n`);
