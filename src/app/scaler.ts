@@ -5,6 +5,8 @@
  */
 import { answerer } from "#answer/answerer.ts";
 import { scopeFault } from "#answer/scope.ts";
+import type { ParseTrigger } from "#answer/warnings.ts";
+import type { Fault } from "#core/fault.ts";
 import { pushSpacingMs } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
 import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
@@ -56,12 +58,7 @@ export async function startScaler(
   const parse = triggerParser(profiles.table);
   const forbidden = (trigger: Trigger) =>
     scopeFault(trigger, workloads !== undefined, options.allowedScopes);
-  const parseAllowed: typeof parse = (metadata) => {
-    const trigger = parse(metadata);
-    const fault = forbidden(trigger);
-    if (fault !== undefined) throw fault;
-    return trigger;
-  };
+  const parseAllowed = refusing(forbidden, parse);
   const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
   const localNode = devices.node && options.nodeName;
   const request = (readings: readonly ReadingName[]) => {
@@ -112,6 +109,16 @@ export async function startScaler(
       workloads?.stop();
       await devices.stop();
     },
+  };
+}
+
+/** Parses what is read before anybody asks: nothing is for a trigger that would not be answered. */
+function refusing(fault: (trigger: Trigger) => Fault | undefined, parse: ParseTrigger) {
+  return (metadata: Readonly<Record<string, string>>): Trigger => {
+    const trigger = parse(metadata);
+    const refused = fault(trigger);
+    if (refused !== undefined) throw refused;
+    return trigger;
   };
 }
 
