@@ -71,6 +71,8 @@ export interface ScalerOptions {
   readonly allowedEndpoints: readonly string[];
   /** Scopes that triggers may ask in; at least one. */
   readonly allowedScopes: readonly Scope[];
+  /** Whether pods on their node's network are asked for metrics. */
+  readonly allowHostNetwork: boolean;
   /** Has one folder per namespace, with the bearer tokens of that namespace. */
   readonly engineTokenDirectory?: string | undefined;
 }

@@ -29,10 +29,12 @@ import { type ParsedTrigger, servedTriggers } from "./served-triggers.ts";
 
 export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
   /** Absent where there is no Kubernetes API. */
-  readonly workloads?: Pick<Workloads, "servedTriggers" | "peek" | "waitingFor"> | undefined;
+  readonly workloads?:
+    | Pick<Workloads, "servedTriggers" | "admit" | "peek" | "waitingFor">
+    | undefined;
   /** Remembers what it parsed: metadata is the same object until its ScaledObject changes. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
-  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile" | "podRefusal">;
   readonly targets: EngineScraper["targets"];
   /** Called when `waitingFor` may have nothing more to wait for. */
   readonly onChange: () => void;
@@ -131,6 +133,8 @@ function readEnginesOf(
   { engines, workloads, log }: PrefetchOptions,
 ): void {
   try {
+    // Its object may be gone since somebody asked, or have another trigger now.
+    workloads?.admit(ref.namespace, ref.name, ref.scalerMetadata);
     readNeeds(ref, trigger, { engines, workloads: workloads?.peek });
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

@@ -5,7 +5,7 @@
  */
 import { answerer } from "#answer/answerer.ts";
 import { scopeFault } from "#answer/scope.ts";
-import type { ParseTrigger } from "#answer/warnings.ts";
+import type { Clock } from "#core/clock.ts";
 import type { Fault } from "#core/fault.ts";
 import { pushSpacingMs } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
@@ -14,12 +14,14 @@ import { fleetStore } from "#fleet/store.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import { ExternalScaler } from "#gen/externalscaler/externalscaler_pb.ts";
 import { externalScaler } from "#keda/external-scaler.ts";
+import { throttled } from "#keda/throttle.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import type { FleetStats } from "#observe/scaler-metrics.ts";
 import { registration } from "#rpc/server.ts";
 import { type Trigger, triggerParser } from "#trigger/trigger.ts";
-import { instrumentedAnswerer } from "./answers.ts";
+import type { Workloads } from "#workload/watch-workloads.ts";
+import { type Admission, instrumentedAnswerer } from "./answers.ts";
 import {
   findKubernetes,
   fleetStats,
@@ -56,9 +58,8 @@ export async function startScaler(
   const workloads = kubernetes && followWorkloads(kubernetes, options, context);
   workloads?.subscribe(changes.notify);
   const parse = triggerParser(profiles.table);
-  const forbidden = (trigger: Trigger) =>
-    scopeFault(trigger, workloads !== undefined, options.allowedScopes);
-  const parseAllowed = refusing(forbidden, parse);
+  const forbidden = scopeCheck(options, workloads);
+  const parseAllowed = allowedParser(parse, forbidden);
   const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
   const localNode = devices.node && options.nodeName;
   const request = (readings: readonly ReadingName[]) => {
@@ -77,11 +78,12 @@ export async function startScaler(
     synced: devices.synced,
   });
   const { prepare } = answers;
-  const prefetch = { clock, workloads, parse: parseAllowed, store, prepare, localNode, request };
-  const stopPrefetch = devicePrefetch(prefetch);
+  const read = { clock, workloads, parse: parseAllowed, store, prepare, localNode, request };
+  const stopPrefetch = devicePrefetch(read);
   const service = externalScaler({
     answerer: instrumentedAnswerer(answers, {
       scopeFault: forbidden,
+      admission: workloads && admissionOf(workloads, clock),
       deviceFault: () => devices.node?.fault(),
       onRequest: engines.requested,
       onWarnings: warnings.record,
@@ -112,13 +114,28 @@ export async function startScaler(
   };
 }
 
-/** Parses what is read before anybody asks: nothing is for a trigger that would not be answered. */
-function refusing(fault: (trigger: Trigger) => Fault | undefined, parse: ParseTrigger) {
-  return (metadata: Readonly<Record<string, string>>): Trigger => {
+function scopeCheck({ allowedScopes }: ServeOptions, workloads: Workloads | undefined) {
+  return (trigger: Trigger) => scopeFault(trigger, workloads !== undefined, allowedScopes);
+}
+
+/** Refuses what is never answered: nothing is prepared for it. */
+function allowedParser(
+  parse: ReturnType<typeof triggerParser>,
+  forbidden: (trigger: Trigger) => Fault | undefined,
+): typeof parse {
+  return (metadata) => {
     const trigger = parse(metadata);
-    const refused = fault(trigger);
-    if (refused !== undefined) throw refused;
+    const fault = forbidden(trigger);
+    if (fault !== undefined) throw fault;
     return trigger;
+  };
+}
+
+/** Where there is a Kubernetes API, only what one of its objects really asks for is answered. */
+function admissionOf({ admit, subscribe }: Workloads, clock: Clock): Admission {
+  return {
+    admit: ({ namespace, name, scalerMetadata }) => admit(namespace, name, scalerMetadata),
+    subscribe: throttled(subscribe, pushSpacingMs, clock),
   };
 }
 

@@ -92,7 +92,7 @@ const serveFlags = {
     help: "Directory with one folder per namespace, which holds that namespace's bearer tokens for engines",
   }),
   agents: flag(addresses, {
-    help: "Agents to follow where there is no Kubernetes API to list them",
+    help: "Agents to follow where there is no Kubernetes API to list them; of several that name one node, the first heard is believed while it lives",
   }),
   kubeconfig: flag(file, { help: "Reach the Kubernetes API from outside a cluster" }),
   namespace: flag(kubernetesName, {
@@ -122,6 +122,9 @@ const serveFlags = {
   }),
   "tls-client-names": flag(certificateNames, {
     help: "Names of which a client's certificate has one; else those of KEDA, for an agent that of --service",
+  }),
+  "allow-host-network": flag(present, {
+    help: "Ask pods on their node's network for metrics too; then triggers reach ports of nodes",
   }),
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
@@ -246,6 +249,7 @@ export function serveOptions(
     profilesFile: flags.profiles,
     allowedEndpoints: flags["allow-endpoint"] ?? [],
     allowedScopes: flags["allow-scope"],
+    allowHostNetwork: flags["allow-host-network"] !== undefined,
     engineTokenDirectory: flags["engine-token-dir"],
   };
 }

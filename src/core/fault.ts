@@ -34,8 +34,10 @@ export interface FaultFacts {
     readonly name: string;
     readonly waitingFor: string;
   };
-  /** None of the object's triggers has the metadata that came, and they differ in metricType. */
+  /** None of the object's triggers has the metadata that came. */
   "trigger-unmatched": { readonly namespace: string; readonly name: string };
+  /** Several of the object's triggers may have sent the metadata, and they differ in metricType. */
+  "trigger-ambiguous": { readonly namespace: string; readonly name: string };
   /** The scale target does not exist, cannot be scaled, or does not say which pods are its own. */
   "scale-target-unusable": { readonly target: string };
   /** The target has pods, but `podSelector` or `container` leaves none of them. */

@@ -27,7 +27,9 @@ export const grpcCodes = {
   "kubernetes-failed": Code.Unavailable,
   "workload-unknown": Code.NotFound,
   "workload-syncing": Code.Unavailable,
-  "trigger-unmatched": Code.FailedPrecondition,
+  // KEDA asks with the object that it has cached, which may be a moment older or newer than ours.
+  "trigger-unmatched": Code.Unavailable,
+  "trigger-ambiguous": Code.FailedPrecondition,
   "scale-target-unusable": Code.FailedPrecondition,
   "selection-empty": Code.FailedPrecondition,
   "endpoint-refused": Code.FailedPrecondition,

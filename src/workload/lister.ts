@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Fault, type FaultFacts } from "#core/fault.ts";
+import { Fault } from "#core/fault.ts";
 import { namespacesMax, workloadStaleMs } from "#core/limits.ts";
 import type { Informer } from "#kubernetes/informer.ts";
 import {
@@ -11,44 +11,44 @@ import {
   parseSelector,
   type SelectorRequirement,
 } from "#kubernetes/label-selector.ts";
+import {
+  admission,
+  metricTypeOf,
+  type ScaledInformers,
+  syncing,
+  type TriggerRef,
+} from "./admission.ts";
 import { groupsOf } from "./groups.ts";
 import type { Pod } from "./pod.ts";
 import type { Scale } from "./scale.ts";
-import { type ScaledResource, sentBy, triggerFor } from "./scaled.ts";
+import type { ScaledResource } from "./scaled.ts";
 import type { PodFilter, Workload } from "./workload.ts";
 
 /** The copies of the cluster's objects; they change under it. */
-export interface WorkloadInformers {
-  readonly scaledObjects: Informer<ScaledResource>;
-  readonly scaledJobs: Informer<ScaledResource>;
+export interface WorkloadInformers extends ScaledInformers {
   /** By namespace. */
   readonly pods: ReadonlyMap<string, Informer<Pod>>;
   /** By `namespace/name` of a ScaledObject. */
   readonly scaleOf: (key: string) => Scale | Fault | undefined;
 }
 
-export interface WorkloadQuery {
-  readonly namespace: string;
-  readonly name: string;
-  readonly metadata: Readonly<Record<string, string>>;
+export interface WorkloadQuery extends TriggerRef {
   readonly podFilter: PodFilter;
   /** Changes with everything that is known of the namespace. */
   readonly generation: number;
 }
 
-/** A kind that is not installed has no objects: that is known, and nothing to wait for. */
-export function isNotInstalled(scaled: Informer<ScaledResource>): boolean {
-  const failure = scaled.failure();
-  return failure?.code === "kubernetes-failed" && statusOf(failure) === 404;
-}
-
-export function workloadLister(informers: WorkloadInformers): (query: WorkloadQuery) => Workload {
+/** @param admit Finds the object that asks, and its trigger. */
+export function workloadLister(
+  informers: WorkloadInformers,
+  admit = admission(informers),
+): (query: WorkloadQuery) => Workload {
   const podsSelected = podIndexer();
   return (query) => {
-    const { namespace, name, metadata, podFilter, generation } = query;
-    const { scaled, source } = scaledFor(informers, query);
-    const trigger = triggerFor(scaled.triggers, metadata);
-    if (trigger === undefined) throw unmatched(query);
+    const { namespace, name, podFilter, generation } = query;
+    const admitted = admit(query);
+    const { scaled, source, triggers } = admitted;
+    const metricType = metricTypeOf(admitted);
     const pods = podsOf(informers, query);
     const ageMs = Math.max(source.ageMs(), pods.ageMs());
     if (ageMs > workloadStaleMs) throw stale(query, ageMs);
@@ -60,7 +60,7 @@ export function workloadLister(informers: WorkloadInformers): (query: WorkloadQu
       throw syncing(query, `scale of ${namespace}/${name} after its last pod went`);
     return {
       kind: scaled.kind,
-      metricType: trigger.metricType,
+      metricType,
       // A count of 0 beside pods is one that was read before they came.
       replicas: replicas === 0 ? own.length : replicas,
       statusReplicas: own.length + (countsEnding(scaled) ? ending.length : 0),
@@ -71,7 +71,7 @@ export function workloadLister(informers: WorkloadInformers): (query: WorkloadQu
       maxReplicas: scaled.maxReplicas,
       idleReplicas: scaled.idleReplicas,
       otherTriggers: [
-        ...scaled.triggers.filter((other) => other !== trigger),
+        ...scaled.triggers.filter((other) => other !== triggers[0]),
         ...scaled.otherTypes.map((type) => ({ type })),
       ],
       pods: filtered(own, podFilter, `${scaled.kind} ${namespace}/${name}`),
@@ -119,32 +119,6 @@ function podIndexer() {
     index.set(scaled, kept);
     return kept;
   };
-}
-
-/** A ScaledObject and a ScaledJob may share a name, and KEDA does not say which asks. */
-function scaledFor(
-  { scaledObjects, scaledJobs }: WorkloadInformers,
-  { namespace, name, metadata }: WorkloadQuery,
-) {
-  const key = `${namespace}/${name}`;
-  const found = [scaledObjects, scaledJobs].flatMap((source) => {
-    const scaled = source.items.get(key);
-    return scaled === undefined ? [] : [{ scaled, source }];
-  });
-  const [first] = found;
-  if (first !== undefined)
-    return found.find(({ scaled }) => sentBy(scaled.triggers, metadata) !== undefined) ?? first;
-
-  if (!scaledObjects.synced())
-    throw syncing({ namespace, name }, "ScaledObjects", scaledObjects.failure());
-  if (!(scaledJobs.synced() || isNotInstalled(scaledJobs)))
-    throw syncing({ namespace, name }, "ScaledJobs", scaledJobs.failure());
-  throw new Fault(
-    "workload-unknown",
-    `Cannot look up ${key}: no ScaledObject or ScaledJob of that name has an external trigger; ` +
-      "create one, or correct the name and namespace of the call",
-    { namespace, name },
-  );
 }
 
 function podsOf({ pods }: WorkloadInformers, { namespace, name }: WorkloadQuery): Informer<Pod> {
@@ -222,16 +196,6 @@ function requirementsOf(podSelector: string): readonly SelectorRequirement[] {
 
 type Ref = Pick<WorkloadQuery, "namespace" | "name">;
 
-function syncing({ namespace, name }: Ref, waitingFor: string, failure?: Fault): Fault {
-  const why = failure === undefined ? "" : ` (${failure.message})`;
-  return new Fault(
-    "workload-syncing",
-    `Cannot look up ${namespace}/${name}: ${waitingFor} not read yet${why}; ask again in a moment`,
-    { namespace, name, waitingFor },
-    failure,
-  );
-}
-
 function stale({ namespace, name }: Ref, ageMs: number): Fault {
   const seconds = Math.round(ageMs / 1_000);
   return new Fault(
@@ -242,21 +206,8 @@ function stale({ namespace, name }: Ref, ageMs: number): Fault {
   );
 }
 
-function unmatched({ namespace, name }: Ref): Fault {
-  return new Fault(
-    "trigger-unmatched",
-    `Cannot tell which trigger of ${namespace}/${name} asks: none has the metadata that came, and ` +
-      "they differ in metricType; if it has just been changed, ask again in a moment",
-    { namespace, name },
-  );
-}
-
 function unusable(key: string, problem: string): Fault {
   return new Fault("scale-target-unusable", `Cannot find the pods of ${key}: ${problem}`, {
     target: key,
   });
-}
-
-function statusOf({ facts }: Fault): number {
-  return (facts as FaultFacts["kubernetes-failed"]).status;
 }

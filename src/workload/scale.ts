@@ -3,7 +3,8 @@
  * should have.
  *
  * `/scale` cannot be watched. A selector hardly ever changes and pods are watched anyway, so each is
- * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, and
+ * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, as often while
+ * there are more or fewer than it should have, within `scaleRetryMostMs` after a read that failed, and
  * otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
  *
  * @module
@@ -17,7 +18,9 @@ import {
   scaleEveryMs,
   scaleQueueMs,
   scaleReadsAtOnce,
+  scaleRetryMostMs,
   scaleSettleMs,
+  scaleStaleMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { slots } from "#core/slots.ts";
@@ -49,7 +52,10 @@ export interface ScaleReader {
   readonly retain: (keys: ReadonlySet<string>) => void;
   /** After a pod came or went: the targets that select it are read again soon. */
   readonly podChanged: (namespace: string, labels: Labels) => void;
-  /** @returns The newest, why there is none, or `undefined` while it is read for the first time. */
+  /**
+   * @returns The newest, why there is none, or `undefined` while it is read for the first time. One
+   * that was read longer ago than `scaleStaleMs` is a `data-stale`.
+   */
   readonly get: (key: string) => Scale | Fault | undefined;
   readonly stop: () => void;
 }
@@ -73,11 +79,15 @@ interface ScaleEntry {
   latest?: Scale | Fault;
   /** How often its pods have come or gone. */
   podChanges: number;
+  /** When `latest` was read. */
+  readAtMs: number;
+  /** Why the newest read failed; absent when it did not. */
+  failure?: Fault | undefined;
 }
 
 interface RawScale {
   readonly spec?: { readonly replicas?: number };
-  readonly status?: { readonly selector?: string };
+  readonly status?: { readonly selector?: string; readonly replicas?: number };
 }
 
 export function scaleReader(options: ScaleReaderOptions): ScaleReader {
@@ -89,30 +99,33 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
 
   const store = (key: string, entry: ScaleEntry, latest: Scale | Fault, nextInMs: number) => {
     if (entries.get(key) !== entry) return;
-    entry.dueAtMs = clock.monotonicMs() + nextInMs;
-    const same = Bun.deepEquals(latest, entry.latest);
+    // A pod that came or went while it was read has asked for an earlier time.
+    entry.dueAtMs = Math.min(entry.dueAtMs, clock.monotonicMs() + nextInMs);
+    const isSame = Bun.deepEquals(latest, entry.latest);
     entry.latest = latest;
-    if (!same) options.changed(key);
+    if (!isSame) options.changed(key);
   };
   const refresh = async (key: string, entry: ScaleEntry) => {
     if (stopped.signal.aborted || entries.get(key) !== entry) return;
     entry.dueAtMs = Number.POSITIVE_INFINITY;
     const { podChanges } = entry;
     try {
-      const scale = await readScale(entry);
+      const { scale, isSettled } = await readScale(entry);
       entry.delays.reset();
-      if (entry.podChanges === podChanges)
-        store(key, entry, scale, scaleEveryMs * (0.8 + random() * 0.4));
-      else store(key, entry, { ...scale, isOutdated: true }, scaleSettleMs);
+      entry.readAtMs = clock.monotonicMs();
+      entry.failure = undefined;
+      const isOutdated = entry.podChanges === podChanges ? undefined : true;
+      // Pods that come or go one by one leave the HPA time to change the count in between.
+      const isMoving = !isSettled || isOutdated;
+      const nextInMs = isMoving ? scaleSettleMs : scaleEveryMs * (0.8 + random() * 0.4);
+      store(key, entry, { ...scale, isOutdated }, nextInMs);
     } catch (cause) {
       store(key, entry, afterFailure(key, entry, cause, log), entry.delays.next());
     }
     entry.reading = false;
   };
   const readDue = () => {
-    const nowMs = clock.monotonicMs();
-    for (const [key, entry] of entries) {
-      if (entry.reading || entry.dueAtMs > nowMs) continue;
+    for (const [key, entry] of dueEntries(entries, clock.monotonicMs())) {
       entry.reading = true;
       void inSlot(() => refresh(key, entry));
     }
@@ -122,8 +135,7 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
   return {
     add: (key, namespace, target) => {
       if (Bun.deepEquals(entries.get(key)?.target, target)) return;
-      const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: scaleEveryMs, random });
-      entries.set(key, { namespace, target, delays, dueAtMs: 0, reading: false, podChanges: 0 });
+      entries.set(key, newEntry(namespace, target, options));
       readDue();
     },
     delete: (key) => {
@@ -134,18 +146,43 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     },
     podChanged: (namespace, labels) => {
       const soonMs = clock.monotonicMs() + scaleSettleMs;
-      for (const entry of entries.values()) {
-        const { selector } = entry.latest instanceof Fault ? {} : (entry.latest ?? {});
-        if (entry.namespace !== namespace || selector === undefined) continue;
-        if (matchesLabels(selector, labels)) outdate(entry, soonMs);
-      }
+      for (const entry of entries.values())
+        if (entry.namespace === namespace && selects(entry, labels)) outdate(entry, soonMs);
     },
-    get: (key) => entries.get(key)?.latest,
+    get: (key) => {
+      const entry = entries.get(key);
+      return entry && latestOf(entry, clock.monotonicMs());
+    },
     stop: () => {
       stopped.abort();
       cancel();
     },
   };
+}
+
+function dueEntries(entries: ReadonlyMap<string, ScaleEntry>, nowMs: number) {
+  return [...entries].filter(([, { reading, dueAtMs }]) => !reading && dueAtMs <= nowMs);
+}
+
+function newEntry(
+  namespace: string,
+  target: ScaleTarget,
+  { clock, random }: Pick<ScaleReaderOptions, "clock" | "random">,
+): ScaleEntry {
+  return {
+    namespace,
+    target,
+    delays: backOff({ leastMs: apiRetryLeastMs, mostMs: scaleRetryMostMs, random }),
+    dueAtMs: 0,
+    reading: false,
+    podChanges: 0,
+    readAtMs: clock.monotonicMs(),
+  };
+}
+
+function selects({ latest }: ScaleEntry, labels: Labels): boolean {
+  if (latest === undefined || latest instanceof Fault) return false;
+  return latest.selector !== undefined && matchesLabels(latest.selector, labels);
 }
 
 function outdate(entry: ScaleEntry, dueAtMs: number): void {
@@ -156,33 +193,40 @@ function outdate(entry: ScaleEntry, dueAtMs: number): void {
     entry.latest = { ...latest, isOutdated: true };
 }
 
+function latestOf(entry: ScaleEntry, nowMs: number): Scale | Fault | undefined {
+  const { latest, readAtMs } = entry;
+  if (latest === undefined || latest instanceof Fault) return latest;
+  const ageMs = nowMs - readAtMs;
+  return ageMs > scaleStaleMs ? stale(entry, ageMs) : latest;
+}
+
 function scaleRequest(client: KubernetesClient, clock: Clock, signal: AbortSignal) {
   const resourceOf = resourceNames(client, clock);
-  return async ({ namespace, target }: ScaleEntry): Promise<Scale> => {
+  return async ({ namespace, target }: ScaleEntry) => {
     const names = [namespace, await resourceOf(target), target.name].map(encodeURIComponent);
     const path = `${groupPath(target)}/namespaces/${names.join("/")}/scale`;
     const { spec, status } = (await client.get(path, {}, signal)) as RawScale;
     const parsed = parseSelector(status?.selector ?? "");
     if ("problem" in parsed) throw unusable(target, namespace, `its selector ${parsed.problem}`);
     const { requirements } = parsed;
-    return {
-      replicas: spec?.replicas ?? 0,
-      selector: requirements.length === 0 ? undefined : requirements,
-    };
+    const replicas = spec?.replicas ?? 0;
+    const selector = requirements.length === 0 ? undefined : requirements;
+    const scale: Scale = { replicas, selector };
+    return { scale, isSettled: (status?.replicas ?? replicas) === replicas };
   };
 }
 
-/** An API server that is away says nothing of the target: what it said last still serves. */
-function afterFailure(
-  key: string,
-  { namespace, target, latest }: ScaleEntry,
-  cause: unknown,
-  log: Log,
-): Scale | Fault {
+/**
+ * An API server that is away, or that refuses, says nothing of the target: what it said last still
+ * serves for `scaleStaleMs`.
+ */
+function afterFailure(key: string, entry: ScaleEntry, cause: unknown, log: Log): Scale | Fault {
+  const { namespace, target, latest } = entry;
   assert(cause instanceof Fault, `a read of /scale failed with ${String(cause)}`);
   const fault = isNotFound(cause)
     ? unusable(target, namespace, "it does not exist or has no /scale", cause)
     : cause;
+  entry.failure = fault;
   if (fault.code !== "scale-target-unusable") return latest ?? fault;
   if (!(latest instanceof Fault)) log("warn", "scale target unusable", { key, why: fault.message });
   return fault;
@@ -190,6 +234,18 @@ function afterFailure(
 
 function isNotFound({ code, facts }: Fault): boolean {
   return code === "kubernetes-failed" && (facts as FaultFacts["kubernetes-failed"]).status === 404;
+}
+
+function stale({ namespace, target: { kind, name }, failure }: ScaleEntry, ageMs: number): Fault {
+  const seconds = Math.round(ageMs / 1_000);
+  const why = failure === undefined ? "" : ` (${failure.message})`;
+  return new Fault(
+    "data-stale",
+    `Cannot tell the replicas of ${kind} ${namespace}/${name}: its /scale was last read ` +
+      `${seconds} s ago, and ${scaleStaleMs / 1_000} s is the limit${why}; let the scaler read it`,
+    { limitMs: scaleStaleMs, ageMs },
+    failure,
+  );
 }
 
 function unusable(

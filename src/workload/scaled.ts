@@ -134,29 +134,20 @@ function targetOf(
 }
 
 /**
- * The trigger that metadata came from. KEDA sends the keys as they stand in the trigger, but puts the
- * resolved value under a key that ends in `FromEnv`, and leaves such a key out when it has none.
+ * The triggers that metadata may have come from. KEDA sends the keys as they stand in the trigger,
+ * but puts the resolved value under a key that ends in `FromEnv`, and leaves such a key out when it
+ * has none.
  *
- * @returns The first that fits: several that do are equal.
+ * A resolved value cannot be checked, so two triggers that differ only in such keys both fit, and a
+ * caller can send any value under one. What follows from it is no more than the object's namespace
+ * could ask for with a trigger of its own: its own pods and Services with its own tokens, the hosts
+ * of `--allow-endpoint`, and the nodes, which all namespaces share.
  */
-export function sentBy(
+export function fittingTriggers(
   triggers: readonly ScaledTrigger[],
   sent: Readonly<Record<string, string>>,
-): ScaledTrigger | undefined {
-  return triggers.find(({ metadata }) => cameFrom(metadata, sent));
-}
-
-/**
- * The trigger that asks. When none fits (the object has just been changed, or the call was made by
- * hand) any does, as long as all agree in metricType.
- */
-export function triggerFor(
-  triggers: readonly ScaledTrigger[],
-  sent: Readonly<Record<string, string>>,
-): ScaledTrigger | undefined {
-  const [first, ...rest] = triggers;
-  const agree = rest.every(({ metricType }) => metricType === first?.metricType);
-  return sentBy(triggers, sent) ?? (agree ? first : undefined);
+): readonly ScaledTrigger[] {
+  return triggers.filter(({ metadata }) => cameFrom(metadata, sent));
 }
 
 function cameFrom(
@@ -181,6 +172,6 @@ export function namesService({ metadata }: ScaledTrigger, services: readonly str
   const host = address.replace(/^[a-z]+:\/*/, "").replace(/\.?(:\d+)?$/, "");
   return services.some((service) => {
     const [name] = service.split(".");
-    return host === service || host === name || host.startsWith(`${service}.svc`);
+    return [name, service, `${service}.svc`].includes(host) || host.startsWith(`${service}.svc.`);
   });
 }

@@ -14,7 +14,8 @@ import { type Listeners, listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient } from "#kubernetes/client.ts";
 import { type Informer, informer } from "#kubernetes/informer.ts";
-import { isNotInstalled, workloadLister } from "./lister.ts";
+import { admission, isNotInstalled } from "./admission.ts";
+import { type WorkloadInformers, workloadLister } from "./lister.ts";
 import { type Pod, podOf } from "./pod.ts";
 import { scaleReader } from "./scale.ts";
 import { namesService, type ScaledResource, scaledOf } from "./scaled.ts";
@@ -39,6 +40,16 @@ export interface ServedTrigger {
 }
 
 export interface Workloads {
+  /**
+   * Lets a call pass that is of a trigger which a ScaledObject or ScaledJob really has.
+   *
+   * @throws {Fault} `workload-syncing`, `workload-unknown`, `trigger-unmatched`.
+   */
+  readonly admit: (
+    namespace: string,
+    name: string,
+    metadata: Readonly<Record<string, string>>,
+  ) => void;
   readonly view: WorkloadView;
   /** As `view`, without recording that somebody asked. */
   readonly peek: WorkloadView;
@@ -87,13 +98,20 @@ export function watchWorkloads(options: WorkloadsOptions): Workloads {
     resources.retain(served());
   });
 
-  const informers = { scaledObjects, scaledJobs, pods };
-  const lookUp = workloadLister({ ...informers, scaleOf: scales.get });
+  const informers = { scaledObjects, scaledJobs, pods, scaleOf: scales.get };
+  const find = admission(informers);
+  const lookUp = workloadLister(informers, find);
+  const admit: Workloads["admit"] = (namespace, name, metadata) => {
+    find({ namespace, name, metadata });
+  };
   const peek: WorkloadView["of"] = (namespace, name, metadata, podFilter = {}) =>
     lookUp({ namespace, name, metadata, podFilter, generation: generations.of(namespace) });
   return {
+    admit,
     view: {
       of: (namespace, name, metadata, podFilter) => {
+        // What nobody has must not take the place of what somebody does.
+        admit(namespace, name, metadata);
         recordRequest(`${namespace}/${name}`);
         return peek(namespace, name, metadata, podFilter);
       },
@@ -103,7 +121,7 @@ export function watchWorkloads(options: WorkloadsOptions): Workloads {
       [...scaledObjects.items.values(), ...scaledJobs.items.values()].flatMap((item) =>
         servedTriggers(item, services),
       ),
-    waitingFor: firstSync(() => unread({ ...informers, scaleOf: scales.get }, served())),
+    waitingFor: firstSync(() => unread(informers, served())),
     subscribe: generations.subscribe,
     stop: () => {
       cancel();
@@ -210,7 +228,7 @@ function firstSync(unreadNow: () => readonly string[]): () => readonly string[] 
 }
 
 function unread(
-  { scaledObjects, scaledJobs, pods, scaleOf }: Parameters<typeof workloadLister>[0],
+  { scaledObjects, scaledJobs, pods, scaleOf }: WorkloadInformers,
   served: readonly (readonly [key: string, ScaledResource])[],
 ): readonly string[] {
   const names = new Set<string>();

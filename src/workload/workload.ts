@@ -43,13 +43,14 @@ export interface PodFilter {
 /** Which pods a ScaledObject scales. Nothing here waits: it is known already, or it is a fault. */
 export interface WorkloadView {
   /**
-   * Looks a workload up, and remembers for `askedForMs` that it was asked for.
+   * Looks a workload up, and remembers for `askedForMs` that it was asked for by a trigger of its.
    *
    * @param metadata `scalerMetadata` as KEDA sent it: it tells which trigger asks.
    * @throws {Fault} `workload-unknown` when there is no such ScaledObject or ScaledJob;
    * `workload-syncing` while it is read for the first time; `data-stale` when the API server has
    * been away for `workloadStaleMs`; `scale-target-unusable`, `kubernetes-failed`; `trigger-unmatched`
-   * when metadata fits none of several unlike triggers; `trigger-invalid` for a bad `podSelector`;
+   * when metadata fits none of its triggers; `trigger-ambiguous` when it fits several of different
+   * metricType; `trigger-invalid` for a bad `podSelector`;
    * `selection-empty` when there are pods but the filter leaves none; `overloaded` above
    * `namespacesMax`.
    */

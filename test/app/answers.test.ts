@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import type { Explanation } from "#answer/explanation.ts";
-import { instrumentedAnswerer, triggerKey } from "#app/answers.ts";
+import { type Admission, instrumentedAnswerer, triggerKey } from "#app/answers.ts";
 import { Fault } from "#core/fault.ts";
+import { listeners } from "#core/listeners.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 
 const deviceFault = new Fault("data-stale", "Cannot answer: the driver reloads", { limitMs: 1 });
@@ -10,10 +11,13 @@ const ofDevices = { metricType: "gpu_utilization" };
 const ofEngines = { metricType: "queue_depth", targetValue: "5" };
 const warnings = [{ code: "no-wake-source", message: "nothing wakes it" }] as const;
 
+const llm: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: ofDevices };
+
 /** Answers 7 and true; keeps in order what else happens. */
 function setup(
   fault: Fault | undefined,
   explanation: Partial<Explanation> = {},
+  admission?: Admission,
   forbidden?: Fault,
 ) {
   const events: unknown[] = [];
@@ -25,10 +29,6 @@ function setup(
     ...explanation,
   };
   const unused = () => () => {};
-  const watchActivity = () => {
-    events.push("watched");
-    return () => {};
-  };
   const inner: Answerer = {
     value: () => {
       events.push("answered");
@@ -39,17 +39,21 @@ function setup(
       return { active: true, explanation: full };
     },
     subscribe: unused,
-    watchActivity,
+    watchActivity: ({ name }) => {
+      events.push(`watch of ${name} begins`);
+      return () => events.push(`watch of ${name} ends`);
+    },
   };
   const answers = instrumentedAnswerer(inner, {
     scopeFault: () => forbidden,
+    admission,
     deviceFault: () => fault,
     onRequest: ({ name }, { metric }) => events.push(`requested ${name} ${metric}`),
     onWarnings: ({ name }, list) => events.push(`${list.length} warnings of ${name}`),
     log: (level, event, facts) => events.push([level, event, facts]),
   });
   const ask = (question: "value" | "activity", metadata: Readonly<Record<string, string>>) => {
-    const ref: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: metadata };
+    const ref = { ...llm, scalerMetadata: metadata };
     const trigger = parseTrigger(metadata);
     return question === "value"
       ? answers.value(ref, trigger).value
@@ -123,7 +127,7 @@ describe("a trigger in a scope that is forbidden", () => {
     scope: "node",
     allowed: ["workload"],
   });
-  const { answers, ask, events } = setup(undefined, {}, forbidden);
+  const { answers, ask, events } = setup(undefined, {}, undefined, forbidden);
   const always = { profile: "training" };
 
   test("is asked nothing, and nothing is remembered of it", () => {
@@ -142,12 +146,89 @@ describe("a trigger in a scope that is forbidden", () => {
   });
 });
 
+const unmatched = new Fault("trigger-unmatched", "Cannot answer: no such trigger; ask again", {
+  namespace: "ml",
+  name: "llm",
+});
+
+/** Lets calls in while `isOpen`; `turn` changes that and says so. */
+function door(isOpen: boolean) {
+  const changes = listeners();
+  const refs: WorkloadRef[] = [];
+  let open = isOpen;
+  const admit = (ref: WorkloadRef) => {
+    refs.push(ref);
+    if (!open) throw unmatched;
+  };
+  const turn = (isOpenNow: boolean) => {
+    open = isOpenNow;
+    changes.notify();
+  };
+  return { admit, subscribe: changes.subscribe, turn, refs, isUnheard: changes.isEmpty };
+}
+
+describe("where there is a Kubernetes API", () => {
+  test.each([
+    ["value", ofDevices],
+    ["activity", ofDevices],
+    ["value", ofEngines],
+    ["activity", ofEngines],
+    ["activity", { profile: "training" }],
+    ["value", { ...ofDevices, scope: "cluster" }],
+  ] as const)("nothing comes of %s of %p that no object asks for", (question, metadata) => {
+    const { ask, events } = setup(deviceFault, { warnings }, door(false));
+    expect(() => ask(question, metadata)).toThrow(unmatched);
+    expect(events).toEqual([]);
+  });
+
+  test.each(["value", "activity"] as const)(
+    "%s that an object asks for is answered",
+    (question) => {
+      const { admit, subscribe, refs } = door(true);
+      const { ask, events } = setup(undefined, {}, { admit, subscribe });
+      ask(question, ofDevices);
+      expect(events.slice(0, 2)).toEqual(["requested llm gpu_utilization", "answered"]);
+      expect(refs).toEqual([llm]);
+    },
+  );
+
+  test("a stream watches while an object asks for it, and never throws", () => {
+    const { turn, isUnheard, ...admission } = door(false);
+    const { answers, events } = setup(undefined, {}, admission);
+    const watch = () => answers.watchActivity(llm, parseTrigger(ofDevices), () => {});
+    const stop = watch();
+    expect(events).toEqual([]);
+    turn(true);
+    turn(true);
+    expect(events.splice(0)).toEqual(["watch of llm begins"]);
+    turn(false);
+    turn(false);
+    expect(events.splice(0)).toEqual(["watch of llm ends"]);
+    stop();
+    expect(isUnheard()).toBe(true);
+    turn(true);
+    expect(events).toEqual([]);
+
+    watch()();
+    expect(events).toEqual(["watch of llm begins", "watch of llm ends"]);
+    expect(isUnheard()).toBe(true);
+  });
+
+  test("a bug in the check is no refusal", () => {
+    const admit = () => {
+      throw new TypeError("a bug");
+    };
+    const { answers } = setup(undefined, {}, { ...door(true), admit });
+    expect(() => answers.watchActivity(llm, parseTrigger(ofDevices), () => {})).toThrow("a bug");
+  });
+});
+
 test("the rest is the answerer's own", () => {
   const { answers, inner, events } = setup(undefined);
   expect(answers.subscribe).toBe(inner.subscribe);
   const ref: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: ofEngines };
   answers.watchActivity(ref, parseTrigger(ofEngines), () => {})();
-  expect(events).toEqual(["watched"]);
+  expect(events).toEqual(["watch of llm begins", "watch of llm ends"]);
 });
 
 test("a trigger is known by its object and its metadata, in any order", () => {

@@ -31,6 +31,7 @@ const ref = (name: string, scalerMetadata = ours): WorkloadRef => ({
 /** Workloads of one pod each, whose number is the name's last letter. */
 function started(first: readonly ServedTrigger[]) {
   let triggers = first;
+  let forgotten: string | undefined;
   let waitingFor: readonly string[] = [];
   let targets: readonly { tries: number }[] = [];
   let reads: { readonly spec: ScrapeTarget; readonly signal: unknown }[] = [];
@@ -44,6 +45,10 @@ function started(first: readonly ServedTrigger[]) {
     parse,
     workloads: {
       servedTriggers: () => triggers,
+      admit: (namespace, name) => {
+        if (name === forgotten)
+          throw new Fault("trigger-unmatched", "Cannot answer: changed", { namespace, name });
+      },
       peek: {
         of: (_namespace, name) => {
           if (name === "gone")
@@ -60,7 +65,8 @@ function started(first: readonly ServedTrigger[]) {
         reads.push({ spec, signal });
         return { target: "", state: "known", value: 0 };
       },
-      endpointsOf: (url, namespace) => [{ at: { url, namespace }, ready: true }],
+      endpointsOf: (url, namespace) => [{ at: { url, namespace }, isOwn: true, ready: true }],
+      podRefusal: () => undefined,
       tokenFile: () => "",
     },
     targets: () => targets.map((target) => ({ ...target, target: "", failures: 0 })),
@@ -76,6 +82,9 @@ function started(first: readonly ServedTrigger[]) {
     changes: () => changes,
     become: (next: readonly ServedTrigger[]) => {
       triggers = next;
+    },
+    forget: (name: string) => {
+      forgotten = name;
     },
     wait: (next: readonly string[]) => {
       waitingFor = next;
@@ -138,6 +147,17 @@ test("triggers of devices, with what KEDA resolves, or that break a rule are lef
   clock.advance(1_000);
   expect(taken()).toEqual(["http://10.0.0.4 queue_depth", "http://10.0.0.4 activity"]);
   expect(logged).toEqual(["warn trigger cannot be prepared", "debug engines cannot be read"]);
+});
+
+test("what somebody asked for is read no more when its object has no such trigger any more", () => {
+  const { clock, taken, requested, parse, forget } = started([]);
+  const metadata = { ...ours, endpoint: "http://router/metrics" };
+  requested(ref("llm-1", metadata), parse(metadata));
+  clock.advance(engineIntervalMs);
+  expect(taken()).toEqual(["http://router/metrics queue_depth", "http://router/metrics activity"]);
+  forget("llm-1");
+  clock.advance(engineIntervalMs);
+  expect(taken()).toEqual([]);
 });
 
 test("what somebody asked for is read for ten minutes after", () => {

@@ -51,6 +51,7 @@ async function optionsWith(
     agentService: "agents",
     service: "gpu",
     allowedEndpoints: [],
+    allowHostNetwork: false,
     allowedScopes: ["workload", "node", "cluster"],
     ...options,
   };

@@ -285,6 +285,7 @@ describe("the HTTP port", () => {
   });
 
   test("has every metric that dashboards and alerts are built on", async () => {
+    await channel.unary(scaler, "IsActive", { scalerMetadata: { nonsense: "1" } });
     const text = await (await get("/metrics")).text();
     const labels =
       'gpu_index="1",gpu_uuid="GPU-00000000-0000-4000-8000-000000000001",gpu_name="Mock"';

@@ -28,6 +28,7 @@ describe("what serve is told", () => {
       agentService: "keda-gpu-scaler-agent",
       service: "keda-gpu-scaler",
       allowedEndpoints: [],
+      allowHostNetwork: false,
       allowedScopes: ["workload", "node", "cluster"],
     });
   });
@@ -57,7 +58,7 @@ describe("what serve is told", () => {
       "engine-token-dir": "/tokens",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    args.push("--no-reflection");
+    args.push("--no-reflection", "--allow-host-network");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -78,6 +79,7 @@ describe("what serve is told", () => {
       service: "scaler",
       profilesFile: "profiles.yaml",
       allowedEndpoints: ["a", "b"],
+      allowHostNetwork: true,
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
     });

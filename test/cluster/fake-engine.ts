@@ -18,6 +18,8 @@ export interface FakeEngine extends Disposable {
   readonly load: (load: Load) => void;
   /** When each scrape came; `performance.now()`. */
   readonly scrapesAtMs: readonly number[];
+  /** Every request that came, one that is no scrape included. */
+  readonly requests: readonly { readonly path: string; readonly authorization: string | null }[];
   /** Closes its port. */
   readonly die: () => void;
 }
@@ -30,11 +32,14 @@ export async function fakeEngine(
   const [first = ""] = (await Bun.file(join(fixtures, page)).text()).split("# 60 s later\n");
   let shown = first;
   const scrapesAtMs: number[] = [];
+  const requests: { path: string; authorization: string | null }[] = [];
   const server = Bun.serve({
     hostname: address,
     port: 0,
     fetch: (request) => {
-      if (new URL(request.url).pathname !== "/metrics") return new Response("", { status: 404 });
+      const path = new URL(request.url).pathname;
+      requests.push({ path, authorization: request.headers.get("authorization") });
+      if (path !== "/metrics") return new Response("", { status: 404 });
       scrapesAtMs.push(performance.now());
       return new Response(shown, { headers: { "content-type": "text/plain; version=0.0.4" } });
     },
@@ -51,7 +56,8 @@ export async function fakeEngine(
   };
   const die = () => void server.stop(true);
   load({ waiting: 0, running: 0 });
-  return { address, port: server.port ?? 0, load, scrapesAtMs, die, [Symbol.dispose]: die };
+  const port = server.port ?? 0;
+  return { address, port, load, scrapesAtMs, requests, die, [Symbol.dispose]: die };
 }
 
 /** Writes a total into the first series of a gauge, and 0 into the others. */

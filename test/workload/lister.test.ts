@@ -238,7 +238,7 @@ describe("workloadLister()", () => {
     expect(faultOf(() => lookUp({ pods: new Map() })).code).toBe("overloaded");
     const targetless = scaledOf("ScaledObject", {
       metadata: { namespace: "default", name: "llm" },
-      spec: { triggers: [{ type: "external" }] },
+      spec: { triggers: [{ type: "external", metadata: trigger.metadata }] },
     });
     const some = { scaledObjects: copyOf<ScaledResource>({ "default/llm": targetless }) };
     expect(faultOf(() => lookUp(some)).message).toBe(

@@ -1,11 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import {
-  namesService,
-  type ScaledTrigger,
-  scaledOf,
-  sentBy,
-  triggerFor,
-} from "#workload/scaled.ts";
+import { fittingTriggers, namesService, type ScaledTrigger, scaledOf } from "#workload/scaled.ts";
 
 const metadata = { namespace: "default", name: "llm" };
 const external = { type: "external", metadata: { metricType: "queue_depth" } };
@@ -93,21 +87,22 @@ describe("scaledOf()", () => {
 const trigger = (keys: Readonly<Record<string, string>>, metricType = "AverageValue") =>
   ({ type: "external", metricType, metadata: keys }) as ScaledTrigger;
 
-test("sentBy() finds the first trigger whose keys were sent", () => {
-  const triggers = [trigger({ a: "1" }), trigger({ a: "1", bFromEnv: "B" }), trigger({ a: "2" })];
-  expect(sentBy(triggers, { a: "1" })).toBe(triggers[0]);
-  expect(sentBy(triggers, { a: "1", bFromEnv: "resolved" })).toBe(triggers[1]);
-  expect(sentBy(triggers, { a: "2" })).toBe(triggers[2]);
-  expect(sentBy(triggers, { a: "3" })).toBeUndefined();
-  expect(sentBy(triggers, { a: "1", constructor: "x" })).toBeUndefined();
-  expect(sentBy(triggers, {})).toBeUndefined();
-});
-
-test("triggerFor() takes any of several that are alike when none fits", () => {
-  const alike = [trigger({ a: "1" }), trigger({ a: "2" })];
-  expect(triggerFor(alike, { a: "2" })).toBe(alike[1]);
-  expect(triggerFor(alike, { a: "3" })).toBe(alike[0]);
-  expect(triggerFor([...alike, trigger({}, "Value")], { a: "3" })).toBeUndefined();
+test("fittingTriggers() finds every trigger whose keys were sent, and no other", () => {
+  const plain = trigger({ a: "1" });
+  const resolved = trigger({ a: "1", bFromEnv: "B" });
+  const like = trigger({ a: "1", bFromEnv: "C" }, "Value");
+  const fits = (sent: Readonly<Record<string, string>>) =>
+    fittingTriggers([plain, resolved, trigger({ a: "2" }), like], sent);
+  // KEDA leaves out what resolves to nothing.
+  expect(fits({ a: "1" })).toEqual([plain, resolved, like]);
+  expect(fits({ a: "1", bFromEnv: "of a pod" })).toEqual([resolved, like]);
+  expect(fits({ a: "2" })).toEqual([trigger({ a: "2" })]);
+  expect(fits({ a: "3" })).toEqual([]);
+  expect(fits({ a: "1", more: "1" })).toEqual([]);
+  expect(fits({ a: "1", b: "of a pod" })).toEqual([]);
+  expect(fits({ a: "1", constructor: "x" })).toEqual([]);
+  expect(fits({ bFromEnv: "of a pod" })).toEqual([]);
+  expect(fits({})).toEqual([]);
 });
 
 test.each([
@@ -121,6 +116,8 @@ test.each([
   ["second.keda:6000", true],
   ["keda-gpu-scaler.other:6000", false],
   ["keda-gpu-scaler.keda-2:6000", false],
+  ["keda-gpu-scaler.keda.svcfoo:6000", false],
+  ["keda-gpu-scaler.keda.svc", true],
   ["", false],
 ])("namesService() of %p is %p", (scalerAddress, expected) => {
   const services = ["keda-gpu-scaler.keda", "second.keda"];

@@ -1,6 +1,12 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { askedForMax, askedForMs, namespacesMax, scaleReadsAtOnce } from "#core/limits.ts";
+import {
+  askedForMax,
+  askedForMs,
+  namespacesMax,
+  resyncMs,
+  scaleReadsAtOnce,
+} from "#core/limits.ts";
 import { kubeconfigAccess } from "#kubernetes/access.ts";
 import { kubernetesClient } from "#kubernetes/client.ts";
 import { watchWorkloads } from "#workload/watch-workloads.ts";
@@ -114,18 +120,48 @@ describe("what is served", () => {
     },
   );
 
-  test("stays bounded when thousands of names are asked for", async () => {
+  test("is not changed by calls that no object makes", async () => {
     const fake = await startFake(secure);
     const metadata = { scalerAddress: "elsewhere:1" };
-    fake.apply(scaledObject({ name: "first", triggers: [{ metadata }] }));
+    const triggers = [{ metadata }];
+    fake.apply(
+      scaledObject({ name: "first", triggers }),
+      scaledObject({ namespace: "guest", name: "second", triggers }),
+    );
     const started = await startCluster(fake);
     await ready(started);
     expect(started.faultOf("first", { metadata })).toBe("workload-syncing");
-    await until(() => requestsOf(fake, "watch", "/pods").length === 1);
-    for (let index = 0; index < askedForMax; index += 1)
+    for (let index = 0; index <= askedForMax; index += 1)
       expect(started.faultOf(`name-${index}`)).toBe("workload-unknown");
+    const invented = { namespace: "guest", metadata: { ...metadata, metricType: "queue_depth" } };
+    expect(started.faultOf("second", invented)).toBe("trigger-unmatched");
+    await until(() => requestsOf(fake, "watch", "/pods").length === 1);
+
+    // What somebody asked for is remembered through the next tidying, and nothing else is.
+    started.clock.advance(resyncMs + 1);
+    await until(() => started.faultOf("first", { metadata }) === "scale-target-unusable");
+    expect(requestsOf(fake, "list", "/pods")).toHaveLength(1);
+    expect(requestsOf(fake, "list", "/guest/pods")).toEqual([]);
+    expect(fake.openWatches()).toBe(3);
+  });
+
+  test("stays bounded when thousands of others' objects ask", async () => {
+    const fake = await startFake(secure);
+    const metadata = { scalerAddress: "elsewhere:1" };
+    const triggers = [{ metadata }];
+    fake.apply(scaledObject({ namespace: "first", name: "first", triggers }));
+    for (let index = 0; index < askedForMax; index += 1)
+      fake.apply(scaledObject({ name: `name-${index}`, triggers }));
+    const started = await startCluster(fake);
+    await ready(started);
+    const first = () => started.faultOf("first", { namespace: "first", metadata });
+    expect(first()).toBe("workload-syncing");
+    await until(() => requestsOf(fake, "watch", "/first/pods").length === 1);
+    for (let index = 0; index < askedForMax; index += 1)
+      expect(started.faultOf(`name-${index}`, { metadata })).toBe("workload-syncing");
+    await until(() => requestsOf(fake, "watch", "/pods").length === 2);
     // `first` was asked for before all of them, so it is forgotten at the next tidying.
-    await untilLater(started, () => fake.openWatches() === 2);
+    await untilLater(started, () => fake.openWatches() === 3);
   });
 
   test("stays bounded in namespaces", async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { startFake, stopAll } from "../fake-kubernetes/harness.ts";
+import { startFake, stopAll, until } from "../fake-kubernetes/harness.ts";
 import { ours, ready, startCluster } from "./harness.ts";
 
 import { cluster, deployment, labels, llm, names, pod, secure } from "./llm.ts";
@@ -27,22 +27,40 @@ describe("the trigger that asks", () => {
     expect(started.look("llm", { metadata }).metricType).toBe(metricType as "Value");
   });
 
-  test("is an error when none fits and they differ", async () => {
+  test.each([
+    ["nothing", {}],
+    ["a key more", { ...usage, more: "1" }],
+    ["a key less", ours],
+    ["another value", { ...usage, metricType: "power_draw" }],
+    ["another scaler's address", { ...usage, scalerAddress: "elsewhere:1" }],
+  ])("is unknown when %s came, though all triggers are alike", async (_what, metadata) => {
     const fake = await startFake(secure);
-    fake.apply(llm({ triggers }), deployment());
+    fake.apply(llm({ triggers: [{ metadata: usage }] }), deployment());
     const started = await startCluster(fake);
     await ready(started);
-    expect(started.faultOf("llm", { metadata: {} })).toBe("trigger-unmatched");
-    expect(started.faultOf("llm", { metadata: { ...usage, more: "1" } })).toBe("trigger-unmatched");
+    expect(started.faultOf("llm", { metadata })).toBe("trigger-unmatched");
+    expect(() => started.workloads.admit("default", "llm", metadata)).toThrow(
+      "Cannot answer for default/llm: none of its triggers has the metadata that came",
+    );
+    expect(() => started.workloads.admit("default", "llm", { ...usage })).not.toThrow();
   });
 
-  test("may be any when all agree", async () => {
+  test("is ambiguous where several differ only in resolved values and in metricType", async () => {
     const fake = await startFake(secure);
-    const all = [usage, power].map((metadata) => ({ metadata, metricType: "Value" }));
-    fake.apply(llm({ triggers: all }), deployment());
+    const second = { ...power, targetValueFromEnv: "SECOND" };
+    fake.apply(
+      llm({ triggers: [{ metadata: power }, { metadata: second, metricType: "Value" }] }),
+      deployment(),
+    );
     const started = await startCluster(fake);
     await ready(started);
-    expect(started.look("llm", { metadata: {} }).metricType).toBe("Value");
+    const metadata = { ...power, targetValueFromEnv: "300" };
+    expect(started.faultOf("llm", { metadata })).toBe("trigger-ambiguous");
+    // It is a real trigger: what needs no metricType is answered.
+    expect(() => started.workloads.admit("default", "llm", metadata)).not.toThrow();
+
+    fake.apply(llm({ triggers: [{ metadata: power }, { metadata: second }] }));
+    await until(() => started.faultOf("llm", { metadata }) === undefined);
   });
 });
 

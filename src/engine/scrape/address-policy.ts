@@ -57,16 +57,24 @@ interface AllowedUrl {
 export function podEndpoint(
   address: string,
   port: number,
-  { allow }: Pick<EndpointRules, "allow">,
+  rules: Pick<EndpointRules, "allow">,
 ): ScrapeEndpoint {
   const host = hostPort({ address, port });
   const url = `http://${host}`;
   if (isIP(address) === 0) throw refused(url, "a pod's address is an IP address");
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw refused(url, "a port is from 1 to 65535");
-  const mayBeLocal = allow.some((one) => !one.includes("*") && matchesPattern(one, address, port));
-  checkAddress(url, address, mayBeLocal);
+  checkAddress(url, address, isNamed(address, port, rules));
   return { url, address, port, host };
+}
+
+/** Whether the operator named an address, and not only a domain. */
+export function isNamed(
+  address: string,
+  port: number,
+  { allow }: Pick<EndpointRules, "allow">,
+): boolean {
+  return allow.some((one) => !one.includes("*") && matchesPattern(one, address, port));
 }
 
 /**
