@@ -37,6 +37,7 @@ import {
   type MetricQuery,
   metricQuery,
 } from "./query.ts";
+import { scopeOf } from "./scope.ts";
 import { type ParseTrigger, withWarnings } from "./warnings.ts";
 import {
   type WorkloadReadings,
@@ -89,7 +90,7 @@ export function answerer(options: AnswererOptions): PreparedAnswerer {
     },
     activity: (ref, trigger) =>
       trigger.alwaysActive
-        ? alwaysActive(trigger, scopeOf(trigger, options))
+        ? alwaysActive(trigger, scopeOf(trigger, workloads !== undefined))
         : activityOf(read(metricQuery(ref, trigger, "activity"))),
     prepare: (ref, trigger) => {
       // Whoever asks gets the same fault.
@@ -101,17 +102,13 @@ export function answerer(options: AnswererOptions): PreparedAnswerer {
   };
 }
 
-function scopeOf({ scope }: Trigger, { workloads }: AnswererOptions): Scope {
-  return scope ?? (workloads === undefined ? "node" : "workload");
-}
-
 function readDevices(
   query: DeviceQuery,
   options: AnswererOptions,
   tracker: MissingTracker,
 ): WorkloadReadings | DeviceGroupReadings {
   const { store, clock, localNode, asked, workloads, synced } = options;
-  const scope = scopeOf(query.trigger, options);
+  const scope = scopeOf(query.trigger, workloads !== undefined);
   const lacking = workloads === undefined ? lackingFor(scope, localNode) : undefined;
   if (lacking !== undefined) throw scopeUnavailable(query, scope, lacking);
   asked?.(query.row.needs);
@@ -137,7 +134,7 @@ function readEngines(
 ): WorkloadReadings | EndpointReadings {
   const { clock, engines, workloads } = options;
   const url = query.trigger.endpoint;
-  const scope = scopeOf(query.trigger, options);
+  const scope = scopeOf(query.trigger, workloads !== undefined);
   const nowMs = clock.monotonicMs();
   if (engines === undefined) throw enginesUnavailable(query, scope);
   if (url !== undefined) return endpointReadings(query, url, engines, tracker, nowMs);

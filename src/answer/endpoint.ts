@@ -8,6 +8,7 @@
  * @module
  */
 import type { Cancel } from "#core/clock.ts";
+import { digest } from "#core/digest.ts";
 import { Fault, unlessFault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
@@ -79,7 +80,8 @@ export function endpointReadings(
     reading.state === "known" || (merged !== undefined && mergeable(reading) !== undefined);
 
   const missing = results.flatMap(({ reading, isReady }): readonly MissingEndpoint[] => {
-    const key = `${namespace} ${reading.target} ${question}`;
+    // A URL may be long, and the tracker keeps many keys.
+    const key = `${digest(`${namespace} ${reading.target}`)} ${question}`;
     if (isKnown(reading)) tracker.present(key);
     if (isKnown(reading) || reading.state === "known" || !isReady) return [];
     const text = `${reading.target}: ${reading.fault.message}`;

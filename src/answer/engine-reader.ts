@@ -5,6 +5,7 @@
  * @module
  */
 import type { Cancel } from "#core/clock.ts";
+import type { Fault } from "#core/fault.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import type { ScrapeTarget } from "#engine/scrape/target.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
@@ -17,6 +18,8 @@ export interface EngineEndpoint {
   readonly port?: number;
   /** The path of the URL, where it has one. */
   readonly path?: string | undefined;
+  /** Whether it belongs to the trigger's namespace: tokens of that go nowhere else. */
+  readonly isOwn: boolean;
   /** Whether it says of itself that it serves: one that does not counts as far as it answers. */
   readonly ready: boolean;
 }
@@ -24,6 +27,15 @@ export interface EngineEndpoint {
 export interface EngineReader {
   /** Returns at once; the first call for a target starts to follow it. */
   readonly read: (target: ScrapeTarget, query: SignalQuery) => EngineReading;
+  /** Why a pod is not asked for metrics where the target says; `undefined` when it is. */
+  readonly podRefusal: (
+    pod: {
+      readonly name: string;
+      readonly ports: readonly number[];
+      readonly onHostNetwork: boolean;
+    },
+    target: Pick<ScrapeTarget, "engine" | "port">,
+  ) => Fault | undefined;
   /** Several engines' results as one; `undefined` when they are not made of observations. */
   readonly merge: (results: readonly SignalResult[]) => SignalResult | undefined;
   /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Fault } from "#core/fault.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import type { ScrapeTarget } from "#engine/scrape/target.ts";
 import type { SignalResult } from "#engine/signal/result.ts";
@@ -94,11 +95,16 @@ export function podEngineResults(
 ): readonly PodResult[] {
   const read = workload.pods.map((pod) => {
     const target = pod.state === "counted" ? podTarget(pod, query.trigger, engines) : undefined;
+    if (target instanceof Fault) return { pod, refusal: target };
     return { pod, result: target && engineResult(target, query, engines) };
   });
   const readings = read.flatMap(({ result }) => result?.reading ?? []);
   const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
-  return read.map(({ pod, result }) => podEngineResult(pod, result, merged, nowMs));
+  return read.map(({ pod, refusal, result }) =>
+    refusal === undefined
+      ? podEngineResult(pod, result, merged, nowMs)
+      : { pod, state: "unfit", fault: refusal, devices: [] },
+  );
 }
 
 /** The busiest replica decides on activity, so there each one's own value counts. */
@@ -138,31 +144,53 @@ export function lastHeardMs(reading: EngineReading, nowMs: number): number | und
 }
 
 type Tokens = Pick<EngineReader, "tokenFile">;
+type PodRules = Pick<EngineReader, "tokenFile" | "podRefusal">;
 
 /** Port names that people give to a page of metrics, in whatever words around them. */
 const metricsPort = /metric|prom/;
 
-/** Where a pod's engine is; `undefined` while the pod has no address. */
-function podTarget(pod: Pod, trigger: Trigger, tokens: Tokens): ScrapeTarget | undefined {
+/** Where a pod's engine is, or why it is not asked; `undefined` while the pod has no address. */
+function podTarget(
+  pod: Pod,
+  trigger: Trigger,
+  engines: PodRules,
+): ScrapeTarget | Fault | undefined {
   if (pod.ip === undefined) return undefined;
   const declared = pod.containers.flatMap(({ ports }) => ports);
   const likely = declared.filter(({ name = "" }) => metricsPort.test(name));
-  const ports = new Set([...likely, ...declared].map(({ port }) => port));
-  const { namespace, uid: owner } = pod;
-  const at = { podAddress: pod.ip, namespace, ports: [...ports], owner };
+  const ports = [...new Set([...likely, ...declared].map(({ port }) => port))];
+  const { namespace, uid: owner, name, onHostNetwork } = pod;
   const { engine, enginePort: port, enginePath: path } = trigger;
-  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, tokens) };
+  const refusal = engines.podRefusal({ name, ports, onHostNetwork }, { engine, port });
+  if (refusal !== undefined) return refusal;
+  const at = { podAddress: pod.ip, namespace, ports, owner };
+  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, engines) };
 }
 
-/** A URL says the port and the path itself. */
+/**
+ * A URL says the port and the path itself.
+ *
+ * @throws {Fault} `endpoint-refused` where a token would leave its namespace.
+ */
 export function endpointTarget(
-  { at, port, path }: EngineEndpoint,
+  { at, port, path, isOwn }: EngineEndpoint,
   namespace: string,
   trigger: Trigger,
   tokens: Tokens,
 ): ScrapeTarget {
-  const { engine } = trigger;
+  const { engine, endpoint = "", engineTokenFile } = trigger;
+  if (engineTokenFile !== undefined && !isOwn) throw tokenRefused(endpoint, namespace);
   return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, tokens) };
+}
+
+function tokenRefused(endpoint: string, namespace: string): Fault {
+  const rule =
+    `a bearer token of namespace ${namespace} goes to pods and Services of that namespace only; ` +
+    "put such a Service before the host, or leave engineTokenFile out";
+  return new Fault("endpoint-refused", `Cannot ask ${endpoint} with a token: ${rule}`, {
+    endpoint,
+    rule,
+  });
 }
 
 function tokenFileOf(
@@ -179,7 +207,7 @@ export function readsEngines({ metric, activationMetric }: Trigger): boolean {
 }
 
 export interface NeedsOptions {
-  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile" | "podRefusal">;
   readonly workloads?: WorkloadView | undefined;
 }
 
@@ -220,7 +248,8 @@ function targetsOf(
       .endpointsOf(endpoint, namespace)
       .map((one) => endpointTarget(one, namespace, trigger, engines));
   if (workloads === undefined || scope !== "workload") return [];
-  return lookUpWorkload({ ref, trigger }, workloads).pods.flatMap((pod) =>
-    pod.state === "counted" ? (podTarget(pod, trigger, engines) ?? []) : [],
-  );
+  return lookUpWorkload({ ref, trigger }, workloads).pods.flatMap((pod) => {
+    const target = pod.state === "counted" ? podTarget(pod, trigger, engines) : undefined;
+    return target === undefined || target instanceof Fault ? [] : target;
+  });
 }

@@ -7,7 +7,7 @@ export interface MissingTracker {
   /**
    * Takes in that a replica is missing now.
    *
-   * @param key Names the replica and what is asked of it.
+   * @param key Names the replica and what is asked of it, in a hundred characters or so.
    * @returns Since when it is, on the monotonic clock.
    */
   readonly missing: (key: string) => number;

@@ -17,7 +17,7 @@ export function startAgent(options: NodeOptions, context: RoleContext): RunningR
     clock,
     startedAtMs: clock.wallMs(),
     request: node.request,
-    draining: ({ values }) => values.get(connectionKey),
+    connectionOf: ({ values }) => values.get(connectionKey),
   });
   return {
     service: registration(NodeTelemetry, telemetry),

@@ -1,6 +1,7 @@
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import type { Explanation } from "#answer/explanation.ts";
 import type { Cancel } from "#core/clock.ts";
+import { digest } from "#core/digest.ts";
 import { type Fault, unlessFault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
@@ -16,6 +17,8 @@ export interface Admission {
 }
 
 export interface AnswerHooks {
+  /** Why a trigger's scope is not answered, whoever asks; `undefined` where it is. */
+  readonly scopeFault: (trigger: Trigger) => Fault | undefined;
   /** Absent where there is no Kubernetes API: then any call is answered. */
   readonly admission?: Admission | undefined;
   /** Why the devices of this process cannot be answered for now; `undefined` when they can. */
@@ -28,16 +31,21 @@ export interface AnswerHooks {
   readonly log: Log;
 }
 
-/** One text for each trigger: its object and its metadata, whatever their order. */
+/** One short text for each trigger: its object and its metadata, whatever their order. */
 export function triggerKey({ namespace, name, scalerMetadata }: WorkloadRef): string {
-  return JSON.stringify([namespace, name, Object.entries(scalerMetadata).sort()]);
+  return digest(JSON.stringify([namespace, name, Object.entries(scalerMetadata).sort()]));
 }
 
 /** The answers of a process: those of `answers`, and what the process does beside each. */
 export function instrumentedAnswerer(
   answers: Answerer,
-  { admission, deviceFault, onRequest, onWarnings, log }: AnswerHooks,
+  { scopeFault, admission, deviceFault, onRequest, onWarnings, log }: AnswerHooks,
 ): Answerer {
+  const checkCall = (ref: WorkloadRef, trigger: Trigger) => {
+    const fault = scopeFault(trigger);
+    if (fault !== undefined) throw fault;
+    admission?.admit(ref);
+  };
   /** While nothing is fresh, the collector's own message says more than an age of the last sample. */
   const checkDevices = (metric: MetricName) => {
     const fault = metricOf(metric).source === "device" ? deviceFault() : undefined;
@@ -49,7 +57,7 @@ export function instrumentedAnswerer(
   return {
     ...answers,
     value: (ref, trigger) => {
-      admission?.admit(ref);
+      checkCall(ref, trigger);
       onRequest(ref, trigger);
       checkDevices(trigger.metric);
       const answer = answers.value(ref, trigger);
@@ -58,18 +66,19 @@ export function instrumentedAnswerer(
       return answer;
     },
     activity: (ref, trigger) => {
-      admission?.admit(ref);
+      checkCall(ref, trigger);
       onRequest(ref, trigger);
       if (!trigger.alwaysActive) checkDevices(trigger.activationMetric);
       const answer = answers.activity(ref, trigger);
       logAnswer("activity answered", ref, answer.explanation);
       return answer;
     },
-    watchActivity:
-      admission === undefined
-        ? answers.watchActivity
-        : (ref, trigger, listener) =>
-            whileAdmitted(admission, ref, () => answers.watchActivity(ref, trigger, listener)),
+    // A stream of a forbidden scope ends with the first answer, and has nothing read before that.
+    watchActivity: (ref, trigger, listener) => {
+      if (scopeFault(trigger) !== undefined) return () => undefined;
+      const start = () => answers.watchActivity(ref, trigger, listener);
+      return admission === undefined ? start() : whileAdmitted(admission, ref, start);
+    },
   };
 }
 

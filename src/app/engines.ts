@@ -9,12 +9,14 @@ import { join } from "node:path";
 import type { EngineEndpoint, EngineReader } from "#answer/engine-reader.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { isLabel } from "#core/kubernetes-names.ts";
 import { credentialFileBytesMax } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
-import { allowedUrl, type EndpointRules, label, portOf } from "#engine/scrape/address-policy.ts";
+import { allowedUrl, type EndpointRules, isNamed, portOf } from "#engine/scrape/address-policy.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
+import { podRefusal } from "#engine/scrape/target.ts";
 import { mergedResult } from "#engine/signal/result.ts";
-import { type Services, watchServices } from "#kubernetes/services.ts";
+import { type NamedEndpoint, type Services, watchServices } from "#kubernetes/services.ts";
 import type { EngineStats } from "#observe/scaler-metrics.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
@@ -25,7 +27,7 @@ import type { RoleContext } from "./role.ts";
 
 export type EnginesOptions = Pick<
   ServeOptions,
-  "role" | "allowedEndpoints" | "engineTokenDirectory"
+  "role" | "allowedEndpoints" | "allowHostNetwork" | "engineTokenDirectory"
 >;
 
 export interface EnginesContext extends Pick<RoleContext, "clock" | "log" | "random" | "changes"> {
@@ -58,6 +60,7 @@ export function startEngines(options: EnginesOptions, context: EnginesContext): 
   const services = kubernetes && watchServices({ client: kubernetes.client, clock, random, log });
   const reader: EngineReader = {
     read: scraper.read,
+    podRefusal: (pod, target) => podRefusal(pod, target, options.allowHostNetwork),
     merge: mergedResult,
     endpointsOf: endpointsOf(rules, services),
     tokenFile: tokenFile(options.engineTokenDirectory),
@@ -100,7 +103,7 @@ function allowedHosts(
 function tokenFile(directory: string | undefined): EngineReader["tokenFile"] {
   return (namespace, name) => {
     // A call made by hand names any namespace, which must not lead out of the directory.
-    if (directory !== undefined && label.test(namespace)) return join(directory, namespace, name);
+    if (directory !== undefined && isLabel(namespace)) return join(directory, namespace, name);
     const problem =
       directory === undefined
         ? "--engine-token-dir is not given"
@@ -112,7 +115,10 @@ function tokenFile(directory: string | undefined): EngineReader["tokenFile"] {
   };
 }
 
-/** A Service of the trigger's namespace means every pod behind it; any other host is itself. */
+/**
+ * A Service of the trigger's namespace means every pod behind it; any other host is itself. Where there
+ * is no Kubernetes API, there is one tenant, and everything is its own.
+ */
 function endpointsOf(
   rules: EndpointRules,
   services: Services | undefined,
@@ -120,10 +126,13 @@ function endpointsOf(
   return (text, namespace) => {
     const { url, service } = allowedUrl(text, namespace, rules);
     if (service === undefined || services === undefined)
-      return [{ at: { url: text, namespace }, ready: true }];
+      return [{ at: { url: text, namespace }, isOwn: services === undefined, ready: true }];
     const path = `${url.pathname === "/" ? "" : url.pathname}${url.search}`;
-    return services.endpoints(namespace, service, portOf(url)).map(
+    const isAllowed = ({ address, port, isPod }: NamedEndpoint) =>
+      isPod || isNamed(address, port, rules);
+    return services.endpoints(namespace, service, portOf(url), isAllowed).map(
       ({ address, port, ready }): EngineEndpoint => ({
+        isOwn: true,
         at: {
           podAddress: address,
           namespace,

@@ -7,6 +7,7 @@
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
+import type { Scope } from "#trigger/trigger.ts";
 
 export const roles = ["all", "agent", "scaler"] as const;
 /** `agent` reads a node's devices, `scaler` follows agents and answers KEDA, `all` does both. */
@@ -68,6 +69,10 @@ export interface ScalerOptions {
   readonly profilesFile?: string | undefined;
   /** Hosts that a trigger's endpoint may name beside the Services of its own namespace. */
   readonly allowedEndpoints: readonly string[];
+  /** Scopes that triggers may ask in; at least one. */
+  readonly allowedScopes: readonly Scope[];
+  /** Whether pods on their node's network are asked for metrics. */
+  readonly allowHostNetwork: boolean;
   /** Has one folder per namespace, with the bearer tokens of that namespace. */
   readonly engineTokenDirectory?: string | undefined;
 }

@@ -9,13 +9,14 @@
 import type { WorkloadRef } from "#answer/answer.ts";
 import { readNeeds, readsEngines } from "#answer/engine.ts";
 import type { EngineReader } from "#answer/engine-reader.ts";
-import { setNewest } from "#core/bounded-map.ts";
+import { byteBoundedMap } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import {
   askedForMs,
   engineIntervalMs,
   enginesFirstMs,
+  engineTriggersBytesMax,
   engineTriggersMax,
   prefetchCheckMs,
 } from "#core/limits.ts";
@@ -33,7 +34,7 @@ export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
     | undefined;
   /** Remembers what it parsed: metadata is the same object until its ScaledObject changes. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
-  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile" | "podRefusal">;
   readonly targets: EngineScraper["targets"];
   /** Called when `waitingFor` may have nothing more to wait for. */
   readonly onChange: () => void;
@@ -89,19 +90,28 @@ export function enginePrefetch(options: PrefetchOptions): EnginePrefetch {
 
 /** Triggers that somebody asked for lately, by their metadata. */
 function recentRequests(clock: Clock) {
-  const requests = new Map<string, ParsedTrigger & { readonly atMs: number }>();
+  const requests = byteBoundedMap<string, ParsedTrigger & { readonly atMs: number }>({
+    entriesMax: engineTriggersMax,
+    bytesMax: engineTriggersBytesMax,
+  });
   return {
     add: (ref: WorkloadRef, trigger: Trigger) => {
       if (!readsEngines(trigger)) return;
       const request = { ref, trigger, atMs: clock.monotonicMs() };
-      setNewest(requests, triggerKey(ref), request, engineTriggersMax);
+      requests.set(triggerKey(ref), request, metadataBytes(ref));
     },
-    recent: (): ReadonlyMap<string, ParsedTrigger> => {
+    recent: (): Iterable<readonly [key: string, ParsedTrigger]> => {
       const nowMs = clock.monotonicMs();
       for (const [key, { atMs }] of requests) if (nowMs - atMs > askedForMs) requests.delete(key);
       return requests;
     },
   };
+}
+
+/** Of what a caller can make long; names are short. */
+function metadataBytes({ scalerMetadata }: WorkloadRef): number {
+  const texts = Object.entries(scalerMetadata).flat();
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
 
 /** Those that may ask at any time and read engines. */

@@ -4,7 +4,9 @@
  * @module
  */
 import { answerer } from "#answer/answerer.ts";
+import { scopeFault } from "#answer/scope.ts";
 import type { Clock } from "#core/clock.ts";
+import type { Fault } from "#core/fault.ts";
 import { pushSpacingMs } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
 import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
@@ -17,7 +19,7 @@ import type { ReadingName } from "#metric/reading.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import type { FleetStats } from "#observe/scaler-metrics.ts";
 import { registration } from "#rpc/server.ts";
-import { triggerParser } from "#trigger/trigger.ts";
+import { type Trigger, triggerParser } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import { type Admission, instrumentedAnswerer } from "./answers.ts";
 import {
@@ -56,7 +58,9 @@ export async function startScaler(
   const workloads = kubernetes && followWorkloads(kubernetes, options, context);
   workloads?.subscribe(changes.notify);
   const parse = triggerParser(profiles.table);
-  const engines = startEngines(options, { ...context, kubernetes, workloads, parse });
+  const forbidden = scopeCheck(options, workloads);
+  const parseAllowed = allowedParser(parse, forbidden);
+  const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
   const localNode = devices.node && options.nodeName;
   const request = (readings: readonly ReadingName[]) => {
     demand.request(readings);
@@ -74,10 +78,11 @@ export async function startScaler(
     synced: devices.synced,
   });
   const { prepare } = answers;
-  const prefetch = { clock, workloads, parse, store, prepare, localNode, request };
-  const stopPrefetch = devicePrefetch(prefetch);
+  const read = { clock, workloads, parse: parseAllowed, store, prepare, localNode, request };
+  const stopPrefetch = devicePrefetch(read);
   const service = externalScaler({
     answerer: instrumentedAnswerer(answers, {
+      scopeFault: forbidden,
       admission: workloads && admissionOf(workloads, clock),
       deviceFault: () => devices.node?.fault(),
       onRequest: engines.requested,
@@ -106,6 +111,23 @@ export async function startScaler(
       workloads?.stop();
       await devices.stop();
     },
+  };
+}
+
+function scopeCheck({ allowedScopes }: ServeOptions, workloads: Workloads | undefined) {
+  return (trigger: Trigger) => scopeFault(trigger, workloads !== undefined, allowedScopes);
+}
+
+/** Refuses what is never answered: nothing is prepared for it. */
+function allowedParser(
+  parse: ReturnType<typeof triggerParser>,
+  forbidden: (trigger: Trigger) => Fault | undefined,
+): typeof parse {
+  return (metadata) => {
+    const trigger = parse(metadata);
+    const fault = forbidden(trigger);
+    if (fault !== undefined) throw fault;
+    return trigger;
   };
 }
 

@@ -18,10 +18,12 @@ import {
 import { logFormats, logLevels } from "#core/log.ts";
 import type { CollectorOptions } from "#device/collector.ts";
 import { presetNames } from "#simulate/input/presets.ts";
+import { scopes } from "#trigger/keys.ts";
 import {
   addresses,
   certificateNames,
   choice,
+  choices,
   decimal,
   directory,
   duration,
@@ -90,7 +92,7 @@ const serveFlags = {
     help: "Directory with one folder per namespace, which holds that namespace's bearer tokens for engines",
   }),
   agents: flag(addresses, {
-    help: "Agents to follow where there is no Kubernetes API to list them",
+    help: "Agents to follow where there is no Kubernetes API to list them; of several that name one node, the first heard is believed while it lives",
   }),
   kubeconfig: flag(file, { help: "Reach the Kubernetes API from outside a cluster" }),
   namespace: flag(kubernetesName, {
@@ -107,6 +109,10 @@ const serveFlags = {
   "allow-endpoint": flag(hostPatterns, {
     help: "Hosts that a trigger's endpoint may name beside the Services of its own namespace",
   }),
+  "allow-scope": flag(choices("SCOPES", scopes), {
+    fallback: scopes.join(","),
+    help: "Scopes that triggers may ask in; a URL counts as workload",
+  }),
   "tls-cert": flag(file, {
     help: "PEM certificate of the gRPC port, which is then TLS 1.2 or newer; read again when it changes",
   }),
@@ -116,6 +122,9 @@ const serveFlags = {
   }),
   "tls-client-names": flag(certificateNames, {
     help: "Names of which a client's certificate has one; else those of KEDA, for an agent that of --service",
+  }),
+  "allow-host-network": flag(present, {
+    help: "Ask pods on their node's network for metrics too; then triggers reach ports of nodes",
   }),
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
@@ -239,6 +248,8 @@ export function serveOptions(
     service: flags.service,
     profilesFile: flags.profiles,
     allowedEndpoints: flags["allow-endpoint"] ?? [],
+    allowedScopes: flags["allow-scope"],
+    allowHostNetwork: flags["allow-host-network"] !== undefined,
     engineTokenDirectory: flags["engine-token-dir"],
   };
 }

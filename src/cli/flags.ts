@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { closest } from "#core/closest.ts";
 import { formatDuration, parseDurationMs } from "#core/duration.ts";
 import { Fault } from "#core/fault.ts";
+import { isObjectName } from "#core/kubernetes-names.ts";
 import { requestTokensMax } from "#core/limits.ts";
 import type { TokenCount } from "#simulate/scenario.ts";
 
@@ -72,6 +73,22 @@ export function choice<const Name extends string>(names: readonly Name[]): Value
     value: names.join("|"),
     rule: `must be one of ${names.join(", ")}`,
     parse: (text) => names.find((name) => name === text),
+  };
+}
+
+/** Some of the names. */
+export function choices<const Name extends string>(
+  value: string,
+  names: readonly Name[],
+): ValueKind<readonly Name[]> {
+  return {
+    value,
+    rule: `must be one or several of ${names.join(", ")}, with commas between`,
+    parse: (text) => {
+      const words = text.split(",");
+      const known = names.filter((name) => words.includes(name));
+      return known.length === words.length ? known : undefined;
+    },
   };
 }
 
@@ -151,11 +168,11 @@ export const load = pattern("LOAD", "must be a load", /./);
 export const presetOrFile = pattern("FILE|PRESET", "must be a preset or the path of a file", /./);
 
 /** A name that Kubernetes accepts for most things. */
-export const kubernetesName = pattern(
-  "NAME",
-  "must be a Kubernetes name: lower case, digits, - and ., at most 253 characters",
-  /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/,
-);
+export const kubernetesName: ValueKind<string> = {
+  value: "NAME",
+  rule: "must be a Kubernetes name: lower case, digits, - and ., at most 253 characters",
+  parse: (text) => (isObjectName(text) ? text : undefined),
+};
 
 export const addresses = pattern(
   "ADDRESSES",

@@ -4,10 +4,14 @@ export interface FaultFacts {
   "trigger-invalid": { readonly problems: readonly string[] };
   /** A call came without the ScaledObject it is about. */
   "ref-missing": { readonly method: string };
+  /** A call names an object as Kubernetes names none; `field` is which of its names. */
+  "name-invalid": { readonly field: string; readonly rule: string };
   /** A call asks for a metric under a name that its trigger does not have. */
   "metric-unknown": { readonly asked: string; readonly known: string };
   /** The trigger asks for something this process, as it was started, cannot see. */
   "scope-unavailable": { readonly scope: string };
+  /** The operator does not let triggers ask for these devices. */
+  "scope-forbidden": { readonly scope: string; readonly allowed: readonly string[] };
   /** The devices have no such reading, and never will in their present mode. */
   "metric-unsupported": { readonly metric: string; readonly devices: readonly string[] };
   /** No device fits the trigger's selection. */

@@ -6,6 +6,8 @@
 
 /** One log line for the same event and facts in this time: a steady fault is one line a minute. */
 export const logRepeatMs = 60_000;
+/** Lines remembered to know their like by, some 150 bytes each. */
+export const logRepeatsMax = 10_000;
 
 /** As many profiles as there may be take half of this, and its YAML most of a second. */
 export const profilesFileBytesMax = 256 * 1024;
@@ -16,6 +18,8 @@ export const kubeconfigBytesMax = 4 * 1024 * 1024;
 /** A namespace has 63 characters. */
 export const namespaceFileBytesMax = 1024;
 
+/** What a file may grow by while it is read; files of `/proc` have no size before that. */
+export const fileGrowthBytes = 4_096;
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;
 /** Replicas remembered as missing, some 150 bytes each: more pods than a cluster can have. */
@@ -49,6 +53,8 @@ export const engineHoldMs = 20_000;
 export const enginesFirstMs = 10_000;
 /** Triggers remembered because they were asked for; those that name this service are no part of it. */
 export const engineTriggersMax = 2_000;
+/** Of their metadata, all together: a trigger has some hundred bytes, and a call may send 256 KiB. */
+export const engineTriggersBytesMax = 8 * 1024 * 1024;
 /** Triggers whose warnings are kept for the process' own metrics. */
 export const warnedTriggersMax = 2_000;
 /** A missed scrape or two is not an outage. */
@@ -120,6 +126,8 @@ export const unknownReturnsMax = 5;
 
 /** Every scaler replica watches every agent; this many replicas nobody runs. */
 export const telemetryWatchersMax = 64;
+/** A scaler watches once, and twice while it connects again; pods of one host may share an address. */
+export const telemetryWatchersPerPeerMax = 4;
 
 /** The kubelet serves 100 calls a second; a pod takes longer than this to load a model. */
 export const podResourcesPollMs = 10_000;
@@ -154,6 +162,12 @@ export const agentsMax = 5_000;
 
 /** An agent repeats itself every 5 s at least, so by then it has missed two of its messages. */
 export const agentSilentMs = 10_000;
+/** The fastest agent samples ten times a second; a message between samples is rare. */
+export const agentMessageMs = 50;
+/** The largest node's readings, ten times a second, are half of this. */
+export const agentBytesPerSecond = 1024 * 1024;
+/** What an agent did not send in this time it may send at once: pods come and go in bursts. */
+export const agentBurstMs = 2_000;
 /** Pauses between attempts at an agent double from the least to the most, with jitter. */
 export const agentPauseLeastMs = 500;
 export const agentPauseMostMs = 30_000;
@@ -207,6 +221,8 @@ export const scaleSettleMs = 10_000;
 export const scaleReadsAtOnce = 4;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
+/** Of these, a namespace's: a tenant with many triggers leaves others their own. */
+export const servicesShare = 250;
 
 /** Time between two checks for what nobody needs any more; its watches stay open meanwhile. */
 export const resyncMs = 60_000;
@@ -235,8 +251,33 @@ export const quotedCharsMax = 60;
 
 // ---- engine
 
-/** A page that spells its series anew each time costs parsing, not memory. */
-export const pageSpellingsMax = 2 * pageSeriesMax;
+/** What one more series takes beside the characters of its text, as measured with 20,000 of them. */
+export const seriesBytes = 520;
+/** The same of a set of labels that no other series has. */
+export const labelGroupBytes = 250;
+/** The same of each label in it. */
+export const labelBytes = 60;
+/** What one scrape takes beside its values. */
+export const scrapeBytes = 300;
+/** An entry of a map from a number to a number. */
+export const notFiniteBytes = 50;
+/** A bucket that a latency was made of, with its bound and its count. */
+export const bucketBytes = 60;
+/**
+ * What the series of all engines may take, by these estimates; resident memory is some twice that,
+ * so the process stays below 256 MiB. A series takes 0.6 KiB and 8 bytes a scrape, of which there are 14
+ * for a queue and 62 for a latency: 5,000 engines with the 15 series of a queue take 58 MiB, and with the
+ * 40 of a latency 85 MiB is what 2,000 of them take.
+ */
+export const engineMemoryBytesMax = 96 * 1024 * 1024;
+/** Of these, a namespace's: two with too much leave none of the others short, see `memoryBudget`. */
+export const engineMemoryBytesShare = 48 * 1024 * 1024;
+/** A page that did not fit costs its parsing at each try, so it is tried again this seldom. */
+export const engineRoomMs = 60_000;
+/** TensorRT-LLM prints up to 1,000 iterations of some 1.5 kB; a page in JSON is read whole. */
+export const engineJsonBytesMax = 2 * 1024 * 1024;
+/** No engine has a name near this: of a page's names 5,000 are gathered, of 64 pages at once. */
+export const pageNameBytesMax = 128;
 /** Enough to know an engine by; a page of random names must not fill the memory. */
 export const pageNamesMax = 5_000;
 /** What an error quotes of a body that is no metrics page: enough to know a login page by. */
@@ -247,6 +288,8 @@ export const nameFiltersMax = 256;
 export const compactSeriesLeast = 256;
 /** Different queries of one target; triggers have one or two each. */
 export const targetQueriesMax = 64;
+/** Of their texts, together: one has some hundred characters, and the longest labels make 27,000. */
+export const targetQueryCharsMax = 64 * 1024;
 /** Scrapes between two checks whose page it is: what is behind a Service may change. */
 export const identifyScrapes = 12;
 /** Ports that a target's text lists; of an engine that nobody named there are a dozen. */
@@ -284,13 +327,15 @@ export const streamsReservedMs = 30_000;
 /** Calls begun before other clients are heard again: each takes a fraction of a millisecond. */
 export const callsMax = 32;
 /** Open unary calls: more than one connection may have, for KEDA may ask every value in one moment. */
-export const callsOpenMax = 3_000;
+export const callsOpenMax = 2_600;
 /** Requests above 32 KiB read at once, of up to 1 MiB each; KEDA's are a few hundred bytes. */
 export const longCallsMax = 8;
 /** Requests that have come in part: KEDA sends each in one piece. */
 export const requestBytesMax = 16 * 1024 * 1024;
 /** Time for a client to take what it was sent: KEDA takes milliseconds. */
-export const writeMs = 5_000;
+export const takeMs = 5_000;
+/** The same on a connection that has never taken anything: who begins like that goes on like that. */
+export const firstTakeMs = 1_000;
 /** Time between two looks at what clients have not taken yet. */
 export const unsentCheckMs = 250;
 /** Calls ended in one such look: each costs a fraction of a millisecond, and its connection too. */
@@ -306,7 +351,7 @@ export const reflectionStreamsMax = 16;
 /** A call that is cancelled so soon was not meant; KEDA cancels what takes seconds. */
 export const quickCancelMs = 1_000;
 /** Calls cancelled at once, connections too many, answers never read: a client that works has none. */
-export const strikeAllowance = { most: 20, perSecond: 2 } as const;
+export const strikeAllowance = { most: 10, perSecond: 1 } as const;
 /** A peer that does more is not let in for so long: gRPC's own back-off is as long. */
 export const barMs = 10_000;
 /** Answers of reflection to one peer: grpcurl takes a dozen to describe everything. */
@@ -320,8 +365,8 @@ export const faultMessageCharsMax = 2_048;
 /** KEDA holds one connection a scaler address; the rest are probes and people. */
 export const connectionsMax = 512;
 /** Connections that begin at once: each may bring as many calls as it likes in its first moment. */
-export const newConnectionsMax = 4;
-/** So that 40 begin in a second; KEDA opens one in ten minutes. */
+export const newConnectionsMax = 2;
+/** So that 20 begin in a second; KEDA opens one in ten minutes. */
 export const newConnectionMs = 100;
 /** A client speaks as soon as it is connected. */
 export const prefaceMs = 5_000;

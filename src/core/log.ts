@@ -1,5 +1,7 @@
+import { setNewest } from "./bounded-map.ts";
 import type { Clock } from "./clock.ts";
-import { logRepeatMs } from "./limits.ts";
+import { digest } from "./digest.ts";
+import { logRepeatMs, logRepeatsMax } from "./limits.ts";
 
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -42,17 +44,17 @@ export function lineLog({ level: least, format, write, clock }: LogOptions): Log
 }
 
 /** Says of each line how many like it were held back before, `undefined` when it is to be held. */
-function repeatFilter({ monotonicMs }: Clock): (key: string) => number | undefined {
-  const held = new Map<string, { untilMs: number; suppressed: number }>();
-  return (key) => {
+function repeatFilter({ monotonicMs }: Clock): (line: string) => number | undefined {
+  const held = new Map<string, { readonly untilMs: number; suppressed: number }>();
+  return (line) => {
     const nowMs = monotonicMs();
+    const key = digest(line);
     const earlier = held.get(key);
     if (earlier !== undefined && nowMs < earlier.untilMs) {
       earlier.suppressed += 1;
       return undefined;
     }
-    for (const [known, { untilMs }] of held) if (untilMs <= nowMs) held.delete(known);
-    held.set(key, { untilMs: nowMs + logRepeatMs, suppressed: 0 });
+    setNewest(held, key, { untilMs: nowMs + logRepeatMs, suppressed: 0 }, logRepeatsMax);
     return earlier?.suppressed ?? 0;
   };
 }

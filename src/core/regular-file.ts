@@ -9,6 +9,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
+import { fileGrowthBytes } from "./limits.ts";
 
 const openFlags = constants.O_RDONLY | constants.O_NONBLOCK;
 
@@ -48,15 +49,16 @@ export function readRegularFileSync(path: string, bytesMax: number): string {
   }
 }
 
-/** Room for one byte too many, for a file may grow while it is read. */
+/** Room for some bytes more than there are, for a file may grow while it is read. */
 function bufferFor(stats: Stats, bytesMax: number): Buffer {
   if (!stats.isFile()) throw new Error(`${kindOf(stats)}, not a regular file`);
   if (stats.size > bytesMax) throw tooLarge(`${stats.size}`, bytesMax);
-  return Buffer.allocUnsafe(bytesMax + 1);
+  return Buffer.allocUnsafe(Math.min(stats.size + fileGrowthBytes, bytesMax) + 1);
 }
 
 function textOf(buffer: Buffer, length: number, bytesMax: number): string {
   if (length > bytesMax) throw tooLarge(`more than ${bytesMax}`, bytesMax);
+  if (length === buffer.length) throw new Error("a file that grows while it is read");
   return buffer.toString("utf8", 0, length);
 }
 

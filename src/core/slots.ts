@@ -1,3 +1,5 @@
+import { counts } from "./counts.ts";
+
 /**
  * Runs a task now or in its turn.
  *
@@ -10,7 +12,7 @@ export type Slots = <Result>(task: () => Promise<Result>, share?: unknown) => Pr
  * within their share.
  */
 export function slots(most: number, mostOfShare = most): Slots {
-  const runningOf = new Map<unknown, number>();
+  const runningOf = counts<unknown>();
   const queues = new Map<unknown, (() => void)[]>();
   let running = 0;
 
@@ -21,12 +23,7 @@ export function slots(most: number, mostOfShare = most): Slots {
       else queue.push(start);
     });
 
-  const isFull = (share: unknown) => (runningOf.get(share) ?? 0) >= mostOfShare;
-  const count = (share: unknown, change: number) => {
-    const now = (runningOf.get(share) ?? 0) + change;
-    if (now === 0) runningOf.delete(share);
-    else runningOf.set(share, now);
-  };
+  const isFull = (share: unknown) => runningOf.of(share) >= mostOfShare;
 
   const takeNext = () => {
     for (const [share, queue] of queues) {
@@ -34,7 +31,7 @@ export function slots(most: number, mostOfShare = most): Slots {
       const start = queue.shift();
       queues.delete(share);
       if (queue.length > 0) queues.set(share, queue);
-      count(share, 1);
+      runningOf.change(share, 1);
       return start;
     }
     return undefined;
@@ -44,12 +41,12 @@ export function slots(most: number, mostOfShare = most): Slots {
     if (running >= most || isFull(share)) await turn(share);
     else {
       running += 1;
-      count(share, 1);
+      runningOf.change(share, 1);
     }
     try {
       return await task();
     } finally {
-      count(share, -1);
+      runningOf.change(share, -1);
       // The slot is handed on, not freed, so that nobody slips in between.
       const start = takeNext();
       if (start === undefined) running -= 1;

@@ -129,7 +129,7 @@ export function agentLink(options: AgentLinkOptions): AgentLink {
 
 /** One stream, from its beginning to its end; `onMessage` gets `undefined` before the first report. */
 function watchReports(
-  { endpoint, watch }: AgentLinkOptions,
+  { endpoint, clock, watch }: AgentLinkOptions,
   demanded: readonly ReadingName[],
   signal: AbortSignal,
   onMessage: (report: AgentReport | undefined) => void,
@@ -137,6 +137,7 @@ function watchReports(
   const decode = snapshotDecoder();
   return watch({
     ...endpoint,
+    clock,
     demanded,
     signal,
     onSnapshot: (snapshot) => {

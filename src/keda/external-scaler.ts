@@ -16,6 +16,7 @@ import { Fault, type FaultCode } from "#core/fault.ts";
 import type { ExternalScaler, ScaledObjectRef } from "#gen/externalscaler/externalscaler_pb.ts";
 import { type Subscribe, updates } from "#rpc/streams.ts";
 import type { Trigger } from "#trigger/trigger.ts";
+import { checkObjectNames } from "./object-names.ts";
 import { throttled } from "./throttle.ts";
 
 export interface ExternalScalerOptions {
@@ -30,20 +31,32 @@ export interface ExternalScalerOptions {
 }
 
 /** Faults that only another trigger or another process can cure: they end a push stream. */
-const permanentFaults: ReadonlySet<FaultCode> = new Set(["trigger-invalid", "scope-unavailable"]);
+const permanentFaults: ReadonlySet<FaultCode> = new Set([
+  "trigger-invalid",
+  "name-invalid",
+  "scope-unavailable",
+  "scope-forbidden",
+]);
+
+/** Every method begins with it. */
+type TriggerOf = (ref: ScaledObjectRef) => Trigger;
 
 export function externalScaler(options: ExternalScalerOptions): ServiceImpl<typeof ExternalScaler> {
   const { answerer, parse, onParseChange = () => () => {} } = options;
+  const triggerOf: TriggerOf = (ref) => {
+    checkObjectNames(ref);
+    return parse(ref.scalerMetadata);
+  };
   return {
-    isActive: (ref) => ({ result: answerer.activity(ref, parse(ref.scalerMetadata)).active }),
+    isActive: (ref) => ({ result: answerer.activity(ref, triggerOf(ref)).active }),
 
-    streamIsActive: activityStream({ ...options, onParseChange }),
+    streamIsActive: activityStream({ ...options, onParseChange, triggerOf }),
 
-    getMetricSpec: (ref) => metricSpec(parse(ref.scalerMetadata)),
+    getMetricSpec: (ref) => metricSpec(triggerOf(ref)),
 
     getMetrics({ scaledObjectRef, metricName }) {
       const ref = presentRef(scaledObjectRef);
-      const trigger = parse(ref.scalerMetadata);
+      const trigger = triggerOf(ref);
       const name = ownMetricName(metricName, trigger);
       const { value } = answerer.value(ref, trigger);
       assert(Number.isFinite(value) && value >= 0, `a value is finite and not negative: ${value}`);
@@ -59,7 +72,7 @@ export function externalScaler(options: ExternalScalerOptions): ServiceImpl<type
     async *streamMetricSpec(ref, context) {
       let sent: Trigger | undefined;
       for await (const _ of updates(context, onParseChange)) {
-        const trigger = parse(ref.scalerMetadata);
+        const trigger = triggerOf(ref);
         if (!isSameSpec(trigger, sent)) yield metricSpec(trigger);
         sent = trigger;
       }
@@ -78,11 +91,14 @@ export function externalScaler(options: ExternalScalerOptions): ServiceImpl<type
  */
 function activityStream({
   answerer,
-  parse,
+  triggerOf,
   onParseChange,
   pushSpacingMs,
   clock,
-}: ExternalScalerOptions & { readonly onParseChange: Subscribe }) {
+}: ExternalScalerOptions & {
+  readonly onParseChange: Subscribe;
+  readonly triggerOf: TriggerOf;
+}) {
   const onAnswerChange = throttled(answerer.subscribe, pushSpacingMs, clock);
 
   /** Undefined while the answer cannot be known but may come. */
@@ -96,13 +112,13 @@ function activityStream({
   };
 
   return async function* (ref: ScaledObjectRef, context: HandlerContext) {
-    const { pollIntervalSeconds } = parse(ref.scalerMetadata);
+    const { pollIntervalSeconds } = triggerOf(ref);
     let sent: boolean | undefined;
     const sources: readonly Subscribe[] = [
       onAnswerChange,
       onParseChange,
       // A profile may change what is watched: the client's next stream watches that.
-      (onChange) => answerer.watchActivity(ref, parse(ref.scalerMetadata), onChange),
+      (onChange) => answerer.watchActivity(ref, triggerOf(ref), onChange),
       (onChange) =>
         clock.every(pollIntervalSeconds * 1_000, () => {
           sent = undefined;
@@ -110,7 +126,7 @@ function activityStream({
         }),
     ];
     for await (const _ of updates(context, ...sources)) {
-      const active = activity(ref, parse(ref.scalerMetadata));
+      const active = activity(ref, triggerOf(ref));
       const changed = active !== sent;
       sent = active;
       if (changed && active !== undefined) yield { result: active };

@@ -111,16 +111,24 @@ export function sliceInformer<Item>(
 }
 
 /** Each address once, sorted; ready where any of its slices says so. */
-export function uniqueEndpoints(all: readonly ServiceEndpoint[]): readonly ServiceEndpoint[] {
-  const byAddress = new Map<string, ServiceEndpoint>();
+export function uniqueEndpoints<Endpoint extends ServiceEndpoint>(
+  all: readonly Endpoint[],
+): readonly Endpoint[] {
+  const byAddress = new Map<string, Endpoint>();
   for (const endpoint of all)
     if (byAddress.get(endpoint.address)?.ready !== true) byAddress.set(endpoint.address, endpoint);
   return [...byAddress.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
 }
 
+type RawEndpoint = NonNullable<RawSlice["endpoints"]>[number];
+
+function isOwnPod({ targetRef }: RawEndpoint, namespace: string): boolean {
+  return targetRef?.kind === "Pod" && targetRef.namespace === namespace;
+}
+
 function ownEndpoints({ endpoints = [] }: RawSlice, namespace: string) {
-  const { own = [], foreign = [] } = Object.groupBy(endpoints, ({ targetRef }) =>
-    targetRef?.kind === "Pod" && targetRef.namespace === namespace ? "own" : "foreign",
+  const { own = [], foreign = [] } = Object.groupBy(endpoints, (endpoint) =>
+    isOwnPod(endpoint, namespace) ? "own" : "foreign",
   );
   return { own, foreign: foreign.flatMap(({ addresses = [] }) => addresses) };
 }
@@ -140,10 +148,20 @@ function endpointsOf(slice: RawSlice, portName: string): readonly ServiceEndpoin
  * Every address of a slice, with its pod's state. `serving` is the pod's probe; `ready` of the
  * slice is not, for it is true for every pod of a Service that publishes unready ones.
  */
-export function addressesOf({ endpoints = [] }: RawSlice) {
-  return endpoints.flatMap(({ addresses = [], nodeName, conditions = {} }) => {
+export function addressesOf({ endpoints = [] }: RawSlice, namespace?: string) {
+  return endpoints.flatMap((endpoint) => {
+    const { addresses = [], nodeName, conditions = {}, targetRef } = endpoint;
+    const isPod = namespace !== undefined && isOwnPod(endpoint, namespace);
+    const isForeign = namespace !== undefined && targetRef !== undefined && !isPod;
     const serving = conditions.serving ?? conditions.ready ?? true;
     const terminating = conditions.terminating === true;
-    return addresses.map((address) => ({ address, nodeName, serving, terminating }));
+    return addresses.map((address) => ({
+      address,
+      nodeName,
+      serving,
+      terminating,
+      isPod,
+      isForeign,
+    }));
   });
 }

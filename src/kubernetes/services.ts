@@ -9,7 +9,8 @@
  */
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { askedForMs, resyncMs, servicesMax } from "#core/limits.ts";
+import { hostPort } from "#core/host-port.ts";
+import { askedForMs, listedNamesMax, resyncMs, servicesMax, servicesShare } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient } from "./client.ts";
@@ -27,6 +28,7 @@ export interface Services {
    * Looks a Service up, and follows its endpoints for `askedForMs` from now on.
    *
    * @param port Of the URL.
+   * @param isAllowed Which endpoints may be asked; the others count as if they were not there.
    * @returns At least one endpoint, without those that are going away; each address once, sorted.
    * @throws {Fault} `data-missing` when it is read for the first time or has no endpoint;
    *   `endpoint-refused` when it has several ports and none of that number; `overloaded`.
@@ -35,7 +37,8 @@ export interface Services {
     namespace: string,
     service: string,
     port: number,
-  ) => readonly ServiceEndpoint[];
+    isAllowed?: (endpoint: NamedEndpoint) => boolean,
+  ) => readonly NamedEndpoint[];
   /** Runs `listener` after every change of a Service that is followed. */
   readonly subscribe: Listeners["subscribe"];
   readonly stop: () => void;
@@ -49,9 +52,15 @@ export interface ServicesOptions {
   readonly log: Log;
 }
 
+/** One address behind a Service that a URL names. */
+export interface NamedEndpoint extends ServiceEndpoint {
+  /** Whether the slice says that it is a pod of the Service's namespace; else somebody wrote it there. */
+  readonly isPod: boolean;
+}
+
 interface PortsAndAddresses {
   readonly ports: readonly number[];
-  readonly addresses: readonly Pick<ServiceEndpoint, "address" | "ready">[];
+  readonly addresses: readonly Pick<NamedEndpoint, "address" | "ready" | "isPod">[];
 }
 
 interface FollowedService {
@@ -73,8 +82,12 @@ export function watchServices(options: ServicesOptions): Services {
       return known.slices;
     }
     if (followed.size >= servicesMax) throw tooMany(key);
+    const ofNamespace = [...followed.keys()].filter((one) => one.startsWith(`${namespace}/`));
+    if (ofNamespace.length >= servicesShare) throw shareUsed(key, namespace);
     const changed = changes.notify;
-    const slices = sliceInformer({ ...options, namespace, service, changed }, portsAndAddresses);
+    const slices = sliceInformer({ ...options, namespace, service, changed }, (slice) =>
+      portsAndAddresses(slice, namespace),
+    );
     followed.set(key, { slices, usedAtMs });
     return slices;
   };
@@ -89,14 +102,16 @@ export function watchServices(options: ServicesOptions): Services {
   });
 
   return {
-    endpoints: (namespace, service, port) => {
+    endpoints: (namespace, service, port, isAllowed = () => true) => {
       const slices = slicesOf(namespace, service);
       const name = `Service ${namespace}/${service}`;
       if (!slices.synced()) throw unread(name, slices.failure());
-      const endpoints = uniqueEndpoints(
+      const all = uniqueEndpoints(
         [...slices.items.values()].flatMap((slice) => endpointsAt(name, slice, port)),
       );
-      if (endpoints.length === 0) throw empty(name);
+      if (all.length === 0) throw empty(name);
+      const endpoints = all.filter(isAllowed);
+      if (endpoints.length === 0) throw noPods(name, all);
       return endpoints;
     },
     subscribe: changes.subscribe,
@@ -107,14 +122,15 @@ export function watchServices(options: ServicesOptions): Services {
   };
 }
 
-function portsAndAddresses(slice: RawSlice): PortsAndAddresses {
+/** An endpoint that is said to be another namespace's pod, or no pod at all, is left out. */
+function portsAndAddresses(slice: RawSlice, namespace: string): PortsAndAddresses {
   return {
     ports: (slice.ports ?? []).flatMap(({ port, protocol = "TCP" }) =>
       port === undefined || protocol !== "TCP" ? [] : [port],
     ),
-    addresses: addressesOf(slice)
-      .filter(({ terminating }) => !terminating)
-      .map(({ address, serving }) => ({ address, ready: serving })),
+    addresses: addressesOf(slice, namespace)
+      .filter(({ terminating, isForeign }) => !(terminating || isForeign))
+      .map(({ address, serving, isPod }) => ({ address, isPod, ready: serving })),
   };
 }
 
@@ -123,7 +139,7 @@ function endpointsAt(
   name: string,
   { ports, addresses }: PortsAndAddresses,
   requestedPort: number,
-): readonly ServiceEndpoint[] {
+): readonly NamedEndpoint[] {
   const [first, ...more] = ports;
   if (first === undefined) return [];
   if (more.length > 0 && !ports.includes(requestedPort))
@@ -138,6 +154,15 @@ function tooMany(key: string): Fault {
     `Cannot follow Service ${key}: ${servicesMax} are followed, which is the most; run another ` +
       "keda-gpu-scaler for some of them",
     { limit: servicesMax },
+  );
+}
+
+function shareUsed(key: string, namespace: string): Fault {
+  return new Fault(
+    "overloaded",
+    `Cannot follow Service ${key}: ${servicesShare} of namespace ${namespace} are followed, which is ` +
+      "its share; name fewer Services in the endpoints of its triggers",
+    { limit: servicesShare },
   );
 }
 
@@ -157,6 +182,16 @@ function empty(name: string): Fault {
     `Cannot ask ${name} for metrics: it has no endpoints; check the name, and that what stands ` +
       "behind it runs",
     { known: 0, missing: [name] },
+  );
+}
+
+function noPods(name: string, all: readonly NamedEndpoint[]): Fault {
+  const addresses = all.map(({ address, port }) => hostPort({ address, port }));
+  const rule = `its endpoints ${addresses.slice(0, listedNamesMax).join(", ")} are no pods`;
+  return new Fault(
+    "endpoint-refused",
+    `Cannot ask ${name} for metrics: ${rule}; have the operator name them in --allow-endpoint`,
+    { endpoint: name, rule },
   );
 }
 

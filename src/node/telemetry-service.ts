@@ -8,58 +8,58 @@
  */
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Cancel, Clock } from "#core/clock.ts";
-import { Fault } from "#core/fault.ts";
-import { telemetryRepeatMs, telemetryWatchersMax, telemetryWholeMs } from "#core/limits.ts";
+import type { Fault } from "#core/fault.ts";
+import { telemetryRepeatMs, telemetryWholeMs } from "#core/limits.ts";
 import type { NodeTelemetry } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import { demandedReadings } from "#telemetry/demand.ts";
 import { snapshotEncoder } from "#telemetry/encode.ts";
 import type { ReportSource } from "./reports.ts";
+import { nodeWatchers, type WatcherLimits } from "./watchers.ts";
 
-/** Whether a call's connection must end, which the server knows. */
-interface ConnectionDrain {
+/** What the server knows of a call's connection. */
+interface WatcherConnection {
+  /** Who is at its other end; connections of one client have the same. */
+  readonly peer: string;
+  /** Whether it is being emptied: its streams then end without an error. */
   readonly draining: () => boolean;
   readonly onDrain: (listener: () => void) => Cancel;
 }
 
-export interface NodeTelemetryOptions {
+export interface NodeTelemetryOptions extends WatcherLimits {
   readonly source: ReportSource;
   readonly clock: Clock;
   /** When this process started, on the wall clock: of two agents of a node the later is believed. */
   readonly startedAtMs: number;
-  /** Whether a call's connection is being emptied: its stream then ends without an error. */
-  readonly draining: (context: HandlerContext) => ConnectionDrain;
+  readonly connectionOf: (context: HandlerContext) => WatcherConnection;
   /** Called again and again with the readings that a watcher demands, while it watches. */
   readonly request?: ((readings: readonly ReadingName[]) => void) | undefined;
-  readonly watchersMax?: number;
   readonly wholeEveryMs?: number;
 }
 
-/** @throws {Fault} from a call: `overloaded` at `watchersMax`. */
+/** @throws {Fault} from a call: `overloaded` where there is no place, or not any more. */
 export function nodeTelemetry({
   source,
   clock,
   startedAtMs,
-  draining,
+  connectionOf,
   request = () => {},
-  watchersMax = telemetryWatchersMax,
   wholeEveryMs = telemetryWholeMs,
+  ...limits
 }: NodeTelemetryOptions): ServiceImpl<typeof NodeTelemetry> {
-  let watchers = 0;
+  const watchers = nodeWatchers(limits);
   return {
     async *watch(watchRequest, context) {
-      if (watchers >= watchersMax)
-        throw new Fault(
-          "overloaded",
-          `Cannot watch the node: ${watchersMax} watchers are served already; run fewer replicas`,
-          { limit: watchersMax },
-        );
-      const connection = draining(context);
-      watchers += 1;
+      const connection = connectionOf(context);
+      const wake = latch();
+      let displaced: Fault | undefined;
+      const leave = watchers.enter(connection.peer, (fault) => {
+        displaced = fault;
+        wake.set();
+      });
       const { monotonicMs } = clock;
       const demanded = demandedReadings(watchRequest);
       const encode = snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs });
-      const wake = latch();
       const stopListening = source.subscribe(wake.set);
       let cancelRepeat: Cancel = () => {};
       const stopDrain = connection.onDrain(wake.set);
@@ -73,9 +73,10 @@ export function nodeTelemetry({
           cancelRepeat = clock.after(telemetryRepeatMs, wake.set);
           await wake.wait();
           cancelRepeat();
+          if (displaced !== undefined) throw displaced;
         }
       } finally {
-        watchers -= 1;
+        leave();
         stopListening();
         cancelRepeat();
         stopDrain();

@@ -16,8 +16,10 @@ import type { Log } from "#core/log.ts";
 export const grpcCodes = {
   "trigger-invalid": Code.InvalidArgument,
   "ref-missing": Code.InvalidArgument,
+  "name-invalid": Code.InvalidArgument,
   "metric-unknown": Code.InvalidArgument,
   "scope-unavailable": Code.FailedPrecondition,
+  "scope-forbidden": Code.PermissionDenied,
   "metric-unsupported": Code.FailedPrecondition,
   "device-unknown": Code.NotFound,
   "data-missing": Code.Unavailable,

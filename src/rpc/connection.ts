@@ -40,6 +40,8 @@ export interface Connection extends CallConnection {
 export interface ClientConnection extends Connection {
   readonly address: string;
   readonly hasCalls: () => boolean;
+  /** Whether it ever had a call. */
+  readonly wasUsed: () => boolean;
   /** When its last call ended, or when it came if it had none. */
   readonly idleSinceMs: () => number;
   /** It is let in, and is to be drained at an age. */
@@ -68,8 +70,6 @@ export function clientConnection(
   let session: ServerHttp2Session | undefined;
   let draining = false;
   let isUseful = false;
-  let cancelPreface: Cancel = () => undefined;
-
   const cut = () => {
     session?.destroy();
     socket.destroy();
@@ -96,12 +96,15 @@ export function clientConnection(
       if (leftMs > 0) drainWhenIdle(leftMs);
       else drain();
     });
+  // From here on: who waits at the door for so long comes again.
+  const cancelPreface = after(prefaceMs, cut);
   return {
     peer: peerOf(socket.remoteAddress),
     address: addressOf(socket),
     draining: () => draining,
     onDrain: drains.subscribe,
     hasCalls: calls.hasAny,
+    wasUsed: calls.hadAny,
     isUseful: () => isUseful,
     idleSinceMs: calls.endedAtMs,
     openCall: calls.open,
@@ -110,7 +113,6 @@ export function clientConnection(
     },
     isOpen: () => !socket.destroyed && session?.destroyed === false,
     start: (ageMs) => {
-      cancelPreface = after(prefaceMs, cut);
       after(ageMs, drain);
       drainWhenIdle(idleMs);
     },
@@ -147,14 +149,17 @@ function socketTimers(socket: Socket, clock: Clock): Clock["after"] {
 function callCounter(clock: Clock, onEnd: () => void) {
   let calls = 0;
   let streams = 0;
+  let hadAny = false;
   let endedAtMs = clock.monotonicMs();
   return {
     hasAny: () => calls > 0,
+    hadAny: () => hadAny,
     hasStreams: () => streams > 0,
     /** When the last one ended; without any, when counting began. */
     endedAtMs: () => endedAtMs,
     open: (kind: CallKind): Cancel => {
       calls += 1;
+      hadAny = true;
       if (kind === "stream") streams += 1;
       return () => {
         calls -= 1;

@@ -16,6 +16,7 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
+import { shares } from "#core/shares.ts";
 import {
   addressOf,
   type ClientConnection,
@@ -25,7 +26,6 @@ import {
 } from "./connection.ts";
 import { type DoorLimits, doorkeeper } from "./doorkeeper.ts";
 import { peerOf, type ReputationLimits, reputations } from "./peers.ts";
-import { shares } from "./shares.ts";
 
 export interface ConnectionLimits extends ConnectionTimes, ReputationLimits, DoorLimits {
   readonly connectionsMax: number;
@@ -41,6 +41,8 @@ export interface Connections {
   readonly took: (connection: Connection) => void;
   /** Counts something against a connection's peer, which is barred when that was too much. */
   readonly strike: (connection: Connection, what: string) => void;
+  /** Cuts a connection, and lets its peer in no more for a while. */
+  readonly bar: (connection: Connection, what: string) => void;
   /** Drains all; resolves when the last one is closed. */
   readonly drainAll: () => Promise<void>;
 }
@@ -78,12 +80,10 @@ export function clientConnections(options: ConnectionsOptions): Connections {
       if (byAddress.size === 0) onEmpty?.();
     });
   };
-  /** @returns Whether the peer is barred now. */
-  const strike = (peer: string, what: string): boolean => {
-    if (!peers.strike(peer, what)) return false;
-    // One that works, for somebody else behind the same address, goes on.
-    for (const connection of [...byPeer.of(peer)]) if (!connection.isUseful()) connection.cut();
-    return true;
+  const bar = (peer: string, what: string, culprit?: Connection): void => {
+    peers.bar(peer, what);
+    // Another one that works, for somebody else behind the same address, goes on.
+    for (const one of [...byPeer.of(peer)]) if (one === culprit || !one.isUseful()) one.cut();
   };
   const cutSurplus = () => {
     if (byPeer.size() <= limits.connectionsMax) return;
@@ -93,7 +93,7 @@ export function clientConnections(options: ConnectionsOptions): Connections {
     // Now, and not when its socket tells: many may come before that.
     byPeer.remove(surplus.peer, surplus);
     surplus.cut();
-    strike(surplus.peer, "connections");
+    if (peers.strike(surplus.peer)) bar(surplus.peer, "it opens too many connections");
   };
   return {
     accept: (socket) => {
@@ -107,18 +107,18 @@ export function clientConnections(options: ConnectionsOptions): Connections {
     },
     begin: (session) => {
       const connection = byAddress.get(addressOf(session.socket));
-      if (connection === undefined) return session.destroy();
-      bySession.set(session, connection);
-      connection.begin(session);
+      if (connection !== undefined) bySession.set(session, connection);
+      connection?.begin(session);
     },
     of: (session) => (session === undefined ? undefined : bySession.get(session)),
     took: (connection) => {
       connection.took();
       peers.praise(connection.peer);
     },
-    strike: ({ peer, cut }, what) => {
-      if (strike(peer, what)) cut();
+    strike: (connection, what) => {
+      if (peers.strike(connection.peer)) bar(connection.peer, what, connection);
     },
+    bar: (connection, what) => bar(connection.peer, what, connection),
     drainAll: () =>
       new Promise((resolve) => {
         onEmpty = resolve;

@@ -64,10 +64,18 @@ export function doorkeeper(
       beginning += 1;
       connection.start(connectionAgeMs * (1 + connectionAgeJitter * (2 * random() - 1)));
       letIn(socket);
-      clock.after(newConnectionMs, () => {
+      const free = () => {
+        cancel();
+        socket.off("close", freeIfUnused);
         beginning -= 1;
         next();
-      });
+      };
+      // Of a crowd that has gone while it waited nobody needs the time.
+      const freeIfUnused = () => {
+        if (!connection.wasUsed()) free();
+      };
+      const cancel = clock.after(newConnectionMs, free);
+      socket.once("close", freeIfUnused);
     }
   };
   return (arrival: Arrival): void => {

@@ -25,13 +25,13 @@ import {
 import type { ConnectNodeAdapterOptions, connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { shares } from "#core/shares.ts";
 import { slots } from "#core/slots.ts";
 import { codeName, faultError } from "./codes.ts";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import { type CallFollower, type OpenCallLimits, openCalls, overloaded } from "./open-calls.ts";
 import { limitReading, receiver } from "./request.ts";
-import { shares } from "./shares.ts";
 import { connectionKey, sendingKey } from "./streams.ts";
 
 export interface CallLimits extends OpenCallLimits {
@@ -55,6 +55,10 @@ export interface CallLimits extends OpenCallLimits {
   readonly longCallsMax: number;
   /** Time for a request to come whole. */
   readonly handlerMs: number;
+  /** Time for a client to take what it was sent. */
+  readonly takeMs: number;
+  /** The same while its connection has never taken anything. */
+  readonly firstTakeMs: number;
   /** A call that is cancelled so soon after it was opened was not meant. */
   readonly quickCancelMs: number;
 }
@@ -115,14 +119,16 @@ export function callGuard(options: CallGuardOptions) {
     const kind = method === undefined || method.methodKind === "unary" ? "unary" : "stream";
     const unsentBytes = () => stream.writableLength;
     const giveWay = (why: Fault, isStrike: boolean) => {
+      const isDeaf = !connection.isUseful() && gateOf(connection).unread() + unsentBytes() > 0;
       end({ request, response }, why);
-      const isUnread = !connection.isUseful() && gateOf(connection).unread() > 0;
-      if (isStrike || isUnread) connections.strike(connection, "calls that are not finished");
+      if (isDeaf) connections.bar(connection, "it takes nothing that it asks for");
+      else if (isStrike) connections.strike(connection, "it does not finish its calls");
     };
+    const takeMs = () => (connection.isUseful() ? limits.takeMs : limits.firstTakeMs);
     const isAnswered = () => response.headersSent;
     const onTaken = () => connections.took(connection);
     const { peer } = connection;
-    const follower = follow({ peer, kind, isAnswered, unsentBytes, onTaken, giveWay });
+    const follower = follow({ peer, kind, isAnswered, unsentBytes, takeMs, onTaken, giveWay });
     const leave = connection.openCall(kind);
     stream.once("finish", () => hangUp(stream));
     stream.once("close", () => {
@@ -134,7 +140,8 @@ export function callGuard(options: CallGuardOptions) {
       if (status === 0) onTaken();
       // With a connection all its calls end, but that costs a client the connection.
       const isQuick = wasReset(stream) && durationMs <= limits.quickCancelMs;
-      if (isQuick && connection.isOpen()) connections.strike(connection, "cancelled calls");
+      if (isQuick && connection.isOpen())
+        connections.strike(connection, "it cancels what it has just opened");
     });
     const call = { request, response, connection, follower };
     if (method === undefined) refuse(call, unknownMethod(url));
@@ -195,7 +202,7 @@ function answerGate(most: number) {
       const untilTaken = async () => {
         await answer();
         unread += 1;
-        await whenClosed(call, () => undefined);
+        await closed(call.request.stream);
         unread -= 1;
       };
       void firstSlot(async () => {
@@ -244,6 +251,14 @@ function turns({ limits, clock, handler }: CallGuardOptions, gateOf: GateOf) {
       void inLongTurn(read, call.connection.peer);
     },
   };
+}
+
+/** Resolves when a stream is closed, which it is when its client has taken the answer. */
+function closed(stream: ServerHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve();
+    else stream.once("close", resolve);
+  });
 }
 
 /** Starts what a call waited for, unless it is over; resolves when that, or the call, has ended. */

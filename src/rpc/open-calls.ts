@@ -11,7 +11,7 @@ import type { Cancel, Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import { unsentCheckMs, unsentEndsMax } from "#core/limits.ts";
 import { type Listeners, listeners } from "#core/listeners.ts";
-import { shares } from "./shares.ts";
+import { shares } from "#core/shares.ts";
 import type { CallSending } from "./streams.ts";
 
 export interface OpenCallLimits {
@@ -19,8 +19,6 @@ export interface OpenCallLimits {
   readonly callsOpenMax: number;
   /** Bytes of all requests that have come in part; of more the oldest request is ended. */
   readonly requestBytesMax: number;
-  /** Time for a client to take what it was sent. */
-  readonly writeMs: number;
 }
 
 /** A call as its stream shows it. */
@@ -31,6 +29,8 @@ export interface OpenCall {
   readonly isAnswered: () => boolean;
   /** Bytes that were sent and wait for the client to let them through. */
   readonly unsentBytes: () => number;
+  /** Time for its client to take what it was sent. */
+  readonly takeMs: () => number;
   /** Its client was seen to take something. */
   readonly onTaken: () => void;
   /** @param isStrike Whether a client that works would not have let it come to that. */
@@ -62,7 +62,7 @@ export interface CallFollower {
 export type FollowCall = (call: OpenCall) => CallFollower;
 
 export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
-  const { callsOpenMax, requestBytesMax, writeMs } = limits;
+  const { callsOpenMax, requestBytesMax } = limits;
   // In the order in which they were opened.
   const open = new Set<FollowedCall>();
   const unary = shares<FollowedCall>();
@@ -91,8 +91,8 @@ export function openCalls(limits: OpenCallLimits, clock: Clock): FollowCall {
     const nowMs = clock.monotonicMs();
     let ended = 0;
     for (const call of [...open]) {
-      if (call.isOver || !isStuck(call, nowMs, writeMs)) continue;
-      giveWay(call, notTaken(writeMs));
+      if (call.isOver || !isStuck(call, nowMs)) continue;
+      giveWay(call, notTaken(call.takeMs()));
       ended += 1;
       // To end many at once would keep the process from everybody else.
       if (ended === unsentEndsMax) break;
@@ -155,11 +155,11 @@ function sendingOf(call: FollowedCall, clock: Clock): CallSending {
   };
 }
 
-/** Looks whether a call's client takes what it is sent. @returns Whether it took nothing for `limitMs`. */
-function isStuck(call: FollowedCall, nowMs: number, limitMs: number): boolean {
+/** Looks whether a call's client takes what it is sent. @returns Whether its time for that is over. */
+function isStuck(call: FollowedCall, nowMs: number): boolean {
   if (call.unsentBytes() > 0) {
     call.unsentSinceMs ??= nowMs;
-    return nowMs - call.unsentSinceMs >= limitMs;
+    return nowMs - call.unsentSinceMs >= call.takeMs();
   }
   if (!call.hasTaken && call.isAnswered()) {
     call.hasTaken = true;

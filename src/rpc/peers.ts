@@ -64,7 +64,9 @@ export interface ReputationLimits {
 /** What is known of peers by what they did. */
 export interface Reputations {
   /** Counts what a client that works does not do. @returns Whether that was too much. */
-  readonly strike: (peer: string, what: string) => boolean;
+  readonly strike: (peer: string) => boolean;
+  /** Keeps a peer out for `barMs`, because of what it did. */
+  readonly bar: (peer: string, what: string) => void;
   /** Remembers that a peer takes its answers. */
   readonly praise: (peer: string) => void;
   readonly isKnown: (peer: string) => boolean;
@@ -80,12 +82,11 @@ export function reputations(
   const known = new Map<string, true>();
   const barredUntilMs = new Map<string, number>();
   return {
-    strike: (peer, what) => {
-      if (mayStrike(peer)) return false;
+    strike: (peer) => !mayStrike(peer),
+    bar: (peer, what) => {
       log("warn", "peer barred", { peer, what, barMs });
       known.delete(peer);
       setNewest(barredUntilMs, peer, clock.monotonicMs() + barMs, peersMax);
-      return true;
     },
     praise: (peer) => {
       if (!known.has(peer)) setNewest(known, peer, true, peersMax);

@@ -16,6 +16,7 @@ import {
   connectionAgeJitter,
   connectionAgeMs,
   connectionsMax,
+  firstTakeMs,
   handlerMs,
   idleMs,
   longCallsMax,
@@ -34,8 +35,8 @@ import {
   streamsPerPeerMax,
   streamsReservedMs,
   strikeAllowance,
+  takeMs,
   unreadAnswersMax,
-  writeMs,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
@@ -70,7 +71,8 @@ export const grpcLimits: GrpcLimits = {
   requestBytesMax,
   connectionsMax,
   handlerMs,
-  writeMs,
+  takeMs,
+  firstTakeMs,
   prefaceMs,
   idleMs,
   newConnectionsMax,

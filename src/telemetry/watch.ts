@@ -12,8 +12,8 @@
 import { connect, type IncomingHttpHeaders, type SecureClientSessionOptions } from "node:http2";
 import { checkServerIdentity } from "node:tls";
 import { toBinary } from "@bufbuild/protobuf";
+import type { Clock } from "#core/clock.ts";
 import { hostPort } from "#core/host-port.ts";
-import { messageBytesMax } from "#core/limits.ts";
 import type { TlsSource } from "#core/tls.ts";
 import {
   type NodeSnapshot,
@@ -23,10 +23,12 @@ import {
 import type { ReadingName } from "#metric/reading.ts";
 import { readSnapshot } from "./check.ts";
 import { watchRequest } from "./demand.ts";
+import { framed, readPaced } from "./frames.ts";
 
 interface WatchCall {
   readonly address: string;
   readonly port: number;
+  readonly clock: Pick<Clock, "monotonicMs" | "after">;
   /** Readings that cost, which the agent is to take as well. */
   readonly demanded?: readonly ReadingName[] | undefined;
   /** Ends the call and its connection. */
@@ -52,9 +54,6 @@ export interface AgentTls {
 }
 
 const path = `/${NodeTelemetry.typeName}/${NodeTelemetry.method.watch.name}`;
-/** A frame's header: whether it is compressed, then its length. */
-const headerBytes = 5;
-
 /** Watches in plain text. */
 export const watchAgent: WatchAgent = (call) => watch(call);
 
@@ -63,10 +62,8 @@ export function secureWatchAgent(tls: AgentTls): WatchAgent {
   return (call) => watch(call, tls);
 }
 
-function watch(
-  { address, port, demanded = [], signal, onSnapshot }: WatchCall,
-  tls?: AgentTls,
-): Promise<void> {
+function watch(call: WatchCall, tls?: AgentTls): Promise<void> {
+  const { address, port, clock, demanded = [], signal, onSnapshot } = call;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const agent = hostPort({ address, port });
   const session =
@@ -89,7 +86,9 @@ function watch(
     if (status === "0") resolve();
     else refuse(`gRPC status ${status} ${percentDecoded(String(message))}`);
   };
-  const read = frameReader((message) => onSnapshot(readSnapshot(message)));
+  const stopReading = readPaced(stream, clock, fail, (message) =>
+    onSnapshot(readSnapshot(message)),
+  );
   const onAbort = () => fail(signal.reason);
   signal.addEventListener("abort", onAbort);
 
@@ -102,19 +101,13 @@ function watch(
     else if (headers["grpc-status"] !== undefined) finish(headers);
   });
   stream.on("trailers", finish);
-  stream.on("data", (chunk: Uint8Array) => {
-    try {
-      read(chunk);
-    } catch (error) {
-      fail(error);
-    }
-  });
   // After trailers this changes nothing any more: a promise is settled once.
   stream.on("close", () => refuse("connection lost"));
   stream.end(framed(toBinary(WatchRequestSchema, watchRequest(demanded))));
   if (signal.aborted) onAbort();
   return promise.finally(() => {
     signal.removeEventListener("abort", onAbort);
+    stopReading();
     session.destroy();
   });
 }
@@ -131,13 +124,6 @@ function clientOptions({ credentials, serverNames }: AgentTls): SecureClientSess
   };
 }
 
-function framed(message: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(headerBytes + message.length);
-  new DataView(frame.buffer).setUint32(1, message.length);
-  frame.set(message, headerBytes);
-  return frame;
-}
-
 /** gRPC percent-encodes messages; one that is not encoded is shown as it came. */
 function percentDecoded(message: string): string {
   try {
@@ -145,25 +131,4 @@ function percentDecoded(message: string): string {
   } catch {
     return message;
   }
-}
-
-/** Cuts a stream of bytes into gRPC messages. */
-export function frameReader(onMessage: (message: Uint8Array) => void): (chunk: Uint8Array) => void {
-  let buffered: Uint8Array = new Uint8Array(0);
-  return (chunk) => {
-    buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
-    while (buffered.length >= headerBytes) {
-      const view = new DataView(buffered.buffer, buffered.byteOffset, headerBytes);
-      const messageBytes = view.getUint32(1);
-      if (view.getUint8(0) !== 0)
-        throw new Error("Cannot read an agent's message: it is compressed, which was not offered");
-      if (messageBytes > messageBytesMax)
-        throw new Error(
-          `Cannot read an agent's message: ${messageBytes} bytes, the limit is ${messageBytesMax}`,
-        );
-      if (buffered.length < headerBytes + messageBytes) return;
-      onMessage(buffered.subarray(headerBytes, headerBytes + messageBytes));
-      buffered = buffered.subarray(headerBytes + messageBytes);
-    }
-  };
 }

@@ -14,6 +14,7 @@ import {
   triggerNumberMax,
   windowSecondsMax,
 } from "#core/limits.ts";
+import { quoted } from "#core/quoted.ts";
 import { metricNames } from "#metric/catalogue.ts";
 import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
@@ -232,11 +233,6 @@ function parseValue(
   const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return { value: parsed.output };
   return { problem: `must be ${rule}, got ${quoted(text)}${guess(text, choices)}` };
-}
-
-/** Text as a message may carry it: quoted, escaped and short. */
-function quoted(text: string): string {
-  return JSON.stringify(text.length > quotedCharsMax ? `${text.slice(0, quotedCharsMax)}…` : text);
 }
 
 function guess(text: string, names: readonly string[]): string {

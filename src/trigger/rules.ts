@@ -80,9 +80,14 @@ function isPlainUrl(text: string): boolean {
 }
 
 export const urlPath: Rule<string> = {
-  rule: "a URL path that starts with / and has no spaces and no fragment",
-  schema: v.pipe(v.string(), v.regex(/^\/(?!\/)[!-"$-~]*$/)),
+  rule: "a URL path that starts with / and has no spaces, no fragment and no . or .. in it",
+  schema: v.pipe(v.string(), v.regex(/^\/(?!\/)[!-"$-~]*$/), v.check(isPlainPath)),
 };
+
+/** Whether a path leads where it says: a URL parser leaves out `..`, however it is written. */
+function isPlainPath(text: string): boolean {
+  return !/(^|\/)(\.|%2e){1,2}(\/|\?|$)/i.test(text.split("?", 1)[0] ?? "");
+}
 
 /** Kept as text: the room that has the pods parses it again. */
 export const labelSelector: Rule<string> = {

@@ -26,6 +26,8 @@ export interface Pod {
   readonly node?: string | undefined;
   /** Absent until it has one. */
   readonly ip?: string | undefined;
+  /** Whether its address is its node's. */
+  readonly onHostNetwork: boolean;
   /** `ending`: it is being deleted. */
   readonly state: "counted" | "warming" | "ending";
   /** Its Ready condition: false too where its node is out of reach. */
@@ -62,6 +64,7 @@ interface RawPod {
   };
   readonly spec?: {
     readonly nodeName?: string;
+    readonly hostNetwork?: boolean;
     readonly containers?: readonly RawContainer[];
     readonly initContainers?: readonly RawContainer[];
     readonly resourceClaims?: readonly unknown[];
@@ -69,6 +72,7 @@ interface RawPod {
   readonly status?: {
     readonly phase?: string;
     readonly podIP?: string;
+    readonly hostIP?: string;
     readonly startTime?: string;
     readonly conditions?: readonly {
       readonly type: string;
@@ -95,6 +99,8 @@ export function podOf(object: unknown): Pod | undefined {
     requestsDevice: requestsDevice(spec),
     node: spec.nodeName || undefined,
     ip: status.podIP || undefined,
+    onHostNetwork:
+      spec.hostNetwork === true || (status.podIP !== undefined && status.podIP === status.hostIP),
   };
 }
 

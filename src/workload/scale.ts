@@ -3,8 +3,9 @@
  * should have.
  *
  * `/scale` cannot be watched. A selector hardly ever changes and pods are watched anyway, so each is
- * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, within
- * `scaleRetryMostMs` after a read that failed, and otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
+ * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, as often while
+ * there are more or fewer than it should have, within `scaleRetryMostMs` after a read that failed, and
+ * otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
  *
  * @module
  */
@@ -86,7 +87,7 @@ interface ScaleEntry {
 
 interface RawScale {
   readonly spec?: { readonly replicas?: number };
-  readonly status?: { readonly selector?: string };
+  readonly status?: { readonly selector?: string; readonly replicas?: number };
 }
 
 export function scaleReader(options: ScaleReaderOptions): ScaleReader {
@@ -100,31 +101,31 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     if (entries.get(key) !== entry) return;
     // A pod that came or went while it was read has asked for an earlier time.
     entry.dueAtMs = Math.min(entry.dueAtMs, clock.monotonicMs() + nextInMs);
-    const same = Bun.deepEquals(latest, entry.latest);
+    const isSame = Bun.deepEquals(latest, entry.latest);
     entry.latest = latest;
-    if (!same) options.changed(key);
+    if (!isSame) options.changed(key);
   };
   const refresh = async (key: string, entry: ScaleEntry) => {
     if (stopped.signal.aborted || entries.get(key) !== entry) return;
     entry.dueAtMs = Number.POSITIVE_INFINITY;
     const { podChanges } = entry;
     try {
-      const scale = await readScale(entry);
+      const { scale, isSettled } = await readScale(entry);
       entry.delays.reset();
       entry.readAtMs = clock.monotonicMs();
       entry.failure = undefined;
-      if (entry.podChanges === podChanges)
-        store(key, entry, scale, scaleEveryMs * (0.8 + random() * 0.4));
-      else store(key, entry, { ...scale, isOutdated: true }, scaleSettleMs);
+      const isOutdated = entry.podChanges === podChanges ? undefined : true;
+      // Pods that come or go one by one leave the HPA time to change the count in between.
+      const isMoving = !isSettled || isOutdated;
+      const nextInMs = isMoving ? scaleSettleMs : scaleEveryMs * (0.8 + random() * 0.4);
+      store(key, entry, { ...scale, isOutdated }, nextInMs);
     } catch (cause) {
       store(key, entry, afterFailure(key, entry, cause, log), entry.delays.next());
     }
     entry.reading = false;
   };
   const readDue = () => {
-    const nowMs = clock.monotonicMs();
-    for (const [key, entry] of entries) {
-      if (entry.reading || entry.dueAtMs > nowMs) continue;
+    for (const [key, entry] of dueEntries(entries, clock.monotonicMs())) {
       entry.reading = true;
       void inSlot(() => refresh(key, entry));
     }
@@ -134,15 +135,7 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
   return {
     add: (key, namespace, target) => {
       if (Bun.deepEquals(entries.get(key)?.target, target)) return;
-      entries.set(key, {
-        namespace,
-        target,
-        delays: backOff({ leastMs: apiRetryLeastMs, mostMs: scaleRetryMostMs, random }),
-        dueAtMs: 0,
-        reading: false,
-        podChanges: 0,
-        readAtMs: clock.monotonicMs(),
-      });
+      entries.set(key, newEntry(namespace, target, options));
       readDue();
     },
     delete: (key) => {
@@ -153,11 +146,8 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     },
     podChanged: (namespace, labels) => {
       const soonMs = clock.monotonicMs() + scaleSettleMs;
-      for (const entry of entries.values()) {
-        const { selector } = entry.latest instanceof Fault ? {} : (entry.latest ?? {});
-        if (entry.namespace !== namespace || selector === undefined) continue;
-        if (matchesLabels(selector, labels)) outdate(entry, soonMs);
-      }
+      for (const entry of entries.values())
+        if (entry.namespace === namespace && selects(entry, labels)) outdate(entry, soonMs);
     },
     get: (key) => {
       const entry = entries.get(key);
@@ -168,6 +158,31 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       cancel();
     },
   };
+}
+
+function dueEntries(entries: ReadonlyMap<string, ScaleEntry>, nowMs: number) {
+  return [...entries].filter(([, { reading, dueAtMs }]) => !reading && dueAtMs <= nowMs);
+}
+
+function newEntry(
+  namespace: string,
+  target: ScaleTarget,
+  { clock, random }: Pick<ScaleReaderOptions, "clock" | "random">,
+): ScaleEntry {
+  return {
+    namespace,
+    target,
+    delays: backOff({ leastMs: apiRetryLeastMs, mostMs: scaleRetryMostMs, random }),
+    dueAtMs: 0,
+    reading: false,
+    podChanges: 0,
+    readAtMs: clock.monotonicMs(),
+  };
+}
+
+function selects({ latest }: ScaleEntry, labels: Labels): boolean {
+  if (latest === undefined || latest instanceof Fault) return false;
+  return latest.selector !== undefined && matchesLabels(latest.selector, labels);
 }
 
 function outdate(entry: ScaleEntry, dueAtMs: number): void {
@@ -187,17 +202,17 @@ function latestOf(entry: ScaleEntry, nowMs: number): Scale | Fault | undefined {
 
 function scaleRequest(client: KubernetesClient, clock: Clock, signal: AbortSignal) {
   const resourceOf = resourceNames(client, clock);
-  return async ({ namespace, target }: ScaleEntry): Promise<Scale> => {
+  return async ({ namespace, target }: ScaleEntry) => {
     const names = [namespace, await resourceOf(target), target.name].map(encodeURIComponent);
     const path = `${groupPath(target)}/namespaces/${names.join("/")}/scale`;
     const { spec, status } = (await client.get(path, {}, signal)) as RawScale;
     const parsed = parseSelector(status?.selector ?? "");
     if ("problem" in parsed) throw unusable(target, namespace, `its selector ${parsed.problem}`);
     const { requirements } = parsed;
-    return {
-      replicas: spec?.replicas ?? 0,
-      selector: requirements.length === 0 ? undefined : requirements,
-    };
+    const replicas = spec?.replicas ?? 0;
+    const selector = requirements.length === 0 ? undefined : requirements;
+    const scale: Scale = { replicas, selector };
+    return { scale, isSettled: (status?.replicas ?? replicas) === replicas };
   };
 }
 

@@ -20,6 +20,7 @@ export function pod(name: string, changes: Partial<Pod> = {}): Pod {
     containers: [{ name: "server", ready: true, ports: [] }],
     labels: {},
     requestsDevice: false,
+    onHostNetwork: false,
     ...changes,
   };
 }

@@ -173,11 +173,19 @@ describe("an endpoint", () => {
     expect(cluster.value({ ...router, replicaAggregation: "max" }).value).toBe(4);
   });
 
+  test("is sent no token where it is none of the namespace's own", () => {
+    const at = { url: "http://gateway.example", namespace: "ml" };
+    const cluster = withEngines({ endpoints: [{ at, ready: true, isOwn: false }] });
+    const ask = () => cluster.value({ ...router, engineTokenFile: "metrics" });
+    expect(ask).toThrow("a bearer token of namespace ml goes to pods and Services of that");
+    expect(cluster.reads).toEqual([]);
+  });
+
   test("is read at its own port and path, with the token of the ScaledObject's namespace", () => {
     const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [] };
     const cluster = withEngines({
       pages: { "10.0.0.1": page(1) },
-      endpoints: [{ at, ready: true, port: 8_001, path: "/own" }],
+      endpoints: [{ at, ready: true, isOwn: true, port: 8_001, path: "/own" }],
     });
     cluster.value({ ...router, engineTokenFile: "metrics" });
     const target = { engine: "vllm-router", port: 8_001, path: "/own" };

@@ -348,7 +348,8 @@ describe("readNeeds()", () => {
           reads.push(["podAddress" in at ? at.podAddress : at.url, signal, windowMs]);
           return { target: "", state: "known", value: 0 };
         },
-        endpointsOf: (url, namespace) => [{ at: { url, namespace }, ready: true }],
+        endpointsOf: (url, namespace) => [{ at: { url, namespace }, isOwn: true, ready: true }],
+        podRefusal: () => undefined,
         tokenFile: () => "",
       },
       workloads: isInCluster

@@ -81,6 +81,7 @@ export function endpoint(number: number, ready = true): EngineEndpoint {
   return {
     at: { podAddress: `10.0.0.${number}`, namespace: "default", ports: [] },
     port: 8001,
+    isOwn: true,
     ready,
   };
 }
@@ -95,6 +96,7 @@ export const unusedEngines: EngineReader = {
   merge: unused,
   endpointsOf: unused,
   tokenFile: unused,
+  podRefusal: () => undefined,
   listen: unused,
   onEndpointsChange: unused,
 };

@@ -18,6 +18,7 @@ function setup(
   fault: Fault | undefined,
   explanation: Partial<Explanation> = {},
   admission?: Admission,
+  forbidden?: Fault,
 ) {
   const events: unknown[] = [];
   const full: Explanation = {
@@ -44,6 +45,7 @@ function setup(
     },
   };
   const answers = instrumentedAnswerer(inner, {
+    scopeFault: () => forbidden,
     admission,
     deviceFault: () => fault,
     onRequest: ({ name }, { metric }) => events.push(`requested ${name} ${metric}`),
@@ -117,6 +119,30 @@ describe("while the devices of this process cannot be read", () => {
   test("what is always active needs no device", () => {
     const { ask } = setup(deviceFault);
     expect(ask("activity", { profile: "training" })).toBe(true);
+  });
+});
+
+describe("a trigger in a scope that is forbidden", () => {
+  const forbidden = new Fault("scope-forbidden", "Cannot answer: not allowed", {
+    scope: "node",
+    allowed: ["workload"],
+  });
+  const { answers, ask, events } = setup(undefined, {}, undefined, forbidden);
+  const always = { profile: "training" };
+
+  test("is asked nothing, and nothing is remembered of it", () => {
+    for (const metadata of [ofDevices, ofEngines, always]) {
+      expect(() => ask("value", metadata)).toThrow(forbidden);
+      expect(() => ask("activity", metadata)).toThrow(forbidden);
+    }
+    expect(events).toEqual([]);
+  });
+
+  test("has nothing read for a stream", () => {
+    const ref: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: ofEngines };
+    const cancel = answers.watchActivity(ref, parseTrigger(ofEngines), () => {});
+    expect(cancel).not.toThrow();
+    expect(events).toEqual([]);
   });
 });
 
@@ -197,10 +223,12 @@ describe("where there is a Kubernetes API", () => {
   });
 });
 
-test("the rest is the answerer's own, and without a Kubernetes API so is what is watched", () => {
-  const { answers, inner } = setup(undefined);
+test("the rest is the answerer's own", () => {
+  const { answers, inner, events } = setup(undefined);
   expect(answers.subscribe).toBe(inner.subscribe);
-  expect(answers.watchActivity).toBe(inner.watchActivity);
+  const ref: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: ofEngines };
+  answers.watchActivity(ref, parseTrigger(ofEngines), () => {})();
+  expect(events).toEqual(["watch of llm begins", "watch of llm ends"]);
 });
 
 test("a trigger is known by its object and its metadata, in any order", () => {
@@ -215,4 +243,6 @@ test("a trigger is known by its object and its metadata, in any order", () => {
     key("ml", "llm", { a: "1" }),
   ];
   expect(new Set([one, ...others]).size).toBe(5);
+  const long = key("ml", "llm", { a: "x".repeat(4_096) });
+  expect(long).toHaveLength(one.length);
 });

@@ -26,7 +26,7 @@ function started(options: Partial<EnginesOptions> = {}, kubernetes?: Kubernetes)
   const changes = listeners();
   const clock = shiftedClock();
   const engines = startEngines(
-    { role: "all", allowedEndpoints: [], ...options },
+    { role: "all", allowedEndpoints: [], allowHostNetwork: false, ...options },
     {
       clock,
       log: () => {},
@@ -66,7 +66,9 @@ describe("the engine of a laptop is on the same machine", () => {
 
   test.each(local)("%s is read where one process does all without Kubernetes", (url) => {
     const { reader } = started();
-    expect(reader.endpointsOf(url, "ml")).toEqual([{ at: { url, namespace: "ml" }, ready: true }]);
+    expect(reader.endpointsOf(url, "ml")).toEqual([
+      { at: { url, namespace: "ml" }, isOwn: true, ready: true },
+    ]);
   });
 
   test.each(addresses)("%s is refused to a scaler", (url) => {
@@ -83,7 +85,9 @@ describe("the engine of a laptop is on the same machine", () => {
   test("what the operator allows is read by every role", () => {
     const { reader } = started({ role: "scaler", allowedEndpoints: ["gateway"] });
     const url = "http://gateway/metrics";
-    expect(reader.endpointsOf(url, "ml")).toEqual([{ at: { url, namespace: "ml" }, ready: true }]);
+    expect(reader.endpointsOf(url, "ml")).toEqual([
+      { at: { url, namespace: "ml" }, isOwn: true, ready: true },
+    ]);
     expect(started({ allowedEndpoints: ["gateway"] }).reader.endpointsOf(url, "ml")).toHaveLength(
       1,
     );
@@ -94,7 +98,7 @@ describe("a Service of the trigger's namespace", () => {
   test("is a URL where there is no Kubernetes API", () => {
     const url = "http://router.ml.svc/metrics";
     expect(started().reader.endpointsOf(url, "ml")).toEqual([
-      { at: { url, namespace: "ml" }, ready: true },
+      { at: { url, namespace: "ml" }, isOwn: true, ready: true },
     ]);
   });
 
@@ -122,6 +126,7 @@ describe("a Service of the trigger's namespace", () => {
     const owner = "Service ml/router";
     const pod = (podAddress: string) => ({
       at: { podAddress, namespace: "ml", ports: [], owner },
+      isOwn: true,
       port: 8001,
     });
     expect(ask("")).toEqual([

@@ -2,7 +2,12 @@ import { expect, test } from "bun:test";
 import type { WorkloadRef } from "#answer/answer.ts";
 import { enginePrefetch } from "#app/prefetch.ts";
 import { Fault } from "#core/fault.ts";
-import { askedForMs, engineIntervalMs, enginesFirstMs } from "#core/limits.ts";
+import {
+  askedForMs,
+  engineIntervalMs,
+  enginesFirstMs,
+  engineTriggersBytesMax,
+} from "#core/limits.ts";
 import { type ScrapeTarget, targetText } from "#engine/scrape/target.ts";
 import { builtInProfiles } from "#trigger/profiles.ts";
 import { triggerParser } from "#trigger/trigger.ts";
@@ -60,7 +65,8 @@ function started(first: readonly ServedTrigger[]) {
         reads.push({ spec, signal });
         return { target: "", state: "known", value: 0 };
       },
-      endpointsOf: (url, namespace) => [{ at: { url, namespace }, ready: true }],
+      endpointsOf: (url, namespace) => [{ at: { url, namespace }, isOwn: true, ready: true }],
+      podRefusal: () => undefined,
       tokenFile: () => "",
     },
     targets: () => targets.map((target) => ({ ...target, target: "", failures: 0 })),
@@ -164,6 +170,21 @@ test("what somebody asked for is read for ten minutes after", () => {
   taken();
   clock.advance(2 * engineIntervalMs);
   expect(taken()).toEqual([]);
+});
+
+test("of long triggers that somebody asked for only the newest are read", () => {
+  const { clock, taken, requested, parse } = started([]);
+  const endpoint = `http://gateway/${"x".repeat(4_000)}`;
+  const bytes = 4_000;
+  for (let nth = 0; nth * bytes <= engineTriggersBytesMax; nth += 1) {
+    const metadata = { ...ours, endpoint: `${endpoint}${nth}` };
+    requested(ref("llm-1", metadata), parse(metadata));
+  }
+  clock.advance(1_000);
+  const read = taken().filter((text) => text.endsWith("queue_depth"));
+  expect(read.length).toBeLessThan(engineTriggersBytesMax / bytes);
+  expect(read.length).toBeGreaterThan(0.9 * (engineTriggersBytesMax / bytes));
+  expect(read).not.toContain(`${endpoint}0 queue_depth`);
 });
 
 test("a process that has just started waits until every engine was tried, but not for ever", () => {

@@ -51,6 +51,8 @@ async function optionsWith(
     agentService: "agents",
     service: "gpu",
     allowedEndpoints: [],
+    allowHostNetwork: false,
+    allowedScopes: ["workload", "node", "cluster"],
     ...options,
   };
 }

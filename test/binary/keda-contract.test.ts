@@ -165,6 +165,22 @@ describe("what this process cannot see is FAILED_PRECONDITION", () => {
   });
 });
 
+test("a scope that --allow-scope does not list is PERMISSION_DENIED, but for its spec", async () => {
+  await using strict = await start(["--allow-scope", "workload,cluster"]);
+  await using other = foreignClient();
+  const strictChannel = await other.connect(`127.0.0.1:${strict.grpcPort}`);
+  const refused = {
+    code: "PERMISSION_DENIED",
+    details: expect.stringMatching(/in scope node: --allow-scope .* workload and cluster;/),
+  };
+  const scaledObjectRef = ref();
+  expect(await strictChannel.unary(scaler, "GetMetrics", { scaledObjectRef })).toEqual(refused);
+  expect(await strictChannel.unary(scaler, "IsActive", ref())).toEqual(refused);
+  const stream = await strictChannel.stream(scaler, "StreamIsActive", ref());
+  expect(await stream.ended).toEqual(refused);
+  expect((await strictChannel.unary(scaler, "GetMetricSpec", ref())).code).toBe("OK");
+});
+
 describe("StreamIsActive", () => {
   test("sends at once, on change, and again at the poll interval", async () => {
     const metadata = { activationThreshold: "60", pollIntervalSeconds: "1" };
@@ -269,6 +285,7 @@ describe("the HTTP port", () => {
   });
 
   test("has every metric that dashboards and alerts are built on", async () => {
+    await channel.unary(scaler, "IsActive", { scalerMetadata: { nonsense: "1" } });
     const text = await (await get("/metrics")).text();
     const labels =
       'gpu_index="1",gpu_uuid="GPU-00000000-0000-4000-8000-000000000001",gpu_name="Mock"';

@@ -28,6 +28,8 @@ describe("what serve is told", () => {
       agentService: "keda-gpu-scaler-agent",
       service: "keda-gpu-scaler",
       allowedEndpoints: [],
+      allowHostNetwork: false,
+      allowedScopes: ["workload", "node", "cluster"],
     });
   });
 
@@ -52,10 +54,11 @@ describe("what serve is told", () => {
       service: "scaler",
       profiles: "profiles.yaml",
       "allow-endpoint": "a,b",
+      "allow-scope": "workload",
       "engine-token-dir": "/tokens",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    args.push("--no-reflection");
+    args.push("--no-reflection", "--allow-host-network");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -76,6 +79,8 @@ describe("what serve is told", () => {
       service: "scaler",
       profilesFile: "profiles.yaml",
       allowedEndpoints: ["a", "b"],
+      allowHostNetwork: true,
+      allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
     });
   });

@@ -27,6 +27,7 @@ describe("values that a flag takes", () => {
     ["agents", "a:1", "a:1"],
     ["agents", "a:1,[::1]:22", "a:1,[::1]:22"],
     ["agents", "dns:///agents:6000", "dns:///agents:6000"],
+    ["allow-scope", "cluster,workload", ["workload", "cluster"]],
     ["allow-endpoint", "gateway", ["gateway"]],
     ["allow-endpoint", "*.llm.example.com,10.0.0.7:8000", ["*.llm.example.com", "10.0.0.7:8000"]],
     ["allow-endpoint", "[fd00::7]:*,fd00::8", ["[fd00::7]:*", "fd00::8"]],
@@ -48,8 +49,9 @@ describe("values that a flag refuses", () => {
     ["no-reflection", "true", "false"],
     ["mock", ""],
     ["engine-token-dir", ""],
-    ["node-name", "-a", "a-", "A", "a_b", "a".repeat(254)],
+    ["node-name", "-a", "a-", "A", "a_b", "a..b", "a".repeat(254)],
     ["agents", "a", "a:1,", "a :1", "a:b", "x a:1"],
+    ["allow-scope", "", "pod", "node,", "node node", "node,node", "Node"],
     ["allow-endpoint", "", "*", "*.*.a", "a,", "a b", "http://a", "a/b", "a:port", "-a"],
   ])("--%s", (name, ...texts) => {
     for (const text of texts)

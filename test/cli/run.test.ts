@@ -110,7 +110,15 @@ usage: keda-gpu-scaler snapshot [FLAGS]
     expect(new Set(values)).toEqual(
       new Set([
         ...["all|agent|scaler", "ADDRESS", "PORT", "auto|nvml|mock", "PATH", "DURATION", "NAME"],
-        ...["ADDRESSES", "HOSTS", "NAMES", "NUMBER", "debug|info|warn|error", "json|text"],
+        ...[
+          "ADDRESSES",
+          "HOSTS",
+          "SCOPES",
+          "NAMES",
+          "NUMBER",
+          "debug|info|warn|error",
+          "json|text",
+        ],
       ]),
     );
   });

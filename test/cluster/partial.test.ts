@@ -27,8 +27,8 @@ test.concurrent("of three agents one dies: nothing below the target is sent; two
   );
   expect(withoutOne).toEqual([276, 240]);
 
-  // What is known may ask for more than the floor, which is 180 for this target.
-  const eager = scene.workload({ name: "llm", pods: threePods, metadata: { targetValue: "60" } });
+  // What is known may ask for more than the floor, which is 165 for this target.
+  const eager = scene.workload({ name: "llm", pods: threePods, metadata: { targetValue: "55" } });
   await eventually(() => value(eager), 184);
   scene.workload({ name: "llm", pods: threePods });
   await eventually(() => value(llm), 240);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { logRepeatMs } from "#core/limits.ts";
+import { logRepeatMs, logRepeatsMax } from "#core/limits.ts";
 import { type LogOptions, lineLog } from "#core/log.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
@@ -53,6 +53,24 @@ test("lineLog() holds back what repeats itself, and says later how often it did"
   log("warn", "refused", { namespace: "a" });
   log("warn", "refused", { namespace: "b" });
   expect(lines.slice(2).map((line) => JSON.parse(line).suppressed)).toEqual([4, undefined]);
+});
+
+test("lineLog() says how often it held a line back, whatever else was written before it", () => {
+  const { clock, log, lines } = scene();
+  for (let call = 0; call < 3; call += 1) log("warn", "refused", { namespace: "a" });
+  clock.advance(logRepeatMs);
+  log("warn", "refused", { namespace: "b" });
+  log("warn", "refused", { namespace: "a" });
+  expect(lines.slice(1).map((line) => JSON.parse(line).suppressed)).toEqual([undefined, 2]);
+});
+
+test("lineLog() remembers the newest lines only", () => {
+  const { log, lines } = scene();
+  for (let nth = 0; nth <= logRepeatsMax; nth += 1) log("warn", "refused", { nth });
+  log("warn", "refused", { nth: logRepeatsMax });
+  expect(lines).toHaveLength(logRepeatsMax + 1);
+  log("warn", "refused", { nth: 0 });
+  expect(lines).toHaveLength(logRepeatsMax + 2);
 });
 
 test("lineLog() writes every debug line", () => {

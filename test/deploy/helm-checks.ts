@@ -219,7 +219,9 @@ test("each namespace's tokens lie in its own folder, at the scaler alone", async
 test("profiles reach the scaler", () => {
   const profile = "profiles.chat.metric=queue_depth,profiles.chat.target=2000000";
   const hosts = "allowEndpoints={*.llm.example.com,10.0.0.7:8000}";
-  const objects = render(...sets(profile, hosts));
+  const objects = render(
+    ...sets(profile, hosts, "allowScopes={workload,node}", "allowHostNetwork=true"),
+  );
   expectConsistent(objects);
   const text = only(ofKind(objects, "ConfigMap")).data["profiles.yaml"] ?? "";
   expect(parseProfiles(text).table?.get("chat")?.target).toBe(2_000_000);
@@ -228,8 +230,10 @@ test("profiles reach the scaler", () => {
   const mount = only(volumeMounts.filter(({ name }) => name === "profiles"));
   expect(path).toBe(`${mount.mountPath}/profiles.yaml`);
   expect(args).toContain("--allow-endpoint=*.llm.example.com,10.0.0.7:8000");
+  expect(args).toContain("--allow-scope=workload,node");
+  expect(args).toContain("--allow-host-network");
   // Nobody else is told: an agent answers nothing.
-  expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-endpoint/);
+  expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-/);
 });
 
 test("a parent chart may bring its global values", () => {

@@ -25,6 +25,8 @@ describe("refused", () => {
     ["a profile without a target", ["profiles.chat.metric=queue_depth"], "/profiles/chat"],
     ["a profile by a bad name", ["profiles.Chat.metric=a,profiles.Chat.target=1"], "Chat"],
     ["two hosts as one", ["allowEndpoints[0]=a b"], "/allowEndpoints/0"],
+    ["no scope at all", ["allowScopes={}"], "/allowScopes"],
+    ["a scope twice", ["allowScopes={node,node}"], "/allowScopes"],
     ["a mock that nothing reads", ["mock=devices:"], "set collector=mock"],
     ["a profile by a built-in name", ["profiles.batch.metric=queue_depth"], "batch"],
     ["a profile that asks without a series", [`${chat}metric=engine_metric`], "engineMetric"],
@@ -90,6 +92,7 @@ describe("the program's own rules", () => {
     ["log.level", "log-level", ["debug", "trace"]],
     ["log.format", "log-format", ["text", "xml"]],
     ["collector", "collector", ["nvml", "magic"]],
+    ["allowScopes[0]", "allow-scope", ["node", "cluster", "workload", "pod", ""]],
     [
       "allowEndpoints[0]",
       "allow-endpoint",

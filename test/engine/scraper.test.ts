@@ -628,6 +628,35 @@ describe("limits", () => {
     expect(silent.paths).toHaveLength(engineScrapesShare);
   });
 
+  test("a tenant's long pages take its own share of memory, and another's engine is read", async () => {
+    const lines = Array.from(
+      { length: 19_900 },
+      (_, at) => `vllm:time_to_first_token_seconds_bucket{m="${at}",le="${at}.5"} 1\n`,
+    );
+    const long = await upstream(ok(lines.join("")));
+    const server = await upstream(ok(page(7)));
+    const { scraper } = setup(server, { timeoutMs: 10_000, intervalMs: 200 });
+    const at = (owner: string, namespace: string, port: number): ScrapeTarget => ({
+      at: { podAddress: "127.0.0.1", namespace, ports: [port], owner },
+      engine: "vllm",
+    });
+    const greedy = () =>
+      Array.from({ length: 8 }, (_, index) =>
+        scraper.read(at(`uid-${index}`, "greedy", long.port), queryFor("ttft_p95_ms")),
+      );
+    const refused = () =>
+      greedy().filter((one) => one.state === "absent" && one.fault.code === "overloaded");
+    await until(() => refused().length >= 2);
+    const [first] = refused();
+    expect(first?.state === "absent" && first.fault.message).toContain(
+      "Cannot keep more series of namespace greedy: those of its engines take",
+    );
+    const read = () => scraper.read(at("own", "shop", server.port), queryFor("queue_depth"));
+    await until(() => known(read()) === 7);
+    // Some of its pages fit, and those stay.
+    expect(refused().length).toBeLessThan(8);
+  });
+
   test("no more signals of a target than can be kept", () => {
     const scraper = quiet();
     for (let windowMs = 0; windowMs < 64; windowMs += 1)
@@ -635,6 +664,16 @@ describe("limits", () => {
     expect(() => scraper.read(pod(1), queryFor("queue_depth", { windowMs: 64 }))).toThrow(
       "at most 64",
     );
+  });
+
+  test("no more of the texts of signals than can be kept", () => {
+    const scraper = quiet();
+    const match = [{ label: "model", op: "=", value: "x".repeat(10_000) }] as const;
+    const read = (windowMs: number) =>
+      scraper.read(pod(1), queryFor("queue_depth", { windowMs, match }));
+    for (let windowMs = 0; windowMs < 6; windowMs += 1) read(windowMs);
+    expect(() => read(6)).toThrow("at most 65536 characters together");
+    read(0);
   });
 
   test("slots() keeps a share to its own part, and hands it on as its tasks end", async () => {

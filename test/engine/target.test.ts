@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { adapterOf, adapters } from "#engine/adapters/all.ts";
-import { locationsOf, targetKey, targetStaleMs, targetText } from "#engine/scrape/target.ts";
+import {
+  locationsOf,
+  podRefusal,
+  targetKey,
+  targetStaleMs,
+  targetText,
+} from "#engine/scrape/target.ts";
 import { engineNames } from "#metric/engines.ts";
 
 const pod = (ports: readonly number[]) => ({ podAddress: "10.0.0.7", namespace: "shop", ports });
@@ -96,4 +102,40 @@ test("a target is stale after three intervals, and not before half a minute", ()
 test.each(engineNames)("engine %s has an adapter", (engine) => {
   expect(adapterOf(engine)?.engine).toBe(engine);
   expect(adapters.filter((adapter) => adapter.engine === engine)).toHaveLength(1);
+});
+
+describe("a pod is asked for metrics", () => {
+  const asked = (pod: Partial<Parameters<typeof podRefusal>[0]>, engine?: string, port?: number) =>
+    podRefusal(
+      { name: "llm-0", ports: [8000, 9000], onHostNetwork: false, ...pod },
+      { engine, port },
+      false,
+    )?.message;
+
+  test.each([
+    ["without a port of the trigger's", {}, undefined, undefined],
+    ["at a port that it declares", {}, undefined, 9000],
+    ["at its engine's own port", {}, "sglang", 30_000],
+    ["at an engine's own port where it declares none", { ports: [] }, undefined, 11_434],
+  ] as const)("%s", (_where, pod, engine, port) => {
+    expect(asked(pod, engine, port)).toBeUndefined();
+  });
+
+  test.each([
+    ["a port that it does not declare", {}, undefined, 10_250, "8000, 9000"],
+    ["another engine's own port", {}, "vllm", 11_434, "8000, 9000"],
+    ["a port of no engine where it declares none", { ports: [] }, "vllm", 10_250, "8000"],
+  ] as const)("not at %s", (_where, pod, engine, port, allowed) => {
+    expect(asked(pod, engine, port)).toBe(
+      `Cannot ask pod llm-0 for metrics: enginePort ${port} is none that its containers declare or ` +
+        `its engine has (${allowed}); declare it as a containerPort, or correct enginePort`,
+    );
+  });
+
+  test("not on its node's network, unless the operator allows that", () => {
+    expect(asked({ onHostNetwork: true })).toContain("it is on its node's network");
+    const pod = { name: "llm-0", ports: [8000], onHostNetwork: true };
+    expect(podRefusal(pod, {}, true)).toBeUndefined();
+    expect(podRefusal(pod, { port: 10_250 }, true)?.message).toContain("enginePort 10250");
+  });
 });

@@ -165,7 +165,7 @@ function watchPeak(serving: Serving): { readonly stop: () => ProcessFigures } {
   };
 }
 
-function systemFigures(pid: number): {
+export function systemFigures(pid: number): {
   readonly rssMebibytes: number;
   readonly descriptors: number;
 } {

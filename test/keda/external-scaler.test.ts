@@ -293,6 +293,15 @@ describe("StreamIsActive", () => {
       "FAILED_PRECONDITION",
       /needs the Kubernetes API/,
     ],
+    [
+      "a scope that is forbidden",
+      () => {
+        const text = "Cannot answer: --allow-scope allows workload; set metadata scope";
+        throw new Fault("scope-forbidden", text, { scope: "node", allowed: ["workload"] });
+      },
+      "PERMISSION_DENIED",
+      /--allow-scope/,
+    ],
     ["a bug", bug, "INTERNAL", /a bug in the scaler/],
   ])("%s ends it", async (_why, active, code, words) => {
     await using held = await heldServer({ pushSpacingMs: 1 });
@@ -321,5 +330,54 @@ describe("StreamMetricSpec", () => {
     const stream = await channel.stream(scaler, method, { scalerMetadata: { targte: "1" } });
     const details = "Cannot use trigger metadata: targte: unknown key";
     expect(await stream.ended).toEqual({ code: "INVALID_ARGUMENT", details });
+  });
+});
+
+describe("names", () => {
+  const tooLong = [
+    ["namespace", "n".repeat(64)],
+    ["name", "o".repeat(254)],
+  ] as const;
+  const refused = [
+    ...tooLong,
+    ["namespace", "a.b"],
+    ["namespace", "../ml"],
+    ["name", "Llm"],
+    ["name", "a..b"],
+    ["name", "a\nb"],
+  ] as const;
+
+  test.each(refused)("no unary call takes the %s %j", async (field, text) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const ref = { [field]: text };
+    const results = [
+      await channel.unary(scaler, "IsActive", ref),
+      await channel.unary(scaler, "GetMetricSpec", ref),
+      await channel.unary(scaler, "GetMetrics", { scaledObjectRef: ref }),
+    ];
+    const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+    const details = expect.stringContaining(`Cannot answer for ${field} ${shown}: `);
+    expect(results).toEqual(Array(3).fill({ code: "INVALID_ARGUMENT", details }));
+    expect(held.refs).toEqual([]);
+  });
+
+  test.each(["StreamIsActive", "StreamMetricSpec"])("no %s takes one too long", async (method) => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    for (const [field, text] of tooLong) {
+      const stream = await channel.stream(scaler, method, { [field]: text });
+      const details = expect.stringContaining(`Cannot answer for ${field} "`);
+      expect(await stream.ended).toEqual({ code: "INVALID_ARGUMENT", details });
+    }
+    expect(held.refs).toEqual([]);
+  });
+
+  test("as long as Kubernetes has them are taken", async () => {
+    await using held = await heldServer();
+    const channel = await client.connect(held.address);
+    const ref = { namespace: "n".repeat(63), name: `${"o".repeat(250)}.1a` };
+    expect((await channel.unary(scaler, "IsActive", ref)).code).toBe("OK");
+    expect(held.refs).toMatchObject([ref]);
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
-import { askedForMs, servicesMax } from "#core/limits.ts";
+import { askedForMs, servicesMax, servicesShare } from "#core/limits.ts";
 import { watchServices } from "#kubernetes/services.ts";
 import {
   inClusterClient,
@@ -67,10 +67,10 @@ test("a Service's endpoints are those of all its slices, without those that go a
   );
   await read(ask);
   expect(ask()).toEqual([
-    { address: "10.0.0.1", port: 8001, ready: true },
-    { address: "10.0.0.2", port: 8001, ready: true },
-    { address: "10.0.0.4", port: 8001, ready: false },
-    { address: "fd00::1", port: 8001, ready: true },
+    { address: "10.0.0.1", port: 8001, isPod: true, ready: true },
+    { address: "10.0.0.2", port: 8001, isPod: true, ready: true },
+    { address: "10.0.0.4", port: 8001, isPod: true, ready: false },
+    { address: "fd00::1", port: 8001, isPod: true, ready: true },
   ]);
 });
 
@@ -78,7 +78,7 @@ test("of several ports it is the one that is asked for, by the pods' own number"
   const ports = [...http, { name: "metrics", port: 9090 }];
   const { ask } = await started({ name: "one", ports, endpoints: [{ address: "10.0.0.1" }] });
   await read(ask);
-  expect(ask(9090)).toEqual([{ address: "10.0.0.1", port: 9090, ready: true }]);
+  expect(ask(9090)).toEqual([{ address: "10.0.0.1", port: 9090, isPod: true, ready: true }]);
   const fault = faultOf(() => ask(80));
   expect(fault?.code).toBe("endpoint-refused");
   expect(fault?.message).toContain("it has the pods' ports 8001, 9090, of which none is 80");
@@ -92,10 +92,15 @@ test("a Service that cannot be read is an error that says why", async () => {
 });
 
 test("Services beyond the limit are refused until others are let go", async () => {
-  const { ask, clock } = await started();
-  for (let index = 0; index < servicesMax; index += 1) faultOf(() => ask(80, `service-${index}`));
-  expect(faultOf(() => ask(80, "one-more"))?.code).toBe("overloaded");
+  const { ask, clock, services } = await started();
+  for (let index = 0; index < servicesShare; index += 1) faultOf(() => ask(80, `service-${index}`));
+  expect(faultOf(() => ask(80, "one-more"))?.message).toContain("250 of namespace ml are followed");
   expect(faultOf(() => ask(80, "service-0"))?.code).toBe("data-missing");
+  const others = (namespace: string, service: string) =>
+    faultOf(() => services.endpoints(namespace, service, 80))?.code;
+  for (let index = servicesShare; index < servicesMax; index += 1)
+    expect(others("bank", `service-${index}`)).toBe("data-missing");
+  expect(others("shop", "one-more")).toBe("overloaded");
   clock.advance(askedForMs + 60_000);
   expect(faultOf(() => ask(80, "one-more"))?.code).toBe("data-missing");
 });
@@ -118,7 +123,34 @@ test("of a slice only TCP ports and addresses count", async () => {
   );
   await read(ask);
   // An endpoint without conditions is ready.
-  expect(ask()).toEqual([{ address: "10.0.0.1", port: 8001, ready: true }]);
+  expect(ask()).toEqual([{ address: "10.0.0.1", port: 8001, isPod: false, ready: true }]);
+});
+
+test("an endpoint that is another namespace's pod, or no pod, is left out; what nobody vouches for is told apart", async () => {
+  const { services, ask } = await started({
+    name: "one",
+    ports: http,
+    endpoints: [
+      { address: "10.0.0.1" },
+      { address: "10.0.0.2", targetRef: { kind: "Pod", namespace: "bank" } },
+      { address: "10.0.0.3", targetRef: { kind: "Node", namespace: "ml" } },
+      { address: "10.0.0.4", targetRef: undefined },
+    ],
+  });
+  await read(ask);
+  expect(ask().map(({ address, isPod }) => ({ address, isPod }))).toEqual([
+    { address: "10.0.0.1", isPod: true },
+    { address: "10.0.0.4", isPod: false },
+  ]);
+  const byHand = (allowed: boolean) => () =>
+    services.endpoints("ml", "router", 8000, ({ isPod }) => allowed && !isPod);
+  expect(byHand(true)().map(({ address }) => address)).toEqual(["10.0.0.4"]);
+  const fault = faultOf(byHand(false));
+  expect(fault?.code).toBe("endpoint-refused");
+  expect(fault?.message).toBe(
+    "Cannot ask Service ml/router for metrics: its endpoints 10.0.0.1:8001, 10.0.0.4:8001 are no " +
+      "pods; have the operator name them in --allow-endpoint",
+  );
 });
 
 test("a Service without endpoints is an error, and never nothing", async () => {

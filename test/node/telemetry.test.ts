@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { credentials, loadPackageDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { systemClock } from "#core/clock.ts";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { snapshotDecoder } from "#telemetry/decode.ts";
+import { frameReader } from "#telemetry/frames.ts";
 import type { AgentReport } from "#telemetry/report.ts";
-import { frameReader, watchAgent } from "#telemetry/watch.ts";
+import { watchAgent } from "#telemetry/watch.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { type TestAgent, type TestAgentOptions, testAgent } from "../support/test-agent.ts";
 import { until } from "../support/until.ts";
@@ -30,6 +32,7 @@ function watcher({ address, port }: TestAgent) {
   const ended = watchAgent({
     address,
     port,
+    clock: systemClock(),
     signal: leaving.signal,
     onSnapshot: (snapshot) => heard.push(decode(snapshot)),
   });

@@ -6,8 +6,10 @@ import { codeName, faultError } from "#rpc/codes.ts";
 const expected: Record<FaultCode, string> = {
   "trigger-invalid": "INVALID_ARGUMENT",
   "ref-missing": "INVALID_ARGUMENT",
+  "name-invalid": "INVALID_ARGUMENT",
   "metric-unknown": "INVALID_ARGUMENT",
   "scope-unavailable": "FAILED_PRECONDITION",
+  "scope-forbidden": "PERMISSION_DENIED",
   "metric-unsupported": "FAILED_PRECONDITION",
   "device-unknown": "NOT_FOUND",
   "data-missing": "UNAVAILABLE",

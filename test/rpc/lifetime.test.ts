@@ -159,6 +159,21 @@ describe("a client that never closes its side", () => {
     expect(await isHalfOpen(slow)).toBe(false);
   });
 
+  test("has no turn kept for it when it has gone while it waited", async () => {
+    const clock = manualClock();
+    await using held = await heldServer({ clock, newConnectionsMax: 1, newConnectionMs: 1_000 });
+    await using first = rawClient(held.server.port, {}, "127.0.0.2");
+    expect((await first.call(`/${scaler}/IsActive`, new Uint8Array(5)).ended).status).toBe("0");
+    const crowd = await Promise.all(
+      Array.from({ length: 9 }, () => stubbornSocket(held.server.port)),
+    );
+    await until(() => held.open.connections === 10, "the crowd waits");
+    for (const socket of crowd) socket.destroy();
+    clock.advance(1_000);
+    await until(() => held.open.connections === 1, "the crowd is gone, in one turn");
+    expect(held.logged).toEqual([]);
+  });
+
   test("is cut some time after its session has ended", async () => {
     await using held = await heldServer({ shutdownMs: 100 });
     const socket = await stubbornSocket(held.server.port);

@@ -80,7 +80,7 @@ test("a stream with a long message lives on when the time to send it is over", a
   await using held = await heldServer({ handlerMs: 100 });
   const channel = await client.connect(held.address);
   await using stream = await channel.stream(scaler, "StreamIsActive", {
-    name: "x".repeat(100_000),
+    scalerMetadata: { metricName: "x".repeat(100_000) },
   });
   expect(await stream.next()).toEqual({ result: false });
   await Bun.sleep(200);
@@ -246,7 +246,7 @@ describe("streams", () => {
   });
 
   test("a stream that its client does not read in time is ended", async () => {
-    await using held = await heldServer({ writeMs: 100 });
+    await using held = await heldServer({ firstTakeMs: 100, takeMs: 100 });
     await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
     await raw.call(`/${scaler}/StreamIsActive`, emptyMessage).closed;
     await until(() => held.open.streams === 0, "the stream is over");
@@ -277,8 +277,9 @@ describe("unary calls", () => {
 
   const path = `/${scaler}/IsActive`;
   /** More than a stream holds unread: it takes a slot before it has come whole. */
-  const long = message({ name: "x".repeat(100_000) });
-  const abandonedMessage = message({ namespace: "y".repeat(100_000), name: "abandoned" });
+  const longMetadata = { metricName: "x".repeat(100_000) };
+  const long = message({ scalerMetadata: longMetadata });
+  const abandonedMessage = message({ scalerMetadata: longMetadata, name: "abandoned" });
   const [longStart, longRest] = [long.subarray(0, 60_000), long.subarray(60_000)];
 
   test("of more than may be open the oldest is ended with RESOURCE_EXHAUSTED", async () => {
@@ -332,7 +333,7 @@ describe("unary calls", () => {
   });
 
   test("an answer that its client does not take in time is given up", async () => {
-    await using held = await heldServer({ writeMs: 100 });
+    await using held = await heldServer({ firstTakeMs: 100, takeMs: 100 });
     await using raw = rawClient(held.server.port, { initialWindowSize: 0 });
     await raw.call(path, emptyMessage).closed;
     await until(() => held.finished.length === 1, "the call is over");
@@ -451,7 +452,7 @@ describe("unary calls", () => {
       call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
     await until(() => held.open.streams === 2, "the calls have come");
     await using other = rawClient(held.server.port, {}, "127.0.0.2");
-    const alone = other.call(path, message({ namespace: "y".repeat(100_000), name: "alone" }));
+    const alone = other.call(path, message({ scalerMetadata: longMetadata, name: "alone" }));
     other.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
     await until(() => held.open.streams === 3, "the other's call has come");
     working.send(longRest);

@@ -109,8 +109,8 @@ const atSecond = fc.integer({ min: 60, max: 1500 });
 function withoutBroken(any: Shape): Shape {
   const { podManagement, strategy } = any.target;
   const isBroken =
-    // Pods come and go one by one there, and between two of them /scale is read every two minutes: the
-    // spec that is held may be one that the HPA has changed since.
+    // Pods come and go one by one there, and /scale is read again ten seconds after each: on the way to
+    // zero a workload may be woken once more.
     podManagement === "OrderedReady" ||
     (strategy === "Recreate" && !circumstances.recreate.repaired);
   return {

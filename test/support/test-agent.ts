@@ -63,7 +63,9 @@ export async function testAgent({
     startedAtMs,
     request,
     watchersMax,
-    draining: () => ({
+    watchersPerPeerMax: watchersMax,
+    connectionOf: () => ({
+      peer: "",
       draining: () => stop.signal.aborted,
       onDrain: (listener) => {
         stop.signal.addEventListener("abort", listener);

@@ -3,9 +3,17 @@ import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "
 import type { AddressInfo } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { messageBytesMax } from "#core/limits.ts";
+import {
+  agentBurstMs,
+  agentBytesPerSecond,
+  agentMessageMs,
+  messageBytesMax,
+} from "#core/limits.ts";
 import { type NodeSnapshot, NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
-import { frameReader, watchAgent } from "#telemetry/watch.ts";
+import { frameReader } from "#telemetry/frames.ts";
+import { watchAgent } from "#telemetry/watch.ts";
+import { manualClock } from "../support/manual-clock.ts";
+import { until } from "../support/until.ts";
 
 function frame(message: Uint8Array, flag = 0): Uint8Array {
   const header = Buffer.alloc(5);
@@ -58,6 +66,7 @@ afterEach(() => {
 async function watching(
   answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
   signal = new AbortController().signal,
+  clock = manualClock(),
 ) {
   const server = createServer();
   let connections = 0;
@@ -78,7 +87,7 @@ async function watching(
   const onSnapshot = ({ state }: NodeSnapshot) => {
     nodes.push(state?.node);
   };
-  const watched = watchAgent({ address: "127.0.0.1", port, signal, onSnapshot });
+  const watched = watchAgent({ address: "127.0.0.1", port, clock, signal, onSnapshot });
   const end = watched.then(() => "ended", String);
   return { end, nodes, port, connections: () => connections };
 }
@@ -86,6 +95,14 @@ async function watching(
 const ok = { ":status": 200, "content-type": "application/grpc+proto" };
 const snapshot = frame(
   toBinary(NodeSnapshotSchema, create(NodeSnapshotSchema, { state: { node: "node-a" } })),
+);
+
+const largeBytes = 100 * 1024;
+const large = frame(
+  toBinary(
+    NodeSnapshotSchema,
+    create(NodeSnapshotSchema, { state: { driverVersion: "x".repeat(largeBytes - 8) } }),
+  ),
 );
 
 function finish(stream: ServerHttp2Stream, trailers: Record<string, string>): void {
@@ -165,7 +182,54 @@ describe("watchAgent()", () => {
 
   test("fails where nobody listens", async () => {
     const { signal } = new AbortController();
-    const call = { address: "127.0.0.1", port: 9, signal, onSnapshot: () => {} };
+    const call = {
+      address: "127.0.0.1",
+      port: 9,
+      clock: manualClock(),
+      signal,
+      onSnapshot: () => {},
+    };
     expect(await watchAgent(call).then(String, String)).toContain("ECONNREFUSED");
+  });
+});
+
+describe("an agent that sends faster than agents do", () => {
+  /** An agent that sends one message again and again, as fast as it can. */
+  async function flood(message: Uint8Array) {
+    const part = Buffer.concat(
+      Array.from({ length: Math.ceil(16_384 / message.length) }, () => message),
+    );
+    const clock = manualClock();
+    let takenBytes = 0;
+    const { nodes } = await watching(
+      (stream) => {
+        stream.respond(ok);
+        const send = () => {
+          takenBytes += part.length;
+          if (stream.write(part)) setImmediate(send);
+          else stream.once("drain", send);
+        };
+        send();
+      },
+      undefined,
+      clock,
+    );
+    return { clock, nodes, takenBytes: () => takenBytes };
+  }
+
+  test.each<[what: string, message: Uint8Array, paceMs: number]>([
+    ["small messages", snapshot, agentMessageMs],
+    ["large messages", large, (largeBytes / agentBytesPerSecond) * 1_000],
+  ])("is read at its pace: %s", async (_what, message, paceMs) => {
+    const burst = Math.floor(agentBurstMs / paceMs) + 1;
+    const { clock, nodes, takenBytes } = await flood(message);
+    await until(() => nodes.length >= burst);
+    for (let more = 1; more <= 60; more += 1) {
+      expect(nodes.length).toBeLessThan(burst + more);
+      clock.advance(Math.ceil(paceMs));
+      await until(() => nodes.length >= burst + more);
+    }
+    // What was sent and not read lies on the agent's side, but for the windows of the connection.
+    expect(takenBytes() - nodes.length * message.length).toBeLessThan(messageBytesMax);
   });
 });

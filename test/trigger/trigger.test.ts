@@ -467,3 +467,18 @@ describe("a pod selector", () => {
     expect(problemsOf({ podSelector })).toHaveLength(1);
   });
 });
+
+test.each([
+  "/../admin",
+  "/a/..",
+  "/a/./b",
+  "/a/%2e%2E/b",
+  "/..?x=1",
+  "//host/metrics",
+  "/a#b",
+  "/a\r\nb",
+])("enginePath %p leads elsewhere than it says", (enginePath) => {
+  expect(() => parseTrigger({ engine: "vllm", metricType: "queue_depth", enginePath })).toThrow(
+    "enginePath: must be a URL path that starts with / and has no spaces, no fragment and no . or ..",
+  );
+});

@@ -19,8 +19,14 @@ describe("podOf()", () => {
       containers: [],
       labels: {},
       requestsDevice: false,
+      onHostNetwork: false,
       ready: false,
     });
+    const onHost = [
+      { metadata, spec: { hostNetwork: true } },
+      { metadata, status: { podIP: "10.0.0.9", hostIP: "10.0.0.9" } },
+    ];
+    for (const pod of onHost) expect(podOf(pod)?.onHostNetwork).toBe(true);
     const spec = { nodeName: "", containers: [{ name: "main" }] };
     expect(podOf({ metadata, spec, status: { podIP: "" } })).toEqual({
       ...metadata,
@@ -28,6 +34,7 @@ describe("podOf()", () => {
       containers: [{ name: "main", ready: false, ports: [] }],
       labels: {},
       requestsDevice: false,
+      onHostNetwork: false,
       ready: false,
     });
   });

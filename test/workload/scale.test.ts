@@ -16,7 +16,10 @@ const forbidden = new Fault("kubernetes-failed", "Cannot get /scale: 403; grant 
   path: "/scale",
   status: 403,
 });
-const raw = (replicas: number) => ({ spec: { replicas }, status: { selector: "app=llm" } });
+const raw = (replicas: number, statusReplicas?: number) => ({
+  spec: { replicas },
+  status: { selector: "app=llm", replicas: statusReplicas },
+});
 
 /** Reads the scale of `ml/llm`; the test answers each read. */
 function started() {
@@ -38,11 +41,11 @@ function started() {
   });
   reader.add("ml/llm", "ml", { ...target, resource: "deployments" });
   /** Answers the newest read, and waits until that is taken. */
-  const answer = async (outcome: number | Fault) => {
+  const answer = async (outcome: number | Fault, statusReplicas?: number) => {
     await Bun.sleep(0);
     const read = reads.at(-1);
     if (outcome instanceof Fault) read?.reject(outcome);
-    else read?.resolve(raw(outcome));
+    else read?.resolve(raw(outcome, statusReplicas));
     await Bun.sleep(0);
   };
   const pass = async (byMs: number) => {
@@ -104,5 +107,18 @@ test("a pod that comes while /scale is read has it read again soon", async () =>
   expect(reads).toHaveLength(3);
   await answer(3);
   await pass(scaleSettleMs);
+  expect(reads).toHaveLength(3);
+});
+
+test("while there are more or fewer pods than it should have, /scale is read again soon", async () => {
+  const { answer, pass, reads } = started();
+  await answer(3, 8);
+  await pass(scaleSettleMs);
+  expect(reads).toHaveLength(2);
+  await answer(2, 3);
+  await pass(scaleSettleMs);
+  expect(reads).toHaveLength(3);
+  await answer(2, 2);
+  await pass(2 * scaleSettleMs);
   expect(reads).toHaveLength(3);
 });

@@ -64,6 +64,7 @@ describe("a Deployment's ScaledObject", () => {
           containers: [{ name: "server", ready: true, ports: [{ name: "http", port: 8000 }] }],
           labels: { app: "llm", tier: "gpu" },
           requestsDevice: false,
+          onHostNetwork: false,
           ready: true,
         },
       ],

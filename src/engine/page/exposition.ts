@@ -11,7 +11,7 @@
  * @module
  */
 import { Fault } from "#core/fault.ts";
-import { engineBodyBytesMax, pageHeadChars, pageNamesMax } from "#core/limits.ts";
+import { engineBodyBytesMax, pageHeadChars, pageNameBytesMax, pageNamesMax } from "#core/limits.ts";
 import { lineSplitter } from "./lines.ts";
 import { canonicalStart, hashByte, hashSeed, type NameFilter } from "./name-filter.ts";
 import {
@@ -187,7 +187,8 @@ function lineReader(options: PageParserOptions, columns: ValueColumns): LineRead
 
   const otherSample = (bytes: Buffer, start: number, nameEnd: number, end: number): void => {
     if (isPage && !collectNames) return;
-    const name = bytes.toString("latin1", start, nameEnd);
+    // A longer name is no engine's; cut off, 5,000 of them still fit.
+    const name = bytes.toString("latin1", start, Math.min(nameEnd, start + pageNameBytesMax));
     if (isPage && (names.has(name) || names.size >= pageNamesMax)) return;
     if (!metricName.test(name)) return;
     const seriesEnd = seriesEndAt(bytes, nameEnd, end);
@@ -199,7 +200,9 @@ function lineReader(options: PageParserOptions, columns: ValueColumns): LineRead
   const comment: PartReader = (bytes, start, end) => {
     const declared = typeIn(bytes.toString("latin1", start, end));
     if (declared === undefined) return;
-    if (collectNames && names.size < pageNamesMax) names.add(declared.name);
+    // The name is a part of the line, and keeps all of it.
+    const isShort = end - start <= 2 * pageNameBytesMax;
+    if (collectNames && isShort && names.size < pageNamesMax) names.add(declared.name);
     if (filter.has(declared.name)) types.set(declared.name, declared.type);
   };
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { Fault } from "#core/fault.ts";
+import { engineJsonBytesMax } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { detectEngine, detectJson } from "#engine/adapters/all.ts";
 import type { BodySink } from "#engine/scrape/http.ts";
@@ -29,6 +30,8 @@ interface PageOptions {
   readonly adapter?: Adapter | undefined;
   /** Whether to find out from the page's names whose it is, or to trust `adapter`. */
   readonly isToIdentify: boolean;
+  /** Says that so many more bytes of the page are kept while it comes; may throw to stop it. */
+  readonly buffered?: (bytes: number) => void;
 }
 
 /** Reads a page in text or JSON. Its first character decides: servers mislabel JSON as text. */
@@ -89,10 +92,17 @@ function unknownPage(
   );
 }
 
-function jsonSink({ table, adapter, contentType }: PageOptions): BodySink<EnginePage> {
+function jsonSink(options: PageOptions): BodySink<EnginePage> {
+  const { table, adapter, contentType, buffered = () => undefined } = options;
   const chunks: Buffer[] = [];
+  let bytesRead = 0;
   return {
-    push: (chunk) => chunks.push(Buffer.from(chunk)),
+    push: (chunk) => {
+      bytesRead += chunk.length;
+      if (bytesRead > engineJsonBytesMax) throw tooLarge();
+      buffered(chunk.length);
+      chunks.push(Buffer.from(chunk));
+    },
     end: () => {
       const text = Buffer.concat(chunks).toString("utf8");
       const page = parsedJson(text);
@@ -128,6 +138,15 @@ function parsedJson(text: string): unknown {
     // The caller says what came, with its first characters.
     return undefined;
   }
+}
+
+function tooLarge(): Fault {
+  const came = `more than ${engineJsonBytesMax} bytes`;
+  return new Fault(
+    "page-invalid",
+    `Cannot read metrics: a page in JSON has at most ${engineJsonBytesMax} bytes, got more; is this the engine's metrics path?`,
+    { came },
+  );
 }
 
 function notItsJson(text: string, contentType: string, adapter: Adapter | undefined): Fault {

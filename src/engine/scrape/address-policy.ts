@@ -11,6 +11,7 @@
 import { isIP } from "node:net";
 import { Fault } from "#core/fault.ts";
 import { hostPort } from "#core/host-port.ts";
+import { isLabel } from "#core/kubernetes-names.ts";
 import { addressKind } from "./address-kind.ts";
 
 /** Where to connect, and under which name. */
@@ -56,16 +57,24 @@ interface AllowedUrl {
 export function podEndpoint(
   address: string,
   port: number,
-  { allow }: Pick<EndpointRules, "allow">,
+  rules: Pick<EndpointRules, "allow">,
 ): ScrapeEndpoint {
   const host = hostPort({ address, port });
   const url = `http://${host}`;
   if (isIP(address) === 0) throw refused(url, "a pod's address is an IP address");
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw refused(url, "a port is from 1 to 65535");
-  const mayBeLocal = allow.some((one) => !one.includes("*") && matchesPattern(one, address, port));
-  checkAddress(url, address, mayBeLocal);
+  checkAddress(url, address, isNamed(address, port, rules));
   return { url, address, port, host };
+}
+
+/** Whether the operator named an address, and not only a domain. */
+export function isNamed(
+  address: string,
+  port: number,
+  { allow }: Pick<EndpointRules, "allow">,
+): boolean {
+  return allow.some((one) => !one.includes("*") && matchesPattern(one, address, port));
 }
 
 /**
@@ -143,15 +152,12 @@ function checkAddress(url: string, address: string, mayBeLocal: boolean): void {
     );
 }
 
-/** What Kubernetes names Services and namespaces. */
-export const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-
 /** The name of a Service in this namespace; `undefined` for every other host. */
 function serviceOf(host: string, namespace: string, clusterDomain: string): string | undefined {
   const [name = "", inNamespace = namespace, ...rest] = host.split(".");
   const isService = ["", "svc", `svc.${clusterDomain}`].includes(rest.join("."));
   // A call made by hand names any namespace, and it becomes part of a name and of a path.
-  const areNames = label.test(name) && label.test(namespace);
+  const areNames = isLabel(name) && isLabel(namespace);
   if (isIP(host) !== 0 || !isService || !areNames) return undefined;
   return inNamespace === namespace ? name : undefined;
 }

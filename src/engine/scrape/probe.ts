@@ -69,13 +69,18 @@ export function prober({ locations, clock, timeoutMs }: ProberOptions): Prober {
         failedInRow = 0;
         return page;
       } catch (error) {
-        failedInRow += 1;
+        if (!isOverloaded(error)) failedInRow += 1;
         // The page may have moved: the next call tries every location.
         if (failedInRow >= engineStaleIntervals) found = undefined;
         throw error;
       }
     },
   };
+}
+
+/** Says nothing of where the page is; whatever is tried next is refused as well. */
+function isOverloaded(error: unknown): boolean {
+  return error instanceof Fault && error.code === "overloaded";
 }
 
 /** Whether another path of the same port is worth a try. */
@@ -86,6 +91,7 @@ function hasAnswered(error: unknown): boolean {
 /** What came with an answer says more than a port that is closed, and a page more than a status. */
 function moreTelling(earlier: unknown, later: unknown): unknown {
   if (!(earlier instanceof Fault) || !(later instanceof Fault)) return later;
+  if (isOverloaded(later)) return later;
   if (earlier.code === "page-invalid") return earlier;
   return later.code === "page-invalid" || !hasAnswered(earlier) ? later : earlier;
 }

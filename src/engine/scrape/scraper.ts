@@ -6,10 +6,13 @@
  */
 import { Agent } from "node:http";
 import type { Cancel } from "#core/clock.ts";
+import { counts } from "#core/counts.ts";
 import { Fault, type FaultCode } from "#core/fault.ts";
 import {
   engineHoldMs,
   engineIntervalMs,
+  engineMemoryBytesMax,
+  engineMemoryBytesShare,
   engineScrapeMs,
   engineScrapesMax,
   engineScrapesShare,
@@ -23,6 +26,7 @@ import { slots } from "#core/slots.ts";
 import { sharedFilters } from "#engine/page/name-filter.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import { type EngineName, engineFacts } from "#metric/engines.ts";
+import { memoryBudget } from "./memory-budget.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { namedAdapter, type ScrapeTarget, targetKey, targetStaleMs, targetText } from "./target.ts";
 import { type TargetScraperTools, type TargetState, targetScraper } from "./target-scraper.ts";
@@ -54,7 +58,7 @@ export interface EngineScraper {
 }
 
 interface EngineScraperOptions
-  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf"> {
+  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf" | "memory"> {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -71,10 +75,16 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const agent = new Agent({ keepAlive: true });
   const loops = new Map<string, ScrapeLoop>();
   /** Targets of each namespace. */
-  const followed = new Map<string, number>();
+  const followed = counts<string>();
   const ends = new Map<ScrapeEnd, number>();
   const slot = slots(engineScrapesMax, engineScrapesShare);
-  const tools = { ...options, agent, timeoutMs, filterOf: sharedFilters(), intervalMs, gatewayMs };
+  const memory = memoryBudget({
+    clock: options.clock,
+    bytesMax: engineMemoryBytesMax,
+    shareBytesMax: engineMemoryBytesShare,
+  });
+  const filterOf = sharedFilters();
+  const tools = { ...options, agent, timeoutMs, filterOf, memory, intervalMs, gatewayMs };
   let isStopped = false;
 
   const loopOf = (target: ScrapeTarget): ScrapeLoop => {
@@ -83,13 +93,9 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     if (earlier !== undefined) return earlier;
     const { namespace } = target.at;
     if (loops.size >= engineTargetsMax || isStopped) throw tooMany();
-    const ofNamespace = followed.get(namespace) ?? 0;
-    if (ofNamespace >= engineTargetsShare) throw shareUsed(namespace);
+    if (followed.of(namespace) >= engineTargetsShare) throw shareUsed(namespace);
     const forget = () => {
-      if (!loops.delete(key)) return;
-      const left = (followed.get(namespace) ?? 0) - 1;
-      if (left > 0) followed.set(namespace, left);
-      else followed.delete(namespace);
+      if (loops.delete(key)) followed.change(namespace, -1);
     };
     const loop = scrapeLoop(target, {
       ...tools,
@@ -104,7 +110,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
       },
     });
     loops.set(key, loop);
-    followed.set(namespace, ofNamespace + 1);
+    followed.change(namespace, 1);
     return loop;
   };
 
@@ -154,17 +160,16 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
   /** Cancels the next scrape; `undefined` while one is under way. */
   let cancel: Cancel | undefined;
 
-  const paceMs = (): number => {
-    const isGateway = isFrontEnd(scraper.state().adapter?.engine ?? named);
-    return isGateway && !subscribers.isEmpty() ? gatewayMs : intervalMs;
-  };
+  const isGateway = () => isFrontEnd(scraper.state().adapter?.engine ?? named);
+  const paceMs = () => (!subscribers.isEmpty() && isGateway() ? gatewayMs : intervalMs);
 
+  const letGo = () => {
+    scraper.stop();
+    tools.dropped();
+  };
   const turn = async (): Promise<void> => {
     const startedAtMs = clock.monotonicMs();
-    if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) {
-      tools.dropped();
-      return;
-    }
+    if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) return letGo();
     cancel = undefined;
     const before = scraper.state();
     await slot(() => scraper.scrape(paceMs()), target.at.namespace);
@@ -172,26 +177,26 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
     const state = scraper.state();
     tools.ended(state.failure?.code ?? "ok");
     logChange(log, text, before, state);
-    const tookMs = clock.monotonicMs() - startedAtMs;
+    const leftMs = Math.max(0, paceMs() - (clock.monotonicMs() - startedAtMs));
     // Targets come in crowds, at a start or a roll-out: from the second scrape on they are spread.
-    const isFirst = state.tries === 1;
-    schedule(isFirst ? random() * paceMs() : Math.max(0, paceMs() - tookMs));
+    schedule(state.tries === 1 ? random() * paceMs() : leftMs);
     subscribers.notify();
     tools.scraped();
   };
 
+  const breakOff = (error: unknown): void => {
+    scraper.stop();
+    tools.broke(error);
+  };
   const schedule = (delayMs: number): void => {
-    cancel = clock.after(delayMs, () => {
-      turn().catch(tools.broke);
-    });
+    cancel = clock.after(delayMs, () => void turn().catch(breakOff));
   };
 
   schedule(random() * Math.min(intervalMs, gatewayMs));
   return {
     read: (query) => {
       lastReadMs = clock.monotonicMs();
-      const result = scraper.result(query);
-      const at = { target: text, state: scraper.state(), result };
+      const at = { target: text, result: scraper.result(query), state: scraper.state() };
       return readingOf(at, query, lastReadMs, targetStaleMs(paceMs()));
     },
     listen: (listener) => {
@@ -210,6 +215,7 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
     stop: () => {
       isStopped = true;
       cancel?.();
+      scraper.stop();
     },
   };
 }

@@ -3,26 +3,30 @@
  *
  * @module
  */
+import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { engineForgetMs, identifyScrapes, targetQueriesMax } from "#core/limits.ts";
+import { identifyScrapes } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
-import { adapters } from "#engine/adapters/all.ts";
 import type { PageWarnings } from "#engine/page/exposition.ts";
-import type { NameFilter } from "#engine/page/name-filter.ts";
 import { type EnginePage, pageSink } from "#engine/page/page.ts";
-import { seriesTable } from "#engine/page/series.ts";
-import { type Evaluation, evaluate, retentionMs } from "#engine/signal/evaluate.ts";
-import { type ScrapeHistory, withScrape } from "#engine/signal/history.ts";
-import { queryKey, queryNames, type SignalQuery } from "#engine/signal/query.ts";
+import { retentionMs } from "#engine/signal/evaluate.ts";
+import type { NewScrape } from "#engine/signal/history.ts";
+import type { SignalQuery } from "#engine/signal/query.ts";
 import type { SignalResult } from "#engine/signal/result.ts";
 import { type PageScraperTools, pageScraper } from "./page-scrape.ts";
 import { prober } from "./probe.ts";
 import { locationsOf, namedAdapter, type ScrapeTarget } from "./target.ts";
+import { type HistoryPage, type TargetHistoryTools, targetHistory } from "./target-history.ts";
+import {
+  evaluateTracked,
+  type FilterOf,
+  type TrackedQuery,
+  trackedQueries,
+} from "./tracked-queries.ts";
 
-export interface TargetScraperTools extends PageScraperTools {
+export interface TargetScraperTools extends PageScraperTools, TargetHistoryTools {
   readonly timeoutMs: number;
-  /** `nameFilter`, shared by targets that need the same names. */
-  readonly filterOf: (names: ReadonlySet<string>) => NameFilter;
+  readonly filterOf: FilterOf;
 }
 
 /** What is known of a target now. */
@@ -43,55 +47,53 @@ interface TargetScraper {
   /**
    * What the last good scrape gives. The names of a new query are read from the next scrape on.
    *
-   * @throws {Fault} `overloaded` beyond `targetQueriesMax` queries.
+   * @throws {Fault} `overloaded` beyond `targetQueriesMax` queries or `targetQueryCharsMax` of their texts.
    */
   readonly result: (query: SignalQuery) => SignalResult;
   /** Scrapes once; never throws a Fault, because a failure is a state. */
   readonly scrape: (intervalMs: number) => Promise<void>;
+  /** Gives back what it keeps; no scrape may follow. */
+  readonly stop: () => void;
 }
 
 export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): TargetScraper {
-  const { clock, timeoutMs, filterOf } = tools;
+  const { clock } = tools;
   const named = namedAdapter(target);
-  const locations = prober({ locations: locationsOf(target), clock, timeoutMs });
+  const locations = prober({ ...tools, locations: locationsOf(target) });
   const pages = pageScraper(target, tools);
-  const queries = trackedQueries(filterOf);
-  let history: ScrapeHistory = { table: seriesTable(), scrapes: [] };
+  const queries = trackedQueries(tools.filterOf);
   let state: TargetState = { tries: 0, failures: 0 };
   let intervalMs = 0;
 
-  const readPage = (): Promise<EnginePage> =>
+  const history = targetHistory(tools, target.at.namespace, (failure) => {
+    queries.reset();
+    // Without series there is no value either, however lately one was read.
+    state = { ...state, goodAtMs: undefined, failure };
+  });
+
+  const readPage = ({ table, buffered }: HistoryPage): Promise<EnginePage> =>
     locations.read((location, deadlineMs) => {
       const isToIdentify = state.adapter === undefined || state.tries % identifyScrapes === 0;
       // Of a target without a name the page decides, at each identification anew.
       const adapter = isToIdentify ? named : state.adapter;
       return pages.scrape(location, deadlineMs, (contentType) => {
         const filter = queries.filter(state.adapter);
-        return pageSink({ contentType, table: history.table, filter, adapter, isToIdentify });
+        return pageSink({ contentType, table, filter, adapter, isToIdentify, buffered });
       });
     });
 
-  const evaluateNow = (tracked: TrackedQuery): void => {
-    const { adapter } = state;
-    const newest = history.scrapes.at(-1);
-    if (adapter === undefined || newest === undefined) return;
-    const context = { history, newest, intervalMs, adapter, query: tracked.query };
-    tracked.evaluation = evaluate(context, tracked.evaluation?.latency ?? {});
-  };
+  const evaluateNow = (tracked: TrackedQuery): void =>
+    evaluateTracked(tracked, { history: history.now(), adapter: state.adapter, intervalMs });
 
-  const accept = ({ adapter, startedWallMs, warnings, types, ...page }: EnginePage) => {
-    const atMs = clock.monotonicMs();
-    const startedAtMs =
-      startedWallMs === undefined ? undefined : atMs - (clock.wallMs() - startedWallMs);
-    queries.dropUnread(atMs);
+  const accept = (page: EnginePage, { add }: HistoryPage): void => {
+    const { adapter, warnings } = page;
+    const scrape = scrapeOf(page, clock);
+    queries.dropUnread(scrape.atMs);
     if (state.adapter !== adapter) queries.reset();
     const tracked = queries.all();
     const keptMs = Math.max(0, ...tracked.map(({ query }) => retentionMs(query, intervalMs)));
-    const { values, notFinite, filter } = page;
-    const scrape = { atMs, values, notFinite, filter, types, startedAtMs };
-    history = withScrape(history, scrape, keptMs);
-    const { tries, failures } = state;
-    state = { adapter, goodAtMs: atMs, warnings, tries: tries + 1, failures };
+    add(scrape, keptMs, queries.results());
+    state = { ...state, adapter, goodAtMs: scrape.atMs, warnings, failure: undefined };
     tracked.forEach(evaluateNow);
   };
 
@@ -105,74 +107,29 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
     scrape: async (everyMs) => {
       intervalMs = everyMs;
       try {
-        accept(await readPage());
+        const page = history.openPage();
+        accept(await readPage(page), page);
       } catch (failure) {
         if (!(failure instanceof Fault)) throw failure;
         // The name may lead to another address by now.
         pages.forgetAddress();
-        state = { ...state, failure, tries: state.tries + 1, failures: state.failures + 1 };
+        state = { ...state, failure, failures: state.failures + 1 };
+        history.failed(failure, queries.results());
       }
+      state = { ...state, tries: state.tries + 1 };
     },
+    stop: history.stop,
   };
 }
 
 const notRead: SignalResult = { reason: "pending", why: "it was not looked for yet" };
 
-interface TrackedQuery {
-  readonly query: SignalQuery;
-  lastReadMs: number;
-  /** Of the last good scrape. */
-  evaluation: Evaluation | undefined;
-}
-
-interface TrackedQueries {
-  readonly track: (query: SignalQuery, nowMs: number) => TrackedQuery;
-  readonly all: () => readonly TrackedQuery[];
-  /** Drops what nobody read for `engineForgetMs`. */
-  readonly dropUnread: (nowMs: number) => void;
-  /** Forgets what was evaluated: another engine answers. */
-  readonly reset: () => void;
-  /** The names that all queries need of this engine, or of any engine where it is not known. */
-  readonly filter: (adapter: Adapter | undefined) => NameFilter;
-}
-
-function trackedQueries(filterOf: TargetScraperTools["filterOf"]): TrackedQueries {
-  const queries = new Map<string, TrackedQuery>();
-  let current: { readonly adapter: Adapter | undefined; readonly filter: NameFilter } | undefined;
-  return {
-    track: (query, nowMs) => {
-      const key = queryKey(query);
-      const earlier = queries.get(key);
-      if (earlier !== undefined) {
-        earlier.lastReadMs = nowMs;
-        return earlier;
-      }
-      if (queries.size >= targetQueriesMax)
-        throw new Fault(
-          "overloaded",
-          `Cannot read one more signal of a target: at most ${targetQueriesMax} are kept; ask for fewer signals or windows`,
-          { limit: targetQueriesMax },
-        );
-      const tracked: TrackedQuery = { query, lastReadMs: nowMs, evaluation: undefined };
-      queries.set(key, tracked);
-      current = undefined;
-      return tracked;
-    },
-    all: () => [...queries.values()],
-    dropUnread: (nowMs) => {
-      for (const [key, { lastReadMs }] of queries)
-        if (nowMs - lastReadMs > engineForgetMs && queries.delete(key)) current = undefined;
-    },
-    reset: () => {
-      for (const tracked of queries.values()) tracked.evaluation = undefined;
-    },
-    filter: (adapter) => {
-      if (current === undefined || current.adapter !== adapter) {
-        const needed = [...queries.values()].map(({ query }) => query);
-        const among = adapter === undefined ? adapters : [adapter];
-        current = { adapter, filter: filterOf(queryNames(needed, among)) };
-      }
-      return current.filter;
-    },
-  };
+function scrapeOf(
+  { values, notFinite, filter, types, startedWallMs }: EnginePage,
+  clock: Clock,
+): NewScrape {
+  const atMs = clock.monotonicMs();
+  const startedAtMs =
+    startedWallMs === undefined ? undefined : atMs - (clock.wallMs() - startedWallMs);
+  return { atMs, values, notFinite, filter, types, startedAtMs };
 }

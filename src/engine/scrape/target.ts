@@ -55,7 +55,7 @@ export function targetText(target: ScrapeTarget): string {
 }
 
 /** @throws {Fault} `signal-unavailable` for an engine that does not exist. */
-export function namedAdapter({ engine }: ScrapeTarget): Adapter | undefined {
+export function namedAdapter({ engine }: Pick<ScrapeTarget, "engine">): Adapter | undefined {
   if (engine === undefined) return undefined;
   const adapter = adapterOf(engine);
   if (adapter !== undefined) return adapter;
@@ -106,6 +106,55 @@ function portsOf(declared: readonly number[], target: ScrapeTarget): readonly nu
   return declared.includes(port)
     ? [port, ...declared.filter((other) => other !== port)]
     : [...declared, port];
+}
+
+/** A pod that may be asked for metrics, as its spec says. */
+interface PodSpec {
+  readonly name: string;
+  /** What its containers declare. */
+  readonly ports: readonly number[];
+  readonly onHostNetwork: boolean;
+}
+
+/**
+ * Why a pod is not asked for metrics; `undefined` when it is.
+ *
+ * Who writes a trigger chooses a port, but must not reach what else listens at an address: a pod is
+ * asked at ports that it declares, and at its engine's own. On its node's network every port of the
+ * node would be in reach, the kubelet's too.
+ */
+export function podRefusal(
+  { name, ports, onHostNetwork }: PodSpec,
+  target: Pick<ScrapeTarget, "engine" | "port">,
+  allowHostNetwork: boolean,
+): Fault | undefined {
+  const refused = (rule: string) =>
+    new Fault("endpoint-refused", `Cannot ask pod ${name} for metrics: ${rule}`, {
+      endpoint: name,
+      rule,
+    });
+  if (onHostNetwork && !allowHostNetwork)
+    return refused(
+      "it is on its node's network, where every port of the node would be in reach; give it a " +
+        "network of its own, or have the operator set --allow-host-network",
+    );
+  const { port } = target;
+  const allowed = new Set([...ports, ...ownPorts(ports, target)]);
+  if (port === undefined || allowed.has(port)) return undefined;
+  return refused(
+    `enginePort ${port} is none that its containers declare or its engine has ` +
+      `(${[...allowed].join(", ")}); declare it as a containerPort, or correct enginePort`,
+  );
+}
+
+/** Ports of engines: the named one's, or where nothing says which port it is, those of all. */
+function ownPorts(
+  declared: readonly number[],
+  target: Pick<ScrapeTarget, "engine">,
+): readonly number[] {
+  const adapter = namedAdapter(target);
+  if (adapter !== undefined) return [adapter.port];
+  return declared.length === 0 ? commonPorts : [];
 }
 
 /** Age from which a target's last scrape does not count any more. */

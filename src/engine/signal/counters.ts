@@ -71,13 +71,22 @@ export function histogramResult(context: QueryContext, formula: QuantileFormula)
   const { q, scale } = formula;
   const series = countedSeries(context, formula, name);
   let windowMs = counterWindowOf(context);
+  let result: SignalResult = pending;
+  let earlier: Span | undefined;
   for (;;) {
     const span = spanOf(context, name, windowMs);
     if (span === undefined) return pending;
-    const result = quantileResult({ q, scale, buckets: histogramIncrease(span, series) });
+    // While the history is short a wider window has no more in it, and a page may have 20,000 buckets.
+    if (!isSameSpan(span, earlier))
+      result = quantileResult({ q, scale, buckets: histogramIncrease(span, series) });
+    earlier = span;
     if ("value" in result || windowMs >= widestWindowMs) return result;
     windowMs = Math.min(windowMs * 2, widestWindowMs);
   }
+}
+
+function isSameSpan(one: Span, other: Span | undefined): boolean {
+  return one.startMs === other?.startMs && one.scrapes.length === other.scrapes.length;
 }
 
 /** The window that counters are read over: at least two intervals, or there are no two scrapes. */

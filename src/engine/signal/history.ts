@@ -34,6 +34,9 @@ export interface ScrapeHistory {
   readonly types?: ReadonlyMap<string, string>;
 }
 
+/** A scrape as it comes, with its page's `# TYPE`s. */
+export type NewScrape = Scrape & Required<Pick<ScrapeHistory, "types">>;
+
 /** Everything that a query is evaluated with. */
 export interface QueryContext {
   readonly history: ScrapeHistory;
@@ -63,7 +66,7 @@ export function isIn(scrape: Scrape, series: Series): boolean {
  */
 export function withScrape(
   history: ScrapeHistory,
-  { types, ...scrape }: Scrape & Required<Pick<ScrapeHistory, "types">>,
+  { types, ...scrape }: NewScrape,
   retentionMs: number,
 ): ScrapeHistory {
   const scrapes = [...history.scrapes, scrape].filter(

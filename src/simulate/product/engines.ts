@@ -60,9 +60,10 @@ export function engineReader(simulation: Simulation, sinceMs: number): EngineRea
       return askedReading(signal, (one) => read({ ...source, signal: one }, history));
     },
     merge: mergedResult,
-    endpointsOf: (url) => [{ at: { url, namespace }, ready: true }],
+    endpointsOf: (url) => [{ at: { url, namespace }, isOwn: true, ready: true }],
     tokenFile: (owner, name) => `${owner}/${name}`,
     listen: unused,
+    podRefusal: () => undefined,
     onEndpointsChange: unused,
   };
 }

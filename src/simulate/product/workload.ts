@@ -70,7 +70,10 @@ function listed<Item>(items: ReadonlyMap<string, Item>) {
   return { items, synced: () => true, ageMs: () => 0, failure: nothing, stop: nothing };
 }
 
-/** `/scale` cannot be watched: it is read a while after pods came or went, and now and then. */
+/**
+ * `/scale` cannot be watched: it is read a while after pods came or went, as often while they are not
+ * as many as they should be, and now and then.
+ */
 function scaleReads(simulation: Simulation) {
   let replicas = simulation.specReplicas();
   let dueMs = scaleEveryMs;
@@ -88,7 +91,8 @@ function scaleReads(simulation: Simulation) {
       if (nowMs < dueMs) return;
       replicas = simulation.specReplicas();
       isOutdated = false;
-      dueMs = nowMs + scaleEveryMs;
+      const isSettled = simulation.pods.all().length === replicas;
+      dueMs = nowMs + (isSettled ? scaleEveryMs : scaleSettleMs);
     },
   };
 }

@@ -145,6 +145,12 @@ end knows a client by; a Service's are what a client calls it.
 {{- with .Values.allowEndpoints }}
 - {{ printf "--allow-endpoint=%s" (join "," .) | quote }}
 {{- end }}
+{{- if .Values.allowHostNetwork }}
+- --allow-host-network
+{{- end }}
+{{- with .Values.allowScopes }}
+- --allow-scope={{ join "," . }}
+{{- end }}
 {{- if .Values.engineTokens }}
 - --engine-token-dir=/etc/keda-gpu-scaler-tokens
 {{- end }}

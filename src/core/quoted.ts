@@ -1,0 +1,6 @@
+import { quotedCharsMax } from "./limits.ts";
+
+/** A text of somebody else's in quotes, as a message has it: cut where it is long. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > quotedCharsMax ? `${text.slice(0, quotedCharsMax)}…` : text);
+}
