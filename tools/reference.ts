@@ -139,7 +139,9 @@ Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.
 ## Trigger metadata
 
 All values are text. A key that ends in \`FromEnv\` (\`targetValueFromEnv\`) takes its value from the environment of the scaled container, as KEDA does for
-every trigger. All problems are reported at once.
+every trigger. Such a value comes with the call and cannot be compared with the object: what follows from it is no more than a trigger of the object's
+namespace may ask for in any case, which is its own pods and Services, hosts of \`--allow-endpoint\`, and scopes of \`--allow-scope\`. Two triggers that
+differ only in such keys need one metricType. All problems are reported at once.
 
 ${keyTable()}
 

@@ -18,7 +18,7 @@ export const kubeconfigBytesMax = 4 * 1024 * 1024;
 /** A namespace has 63 characters. */
 export const namespaceFileBytesMax = 1024;
 
-/** What a file may grow by while it is read; files of `/proc` have no size before that. */
+/** Room beyond a file's size at first: it may grow, and files of `/proc` tell no size. */
 export const fileGrowthBytes = 4_096;
 /** Time a reading may be absent before its device stops counting: see `answer`. */
 export const missingGraceMs = 300_000;

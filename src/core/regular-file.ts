@@ -21,12 +21,13 @@ const openFlags = constants.O_RDONLY | constants.O_NONBLOCK;
 export async function readRegularFile(path: string, bytesMax: number): Promise<string> {
   const file = await open(path, openFlags);
   try {
-    const buffer = bufferFor(await file.stat(), bytesMax);
+    let buffer = bufferFor(await file.stat(), bytesMax);
     let length = 0;
     for (;;) {
       const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
       length += bytesRead;
-      if (bytesRead === 0 || length === buffer.length) return textOf(buffer, length, bytesMax);
+      if (bytesRead === 0 || length > bytesMax) return textOf(buffer, length, bytesMax);
+      buffer = withRoom(buffer, length, bytesMax);
     }
   } finally {
     await file.close();
@@ -37,28 +38,36 @@ export async function readRegularFile(path: string, bytesMax: number): Promise<s
 export function readRegularFileSync(path: string, bytesMax: number): string {
   const file = openSync(path, openFlags);
   try {
-    const buffer = bufferFor(fstatSync(file), bytesMax);
+    let buffer = bufferFor(fstatSync(file), bytesMax);
     let length = 0;
     for (;;) {
       const bytesRead = readSync(file, buffer, length, buffer.length - length, null);
       length += bytesRead;
-      if (bytesRead === 0 || length === buffer.length) return textOf(buffer, length, bytesMax);
+      if (bytesRead === 0 || length > bytesMax) return textOf(buffer, length, bytesMax);
+      buffer = withRoom(buffer, length, bytesMax);
     }
   } finally {
     closeSync(file);
   }
 }
 
-/** Room for some bytes more than there are, for a file may grow while it is read. */
+/** Room for some bytes more than there are: a file may grow, and not every one tells its size. */
 function bufferFor(stats: Stats, bytesMax: number): Buffer {
   if (!stats.isFile()) throw new Error(`${kindOf(stats)}, not a regular file`);
   if (stats.size > bytesMax) throw tooLarge(`${stats.size}`, bytesMax);
   return Buffer.allocUnsafe(Math.min(stats.size + fileGrowthBytes, bytesMax) + 1);
 }
 
+/** The same bytes with room for more, where there is none. */
+function withRoom(buffer: Buffer, length: number, bytesMax: number): Buffer {
+  if (length < buffer.length) return buffer;
+  const larger = Buffer.allocUnsafe(Math.min(2 * length, bytesMax) + 1);
+  buffer.copy(larger);
+  return larger;
+}
+
 function textOf(buffer: Buffer, length: number, bytesMax: number): string {
   if (length > bytesMax) throw tooLarge(`more than ${bytesMax}`, bytesMax);
-  if (length === buffer.length) throw new Error("a file that grows while it is read");
   return buffer.toString("utf8", 0, length);
 }
 

@@ -87,7 +87,7 @@ test.concurrent("a pod's address on loopback is refused unless it is named, and 
 
   const endpoint = "http://router.other:8001/metrics";
   const stolen = scene.workload({ name: "stolen", metadata: { ...queue, endpoint }, pods: [] });
-  expect(await value(stolen)).toBe("FAILED_PRECONDITION");
+  await eventually(() => value(stolen), "FAILED_PRECONDITION");
   expect(await refusal(stolen)).toContain("is a Service of namespace default");
   expect(engine.scrapesAtMs).toEqual([]);
 });

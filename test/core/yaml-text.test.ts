@@ -68,6 +68,12 @@ test("a schema's problems have the places of values and of unknown keys", () => 
   ]);
 });
 
+test("parseYaml() names a place once, and only the first", () => {
+  expect(parseYaml("a: 1\na: 2\na: 3").problems).toEqual([
+    "line 2, column 1: must be one YAML document: Map keys must be unique",
+  ]);
+});
+
 describe("parseYaml() refuses", () => {
   test.each([
     ["a key twice", "a: 1\nb: 2\na: 3", "line 3, column 1: must be one YAML document: Map keys"],

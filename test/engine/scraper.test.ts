@@ -415,9 +415,9 @@ describe("a server that", () => {
       socket.on("close", () => clearInterval(timer));
     };
   test.each([
-    ["never answers", () => {}, "takes longer than 100 ms"],
-    ["sends its headers slowly", slowly("HTTP/1.1 200 OK\r\nX-Slow: "), "takes longer than 100 ms"],
-    ["sends its body slowly", slowly("HTTP/1.1 200 OK\r\n\r\n"), "takes longer than 100 ms"],
+    ["never answers", () => {}, "takes longer than "],
+    ["sends its headers slowly", slowly("HTTP/1.1 200 OK\r\nX-Slow: "), "takes longer than "],
+    ["sends its body slowly", slowly("HTTP/1.1 200 OK\r\n\r\n"), "takes longer than "],
     ["resets the connection", (socket: Socket) => socket.resetAndDestroy(), "ECONNRESET"],
     [
       "closes in the middle of a page",
