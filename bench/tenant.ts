@@ -1,10 +1,10 @@
 /**
- * What one tenant's pages cost the scaler that reads them: `bun bench/tenant.ts [PODS] [SECONDS]`.
+ * What one tenant's pages cost the scaler that reads them: `bun bench/tenant.ts [PODS] [SECONDS] [NAMESPACES]`.
  *
- * Each pod of the namespace `greedy` has a legal page of 1.4 MB with 19,900 buckets, each with labels of
- * its own, and two triggers read it; one pod of the namespace `good` has a page of one line. Printed:
- * resident memory at first and at its peak, scrapes by how they ended, and how the two namespaces'
- * pods are read at the end.
+ * Each pod has a legal page of 1.4 MB with 19,900 buckets, each with labels of its own, which count
+ * something from one scrape to the next, and two triggers read it; the pods are of one namespace, or of as many as are named. One pod of the namespace `good` has
+ * a page of one line. Printed: resident memory at first and at its peak, scrapes by how they ended, and
+ * how the namespaces' pods are read at the end.
  */
 import { systemClock } from "#core/clock.ts";
 import { messageOf } from "#core/fault.ts";
@@ -16,11 +16,11 @@ import type { SignalQuery } from "#engine/signal/query.ts";
 const buckets = 19_900;
 const pageBytes = 1_400_000;
 
-function greedyPage(): Buffer {
+function greedyPage(count: number): Buffer {
   const width = Math.floor(pageBytes / buckets);
   const lines = Array.from({ length: buckets }, (_, at) => {
     const line = (m: string) =>
-      `vllm:time_to_first_token_seconds_bucket{m="${m}",le="${at}.5"} 1\n`;
+      `vllm:time_to_first_token_seconds_bucket{m="${m}",le="${at}.5"} ${count}\n`;
     const label = `${at}`;
     return line(label.padEnd(label.length + width - line(label).length, "x"));
   });
@@ -28,20 +28,25 @@ function greedyPage(): Buffer {
 }
 
 async function serve(pods: number): Promise<void> {
-  const pages = [Buffer.from("vllm:num_requests_waiting 7\n"), greedyPage()];
+  const good = Buffer.from("vllm:num_requests_waiting 7\n");
+  const greedy = [greedyPage(1), greedyPage(2)];
   const headers = { "content-type": "text/plain" };
   const ports = Array.from({ length: pods + 1 }, (_, at) => {
-    const page = pages[Math.min(at, 1)];
+    let scrapes = 0;
+    const page = () => {
+      scrapes += 1;
+      return at === 0 ? good : greedy[scrapes % 2];
+    };
     return Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
-      fetch: () => new Response(page, { headers }),
+      fetch: () => new Response(page(), { headers }),
     }).port;
   });
   process.stdout.write(`${JSON.stringify(ports)}\n`);
 }
 
-async function measure(pods: number, seconds: number): Promise<void> {
+async function measure(pods: number, seconds: number, namespaces: number): Promise<void> {
   const child = Bun.spawn([process.execPath, import.meta.path, "serve", `${pods}`], {
     stdout: "pipe",
   });
@@ -63,7 +68,7 @@ async function measure(pods: number, seconds: number): Promise<void> {
     (port, at): ScrapeTarget => ({
       at: {
         podAddress: "127.0.0.1",
-        namespace: at === 0 ? "good" : "greedy",
+        namespace: at === 0 ? "good" : `greedy-${at % namespaces}`,
         ports: [port],
         owner: `uid-${at}`,
       },
@@ -114,6 +119,6 @@ function withoutPort(problem: unknown): string {
   return messageOf(problem).replaceAll(/127\.0\.0\.1:\d+/g, "its pod");
 }
 
-const [first = "40", second = "15"] = process.argv.slice(2);
+const [first = "40", second = "15", third = "1"] = process.argv.slice(2);
 if (first === "serve") await serve(Number(second));
-else await measure(Number(first), Number(second));
+else await measure(Number(first), Number(second), Number(third));

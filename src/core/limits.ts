@@ -264,10 +264,9 @@ export const notFiniteBytes = 50;
 /** A bucket that a latency was made of, with its bound and its count. */
 export const bucketBytes = 60;
 /**
- * What the series of all engines may take, by these estimates; resident memory is some twice that,
- * so the process stays below 256 MiB. A series takes 0.6 KiB and 8 bytes a scrape, of which there are 14
- * for a queue and 62 for a latency: 5,000 engines with the 15 series of a queue take 58 MiB, and with the
- * 40 of a latency 85 MiB is what 2,000 of them take.
+ * What the series of all engines may take, by these estimates. An engine of vLLM takes 13 kB for a queue
+ * and 40 to 55 kB for a latency, of which five minutes are kept, so 5,000 engines fit with the one and
+ * some 2,000 with the other. Resident memory is two to four times that, see `bench/README.md`.
  */
 export const engineMemoryBytesMax = 96 * 1024 * 1024;
 /** Of these, a namespace's: two with too much leave none of the others short, see `memoryBudget`. */
@@ -290,6 +289,8 @@ export const compactSeriesLeast = 256;
 export const targetQueriesMax = 64;
 /** Of their texts, together: one has some hundred characters, and the longest labels make 27,000. */
 export const targetQueryCharsMax = 64 * 1024;
+/** Versions of an engine differ in bounds; a page with thousands of sets would take seconds to add up. */
+export const bucketLayoutsMax = 64;
 /** Scrapes between two checks whose page it is: what is behind a Service may change. */
 export const identifyScrapes = 12;
 /** Ports that a target's text lists; of an engine that nobody named there are a dozen. */

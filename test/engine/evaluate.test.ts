@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { bucketLayoutsMax } from "#core/limits.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import { mergedResult, type SignalResult } from "#engine/signal/result.ts";
 import { pagesOf, queryFor, readPages, shown, type TimedPage } from "./pages.ts";
@@ -142,6 +143,27 @@ describe("a quantile", () => {
     ];
     // Of twenty, six are below 0.1 s: four that were seen there, and a fifth of the other ten.
     expect(shown(p50(now).result)).toBeCloseTo(100 + (400 * 4) / 14, 4);
+  });
+  test("of buckets with more sets of bounds than can be added up is refused", () => {
+    const texts = (sets: number) =>
+      [0, 10].map((count) =>
+        Array.from({ length: sets }, (_, at) =>
+          ttft([count, count], [at + 1, "+Inf"], `${at}`),
+        ).join("\n"),
+      );
+    expect(shown(p50(texts(bucketLayoutsMax)).result)).toBeNumber();
+    const { result } = p50(texts(bucketLayoutsMax + 1));
+    expect("why" in result && result.why).toBe(
+      "its buckets have 65 different sets of bounds, and at most 64 are put together; choose among them with engineLabels",
+    );
+  });
+  test("of a thousand histograms with the same bounds is of all of them", () => {
+    const texts = [0, 10].map((count) =>
+      Array.from({ length: 1_000 }, (_, at) =>
+        ttft([0, count, count], [0.2, 0.4, "+Inf"], `${at}`),
+      ).join("\n"),
+    );
+    expect(shown(p50(texts).result)).toBe(300);
   });
   test("after a restart with other bounds is of what came since", () => {
     const before = ttft([500, 700, 900, 1000]);

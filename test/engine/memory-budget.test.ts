@@ -83,11 +83,27 @@ test("after a refusal pages of the namespace are read one at a time, and none on
   expect(faultOf(() => refused?.set(2 * mebibyte))).toBeDefined();
   expect(faultOf(() => tried?.begin())).toBeUndefined();
   expect(faultOf(() => waiting?.begin())).toBeDefined();
-  expect(faultOf(() => tried?.set(2 * mebibyte))).toBeDefined();
+  tried?.add(mebibyte);
+  expect(faultOf(() => tried?.add(mebibyte))).toBeDefined();
   expect(faultOf(() => waiting?.begin())).toBeDefined();
   // Those that are kept go on, and another namespace is not concerned.
   expect(faultOf(() => kept?.begin())).toBeUndefined();
   expect(faultOf(() => open("bank").begin())).toBeUndefined();
   clock.advance(engineRoomMs);
   expect(faultOf(() => waiting?.begin())).toBeUndefined();
+});
+
+test("a page that is let go while it is read makes room for another one to be tried", () => {
+  const { open } = started();
+  const [half, refused, tried, waiting] = ["half", "refused", "tried", "waiting"].map(() =>
+    open("shop"),
+  );
+  half?.add(4 * mebibyte);
+  expect(faultOf(() => refused?.add(2 * mebibyte))).toBeDefined();
+  tried?.begin();
+  expect(faultOf(() => tried?.add(2 * mebibyte))).toBeDefined();
+  expect(faultOf(() => waiting?.begin())).toBeDefined();
+  half?.end();
+  expect(faultOf(() => waiting?.begin())).toBeUndefined();
+  expect(faultOf(() => waiting?.set(5 * mebibyte))).toBeUndefined();
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { engineJsonBytesMax } from "#core/limits.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
 import { nameFilter } from "#engine/page/name-filter.ts";
 import { type EnginePage, pageSink } from "#engine/page/page.ts";
@@ -55,6 +56,31 @@ describe("pageSink()", () => {
     half.fill(0);
     sink.push(bytes.subarray(cut));
     expect(sink.end().adapter.engine).toBe("ollama");
+  });
+
+  test("reads JSON up to its limit, and counts what it keeps until it has read it", () => {
+    const json = (bytes: number) => {
+      const body = '{"models": []}';
+      return Buffer.from(body.padEnd(bytes, " "));
+    };
+    const open = (buffered: (bytes: number) => void) =>
+      pageSink({
+        contentType: "application/json",
+        table: seriesTable(),
+        filter: nameFilter([]),
+        isToIdentify: true,
+        buffered,
+      });
+    let counted = 0;
+    const sink = open((bytes) => {
+      counted += bytes;
+    });
+    sink.push(json(engineJsonBytesMax));
+    expect(counted).toBe(engineJsonBytesMax);
+    expect(sink.end().adapter.engine).toBe("ollama");
+    expect(() => open(() => {}).push(json(engineJsonBytesMax + 1))).toThrow(
+      `a page in JSON has at most ${engineJsonBytesMax} bytes`,
+    );
   });
 
   test("of JSON knows every name: what it lacks is not there", () => {

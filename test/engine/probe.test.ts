@@ -47,6 +47,15 @@ describe("prober() tries", () => {
     expect((await round(only(2, "/a", status404))).tried).toEqual(["2/a"]);
   });
 
+  test("no other location where there is no room for a page, and the same one first again", async () => {
+    const { round } = probe();
+    const full = new Fault("overloaded", "full", { limit: 1 });
+    const answers = (location: PageLocation) => (location.path === "/b" ? full : status404);
+    const { tried, result } = await round(answers);
+    expect([tried, result]).toEqual([["1/a", "1/b"], full]);
+    expect((await round(only(1, "/b", closed))).tried).toEqual(["1/b"]);
+  });
+
   test("no other path of a port where nothing answers", async () => {
     const { round } = probe();
     expect((await round(nowhere(closed))).tried).toEqual(["1/a", "2/a"]);

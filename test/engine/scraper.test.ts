@@ -581,9 +581,9 @@ describe("limits", () => {
     after: () => () => {},
     every: () => () => {},
   };
-  const quiet = () =>
+  const quiet = (clock = still) =>
     engineScraper({
-      clock: still,
+      clock,
       log: () => {},
       random: () => 0,
       rules: { allow: [], clusterDomain: "cluster.local", resolve: () => Promise.resolve([]) },
@@ -602,6 +602,26 @@ describe("limits", () => {
     );
     scraper.read(pod(1), queryFor("queue_depth"));
     scraper.read(pod(1, "bank"), queryFor("queue_depth"));
+  });
+
+  test("more targets of a namespace again once some are let go", () => {
+    const turns: (() => void)[] = [];
+    let nowMs = 0;
+    const after: Clock["after"] = (_ms, run) => {
+      turns.push(run);
+      return () => {};
+    };
+    const scraper = quiet({ ...still, monotonicMs: () => nowMs, after });
+    for (let index = 0; index < engineTargetsShare; index += 1)
+      scraper.read(pod(index), queryFor("queue_depth"));
+    const read = () => scraper.read(pod(engineTargetsShare), queryFor("queue_depth"));
+    expect(read).toThrow("which is its share");
+    nowMs = engineHoldMs + 1;
+    turns[0]?.();
+    read();
+    expect(() => scraper.read(pod(engineTargetsShare + 1), queryFor("queue_depth"))).toThrow(
+      "which is its share",
+    );
   });
 
   test("no more targets than can be followed", () => {
@@ -628,34 +648,50 @@ describe("limits", () => {
     expect(silent.paths).toHaveLength(engineScrapesShare);
   });
 
-  test("a tenant's long pages take its own share of memory, and another's engine is read", async () => {
+  /** Eight pods of one namespace whose pages do not fit its share, and one of another namespace. */
+  async function longPages() {
     const lines = Array.from(
       { length: 19_900 },
       (_, at) => `vllm:time_to_first_token_seconds_bucket{m="${at}",le="${at}.5"} 1\n`,
     );
     const long = await upstream(ok(lines.join("")));
     const server = await upstream(ok(page(7)));
-    const { scraper } = setup(server, { timeoutMs: 10_000, intervalMs: 200 });
+    const { scraper, jump } = setup(server, { timeoutMs: 10_000, intervalMs: 200 });
     const at = (owner: string, namespace: string, port: number): ScrapeTarget => ({
       at: { podAddress: "127.0.0.1", namespace, ports: [port], owner },
       engine: "vllm",
     });
-    const greedy = () =>
-      Array.from({ length: 8 }, (_, index) =>
-        scraper.read(at(`uid-${index}`, "greedy", long.port), queryFor("ttft_p95_ms")),
-      );
-    const refused = () =>
-      greedy().filter((one) => one.state === "absent" && one.fault.code === "overloaded");
+    const read = (index: number) =>
+      scraper.read(at(`uid-${index}`, "greedy", long.port), queryFor("ttft_p95_ms"));
+    const indexes = Array.from({ length: 8 }, (_, index) => index);
+    return {
+      read,
+      refused: () => indexes.filter((index) => problemOf(read(index))?.code === "overloaded"),
+      kept: () => indexes.filter((index) => read(index).ageMs !== undefined),
+      other: () => scraper.read(at("own", "shop", server.port), queryFor("queue_depth")),
+      jump,
+    };
+  }
+
+  test("a tenant's long pages take its own share of memory, and another's engine is read", async () => {
+    const { read, refused, other } = await longPages();
     await until(() => refused().length >= 2);
-    const [first] = refused();
-    expect(first?.state === "absent" && first.fault.message).toContain(
+    const [first = 0] = refused();
+    expect(problemOf(read(first))?.message).toContain(
       "Cannot keep more series of namespace greedy: those of its engines take",
     );
-    const read = () => scraper.read(at("own", "shop", server.port), queryFor("queue_depth"));
-    await until(() => known(read()) === 7);
+    await until(() => known(other()) === 7);
     // Some of its pages fit, and those stay.
     expect(refused().length).toBeLessThan(8);
   });
+
+  test("a tenant's page that did not fit is read once others of its own are gone", async () => {
+    const { read, refused, kept, jump } = await longPages();
+    await until(() => kept().length === 2 && refused().length === 6);
+    const [first = 0] = refused();
+    jump(engineHoldMs + 1);
+    await until(() => read(first).ageMs !== undefined);
+  }, 30_000);
 
   test("no more signals of a target than can be kept", () => {
     const scraper = quiet();

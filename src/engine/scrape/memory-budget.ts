@@ -154,7 +154,9 @@ function change(
   account.bytes += bytes;
   of.bytes += bytes;
   ledger.bytes += bytes;
-  if (bytes < 0 && account.isSettled && of.refusal !== undefined) of.refusal.mayTry = true;
+  // What a trial gives back was there for it, and was not enough.
+  if (bytes < 0 && of.refusal !== undefined && of.refusal.trial !== account)
+    of.refusal.mayTry = true;
 }
 
 function close(ledger: Ledger, of: NamespaceAccounts, account: MemoryAccount, why: Fault): void {
@@ -186,6 +188,7 @@ function refuse(
 
 /** Where the namespace was refused something, one target at a time that keeps nothing yet. */
 function beginTurn(of: NamespaceAccounts, account: MemoryAccount, clock: Clock): void {
+  if (account.ended !== undefined) throw account.ended;
   const refusal = refusalOf(of, clock);
   if (refusal?.mayTry && refusal.trial === undefined && !account.isSettled) refusal.trial = account;
   checkTurn(of, account, clock);

@@ -37,8 +37,14 @@ export function prober({ locations, clock, timeoutMs }: ProberOptions): Prober {
       ? [...locations.slice(firstIndex), ...locations.slice(0, firstIndex)]
       : [found];
 
-  /** A silent port must not take all the time from those behind it again. */
-  const startAfter = (location: PageLocation): void => {
+  const ruleOut = (
+    location: PageLocation,
+    error: unknown,
+    ports: Set<number | undefined>,
+  ): void => {
+    if (isOverloaded(error)) return;
+    if (!hasAnswered(error)) ports.add(location.port);
+    // A silent port must not take all the time from those behind it again.
     firstIndex = (locations.indexOf(location) + 1) % locations.length;
   };
 
@@ -48,15 +54,14 @@ export function prober({ locations, clock, timeoutMs }: ProberOptions): Prober {
     let failure: unknown;
     for (const location of order()) {
       if (closedPorts.has(location.port)) continue;
-      if (clock.monotonicMs() >= deadlineMs) break;
+      if (isOver(failure, deadlineMs - clock.monotonicMs())) break;
       try {
         const page = await read(location, deadlineMs);
         found = location;
         return page;
       } catch (error) {
         failure = moreTelling(failure, error);
-        if (!hasAnswered(error)) closedPorts.add(location.port);
-        startAfter(location);
+        ruleOut(location, error, closedPorts);
       }
     }
     throw failure;
@@ -78,9 +83,13 @@ export function prober({ locations, clock, timeoutMs }: ProberOptions): Prober {
   };
 }
 
-/** Says nothing of where the page is; whatever is tried next is refused as well. */
+/** Says nothing of where the page is, so no other location is tried: that may be another engine's. */
 function isOverloaded(error: unknown): boolean {
   return error instanceof Fault && error.code === "overloaded";
+}
+
+function isOver(failure: unknown, leftMs: number): boolean {
+  return leftMs <= 0 || isOverloaded(failure);
 }
 
 /** Whether another path of the same port is worth a try. */

@@ -14,7 +14,7 @@ import type { Series } from "#engine/page/series.ts";
 import type { AverageFormula, QuantileFormula, RateFormula } from "./formula.ts";
 import { type QueryContext, type Scrape, valueIn } from "./history.ts";
 import type { Bucket } from "./quantile.ts";
-import { meanResult, mergedBuckets, quantileResult, type SignalResult } from "./result.ts";
+import { meanResult, mergedQuantile, type SignalResult } from "./result.ts";
 import { firstOnPage, selectedSeries } from "./selection.ts";
 
 interface Span {
@@ -78,9 +78,10 @@ export function histogramResult(context: QueryContext, formula: QuantileFormula)
     if (span === undefined) return pending;
     // While the history is short a wider window has no more in it, and a page may have 20,000 buckets.
     if (!isSameSpan(span, earlier))
-      result = quantileResult({ q, scale, buckets: histogramIncrease(span, series) });
+      result = mergedQuantile({ q, scale, histograms: histogramIncreases(span, series) });
     earlier = span;
-    if ("value" in result || windowMs >= widestWindowMs) return result;
+    if ("value" in result || result.reason === "refused" || windowMs >= widestWindowMs)
+      return result;
     windowMs = Math.min(windowMs * 2, widestWindowMs);
   }
 }
@@ -127,7 +128,7 @@ function increase(span: Span, series: readonly Series[]): number {
 }
 
 /**
- * What each bucket gained, over all series of the histogram.
+ * What each bucket of each histogram gained.
  *
  * A reset of one bucket is a reset of its whole histogram, or the buckets would contradict each
  * other. A process never changes its bounds, so that other bounds are those of another process: what
@@ -135,35 +136,33 @@ function increase(span: Span, series: readonly Series[]): number {
  *
  * @param series The `_bucket` series; those without a bound are left out.
  */
-function histogramIncrease(span: Span, series: readonly Series[]): readonly Bucket[] {
+function histogramIncreases(span: Span, series: readonly Series[]): readonly (readonly Bucket[])[] {
   const groups = Map.groupBy(
     series.filter(({ le }) => le !== undefined),
     ({ group }) => group,
   );
-  return mergedBuckets(
-    [...groups.values()].map((group) => {
-      const columns = newestBounds(span, group);
-      const others = group.filter((column) => !columns.includes(column));
-      const gains = columnIncreases(span, columns, others);
-      return columns.map(({ le = Number.NaN }, at) => ({ le, count: gains[at] ?? 0 }));
-    }),
-  );
+  return [...groups.values()].map((group) => {
+    const columns = newestBounds(span, group);
+    const newest = new Set(columns);
+    const others = group.filter((column) => !newest.has(column));
+    const gains = columnIncreases(span, columns, others);
+    return columns.map(({ le = Number.NaN }, at) => ({ le, count: gains[at] ?? 0 }));
+  });
 }
 
 function newestBounds({ scrapes }: Span, group: readonly Series[]): readonly Series[] {
-  const boundsIn = (scrape: Scrape) =>
-    group.filter((column) => valueIn(scrape, column) !== undefined);
-  return scrapes.map(boundsIn).findLast((bounds) => bounds.length > 0) ?? [];
+  const isAny = (scrape: Scrape) => group.some((column) => valueIn(scrape, column) !== undefined);
+  const newest = scrapes.findLast(isAny);
+  return newest === undefined
+    ? []
+    : group.filter((column) => valueIn(newest, column) !== undefined);
 }
-
-type Row = readonly (number | undefined)[];
 
 /** What columns had at a time. */
 interface Baseline {
-  readonly row: Row;
+  /** Absent: they were not on the page yet, or nothing was counted. */
+  readonly scrape?: Scrape | undefined;
   readonly atMs: number;
-  /** They were not on the page yet: nothing was counted. */
-  readonly isBlank: boolean;
 }
 
 /**
@@ -177,29 +176,39 @@ function columnIncreases(
   columns: readonly Series[],
   others: readonly Series[] = [],
 ): readonly number[] {
-  let gains = columns.map(() => 0);
+  const gains = columns.map(() => 0);
   let earlier: Baseline | undefined;
   for (const scrape of span.scrapes) {
     const { atMs } = scrape;
     if (columns.some(({ id }) => scrape.notFinite?.has(id))) continue;
-    const row = columns.map((column) => valueIn(scrape, column));
-    const isOther = others.some((column) => valueIn(scrape, column) !== undefined);
-    if (!isOther && row.some((value) => value !== undefined)) {
-      const from = earlier ?? firstBaseline(span, scrape, row);
-      const gained = gain(from.row, row);
-      const share = shareInside(span, from.atMs, atMs);
-      gains = gains.map((total, at) => total + (gained[at] ?? 0) * share);
-      earlier = { row, atMs, isBlank: false };
-    } else if (isOther || earlier === undefined || earlier.isBlank) {
-      earlier = { row: columns.map(() => 0), atMs, isBlank: true };
+    const isIn = (column: Series) => valueIn(scrape, column) !== undefined;
+    const isOther = others.some(isIn);
+    if (!isOther && columns.some(isIn)) {
+      const from = earlier ?? firstBaseline(span, scrape);
+      addGains(gains, columns, from.scrape, scrape, shareInside(span, from.atMs, atMs));
+      earlier = { scrape, atMs };
+    } else if (isOther || earlier?.scrape === undefined) {
+      earlier = { atMs };
     }
   }
   return gains;
 }
 
-function gain(before: Row, row: Row): readonly number[] {
-  const isReset = row.some((value, at) => (value ?? 0) < (before[at] ?? 0));
-  return row.map((value, at) => (value ?? 0) - (isReset ? 0 : (before[at] ?? 0)));
+/** Adds in place: a page may have 20,000 columns, and a window more than a hundred scrapes. */
+function addGains(
+  gains: number[],
+  columns: readonly Series[],
+  before: Scrape | undefined,
+  after: Scrape,
+  share: number,
+): void {
+  const valueBefore = (column: Series) =>
+    before === undefined ? 0 : (valueIn(before, column) ?? 0);
+  const isReset = columns.some((column) => (valueIn(after, column) ?? 0) < valueBefore(column));
+  for (const [at, column] of columns.entries()) {
+    const gained = (valueIn(after, column) ?? 0) - (isReset ? 0 : valueBefore(column));
+    gains[at] = (gains[at] ?? 0) + gained * share;
+  }
 }
 
 /** Which part of the time between two scrapes lies inside the window. */
@@ -208,9 +217,9 @@ function shareInside({ startMs }: Span, fromMs: number, toMs: number): number {
   return toMs <= startMs ? 0 : (toMs - startMs) / (toMs - fromMs);
 }
 
-/** 0 for what began inside the window; the values themselves where the past is unknown. */
-function firstBaseline({ startedAtMs }: Span, { atMs }: Scrape, row: Row): Baseline {
-  return startedAtMs !== undefined && atMs >= startedAtMs
-    ? { row: row.map(() => 0), atMs: startedAtMs, isBlank: true }
-    : { row, atMs, isBlank: false };
+/** Nothing for what began inside the window; the values themselves where the past is unknown. */
+function firstBaseline({ startedAtMs }: Span, scrape: Scrape): Baseline {
+  return startedAtMs !== undefined && scrape.atMs >= startedAtMs
+    ? { atMs: startedAtMs }
+    : { scrape, atMs: scrape.atMs };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { quantileSamplesLeast } from "#core/limits.ts";
+import { bucketLayoutsMax, quantileSamplesLeast } from "#core/limits.ts";
 import { type Bucket, bucketQuantile } from "./quantile.ts";
 
 /**
@@ -104,32 +104,62 @@ function mergedObservations(observations: readonly Observations[]): SignalResult
   const histograms = observations
     .filter((one) => one.kind === "buckets")
     .map((one) => one.buckets.map(({ le, count }) => ({ le: (le * one.scale) / scale, count })));
-  return quantileResult({ q, scale, buckets: mergedBuckets(histograms) });
+  return mergedQuantile({ q, scale, histograms });
+}
+
+interface Histograms extends Omit<BucketObservations, "kind" | "buckets"> {
+  readonly histograms: readonly (readonly Bucket[])[];
 }
 
 /**
- * Adds histograms up, over the bounds that any of them has. One that lacks a bound has its
- * observations spread evenly inside the bucket around it, as `bucketQuantile` takes them to be; what
- * lies above its last finite bound is not known to be below any.
+ * The quantile of several histograms' observations, over the bounds that any of them has. One that lacks
+ * a bound has its observations spread evenly inside the bucket around it, as `bucketQuantile` takes
+ * them to be; what lies above its last finite bound is not known to be below any.
  */
-export function mergedBuckets(histograms: readonly (readonly Bucket[])[]): readonly Bucket[] {
-  const used = histograms
-    .filter((buckets) => buckets.some(({ count }) => count > 0))
-    .map((buckets) => buckets.toSorted((one, other) => one.le - other.le));
-  const bounds = new Set(used.flat().map(({ le }) => le));
-  return [...bounds].map((le) => ({
+export function mergedQuantile({ q, scale, histograms }: Histograms): SignalResult {
+  const layouts = summedLayouts(
+    histograms
+      .filter((buckets) => buckets.some(({ count }) => count > 0))
+      .map((buckets) => buckets.toSorted((one, other) => one.le - other.le)),
+  );
+  if (layouts.length > bucketLayoutsMax) {
+    const why = `its buckets have ${layouts.length} different sets of bounds, and at most ${bucketLayoutsMax} are put together; choose among them with engineLabels`;
+    return { reason: "refused", why };
+  }
+  const bounds = [...new Set(layouts.flatMap((buckets) => buckets.map(({ le }) => le)))];
+  bounds.sort((one, other) => one - other);
+  const counts = layouts.map((buckets) => countsBelow(buckets, bounds));
+  const buckets = bounds.map((le, at) => ({
     le,
-    count: used.reduce((total, buckets) => total + countBelow(buckets, le), 0),
+    count: counts.reduce((total, ofLayout) => total + (ofLayout[at] ?? 0), 0),
   }));
+  return quantileResult({ q, scale, buckets });
 }
 
-/** @param buckets Ascending. */
-function countBelow(buckets: readonly Bucket[], le: number): number {
-  const at = buckets.findIndex((bucket) => bucket.le >= le);
-  const above = buckets[at < 0 ? buckets.length - 1 : at];
-  if (above === undefined) return 0;
-  if (at < 0 || above.le === le) return above.count;
-  const below = buckets[at - 1] ?? { le: Math.min(0, le), count: 0 };
-  if (above.le === Infinity || above.le <= below.le) return below.count;
-  return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
+/** Histograms with the same bounds as one: most pages and replicas have one set of them. */
+function summedLayouts(histograms: readonly (readonly Bucket[])[]): readonly (readonly Bucket[])[] {
+  const alike = Map.groupBy(histograms, (buckets) => buckets.map(({ le }) => le).join(" "));
+  return [...alike.values()].map(([first = [], ...more]) =>
+    first.map(({ le, count }, at) => ({
+      le,
+      count: more.reduce((total, buckets) => total + (buckets[at]?.count ?? 0), count),
+    })),
+  );
+}
+
+/**
+ * @param buckets Ascending, as `bounds` are.
+ * @returns For each bound the observations that are at most that.
+ */
+function countsBelow(buckets: readonly Bucket[], bounds: readonly number[]): readonly number[] {
+  let at = 0;
+  return bounds.map((le) => {
+    while (at < buckets.length - 1 && (buckets[at]?.le ?? le) < le) at += 1;
+    const above = buckets[at];
+    if (above === undefined) return 0;
+    if (above.le <= le) return above.count;
+    const below = buckets[at - 1] ?? { le: Math.min(0, le), count: 0 };
+    if (above.le === Infinity || above.le <= below.le) return below.count;
+    return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
+  });
 }
