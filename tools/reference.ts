@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
-import { commandNames, commands } from "#cli/commands.ts";
+import { commandNames, commands } from "#cli/commands/all.ts";
 import type { Flags } from "#cli/flags.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";

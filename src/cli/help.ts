@@ -1,4 +1,4 @@
-import { type CommandName, commandNames, commands } from "./commands.ts";
+import { type CommandName, commandNames, commands } from "./commands/all.ts";
 import type { Flags } from "./flags.ts";
 
 /** `--help`: what there is, and where to ask for more. */

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { collectorOptions, commands, type Environment, serveOptions } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseFlags } from "#cli/arguments.ts";
+import { collectorOptions } from "#cli/collector-flags.ts";
+import type { Environment } from "#cli/command.ts";
+import { commands } from "#cli/commands/all.ts";
+import { serveOptions } from "#cli/commands/serve.ts";
 
 const laptop: Environment = {
   hostname: "laptop",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseFlags } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
 import { Fault } from "#core/fault.ts";
 
 const { flags } = commands.serve;

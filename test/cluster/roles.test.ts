@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { commands, serveOptions } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseFlags } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
+import { serveOptions } from "#cli/commands/serve.ts";
 import { manifestsPath } from "../../tools/render-manifests.ts";
 import { containerOf, workloadsOf } from "../deploy/invariants.ts";
 import { parseObjects } from "../deploy/kinds.ts";

@@ -6,8 +6,8 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseFlags } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
 import { parseProfiles } from "#trigger/custom-profiles.ts";
 import { chartPath, manifestsPath, renderManifests } from "../../tools/render-manifests.ts";
 import {
