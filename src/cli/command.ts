@@ -5,8 +5,8 @@
  */
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
-import { parseFlags } from "./arguments.ts";
-import type { Flags, FlagValues } from "./flags.ts";
+import { type Accepted, type ParsedArguments, parseArguments } from "./arguments.ts";
+import type { Flags } from "./flags.ts";
 
 /** What a process finds in its environment. */
 export interface Environment {
@@ -38,22 +38,24 @@ export const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
 type ExitCode = number;
 
 /** One command: what `--help`, completion and the reference document say of it, and what it does. */
-export interface Command<F extends Flags = Flags> {
+export interface Command<F extends Flags = Flags> extends Accepted<F> {
   readonly summary: string;
-  readonly flags: F;
-  /** A whole command line that shows what it is for. */
-  readonly example: string;
+  /** Whole command lines that show what it is for. */
+  readonly examples: readonly [string, ...string[]];
   /** @param args What follows the command's name. */
   readonly start: (args: string[], context: CommandContext) => Promise<ExitCode> | ExitCode;
 }
 
 interface CommandRow<F extends Flags> extends Omit<Command<F>, "start"> {
-  readonly run: (flags: FlagValues<F>, context: CommandContext) => Promise<ExitCode> | ExitCode;
+  readonly run: (
+    parsed: ParsedArguments<F>,
+    context: CommandContext,
+  ) => Promise<ExitCode> | ExitCode;
 }
 
 /** A row of the table of commands. */
 export function command<F extends Flags>(name: string, { run, ...row }: CommandRow<F>): Command<F> {
-  return { ...row, start: (args, context) => run(parseFlags(name, row.flags, args), context) };
+  return { ...row, start: (args, context) => run(parseArguments(name, row, args), context) };
 }
 
 /** Flags that are each right and contradict each other. */

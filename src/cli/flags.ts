@@ -10,13 +10,15 @@ import { requestTokensMax } from "#core/limits.ts";
 import type { TokenCount } from "#simulate/scenario.ts";
 
 /** What values a flag takes. */
-interface ValueKind<Value> {
+export interface ValueKind<Value> {
   /** How `--help` names the value. */
   readonly value: string;
   /** What is allowed, as a refusal says it. */
   readonly rule: string;
   /** @returns `undefined` when the text breaks the rule. */
   readonly parse: (text: string) => Value | undefined;
+  /** What a shell offers for it: names, or the files that are there. */
+  readonly completion?: readonly string[] | "file" | "directory" | undefined;
 }
 
 export interface Flag<Value, Default extends string | undefined = string | undefined>
@@ -70,6 +72,7 @@ export function choice<const Name extends string>(names: readonly Name[]): Value
     value: names.join("|"),
     rule: `must be one of ${names.join(", ")}`,
     parse: (text) => names.find((name) => name === text),
+    completion: names,
   };
 }
 
@@ -86,6 +89,7 @@ export function choices<const Name extends string>(
       const known = names.filter((name) => words.includes(name));
       return known.length === words.length ? known : undefined;
     },
+    completion: names,
   };
 }
 
@@ -158,11 +162,20 @@ export const ipAddress: ValueKind<string> = {
   parse: (text) => (text === "localhost" || isIP(text) !== 0 ? text : undefined),
 };
 
-export const directory = pattern("PATH", "must be the path of a directory", /./);
-export const file = pattern("PATH", "must be the path of a file", /./);
+export const directory: ValueKind<string> = {
+  ...pattern("PATH", "must be the path of a directory", /./),
+  completion: "directory",
+};
+export const file: ValueKind<string> = {
+  ...pattern("PATH", "must be the path of a file", /./),
+  completion: "file",
+};
 /** Text that the command reads itself. */
 export const loadExpression = pattern("LOAD", "must be a load", /./);
-export const presetOrFile = pattern("FILE|PRESET", "must be a preset or the path of a file", /./);
+export const presetOrFile: ValueKind<string> = {
+  ...pattern("FILE|PRESET", "must be a preset or the path of a file", /./),
+  completion: "file",
+};
 
 /** A name that Kubernetes accepts for most things. */
 export const kubernetesName: ValueKind<string> = {

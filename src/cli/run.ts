@@ -4,6 +4,7 @@
  * @module
  */
 import { Fault } from "#core/fault.ts";
+import { commandAliases } from "./aliases.ts";
 import { notKnown } from "./arguments.ts";
 import { type CommandContext, exitCodes } from "./command.ts";
 import { commandNames, commands } from "./commands/all.ts";
@@ -37,7 +38,7 @@ function unknownCommand(name: string | undefined): Fault {
   const problem =
     name === undefined
       ? `no command is given; allowed: ${commandNames.join(" ")}`
-      : notKnown("command", name, commandNames);
+      : notKnown("command", name, commandNames, { aliases: commandAliases });
   return new Fault("usage-invalid", `Cannot run: ${problem}; see keda-gpu-scaler --help`, {
     problems: [problem],
   });

@@ -246,6 +246,8 @@ export const windowSlicesMax = 61;
 export const targetLeast = 0.001;
 /** The thousandfold of a trigger's number still fits KEDA's int64, and it is exact as a double. */
 export const triggerNumberMax = 1_000_000_000_000;
+/** Words that a refusal suggests: more of them is no answer to what was meant. */
+export const suggestionsMax = 4;
 /** Longer text is cut in a problem's message, which travels in a header. */
 export const quotedCharsMax = 60;
 

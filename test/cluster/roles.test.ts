@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { parseFlags } from "#cli/arguments.ts";
+import { parseArguments } from "#cli/arguments.ts";
 import { commands } from "#cli/commands/all.ts";
 import { serveOptions } from "#cli/commands/serve.ts";
 import { manifestsPath } from "../../tools/render-manifests.ts";
@@ -118,7 +118,7 @@ describe("deploy/manifests.yaml", () => {
     const roles = workloadsOf(objects).map((workload) => {
       const [command, ...args] = containerOf(workload).args ?? [];
       expect(command).toBe("serve");
-      const flags = parseFlags("serve", commands.serve.flags, args);
+      const flags = parseArguments("serve", commands.serve, args).flags;
       expect(() => serveOptions(flags, outsideCluster)).not.toThrow();
       return `${workload.kind} ${flags.role}`;
     });

@@ -181,8 +181,8 @@ function tlsOptions(flags: FlagValues<typeof serveFlags>): TlsOptions | undefine
 export const serveCommand = command("serve", {
   summary: "Read the devices and answer KEDA until stopped",
   flags: serveFlags,
-  example: "keda-gpu-scaler serve --collector mock",
-  run: (flags, context) => {
+  examples: ["keda-gpu-scaler serve --collector mock"],
+  run: ({ flags }, context) => {
     const { clock, random, version, revision, environment, stderr, stopSignal } = context;
     const { "log-level": level, "log-format": format } = flags;
     const log = lineLog({ level, format, write: stderr, clock });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { usage } from "#cli/arguments.ts";
 import { command, exitCodes } from "#cli/command.ts";
 import {
   choice,
@@ -18,7 +19,6 @@ import {
   wholeNumber,
 } from "#cli/flags.ts";
 import { readInput } from "#cli/input-file.ts";
-import { Fault } from "#core/fault.ts";
 import {
   comparisonsMax,
   gpuHourPriceMax,
@@ -112,7 +112,10 @@ async function reportOf(options: SimulateOptions): Promise<string> {
   const { withinMs, goalPercent, gpuHourPrice, seed, format, hasColor } = options;
   const files = [options.scaledObject, ...options.compare];
   if (files.length > comparisonsMax + 1)
-    throw usage(`--compare must be given at most ${comparisonsMax} times, got ${files.length - 1}`);
+    throw usage(
+      "simulate",
+      `--compare must be given at most ${comparisonsMax} times, got ${files.length - 1}`,
+    );
   const load = await loadOf(options);
   const replica = await replicaOf(options.replicaModel);
   const objects: ScaledObjectFile[] = [];
@@ -151,7 +154,7 @@ interface PlayedLoad {
 async function loadOf(options: SimulateOptions): Promise<PlayedLoad> {
   const { trace: path, load: text, promptTokens, outputTokens, seed } = options;
   if (path !== undefined) {
-    if (text !== undefined) throw usage("--trace and --load exclude each other");
+    if (text !== undefined) throw usage("simulate", "--trace and --load exclude each other");
     const trace = await readInput("trace", path, traceFileBytesMax, parseTrace);
     const seconds = Math.ceil((trace.atMs.at(-1) ?? 0) / 1000) + 1;
     const requests = plural(trace.atMs.length, "request");
@@ -159,7 +162,8 @@ async function loadOf(options: SimulateOptions): Promise<PlayedLoad> {
   }
   const expression = text ?? defaultLoad;
   const parsed = parseLoad(expression);
-  if (parsed.problems !== undefined) throw usage(`--load: ${parsed.problems.join("; ")}`);
+  if (parsed.problems !== undefined)
+    throw usage("simulate", `--load: ${parsed.problems.join("; ")}`);
   const { seconds, rate } = parsed.value;
   const tokens = `${tokenText(promptTokens)} tokens in, ${tokenText(outputTokens)} out`;
   const title = `${expression} (${shortSeconds(seconds)}, ${tokens}, seed ${seed})`;
@@ -204,10 +208,6 @@ function scenarioOf(
   };
 }
 
-function usage(problem: string): Fault {
-  return new Fault("usage-invalid", `Cannot run simulate: ${problem}`, { problems: [problem] });
-}
-
 /** @throws {Fault} `usage-invalid` without a ScaledObject. */
 function simulateOptions(
   flags: FlagValues<typeof simulateFlags>,
@@ -215,7 +215,7 @@ function simulateOptions(
 ): SimulateOptions {
   const { scaledobject, compare = [], trace, load: expression, seed } = flags;
   if (scaledobject === undefined)
-    throw usage("--scaledobject must be the path of a file, got nothing");
+    throw usage("simulate", "--scaledobject must be the path of a file, got nothing");
   return {
     scaledObject: scaledobject,
     compare,
@@ -236,9 +236,10 @@ function simulateOptions(
 export const simulateCommand = command("simulate", {
   summary: "Play a ScaledObject over a load, and report waits, GPU-hours and scale events",
   flags: simulateFlags,
-  example:
+  examples: [
     'keda-gpu-scaler simulate --scaledobject chat.yaml --load "2 rps for 10m, 8 rps for 10m"',
-  run: async (flags, { stdout, hasColor }) => {
+  ],
+  run: async ({ flags }, { stdout, hasColor }) => {
     stdout(await reportOf(simulateOptions(flags, hasColor)));
     return exitCodes.done;
   },

@@ -166,8 +166,8 @@ export const snapshotCommand = command("snapshot", {
     }),
     ...collectorFlags,
   },
-  example: "keda-gpu-scaler snapshot --format json",
-  run: (flags, { clock, stdout, stderr, stopSignal }) => {
+  examples: ["keda-gpu-scaler snapshot --format json"],
+  run: ({ flags }, { clock, stdout, stderr, stopSignal }) => {
     const { format, interval: intervalMs } = flags;
     const collector = collectorOptions(flags);
     return snapshot({ format, intervalMs, collector, clock, stdout, stderr, stopSignal });
