@@ -218,7 +218,7 @@ describe("a ScaledObject", () => {
       "line 13: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies.0.value",
     ],
     ["  triggers: []\n", "line 8: spec.triggers: must have a trigger, got none"],
-    ["  triggers: [\n", "line 8: must be YAML"],
+    ["  triggers: [\n", "line 9: must be YAML"],
   ])("is refused with line and rule: %j", async (spec, problem) => {
     const whole = spec.includes("triggers") ? spec : `${spec}${concurrency}`;
     const path = write("bad.yaml", scaledObject(whole));
