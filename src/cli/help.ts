@@ -49,7 +49,7 @@ export function commandHelp(name: CommandName): string {
 }
 
 /** `FILE…`, `[NAME]`. */
-function operandText({ value, least, most }: Operands): string {
+export function operandText({ value, least, most }: Operands): string {
   const several = most > 1 ? `${value}…` : value;
   return least === 0 ? `[${several}]` : several;
 }

@@ -85,6 +85,9 @@ export const snapshotSettleMs = 250;
 /** A driver call lasts up to 45 s; a snapshot gives up when no pass has ended after this. */
 export const snapshotWatchdogMs = 60_000;
 
+/** Prose of commands is wrapped at this: a terminal has 80 columns or more, and people read so far. */
+export const terminalColumns = 96;
+
 // ---- device
 
 /** Below three intervals one slow driver call would already be an outage. */

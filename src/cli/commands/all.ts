@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { profilesCommand } from "./profiles.ts";
 import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
 import { snapshotCommand } from "./snapshot.ts";
@@ -12,6 +13,7 @@ export const commands = {
   serve: serveCommand,
   snapshot: snapshotCommand,
   simulate: simulateCommand,
+  profiles: profilesCommand,
   version: versionCommand,
 } as const;
 export type CommandName = keyof typeof commands;

@@ -11,6 +11,7 @@ import { choice, duration, flag } from "#cli/flags.ts";
 import type { Clock } from "#core/clock.ts";
 import { snapshotSettleMs, snapshotWatchdogMs } from "#core/limits.ts";
 import { lineLog } from "#core/log.ts";
+import { columnLines } from "#core/text-lines.ts";
 import type { Collection, CollectorOptions } from "#device/collector.ts";
 import { startSampler } from "#device/sampler.ts";
 import { spawnThread } from "#device/thread.ts";
@@ -121,15 +122,7 @@ function table({ takenAtMs, collection }: Snapshot): string {
   const rows = devices.map((device) =>
     Object.values(columns).map((cell) => String(cell(device) ?? "-")),
   );
-  const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd();
-  return `${[head, line(headings), ...rows.map(line)].join("\n")}\n`;
+  return `${[head, ...columnLines([headings, ...rows])].join("\n")}\n`;
 }
 
 function csv({ takenAtMs, collection }: Snapshot): string {
