@@ -26,6 +26,8 @@ export interface CommandContext {
   readonly version: string;
   readonly revision: string;
   readonly environment: Environment;
+  /** Absent: there is nothing to read. */
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined;
   readonly stdout: (text: string) => void;
   /** Whether standard output shows colours, and whoever reads it wants them. */
   readonly hasColor: boolean;

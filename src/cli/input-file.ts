@@ -26,10 +26,27 @@ export async function readInput<Value>(
   throw new Fault("file-invalid", message, { path, problems: parsed.problems });
 }
 
-async function contentOf(path: string, bytesMax: number): Promise<InputResult<string>> {
+/** @returns The text, or why there is none. */
+export async function contentOf(path: string, bytesMax: number): Promise<InputResult<string>> {
   try {
     return { value: await readRegularFile(path, bytesMax) };
   } catch (error) {
     return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
   }
+}
+
+/** The same of a stream; absent: it is empty. */
+export async function streamText(
+  stream: AsyncIterable<Uint8Array> | undefined,
+  bytesMax: number,
+): Promise<InputResult<string>> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of stream ?? []) {
+    bytes += chunk.length;
+    if (bytes > bytesMax)
+      return { problems: [`the input: must have at most ${bytesMax} bytes, got more`] };
+    chunks.push(chunk);
+  }
+  return { value: Buffer.concat(chunks).toString() };
 }

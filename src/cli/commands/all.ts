@@ -7,12 +7,14 @@ import { profilesCommand } from "./profiles.ts";
 import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
 import { snapshotCommand } from "./snapshot.ts";
+import { validateCommand } from "./validate.ts";
 import { versionCommand } from "./version.ts";
 
 export const commands = {
   serve: serveCommand,
   snapshot: snapshotCommand,
   simulate: simulateCommand,
+  validate: validateCommand,
   profiles: profilesCommand,
   version: versionCommand,
 } as const;
