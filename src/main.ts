@@ -23,6 +23,7 @@ process.exit(
       kubernetesHost: process.env["KUBERNETES_SERVICE_HOST"],
       kubernetesPort: process.env["KUBERNETES_SERVICE_PORT"],
     },
+    stdin: process.stdin,
     stdout: (text) => {
       process.stdout.write(text);
     },

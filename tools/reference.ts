@@ -4,8 +4,9 @@
  */
 import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
-import { commandNames, commands } from "#cli/commands.ts";
-import type { Flags } from "#cli/flags.ts";
+import type { Command } from "#cli/command.ts";
+import { commandNames, commands } from "#cli/commands/all.ts";
+import { operandText } from "#cli/help.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
@@ -16,9 +17,10 @@ import { triggerGauges } from "#observe/trigger-metrics.ts";
 import { grpcCodes } from "#rpc/codes.ts";
 import { presetNames, replicaPresets } from "#simulate/input/presets.ts";
 import { replicaKeys } from "#simulate/input/replica-file.ts";
-import { profileAdvice, type ScalingRules } from "#trigger/advice.ts";
+import { profileAdvice, scalingRulesText } from "#trigger/advice.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
 import { type TriggerKeyName, triggerKeyNames, triggerKeys } from "#trigger/keys.ts";
+import { profileUses } from "#trigger/profile-uses.ts";
 import { profileNames, profileOf } from "#trigger/profiles.ts";
 import { code, table, written } from "./markdown.ts";
 
@@ -27,17 +29,23 @@ const path = join(import.meta.dir, "..", "docs", "reference.md");
 function flagTables(): string {
   return commandNames
     .map((name) => {
-      const { summary, flags }: { summary: string; flags: Flags } = commands[name];
-      const rows = Object.entries(flags).map(([flag, { value, fallback, help, rule }]) => [
-        code(`--${flag} ${value}`.trimEnd()),
-        fallback === undefined ? "none" : code(fallback),
-        help,
-        rule,
-      ]);
-      const intro = `### ${code(`keda-gpu-scaler ${name}`)}\n\n${summary}.`;
+      const { summary, flags, operands, examples }: Command = commands[name];
+      const rows = [
+        ...(operands === undefined
+          ? []
+          : [[code(operandText(operands)), "none", operands.help, operands.rule]]),
+        ...Object.entries(flags).map(([flag, { value, fallback, help, rule }]) => [
+          code(`--${flag} ${value}`.trimEnd()),
+          fallback === undefined ? "none" : code(fallback),
+          help,
+          rule,
+        ]),
+      ];
+      const shown = `\`\`\`sh\n${examples.join("\n")}\n\`\`\``;
+      const intro = `### ${code(`keda-gpu-scaler ${name}`)}\n\n${summary}.\n\n${shown}`;
       return rows.length === 0
         ? intro
-        : `${intro}\n\n${table(["flag", "default", "what", "rule"], rows)}`;
+        : `${intro}\n\n${table(["argument", "default", "what", "rule"], rows)}`;
     })
     .join("\n\n");
 }
@@ -80,15 +88,25 @@ function profileTable(): string {
 }
 
 function adviceTable(): string {
-  const policy = ({ type, value, periodSeconds }: NonNullable<ScalingRules["policies"]>[number]) =>
-    `${value}${type === "Pods" ? (value === 1 ? " pod" : " pods") : " %"} in ${periodSeconds} s`;
-  const rules = ({ stabilizationWindowSeconds, policies = [] }: ScalingRules) =>
-    [`window ${stabilizationWindowSeconds} s`, ...policies.map(policy)].join(", ");
   const rows = profileNames.map((name) => {
     const { scaleUp, scaleDown, cooldownSeconds, wake } = profileAdvice[name];
-    return [code(name), rules(scaleUp), rules(scaleDown), `${cooldownSeconds} s`, wake];
+    return [
+      code(name),
+      scalingRulesText(scaleUp),
+      scalingRulesText(scaleDown),
+      `${cooldownSeconds} s`,
+      wake,
+    ];
   });
   return table(["profile", "up", "down", "cooldown", "what wakes it"], rows);
+}
+
+function useTable(): string {
+  const rows = profileNames.map((name) => {
+    const { when, whenNot } = profileUses[name];
+    return [code(name), when, whenNot];
+  });
+  return table(["profile", "when to use it", "when not"], rows);
 }
 
 function engineTable(): string {
@@ -164,6 +182,10 @@ ${profileTable()}
 What a ScaledObject should say beside its trigger; \`deploy/examples/profiles\` has complete ones.
 
 ${adviceTable()}
+
+\`keda-gpu-scaler profiles NAME\` says the same of one.
+
+${useTable()}
 
 ### Custom profiles
 

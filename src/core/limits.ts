@@ -113,6 +113,13 @@ export const snapshotSettleMs = 250;
 /** A driver call lasts up to 45 s; a snapshot gives up when no pass has ended after this. */
 export const snapshotWatchdogMs = 60_000;
 
+/** The rendered charts of a whole cluster have a few megabytes. */
+export const validateFileBytesMax = 8 * 1024 * 1024;
+/** More files than a repository has, and fewer than a mistaken pattern can name. */
+export const validateFilesMax = 10_000;
+/** Prose of commands is wrapped at this: a terminal has 80 columns or more, and people read so far. */
+export const terminalColumns = 96;
+
 // ---- device
 
 /** Below three intervals one slow driver call would already be an outage. */
@@ -274,6 +281,12 @@ export const windowSlicesMax = 61;
 export const targetLeast = 0.001;
 /** The thousandfold of a trigger's number still fits KEDA's int64, and it is exact as a double. */
 export const triggerNumberMax = 1_000_000_000_000;
+/** KEDA's own `pollingInterval`. */
+export const pollingSecondsDefault = 30;
+/** People wait a minute for a cold start, which this is only a part of. */
+export const slowPollSeconds = 60;
+/** Words that a refusal suggests: more of them is no answer to what was meant. */
+export const suggestionsMax = 4;
 /** Longer text is cut in a problem's message, which travels in a header. */
 export const quotedCharsMax = 60;
 

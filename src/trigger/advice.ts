@@ -107,3 +107,20 @@ export const profileAdvice: Readonly<Record<ProfileName, ProfileAdvice>> = {
     wake: "this trigger itself, as external-push",
   },
 };
+
+/** What fits a trigger by its profile; of custom profiles and of none, what fits a model server. */
+export function adviceOf(profile: string | undefined): ProfileAdvice {
+  const isBuiltIn = profile !== undefined && Object.hasOwn(profileAdvice, profile);
+  return isBuiltIn ? profileAdvice[profile as ProfileName] : modelServer;
+}
+
+/** `window 0 s, 1 pod in 60 s`. */
+export function scalingRulesText(scaling: ScalingRules): string {
+  const { stabilizationWindowSeconds, policies = [] } = scaling;
+  return [`window ${stabilizationWindowSeconds} s`, ...policies.map(policyText)].join(", ");
+}
+
+function policyText({ type, value, periodSeconds }: ScalingPolicy): string {
+  const unit = type === "Percent" ? "%" : value === 1 ? "pod" : "pods";
+  return `${value} ${unit} in ${periodSeconds} s`;
+}

@@ -8,6 +8,7 @@ import { between, choice, exact, isMapping, say, whole } from "#core/file-schema
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { parseYaml } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
+import { engineAliases, metricAliases, reducerAliases } from "#metric/aliases.ts";
 import { isLatency, metricNames } from "#metric/catalogue.ts";
 import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
@@ -30,19 +31,19 @@ function ruled<Value>({ rule, schema }: Rule<Value>) {
 
 /** What a custom profile may say: a trigger's own keys, with numbers as numbers. */
 const profileEntries = {
-  metric: choice(metricNames),
+  metric: choice(metricNames, metricAliases),
   target: between(targetLeast, triggerNumberMax),
-  activationMetric: v.optional(choice(metricNames)),
+  activationMetric: v.optional(choice(metricNames, metricAliases)),
   activationThreshold: v.optional(between(0, triggerNumberMax), 0),
   scalesToZero: v.optional(v.boolean(say("must be true or false")), true),
   metricType: v.optional(choice(metricTypes)),
   windowSeconds: v.optional(whole(0, windowSecondsMax)),
-  aggregation: v.optional(choice(reducerNames)),
-  replicaAggregation: v.optional(choice(replicaReducers)),
-  engine: v.optional(choice(engineNames)),
+  aggregation: v.optional(choice(reducerNames, reducerAliases)),
+  replicaAggregation: v.optional(choice(replicaReducers, reducerAliases)),
+  engine: v.optional(choice(engineNames, engineAliases)),
   engineMetric: v.optional(ruled(seriesName)),
   engineMetricKind: v.optional(choice(seriesKinds)),
-  engineReduce: v.optional(choice(seriesReducers)),
+  engineReduce: v.optional(choice(seriesReducers, reducerAliases)),
   engineLabels: v.optional(ruled(labelMatchers)),
 };
 const profileSchema = exact(profileEntries);

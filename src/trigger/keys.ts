@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { didYouMean } from "#core/closest.ts";
+import { type Aliases, didYouMean } from "#core/closest.ts";
 import {
   metadataKeysMax,
   metadataValueBytesMax,
@@ -15,9 +15,11 @@ import {
   windowSecondsMax,
 } from "#core/limits.ts";
 import { quoted } from "#core/quoted.ts";
+import { engineAliases, metricAliases, reducerAliases } from "#metric/aliases.ts";
 import { metricNames } from "#metric/catalogue.ts";
 import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
+import { keyAliases } from "./key-aliases.ts";
 import { profileNames, replicaReducers } from "./profiles.ts";
 import {
   anyText,
@@ -53,7 +55,7 @@ export const triggerKeys = {
     "none",
     "A set of defaults for a kind of workload: built in, or of --profiles",
   ),
-  metricType: key(oneOf(metricNames), "gpu_utilization", "What to scale on"),
+  metricType: key(oneOf(metricNames, metricAliases), "gpu_utilization", "What to scale on"),
   targetValue: key(
     decimal(targetLeast, triggerNumberMax),
     "the profile's, else 80 for a percentage; must be given for any other metric",
@@ -75,18 +77,18 @@ export const triggerKeys = {
     "Above this the workload is in use and kept from zero replicas; a metric of engines is in use while anything waits, runs or arrives there too",
   ),
   activationMetricType: key(
-    oneOf(metricNames),
+    oneOf(metricNames, metricAliases),
     "metricType",
     "What is compared with activationThreshold",
   ),
   gpuIndex: key(integer(-1, 65_535), "-1", "Only devices with this index on their node; -1: all"),
   aggregation: key(
-    oneOf(reducerNames),
+    oneOf(reducerNames, reducerAliases),
     "max, or the profile's",
     "How the devices of one replica become one value",
   ),
   replicaAggregation: key(
-    oneOf(replicaReducers),
+    oneOf(replicaReducers, reducerAliases),
     "the profile's, else sum, or avg under metricType Value of the ScaledObject",
     "How the replicas become one value; in scope workload",
   ),
@@ -114,7 +116,7 @@ export const triggerKeys = {
   container: key(labelName, "all", "Only devices that this container holds; in scope workload"),
   node: key(domainName, "this node", "Whose devices count in scope node"),
   engine: key(
-    oneOf(engineNames),
+    oneOf(engineNames, engineAliases),
     "the profile's; prometheus for an endpoint that is read for engineMetric alone; or detected",
     "Which inference engine the pods run, or what stands in front of them",
   ),
@@ -134,7 +136,7 @@ export const triggerKeys = {
     "What engineMetric is: a gauge's value, what a counter gains in a second, or a histogram's quantile",
   ),
   engineReduce: key(
-    oneOf(seriesReducers),
+    oneOf(seriesReducers, reducerAliases),
     "sum",
     "How several series of engineMetric on one page become one value; p50 to p99: of a histogram, named without _bucket",
   ),
@@ -199,7 +201,7 @@ export function parseMetadata(
   for (const [key, text] of entries) {
     const name = keyName(key);
     if (name === undefined) {
-      problems.push(`${quoted(key)}: unknown key${guess(key, triggerKeyNames)}`);
+      problems.push(`${quoted(key)}: unknown key${guess(key, triggerKeyNames, keyAliases)}`);
       continue;
     }
     const earlier = keyOf.get(name);
@@ -223,7 +225,7 @@ function keyName(key: string): TriggerKeyName | undefined {
 }
 
 function parseValue(
-  { schema, rule, choices = [] }: Rule<unknown>,
+  { schema, rule, choices = [], aliases }: Rule<unknown>,
   text: string,
 ): { readonly value?: unknown; readonly problem?: string } {
   const bytes = Buffer.byteLength(text);
@@ -232,9 +234,9 @@ function parseValue(
     return { problem: `must have at most ${metadataValueBytesMax} bytes, got ${bytes}` };
   const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return { value: parsed.output };
-  return { problem: `must be ${rule}, got ${quoted(text)}${guess(text, choices)}` };
+  return { problem: `must be ${rule}, got ${quoted(text)}${guess(text, choices, aliases)}` };
 }
 
-function guess(text: string, names: readonly string[]): string {
-  return text.length > quotedCharsMax ? "" : didYouMean(text, names);
+function guess(text: string, names: readonly string[], aliases?: Aliases): string {
+  return text.length > quotedCharsMax ? "" : didYouMean(text, names, aliases);
 }

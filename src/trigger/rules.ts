@@ -7,6 +7,7 @@
  * @module
  */
 import * as v from "valibot";
+import type { Aliases } from "#core/closest.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
 
@@ -16,6 +17,8 @@ export interface Rule<Value> {
   readonly schema: v.GenericSchema<string, Value>;
   /** What can be chosen, for "did you mean". */
   readonly choices?: readonly string[];
+  /** Other words that people have for the choices. */
+  readonly aliases?: Aliases | undefined;
 }
 
 /** Text that is not looked into. */
@@ -42,11 +45,15 @@ function number(pattern: RegExp, least: number, most: number): Rule<number>["sch
   );
 }
 
-export function oneOf<const Name extends string>(choices: readonly Name[]): Rule<Name> {
+export function oneOf<const Name extends string>(
+  choices: readonly Name[],
+  aliases?: Aliases,
+): Rule<Name> {
   return {
     rule: `one of ${choices.join(", ")}`,
     schema: v.pipe(v.string(), v.picklist(choices)),
     choices,
+    aliases,
   };
 }
 

@@ -22,6 +22,7 @@ export type WarningCode =
   | "metric-type-unsuited"
   | "average-of-average"
   | "sum-under-value"
+  | "total-under-value"
   | "shared-device";
 
 export interface TriggerWarning {
@@ -214,6 +215,18 @@ const sumUnderValue: Check = (
   };
 };
 
+/** Where the profile says which metricType is right, that has been said already. */
+const totalUnderValue: Check = (trigger, { metricType: actual }) => {
+  const { metric, endpoint, advisedMetricType } = trigger;
+  const { kind, source } = metricOf(metric);
+  const isTotal = endpoint !== undefined && kind === "quantity" && source === "engine";
+  if (actual !== "Value" || !isTotal || advisedMetricType !== undefined) return;
+  return {
+    code: "total-under-value",
+    message: `Under Value the HPA multiplies value/target by the replicas, and the ${metric} that one page tells of all does not shrink with each new one: every replica asks for more; write metricType: AverageValue beside metadata`,
+  };
+};
+
 const sharedDevice: Check = ({ metric }, { sharedBy }) => {
   const row = metricOf(metric);
   if (row.source !== "device" || sharedBy === undefined) return;
@@ -237,5 +250,6 @@ const checks: readonly Check[] = [
   unsuitedMetricType,
   averageOfAverage,
   sumUnderValue,
+  totalUnderValue,
   sharedDevice,
 ];

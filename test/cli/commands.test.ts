@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { collectorOptions, commands, type Environment, serveOptions } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseArguments } from "#cli/arguments.ts";
+import { collectorOptions } from "#cli/collector-flags.ts";
+import type { Environment } from "#cli/command.ts";
+import { commands } from "#cli/commands/all.ts";
+import { serveOptions } from "#cli/commands/serve.ts";
 
 const laptop: Environment = {
   hostname: "laptop",
@@ -9,7 +12,7 @@ const laptop: Environment = {
   kubernetesPort: undefined,
 };
 const optionsOf = (args: string[], environment = laptop) =>
-  serveOptions(parseFlags("serve", commands.serve.flags, args), environment);
+  serveOptions(parseArguments("serve", commands.serve, args).flags, environment);
 
 describe("what serve is told", () => {
   test("without flags, on a laptop", () => {
@@ -148,7 +151,7 @@ describe("TLS", () => {
 
 describe("a collector", () => {
   const collectorOf = (...args: string[]) =>
-    collectorOptions(parseFlags("snapshot", commands.snapshot.flags, args));
+    collectorOptions(parseArguments("snapshot", commands.snapshot, args).flags);
 
   test("may be told which library or file it reads", () => {
     expect(collectorOf("--nvml-library", "/x.so")).toEqual({

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseArguments } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
 import { Fault } from "#core/fault.ts";
 
 const { flags } = commands.serve;
-const parsed = (...args: string[]) => parseFlags("serve", flags, args);
+const parsed = (...args: string[]) => parseArguments("serve", commands.serve, args).flags;
 type Name = keyof typeof flags;
 
 describe("values that a flag takes", () => {

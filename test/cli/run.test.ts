@@ -76,6 +76,8 @@ usage: keda-gpu-scaler COMMAND [FLAGS]
   serve     Read the devices and answer KEDA until stopped
   snapshot  Print the devices' readings
   simulate  Play a ScaledObject over a load, and report waits, GPU-hours and scale events
+  validate  Check the triggers in YAML as the server would, and warn of what cannot work
+  profiles  Say what each profile scales on, when to use it and when not
   version   Print the version
 
 keda-gpu-scaler COMMAND --help lists the flags of a command.
@@ -99,6 +101,8 @@ usage: keda-gpu-scaler snapshot [FLAGS]
   --collector auto|nvml|mock  Where readings come from; auto takes the vendor's library, never the mock (default auto)
   --nvml-library PATH         libnvidia-ml.so.1, when it is not where drivers put it
   --mock PATH                 YAML file that the mock collector plays; without it, its own default
+
+example: keda-gpu-scaler snapshot --format json
 `,
       });
     },
@@ -125,7 +129,7 @@ usage: keda-gpu-scaler snapshot [FLAGS]
 
   test("a command without flags has none to list", async () => {
     expect((await finished("version", "--help")).stdout).toBe(
-      "keda-gpu-scaler version: Print the version\n\nusage: keda-gpu-scaler version\n",
+      "keda-gpu-scaler version: Print the version\n\nusage: keda-gpu-scaler version\n\nexample: keda-gpu-scaler version\n",
     );
   });
 });
@@ -143,13 +147,16 @@ describe("one line on stderr, and an exit code that tells", () => {
     [
       2,
       [],
-      "Cannot run: no command is given; allowed: serve snapshot simulate version; see keda-gpu-scaler --help",
+      "Cannot run: no command is given; allowed: serve snapshot simulate validate profiles version; see keda-gpu-scaler --help",
     ],
     [
       2,
       ["serv"],
-      "Cannot run: unknown command serv; did you mean serve? allowed: serve snapshot simulate version; see keda-gpu-scaler --help",
+      "Cannot run: unknown command serv; did you mean serve? allowed: serve snapshot simulate validate profiles version; see keda-gpu-scaler --help",
     ],
+    [2, ["serve", "--host", "::1"], "unknown flag --host; did you mean --bind? allowed: --role"],
+    [2, ["simulate", "--host", "x"], "unknown flag --host; allowed: --scaledobject"],
+    [2, ["simulate", "--price", "2"], "unknown flag --price; did you mean --gpu-hour-price?"],
     [2, ["version", "--long"], "Cannot run version: unknown flag --long; none is allowed"],
     [2, ["snapshot", "--interval", "1"], '"1"'],
     [

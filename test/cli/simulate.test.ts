@@ -218,7 +218,7 @@ describe("a ScaledObject", () => {
       "line 13: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies.0.value",
     ],
     ["  triggers: []\n", "line 8: spec.triggers: must have a trigger, got none"],
-    ["  triggers: [\n", "line 8: must be YAML"],
+    ["  triggers: [\n", "line 9: must be YAML"],
   ])("is refused with line and rule: %j", async (spec, problem) => {
     const whole = spec.includes("triggers") ? spec : `${spec}${concurrency}`;
     const path = write("bad.yaml", scaledObject(whole));
@@ -319,7 +319,7 @@ kvBlocks: 1000
     ["loadSeconds: 1\n", "the file: must name a preset, or also say batchSlots, prefillTokens"],
     [`${own}gpus: 9\n`, "line 6: gpus: must be a whole number from 1 to 8, got 9"],
     ["preset: h100\n", "line 1: preset: must be one of l4-8b, a100-8b, h100-8b, h200-70b"],
-    [`# Ours\n\n${own}slots: 9\n`, "line 8: slots: unknown key; allowed: preset, loadSeconds"],
+    [`# Ours\n\n${own}colour: 9\n`, "line 8: colour: unknown key; allowed: preset, loadSeconds"],
     [
       "preset: l4-8b\nmemoryMib: 30000\n",
       "line 2: memoryMib: must not be above gpuMemoryMib, 23034",

@@ -6,8 +6,8 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseArguments } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
 import { parseProfiles } from "#trigger/custom-profiles.ts";
 import { chartPath, manifestsPath, renderManifests } from "../../tools/render-manifests.ts";
 import {
@@ -48,7 +48,7 @@ test("deploy/manifests.yaml is what Helm renders", async () => {
 /** The program takes the arguments, each by its own rule. */
 function expectStarts([command = "", ...args]: readonly string[]): void {
   expect(command).toBe("serve");
-  expect(() => parseFlags(command, commands.serve.flags, [...args])).not.toThrow();
+  expect(() => parseArguments(command, commands.serve, [...args])).not.toThrow();
 }
 
 describe("every values block of the README renders", () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
+import { commands } from "#cli/commands/all.ts";
 import { render, sets } from "./helm-render.ts";
 
 describe("refused", () => {

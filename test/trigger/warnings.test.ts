@@ -114,6 +114,12 @@ describe("triggerWarnings() gives", () => {
     ],
     ["a queue's profile under Value", vram, { metricType: "Value" }, ["metric-type-unsuited"]],
     ["a metric of no profile under Value", queue, { metricType: "Value" }, []],
+    [
+      "a queue of one endpoint under Value",
+      { ...queue, endpoint: "http://a" },
+      { metricType: "Value" },
+      ["total-under-value"],
+    ],
     ["a profile under what it is for", vram, { metricType: "AverageValue" }, []],
 
     [

@@ -12,6 +12,8 @@ import { choice, exact, isMapping, number, say, whole } from "#core/file-schema.
 import { int32Max } from "#core/limits.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import type { ScaledObjectModel, TargetModel } from "#simulate/scenario.ts";
+import { keyed } from "#trigger/check-object.ts";
+import { countFindings } from "#trigger/field-rules.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { type TriggerWarning, triggerWarnings } from "#trigger/warnings.ts";
 import type { InputResult } from "./input-result.ts";
@@ -124,7 +126,10 @@ export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFil
   const parsed = v.safeParse(scaledObject, document.value);
   if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
   const { spec, metadata } = parsed.output;
-  const problems = [...limitProblems(spec, document), ...triggerProblems(spec, document)];
+  const counts = countFindings(spec).map(
+    ({ path, message }) => `line ${document.lineOf(path)}: ${message}`,
+  );
+  const problems = [...counts, ...triggerProblems(spec, document)];
   if (problems.length > 0) return { problems };
   return {
     value: {
@@ -141,31 +146,12 @@ function modelOf({ scaleTargetRef: _target, advanced, ...spec }: Spec): ScaledOb
   return behavior === undefined ? spec : { ...spec, behavior };
 }
 
-/** KEDA's own rules, which its admission webhook checks. */
-function limitProblems(spec: Spec, { lineOf }: YamlDocument): readonly string[] {
-  const { minReplicaCount = 0, maxReplicaCount = 100, idleReplicaCount } = spec;
-  const problems: string[] = [];
-  const broken = (key: string, rule: string) =>
-    problems.push(`line ${lineOf(["spec", key])}: spec.${key}: ${rule}`);
-  if (minReplicaCount > maxReplicaCount)
-    broken(
-      "minReplicaCount",
-      `must not be above maxReplicaCount, ${maxReplicaCount}, got ${minReplicaCount}`,
-    );
-  if (idleReplicaCount !== undefined && idleReplicaCount >= minReplicaCount)
-    broken(
-      "idleReplicaCount",
-      `must be below minReplicaCount, ${minReplicaCount}, got ${idleReplicaCount}`,
-    );
-  return problems;
-}
-
 /** What the scaler itself would refuse, by its own parser. */
 function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly string[] {
   return triggers.flatMap(({ metadata }, index) => {
     const path = ["spec", "triggers", index, "metadata"] as const;
-    const problemAt = (key: string, problem: string) =>
-      `line ${lineOf([...path, key])}: ${path.join(".")}.${problem}`;
+    const problemAt = (key: string | undefined, problem: string) =>
+      `line ${lineOf(key === undefined ? path : [...path, key])}: ${path.join(".")}.${problem}`;
     const fromEnv = Object.keys(metadata).filter((key) => key.endsWith("FromEnv"));
     if (fromEnv.length > 0)
       return fromEnv.map((key) =>
@@ -179,15 +165,12 @@ function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly
       return [];
     } catch (error) {
       if (!(error instanceof Fault && "problems" in error.facts)) throw error;
-      return error.facts.problems.map((problem) => problemAt(...keyed(problem)));
+      return error.facts.problems.map((each) => {
+        const { key, problem } = keyed(each);
+        return problemAt(key, problem);
+      });
     }
   });
-}
-
-/** A problem's key, and the problem with it as it stands in the file. */
-function keyed(problem: string): readonly [key: string, problem: string] {
-  const [, key = "", rest = problem] = /^"?([^":]+)"?(:.*)$/s.exec(problem) ?? [];
-  return [key, `${key}${rest}`];
 }
 
 function warningsOf({ triggers, ...spec }: Spec): readonly TriggerWarning[] {

@@ -1,30 +1,17 @@
 /**
- * Every command and its flags: the one table behind parsing, `--help` and the reference document;
- * and what the flags mean to the code that runs a command.
+ * `serve`: the flags, and what they mean to the process that runs.
  *
  * @module
  */
 import { roles, type ServeOptions, type TlsOptions } from "#app/options.ts";
-import { formatDuration } from "#core/duration.ts";
-import { Fault } from "#core/fault.ts";
-import {
-  connectionAgeMs,
-  gpuHourPriceMax,
-  sampleIntervalMostMs,
-  seedMax,
-  simulateWithinMsMax,
-  streamsMax,
-} from "#core/limits.ts";
-import { logFormats, logLevels } from "#core/log.ts";
-import type { CollectorOptions } from "#device/collector.ts";
-import { presetNames } from "#simulate/input/presets.ts";
-import { scopes } from "#trigger/keys.ts";
+import { serve } from "#app/serve.ts";
+import { collectorFlags, collectorOptions } from "#cli/collector-flags.ts";
+import { command, contradiction, type Environment } from "#cli/command.ts";
 import {
   addresses,
   certificateNames,
   choice,
   choices,
-  decimal,
   directory,
   duration,
   type FlagValues,
@@ -33,27 +20,14 @@ import {
   hostPatterns,
   ipAddress,
   kubernetesName,
-  load,
   port,
   present,
-  presetOrFile,
-  repeatedFlag,
-  tokenCount,
   wholeNumber,
-} from "./flags.ts";
-import { defaultLoad, type SimulateOptions, simulateFormats } from "./simulate.ts";
-import { snapshotFormats } from "./snapshot.ts";
-
-const collectorFlags = {
-  collector: flag(choice(["auto", "nvml", "mock"]), {
-    fallback: "auto",
-    help: "Where readings come from; auto takes the vendor's library, never the mock",
-  }),
-  "nvml-library": flag(file, { help: "libnvidia-ml.so.1, when it is not where drivers put it" }),
-  mock: flag(file, {
-    help: "YAML file that the mock collector plays; without it, its own default",
-  }),
-} as const;
+} from "#cli/flags.ts";
+import { formatDuration } from "#core/duration.ts";
+import { connectionAgeMs, sampleIntervalMostMs, streamsMax } from "#core/limits.ts";
+import { lineLog, logFormats, logLevels } from "#core/log.ts";
+import { scopes } from "#trigger/keys.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -150,77 +124,6 @@ const serveFlags = {
   }),
 } as const;
 
-const snapshotFlags = {
-  format: flag(choice(snapshotFormats), {
-    fallback: "table",
-    help: "How the readings are written",
-  }),
-  interval: flag(duration(100, hour), {
-    help: "Repeat at this interval until stopped; without it, once",
-  }),
-  ...collectorFlags,
-} as const;
-
-const simulateFlags = {
-  scaledobject: flag(file, { help: "YAML file with the ScaledObject to play; required" }),
-  trace: flag(file, {
-    help: "CSV file of requests with the columns TIMESTAMP, ContextTokens and GeneratedTokens",
-  }),
-  load: flag(load, {
-    help:
-      "Load in place of a trace: segments with commas between, RATE rps for DURATION or " +
-      `ramp RATE..RATE rps over DURATION; without either "${defaultLoad}"`,
-  }),
-  "prompt-tokens": flag(tokenCount, { fallback: "500", help: "Tokens in, of a load" }),
-  "output-tokens": flag(tokenCount, { fallback: "200", help: "Tokens out, of a load" }),
-  "replica-model": flag(presetOrFile, {
-    fallback: "h100-8b",
-    help: `YAML file that describes a replica, or a preset: ${presetNames.join(", ")}`,
-  }),
-  compare: repeatedFlag(file, {
-    help: "YAML file with another ScaledObject to play over the same load; up to four times",
-  }),
-  output: flag(choice(simulateFormats), {
-    fallback: "text",
-    help: "text fits 80 columns, html is one page with plots",
-  }),
-  within: flag(duration(1, simulateWithinMsMax), {
-    fallback: "2s",
-    help: "Limit for the first token",
-  }),
-  goal: flag(decimal("PERCENT", 0, 100), {
-    fallback: "95",
-    help: "Share of requests that should have their first token within the limit",
-  }),
-  "gpu-hour-price": flag(decimal("PRICE", 0, gpuHourPriceMax), {
-    help: "Price of a GPU for an hour, for the cost",
-  }),
-  seed: flag(wholeNumber(0, seedMax), { fallback: "1", help: "The same one gives the same run" }),
-} as const;
-
-export const commands = {
-  serve: { summary: "Read the devices and answer KEDA until stopped", flags: serveFlags },
-  snapshot: { summary: "Print the devices' readings", flags: snapshotFlags },
-  simulate: {
-    summary: "Play a ScaledObject over a load, and report waits, GPU-hours and scale events",
-    flags: simulateFlags,
-  },
-  version: { summary: "Print the version", flags: {} },
-} as const;
-export type CommandName = keyof typeof commands;
-export const commandNames = Object.keys(commands) as CommandName[];
-
-/** What a process finds in its environment. */
-export interface Environment {
-  /** The name of the machine. */
-  readonly hostname: string;
-  /** `NODE_NAME`, which the chart fills in. */
-  readonly nodeName: string | undefined;
-  /** `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: every pod has them. */
-  readonly kubernetesHost: string | undefined;
-  readonly kubernetesPort: string | undefined;
-}
-
 /** @throws {Fault} `usage-invalid` when the flags contradict each other. */
 export function serveOptions(
   flags: FlagValues<typeof serveFlags>,
@@ -279,48 +182,15 @@ function tlsOptions(flags: FlagValues<typeof serveFlags>): TlsOptions | undefine
   return { certFile, keyFile, clientCaFile, clientNames: clientNames ?? usual };
 }
 
-/** @throws {Fault} `usage-invalid` when the flags contradict each other. */
-export function collectorOptions(flags: FlagValues<typeof collectorFlags>): CollectorOptions {
-  const { collector, mock, "nvml-library": nvmlLibrary } = flags;
-  const choose = "choose a collector";
-  if (mock !== undefined && collector !== "mock")
-    throw contradiction(choose, `--mock is for --collector mock, got --collector ${collector}`);
-  if (nvmlLibrary !== undefined && collector === "mock")
-    throw contradiction(
-      choose,
-      "--nvml-library is for --collector nvml or auto, got --collector mock",
-    );
-  return { collector, nvmlLibrary, mockFile: mock };
-}
-
-/** @throws {Fault} `usage-invalid` without a ScaledObject. */
-export function simulateOptions(
-  flags: FlagValues<typeof simulateFlags>,
-  hasColor: boolean,
-): SimulateOptions {
-  const { scaledobject, compare = [], trace, load: expression, seed } = flags;
-  if (scaledobject === undefined) {
-    const problem = "--scaledobject must be the path of a file, got nothing";
-    throw new Fault("usage-invalid", `Cannot run simulate: ${problem}`, { problems: [problem] });
-  }
-  return {
-    scaledObject: scaledobject,
-    compare,
-    trace,
-    load: expression,
-    promptTokens: flags["prompt-tokens"],
-    outputTokens: flags["output-tokens"],
-    replicaModel: flags["replica-model"],
-    withinMs: flags.within,
-    goalPercent: flags.goal,
-    gpuHourPrice: flags["gpu-hour-price"],
-    seed,
-    format: flags.output,
-    hasColor,
-  };
-}
-
-function contradiction(what: string, problem: string): Fault {
-  const message = `Cannot ${what}: ${problem}`;
-  return new Fault("usage-invalid", message, { problems: [problem] });
-}
+export const serveCommand = command("serve", {
+  summary: "Read the devices and answer KEDA until stopped",
+  flags: serveFlags,
+  examples: ["keda-gpu-scaler serve --collector mock"],
+  run: ({ flags }, context) => {
+    const { clock, random, version, revision, environment, stderr, stopSignal } = context;
+    const { "log-level": level, "log-format": format } = flags;
+    const log = lineLog({ level, format, write: stderr, clock });
+    const runtime = { clock, log, random, version, revision, stopSignal };
+    return serve(serveOptions(flags, environment), runtime);
+  },
+});

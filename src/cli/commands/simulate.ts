@@ -3,16 +3,31 @@
  *
  * @module
  */
-import { Fault, messageOf } from "#core/fault.ts";
+import { usage } from "#cli/arguments.ts";
+import { command, exitCodes } from "#cli/command.ts";
+import {
+  choice,
+  decimal,
+  duration,
+  type FlagValues,
+  file,
+  flag,
+  loadExpression,
+  presetOrFile,
+  repeatedFlag,
+  tokenCount,
+  wholeNumber,
+} from "#cli/flags.ts";
+import { readInput } from "#cli/input-file.ts";
 import {
   comparisonsMax,
-  inputProblemsMax,
+  gpuHourPriceMax,
+  seedMax,
   simulateFileBytesMax,
+  simulateWithinMsMax,
   timelineRowsGoal,
   traceFileBytesMax,
 } from "#core/limits.ts";
-import { readRegularFile } from "#core/regular-file.ts";
-import type { InputResult } from "#simulate/input/input-result.ts";
 import { parseLoad } from "#simulate/input/load-expression.ts";
 import { presetNames, replicaPresets } from "#simulate/input/presets.ts";
 import { parseReplicaFile, type ReplicaFile } from "#simulate/input/replica-file.ts";
@@ -28,9 +43,9 @@ import { verdictOf } from "#simulate/report/verdict.ts";
 import type { Load, Scenario, TokenCount } from "#simulate/scenario.ts";
 import { simulate } from "#simulate/simulate.ts";
 
-export const simulateFormats = ["text", "json", "html"] as const;
+const simulateFormats = ["text", "json", "html"] as const;
 
-export interface SimulateOptions {
+interface SimulateOptions {
   readonly scaledObject: string;
   /** Others to play over the same load. */
   readonly compare: readonly string[];
@@ -50,22 +65,62 @@ export interface SimulateOptions {
   readonly hasColor: boolean;
 }
 
-export const defaultLoad = "2 rps for 10m, ramp 2..20 rps over 5m, 20 rps for 15m, 0 rps for 15m";
+const defaultLoad = "2 rps for 10m, ramp 2..20 rps over 5m, 20 rps for 15m, 0 rps for 15m";
+
+const simulateFlags = {
+  scaledobject: flag(file, { help: "YAML file with the ScaledObject to play; required" }),
+  trace: flag(file, {
+    help: "CSV file of requests with the columns TIMESTAMP, ContextTokens and GeneratedTokens",
+  }),
+  load: flag(loadExpression, {
+    help:
+      "Load in place of a trace: segments with commas between, RATE rps for DURATION or " +
+      `ramp RATE..RATE rps over DURATION; without either "${defaultLoad}"`,
+  }),
+  "prompt-tokens": flag(tokenCount, { fallback: "500", help: "Tokens in, of a load" }),
+  "output-tokens": flag(tokenCount, { fallback: "200", help: "Tokens out, of a load" }),
+  "replica-model": flag(presetOrFile, {
+    fallback: "h100-8b",
+    help: `YAML file that describes a replica, or a preset: ${presetNames.join(", ")}`,
+  }),
+  compare: repeatedFlag(file, {
+    help: "YAML file with another ScaledObject to play over the same load; up to four times",
+  }),
+  output: flag(choice(simulateFormats), {
+    fallback: "text",
+    help: "text fits 80 columns, html is one page with plots",
+  }),
+  within: flag(duration(1, simulateWithinMsMax), {
+    fallback: "2s",
+    help: "Limit for the first token",
+  }),
+  goal: flag(decimal("PERCENT", 0, 100), {
+    fallback: "95",
+    help: "Share of requests that should have their first token within the limit",
+  }),
+  "gpu-hour-price": flag(decimal("PRICE", 0, gpuHourPriceMax), {
+    help: "Price of a GPU for an hour, for the cost",
+  }),
+  seed: flag(wholeNumber(0, seedMax), { fallback: "1", help: "The same one gives the same run" }),
+} as const;
 
 /**
  * @returns The report as text.
  * @throws {Fault} `file-invalid` with line and rule of each problem, `usage-invalid` for a load.
  */
-export async function simulateCommand(options: SimulateOptions): Promise<string> {
+async function reportOf(options: SimulateOptions): Promise<string> {
   const { withinMs, goalPercent, gpuHourPrice, seed, format, hasColor } = options;
   const files = [options.scaledObject, ...options.compare];
   if (files.length > comparisonsMax + 1)
-    throw usage(`--compare must be given at most ${comparisonsMax} times, got ${files.length - 1}`);
+    throw usage(
+      "simulate",
+      `--compare must be given at most ${comparisonsMax} times, got ${files.length - 1}`,
+    );
   const load = await loadOf(options);
   const replica = await replicaOf(options.replicaModel);
   const objects: ScaledObjectFile[] = [];
   for (const file of files)
-    objects.push(await read("ScaledObject", file, simulateFileBytesMax, parseScaledObject));
+    objects.push(await readInput("ScaledObject", file, simulateFileBytesMax, parseScaledObject));
 
   const runs = objects.map(({ name, warnings, ...object }, index): ReportedRun => {
     const run = simulate(scenarioOf(object, load, replica.file), seed);
@@ -99,15 +154,16 @@ interface PlayedLoad {
 async function loadOf(options: SimulateOptions): Promise<PlayedLoad> {
   const { trace: path, load: text, promptTokens, outputTokens, seed } = options;
   if (path !== undefined) {
-    if (text !== undefined) throw usage("--trace and --load exclude each other");
-    const trace = await read("trace", path, traceFileBytesMax, parseTrace);
+    if (text !== undefined) throw usage("simulate", "--trace and --load exclude each other");
+    const trace = await readInput("trace", path, traceFileBytesMax, parseTrace);
     const seconds = Math.ceil((trace.atMs.at(-1) ?? 0) / 1000) + 1;
     const requests = plural(trace.atMs.length, "request");
     return { title: `${path}: ${requests} in ${shortSeconds(seconds)}`, seconds, load: { trace } };
   }
   const expression = text ?? defaultLoad;
   const parsed = parseLoad(expression);
-  if (parsed.problems !== undefined) throw usage(`--load: ${parsed.problems.join("; ")}`);
+  if (parsed.problems !== undefined)
+    throw usage("simulate", `--load: ${parsed.problems.join("; ")}`);
   const { seconds, rate } = parsed.value;
   const tokens = `${tokenText(promptTokens)} tokens in, ${tokenText(outputTokens)} out`;
   const title = `${expression} (${shortSeconds(seconds)}, ${tokens}, seed ${seed})`;
@@ -126,7 +182,7 @@ async function replicaOf(
     const { title, replica, gpuMemoryMib } = replicaPresets[preset];
     return { title: `${preset}: ${title}`, file: { replica, gpuMemoryMib, podsPerReplica: 1 } };
   }
-  const file = await read("replica model", name, simulateFileBytesMax, parseReplicaFile);
+  const file = await readInput("replica model", name, simulateFileBytesMax, parseReplicaFile);
   const { batchSlots, loadSeconds, gpus } = file.replica;
   const what = `${plural(batchSlots, "slot")}, ${plural(gpus, "GPU")}, loads in ${loadSeconds} s`;
   return { title: `${name}: ${what}`, file };
@@ -152,32 +208,39 @@ function scenarioOf(
   };
 }
 
-/** Reads and parses a file that the command line names. */
-async function read<Value>(
-  what: string,
-  path: string,
-  bytesMax: number,
-  parse: (text: string) => InputResult<Value>,
-): Promise<Value> {
-  const parsed = await contentOf(path, bytesMax).then((content) =>
-    content.problems === undefined ? parse(content.value) : content,
-  );
-  if (parsed.problems === undefined) return parsed.value;
-  const shown = parsed.problems.slice(0, inputProblemsMax);
-  const more = parsed.problems.length - shown.length;
-  const all = `${shown.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
-  const message = `Cannot use ${what} file ${path}: ${all}; correct it`;
-  throw new Fault("file-invalid", message, { path, problems: parsed.problems });
+/** @throws {Fault} `usage-invalid` without a ScaledObject. */
+function simulateOptions(
+  flags: FlagValues<typeof simulateFlags>,
+  hasColor: boolean,
+): SimulateOptions {
+  const { scaledobject, compare = [], trace, load: expression, seed } = flags;
+  if (scaledobject === undefined)
+    throw usage("simulate", "--scaledobject must be the path of a file, got nothing");
+  return {
+    scaledObject: scaledobject,
+    compare,
+    trace,
+    load: expression,
+    promptTokens: flags["prompt-tokens"],
+    outputTokens: flags["output-tokens"],
+    replicaModel: flags["replica-model"],
+    withinMs: flags.within,
+    goalPercent: flags.goal,
+    gpuHourPrice: flags["gpu-hour-price"],
+    seed,
+    format: flags.output,
+    hasColor,
+  };
 }
 
-async function contentOf(path: string, bytesMax: number): Promise<InputResult<string>> {
-  try {
-    return { value: await readRegularFile(path, bytesMax) };
-  } catch (error) {
-    return { problems: [`the file: cannot be read: ${messageOf(error)}`] };
-  }
-}
-
-function usage(problem: string): Fault {
-  return new Fault("usage-invalid", `Cannot run simulate: ${problem}`, { problems: [problem] });
-}
+export const simulateCommand = command("simulate", {
+  summary: "Play a ScaledObject over a load, and report waits, GPU-hours and scale events",
+  flags: simulateFlags,
+  examples: [
+    'keda-gpu-scaler simulate --scaledobject chat.yaml --load "2 rps for 10m, 8 rps for 10m"',
+  ],
+  run: async ({ flags }, { stdout, hasColor }) => {
+    stdout(await reportOf(simulateOptions(flags, hasColor)));
+    return exitCodes.done;
+  },
+});

@@ -5,9 +5,13 @@
  *
  * @module
  */
+import { collectorFlags, collectorOptions } from "#cli/collector-flags.ts";
+import { command } from "#cli/command.ts";
+import { choice, duration, flag } from "#cli/flags.ts";
 import type { Clock } from "#core/clock.ts";
 import { snapshotSettleMs, snapshotWatchdogMs } from "#core/limits.ts";
 import { lineLog } from "#core/log.ts";
+import { columnLines } from "#core/text-lines.ts";
 import type { Collection, CollectorOptions } from "#device/collector.ts";
 import { startSampler } from "#device/sampler.ts";
 import { spawnThread } from "#device/thread.ts";
@@ -31,7 +35,7 @@ export interface SnapshotOptions {
  *
  * @returns The exit code: 1 when the devices could not be read.
  */
-export async function snapshot(options: SnapshotOptions): Promise<number> {
+async function snapshot(options: SnapshotOptions): Promise<number> {
   const { format, intervalMs, collector, clock, stdout, stderr, stopSignal } = options;
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   let hasFailed = false;
@@ -65,7 +69,7 @@ export async function snapshot(options: SnapshotOptions): Promise<number> {
   return code;
 }
 
-export const snapshotFormats = ["table", "json", "csv"] as const;
+const snapshotFormats = ["table", "json", "csv"] as const;
 type SnapshotFormat = (typeof snapshotFormats)[number];
 
 /** One pass over the devices, at a time since 1970. */
@@ -118,15 +122,7 @@ function table({ takenAtMs, collection }: Snapshot): string {
   const rows = devices.map((device) =>
     Object.values(columns).map((cell) => String(cell(device) ?? "-")),
   );
-  const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd();
-  return `${[head, line(headings), ...rows.map(line)].join("\n")}\n`;
+  return `${[head, ...columnLines([headings, ...rows])].join("\n")}\n`;
 }
 
 function csv({ takenAtMs, collection }: Snapshot): string {
@@ -147,3 +143,26 @@ function field(value: string | number | undefined): string {
   const text = String(value ?? "");
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+const second = 1_000;
+const hour = 3_600 * second;
+
+export const snapshotCommand = command("snapshot", {
+  summary: "Print the devices' readings",
+  flags: {
+    format: flag(choice(snapshotFormats), {
+      fallback: "table",
+      help: "How the readings are written",
+    }),
+    interval: flag(duration(100, hour), {
+      help: "Repeat at this interval until stopped; without it, once",
+    }),
+    ...collectorFlags,
+  },
+  examples: ["keda-gpu-scaler snapshot --format json"],
+  run: ({ flags }, { clock, stdout, stderr, stopSignal }) => {
+    const { format, interval: intervalMs } = flags;
+    const collector = collectorOptions(flags);
+    return snapshot({ format, intervalMs, collector, clock, stdout, stderr, stopSignal });
+  },
+});

@@ -1,0 +1,22 @@
+/**
+ * Every command: the one table behind dispatch, `--help`, completion and the reference document.
+ *
+ * @module
+ */
+import { profilesCommand } from "./profiles.ts";
+import { serveCommand } from "./serve.ts";
+import { simulateCommand } from "./simulate.ts";
+import { snapshotCommand } from "./snapshot.ts";
+import { validateCommand } from "./validate.ts";
+import { versionCommand } from "./version.ts";
+
+export const commands = {
+  serve: serveCommand,
+  snapshot: snapshotCommand,
+  simulate: simulateCommand,
+  validate: validateCommand,
+  profiles: profilesCommand,
+  version: versionCommand,
+} as const;
+export type CommandName = keyof typeof commands;
+export const commandNames = Object.keys(commands) as CommandName[];
