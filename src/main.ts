@@ -27,6 +27,9 @@ process.exit(
     stdout: (text) => {
       process.stdout.write(text);
     },
+    terminal: process.stdout.isTTY
+      ? () => ({ columns: process.stdout.columns, rows: process.stdout.rows })
+      : undefined,
     // https://no-color.org: whatever stands in it, unless it is empty.
     hasColor: process.stdout.isTTY === true && !process.env["NO_COLOR"],
     stderr: (text) => {

@@ -19,6 +19,11 @@ export interface Environment {
   readonly kubernetesPort: string | undefined;
 }
 
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
 export interface CommandContext {
   readonly clock: Clock;
   /** From 0 to below 1. */
@@ -29,6 +34,8 @@ export interface CommandContext {
   /** Absent: there is nothing to read. */
   readonly stdin?: AsyncIterable<Uint8Array> | undefined;
   readonly stdout: (text: string) => void;
+  /** Size of the terminal that standard output is, in characters; absent where it is none. */
+  readonly terminal?: (() => TerminalSize) | undefined;
   /** Whether standard output shows colours, and whoever reads it wants them. */
   readonly hasColor: boolean;
   readonly stderr: (text: string) => void;

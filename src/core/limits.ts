@@ -74,6 +74,9 @@ export const statusUnreadBytesMax = 1024 * 1024;
 
 // ---- app and cli
 
+/** A status of 5,000 nodes takes a second to make; a person does not wait longer than this. */
+export const statusAnswerMs = 10_000;
+
 /** Triggers of which is remembered what was decided: two for each of 2,000 objects. */
 export const decidedTriggersMax = 4_000;
 /** Of their metadata and what is remembered: some 8 KiB a trigger, and a call may send 256 KiB. */

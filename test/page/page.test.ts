@@ -3,8 +3,13 @@ import type { Browser } from "playwright-core";
 import { clusterScene } from "../cluster/scene.ts";
 import { foreignClient } from "../foreign/client.ts";
 import { eventually } from "../support/eventually.ts";
+import {
+  answeredTrigger,
+  refusedTrigger,
+  statusNode,
+  statusServer,
+} from "../support/status-server.ts";
 import { type OpenPage, openPage, startBrowser } from "./browser.ts";
-import { answeredTrigger, refusedTrigger, statusNode, statusServer } from "./status-server.ts";
 
 setDefaultTimeout(120_000);
 let browser: Browser;

@@ -3,15 +3,19 @@
  *
  * @module
  */
+import { explainCommand } from "./explain.ts";
 import { profilesCommand } from "./profiles.ts";
 import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
 import { snapshotCommand } from "./snapshot.ts";
+import { topCommand } from "./top.ts";
 import { validateCommand } from "./validate.ts";
 import { versionCommand } from "./version.ts";
 
 export const commands = {
   serve: serveCommand,
+  explain: explainCommand,
+  top: topCommand,
   snapshot: snapshotCommand,
   simulate: simulateCommand,
   validate: validateCommand,
