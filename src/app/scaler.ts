@@ -32,7 +32,7 @@ import {
   type Kubernetes,
 } from "./cluster.ts";
 import { decisions } from "./decisions.ts";
-import { startEngines } from "./engines.ts";
+import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { ServeOptions } from "./options.ts";
 import { profilesFile } from "./profiles-file.ts";
@@ -64,11 +64,70 @@ export async function startScaler(
   const forbidden = scopeCheck(options, workloads);
   const parseAllowed = allowedParser(parse, forbidden);
   const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
-  const localNode = devices.node && options.nodeName;
   const request = (readings: readonly ReadingName[]) => {
     demand.request(readings);
     devices.node?.request(readings);
   };
+  const { answers, triggers, refused, stopRounds } = startAnswers({
+    ...options,
+    ...context,
+    devices,
+    engines,
+    store,
+    workloads,
+    parse,
+    parseAllowed,
+    forbidden,
+    request,
+  });
+  const service = externalScaler({
+    answerer: answers,
+    parse,
+    onParseChange: profiles.subscribe,
+    pushSpacingMs,
+    clock,
+    onRefused: refused,
+  });
+  return {
+    service: registration(ExternalScaler, service),
+    metrics: {
+      node: devices.node?.stats,
+      fleet: devices.fleet,
+      engines: engines.stats,
+      triggers,
+    },
+    status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
+    unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
+    stop: async () => {
+      stopRounds();
+      demand.stop();
+      engines.stop();
+      profiles.stop();
+      workloads?.stop();
+      await devices.stop();
+    },
+  };
+}
+
+interface AnswersOptions
+  extends Pick<ServeOptions, "nodeName">,
+    Pick<RoleContext, "clock" | "log" | "changes"> {
+  readonly devices: Devices;
+  readonly engines: Engines;
+  readonly store: FleetStore;
+  readonly workloads: Workloads | undefined;
+  readonly parse: ReturnType<typeof triggerParser>;
+  /** The same, which refuses what is never answered. */
+  readonly parseAllowed: ReturnType<typeof triggerParser>;
+  readonly forbidden: (trigger: Trigger) => Fault | undefined;
+  readonly request: (readings: readonly ReadingName[]) => void;
+}
+
+/** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
+function startAnswers(options: AnswersOptions) {
+  const { clock, log, changes, devices, engines, store, workloads } = options;
+  const { parse, parseAllowed, forbidden, request, nodeName } = options;
+  const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
   const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
   const inner = answerer({
@@ -92,33 +151,7 @@ export async function startScaler(
   const { evaluate } = answers;
   const read = { clock, workloads, parse: parseAllowed, store, evaluate, localNode, request };
   const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
-  const service = externalScaler({
-    answerer: answers,
-    parse,
-    onParseChange: profiles.subscribe,
-    pushSpacingMs,
-    clock,
-    onRefused: refused,
-  });
-  return {
-    service: registration(ExternalScaler, service),
-    metrics: {
-      node: devices.node?.stats,
-      fleet: devices.fleet,
-      engines: engines.stats,
-      triggers,
-    },
-    status: scalerStatus({ clock, store, triggers, evaluate }),
-    unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
-    stop: async () => {
-      stopRounds();
-      demand.stop();
-      engines.stop();
-      profiles.stop();
-      workloads?.stop();
-      await devices.stop();
-    },
-  };
+  return { answers, triggers, refused, stopRounds };
 }
 
 function scalerStatus({

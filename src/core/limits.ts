@@ -72,6 +72,18 @@ export const statusWatchersMax = 16;
 /** One that does not read is sent nothing more, until it has read; a large fleet is one row of 500 KB. */
 export const statusUnreadBytesMax = 1024 * 1024;
 
+// ---- page
+
+/** An open explanation is asked for this often; it is made anew each time. */
+export const explanationRefreshMs = 5_000;
+/** A node that has not been heard for this many of its intervals is shown as late. */
+export const pageLateIntervals = 5;
+/** Pixels, of the plot in a card and of those in an explanation. */
+export const cardPlotPixels = 110;
+export const explanationPlotPixels = 160;
+/** What the server remembers. */
+export const plotWindowSeconds = 900;
+
 // ---- app and cli
 
 /** A status of 5,000 nodes takes a second to make; a person does not wait longer than this. */

@@ -16,10 +16,11 @@ export function hpaText({ trigger, value, workload }: TriggerStatus): string | u
   const limited = Math.min(Math.max(desiredReplicas, least), maxReplicas);
   const limit =
     limited === desiredReplicas ? "" : `, limited to ${limited} by ${least} to ${maxReplicas}`;
-  const outcome = limited === replicas ? "keeps them" : `goes to ${limited} as its behavior allows`;
+  const outcome =
+    limited === replicas ? "keeps these" : `goes to ${limited} as its behavior allows`;
   return (
-    `${arithmetic(result, trigger, workload.metricType)} asks for ${desiredReplicas}${limit}; ` +
-    `the target is asked to have ${replicas}, and the HPA ${outcome}`
+    `${arithmetic(result, trigger, workload.metricType)}: ${desiredReplicas}${limit}; ` +
+    `spec.replicas is ${replicas}, and the HPA ${outcome}`
   );
 }
 
@@ -30,6 +31,6 @@ function arithmetic(
 ): string {
   const ratio = Math.round((100 * result) / target) / 100;
   return metricType === "AverageValue"
-    ? `${result} / ${target} = ${ratio} replicas, rounded up outside the tolerance,`
-    : `${result} / ${target} = ${ratio} times the ready replicas`;
+    ? `${result} / ${target} = ${ratio} replicas, rounded up outside the tolerance`
+    : `${result} / ${target} = ${ratio} times the ready replicas, rounded up outside the tolerance`;
 }

@@ -3,14 +3,14 @@
  *
  * @module
  */
+
 import type { Explanation } from "#answer/explanation.ts";
+import { explanationPlotPixels, explanationRefreshMs } from "#core/limits.ts";
+import { spanText } from "#core/span-text.ts";
 import type { ExplainedTrigger, TriggerStatusRow } from "#observe/status.ts";
 import { byId, element } from "./dom.ts";
-import { number, span, timeOfDay } from "./format.ts";
+import { number, timeOfDay } from "./format.ts";
 import { type Plot, plot } from "./plot.ts";
-
-const refreshMs = 5_000;
-const plotHeight = 160;
 
 export interface ExplanationDialog {
   readonly open: (row: TriggerStatusRow) => void;
@@ -62,7 +62,7 @@ export function explanationDialog(dialog: HTMLDialogElement): ExplanationDialog 
       shown = row;
       heading.textContent = `${row.namespace}/${row.name}`;
       dialog.showModal();
-      timer = setInterval(refresh, refreshMs);
+      timer = setInterval(refresh, explanationRefreshMs);
       void refresh();
     },
   };
@@ -103,7 +103,7 @@ function explained(trigger: ExplainedTrigger) {
     changeList(changes),
   );
   const draw = (parent: HTMLElement, kind: "value" | "replicas") => () => {
-    const drawn = plot(parent, kind, plotHeight);
+    const drawn = plot(parent, kind, explanationPlotPixels);
     drawn.update(trigger, points);
     return drawn;
   };
@@ -142,7 +142,7 @@ function contributions(explanation: Explanation | undefined): HTMLElement | unde
         node,
         `${index}`,
         pod,
-        span(ageMs),
+        spanText(ageMs),
         number(value),
         reason,
       ]),
@@ -154,7 +154,7 @@ function contributions(explanation: Explanation | undefined): HTMLElement | unde
         target,
         engine,
         pod,
-        ageMs === undefined ? "–" : span(ageMs),
+        ageMs === undefined ? "–" : spanText(ageMs),
         number(value),
         reason,
       ]),

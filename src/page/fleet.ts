@@ -3,13 +3,12 @@
  *
  * @module
  */
+import { pageLateIntervals } from "#core/limits.ts";
+import { spanText } from "#core/span-text.ts";
 import type { AgentStatusRow, DeviceStatusRow, NodeStatusRow } from "#observe/status.ts";
 import { element, type KeyedElement, keyedList, setClass, setHidden, setText } from "./dom.ts";
-import { gibibytes, number, span } from "./format.ts";
+import { gibibytes, number } from "./format.ts";
 import type { PageState } from "./state.ts";
-
-/** A node that has not been heard for this many of its intervals is shown as late. */
-const lateIntervals = 5;
 
 export function fleetList(
   parent: HTMLElement,
@@ -28,7 +27,7 @@ export function agentList(
       root,
       update: ({ address, node, silentSinceMs, reason }) => {
         const where = node === undefined ? address : `${node} (${address})`;
-        setText(root, `${where}: not heard for ${span(state.atMs - silentSinceMs)}: ${reason}`);
+        setText(root, `${where}: not heard for ${spanText(state.atMs - silentSinceMs)}: ${reason}`);
       },
     };
   });
@@ -49,12 +48,12 @@ function createNode({ name }: NodeStatusRow, state: PageState): KeyedElement<Nod
     root,
     update: ({ devices, sampledAtMs, sampleIntervalMs, driverVersion, knowsHolders }) => {
       const ageMs = state.atMs - sampledAtMs;
-      const isLate = ageMs > lateIntervals * sampleIntervalMs;
+      const isLate = ageMs > pageLateIntervals * sampleIntervalMs;
       setText(
         facts,
         [
           `${devices.length} devices`,
-          isLate ? `late: read ${span(ageMs)} ago` : `read ${span(ageMs)} ago`,
+          isLate ? `late: read ${spanText(ageMs)} ago` : `read ${spanText(ageMs)} ago`,
           driverVersion && `driver ${driverVersion}`,
           knowsHolders ? "" : "the kubelet has not said who holds them",
         ]

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { spanText } from "#core/span-text.ts";
 import type { TriggerHistoryRow, TriggerStatusRow } from "#observe/status.ts";
 import { byId, setHidden, setText } from "./dom.ts";
 import { explanationDialog } from "./explanation.ts";
 import { agentList, fleetList } from "./fleet.ts";
-import { span } from "./format.ts";
+
 import {
   applyHistory,
   applyRows,
@@ -78,7 +79,7 @@ function render(): void {
   const { process } = state;
   if (process !== undefined) {
     const { role, version, nodeName, startedAtMs } = process;
-    const uptime = span(state.atMs - startedAtMs);
+    const uptime = spanText(state.atMs - startedAtMs);
     setText(byId("process"), `${role} on ${nodeName} · version ${version} · up ${uptime}`);
   }
   const text = filter instanceof HTMLInputElement ? filter.value.trim().toLowerCase() : "";

@@ -3,7 +3,9 @@
  *
  * @module
  */
+
 import uPlot from "uplot";
+import { plotWindowSeconds } from "#core/limits.ts";
 import type { TriggerStatusRow } from "#observe/status.ts";
 import type { DecisionPoint } from "#observe/trigger-history.ts";
 
@@ -16,7 +18,6 @@ export type PlotKind = "value" | "replicas";
 
 type Numbers = (number | null)[];
 
-const windowSeconds = 900;
 const labels: Readonly<Record<PlotKind, readonly [string, string]>> = {
   value: ["value", "target"],
   replicas: ["replicas", "desired"],
@@ -68,7 +69,7 @@ function options(parent: HTMLElement, kind: PlotKind, height: number): uPlot.Opt
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { range: (_plot, _least, most) => [most - windowSeconds, most] },
+      x: { range: (_plot, _least, most) => [most - plotWindowSeconds, most] },
       y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, 1)] },
     },
     axes: [

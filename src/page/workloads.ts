@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { cardPlotPixels } from "#core/limits.ts";
+import { spanText } from "#core/span-text.ts";
 import type { TriggerStatusRow } from "#observe/status.ts";
 import { element, type KeyedElement, keyedList, setClass, setHidden, setText } from "./dom.ts";
-import { number, span } from "./format.ts";
+import { number } from "./format.ts";
 import { type Plot, plot } from "./plot.ts";
 import { type PageState, type TriggerState, triggerState } from "./state.ts";
 
-const plotHeight = 110;
 const stateTexts: Readonly<Record<TriggerState, string>> = {
   refused: "no answer",
   warned: "warning",
@@ -73,7 +74,7 @@ function createCard(
       const text = noteText(next, state.atMs);
       setText(note, text);
       setHidden(note, text === "");
-      drawn ??= plot(canvas, "value", plotHeight);
+      drawn ??= plot(canvas, "value", cardPlotPixels);
       drawn.update(next, state.points.get(next.id) ?? []);
     },
     // A plot costs a canvas.
@@ -102,7 +103,7 @@ function replicasText({ workload, value }: TriggerStatusRow): string {
 
 function noteText({ value, activity, warnings, coverage }: TriggerStatusRow, nowMs: number) {
   const fault = value?.fault ?? activity?.fault;
-  if (fault !== undefined) return `For ${span(nowMs - fault.sinceMs)}: ${fault.message}`;
+  if (fault !== undefined) return `For ${spanText(nowMs - fault.sinceMs)}: ${fault.message}`;
   const notes = warnings.map(({ message }) => message);
   if (coverage !== undefined && coverage.missing > 0)
     notes.unshift(`${coverage.missing} of ${coverage.missing + coverage.counted} replicas missing`);

@@ -32,23 +32,24 @@ describe("explain", () => {
 
   test("of one says why, what the HPA does, who contributes, and what changed", async () => {
     const { stdout } = await asked("explain", "ml/llm");
+    const words = stdout.replaceAll(/\s+/g, " ");
     for (const part of [
       "ml/llm  gpu-utilization",
-      "because     sum over 3 replicas of gpu_utilization: 276",
-      "276 / 80 = 3.45 replicas, rounded up outside the tolerance, asks for 4; the target is",
-      "KEDA asked  not this process since it started",
-      "NODE    GPU  POD    AGE  VALUE  WHY",
-      "node-0  0    llm-0  0 s  92",
-      "ago  the HPA is asked for 4 replicas",
+      "because sum over 3 replicas of gpu_utilization: 276",
+      "276 / 80 = 3.45 replicas, rounded up outside the tolerance: 4; spec.replicas is 3, and",
+      "KEDA asked not this process since it started",
+      "NODE GPU POD AGE VALUE WHY node-0 0 llm-0 0 s 92",
+      "ago the HPA is asked for 4 replicas",
     ])
-      expect(stdout).toContain(part);
+      expect(words).toContain(part);
     expect(Math.max(...stdout.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(96);
   });
 
   test("of one that is refused says so", async () => {
     const { stdout } = await asked("explain", "ml/tts");
-    expect(stdout).toContain("state       no answer (data-missing)");
-    expect(stdout).toContain("no value    Cannot answer for ml/tts: nothing is known");
+    const words = stdout.replaceAll(/\s+/g, " ");
+    expect(words).toContain("state no answer (data-missing)");
+    expect(words).toContain("no value Cannot answer for ml/tts: nothing is known");
     expect(stdout).not.toContain("the HPA  ");
   });
 

@@ -45,7 +45,7 @@ describe("the page of a scaler in a cluster", () => {
     await eventually(() => open.texts(".explained tbody td:first-child"), ["llm-0", "node-a"]);
     const text = (await open.texts("#explanation")).join();
     expect(text).toContain("of gpu_utilization");
-    expect(text).toContain("rounded up outside the tolerance, asks for 1; ");
+    expect(text).toContain("rounded up outside the tolerance: 1; spec.replicas is 1");
     expect(open.complaints).toEqual([]);
   });
 

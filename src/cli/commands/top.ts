@@ -19,9 +19,11 @@ export const topCommand = command("top", {
     ...serverFlag,
     interval: flag(duration(second, 60 * second), {
       fallback: "2s",
-      help: "Time between two looks",
+      help: "Time between two readings",
     }),
-    count: flag(wholeNumber(1, 1_000_000), { help: "Stop after so many looks; else with Ctrl-C" }),
+    count: flag(wholeNumber(1, 1_000_000), {
+      help: "Stop after so many readings; else with Ctrl-C",
+    }),
   },
   examples: ["keda-gpu-scaler top", "keda-gpu-scaler top --count 1 --server gpu-node-1:9090"],
   run: async ({ flags: { server, interval, count } }, context) => {
@@ -45,19 +47,19 @@ const home = "\u001b[H";
 const restOfLine = "\u001b[K";
 const restOfScreen = "\u001b[J";
 
-interface Looks {
+interface Repetition {
   readonly interval: number;
   readonly count: number | undefined;
 }
 
-/** A row for each device and workload at each look, with the time before it: for files and pipes. */
+/** A row for each device and workload at each reading, with the time before it: for files and pipes. */
 async function rows(
   client: StatusClient,
   first: Status,
-  looks: Looks,
+  repetition: Repetition,
   context: CommandContext,
 ): Promise<void> {
-  await repeat(client, first, looks, context, (status) => {
+  await repeat(client, first, repetition, context, (status) => {
     if (status instanceof Fault) {
       context.stderr(`keda-gpu-scaler: ${status.message}\n`);
       return;
@@ -71,11 +73,11 @@ async function rows(
 async function screens(
   client: StatusClient,
   first: Status,
-  looks: Looks,
+  repetition: Repetition,
   context: CommandContext,
 ): Promise<void> {
   let newest = first;
-  await repeat(client, first, looks, context, (status) => {
+  await repeat(client, first, repetition, context, (status) => {
     if (!(status instanceof Fault)) newest = status;
     const problem = status instanceof Fault ? status.message : undefined;
     const { columns = 80, rows: height = 24 } = context.terminal?.() ?? {};
@@ -105,7 +107,7 @@ function screen(status: Status, problem: string | undefined): readonly string[] 
 async function repeat(
   client: StatusClient,
   first: Status,
-  { interval, count = Number.POSITIVE_INFINITY }: Looks,
+  { interval, count = Number.POSITIVE_INFINITY }: Repetition,
   { clock, stopSignal }: CommandContext,
   show: (status: Status | Fault) => void,
 ): Promise<void> {
