@@ -34,7 +34,7 @@ describe("explain", () => {
     const { stdout } = await asked("explain", "ml/llm");
     const words = stdout.replaceAll(/\s+/g, " ");
     for (const part of [
-      "ml/llm  gpu-utilization",
+      "ml/llm gpu-utilization",
       "because sum over 3 replicas of gpu_utilization: 276",
       "276 / 80 = 3.45 replicas, rounded up outside the tolerance: 4; spec.replicas is 3, and",
       "KEDA asked not this process since it started",
