@@ -5,10 +5,13 @@
  * @module
  */
 
-/** A condition on one label of a metrics page. A label that a series lacks is the empty text. */
+/**
+ * A condition on one label of a metrics page. A label that a series lacks is the empty text. `value`
+ * is a pattern for `=~` and `!~`.
+ */
 export interface LabelMatcher {
   readonly label: string;
-  readonly op: "=" | "!=";
+  readonly op: "=" | "!=" | "=~" | "!~";
   readonly value: string;
 }
 

@@ -13,16 +13,16 @@ import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { builtInProfiles, type Profile, type ProfileTable, replicaReducers } from "./profiles.ts";
 import { kindProblem } from "./resolve.ts";
-import { labelMatchers, labelName, type Rule, seriesName } from "./rules.ts";
+import { labelMatchers, labelName, type Rule, ruleProblem, seriesName } from "./rules.ts";
 
 /** Text under the rule that the trigger key of the same name has. */
-function ruled<Value>({ rule, schema }: Rule<Value>) {
+function ruled<Value>(rule: Rule<Value>) {
   return v.pipe(
     v.string(say("must be text")),
     v.rawTransform<string, Value>(({ dataset, addIssue, NEVER }) => {
-      const parsed = v.safeParse(schema, dataset.value);
+      const parsed = v.safeParse(rule.schema, dataset.value);
       if (parsed.success) return parsed.output;
-      addIssue({ message: `must be ${rule}, got ${JSON.stringify(dataset.value)}` });
+      addIssue({ message: ruleProblem(rule, dataset.value) });
       return NEVER;
     }),
   );

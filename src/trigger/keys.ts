@@ -31,6 +31,7 @@ import {
   labelSelector,
   oneOf,
   type Rule,
+  ruleProblem,
   seriesName,
   urlPath,
 } from "./rules.ts";
@@ -223,16 +224,17 @@ function keyName(key: string): TriggerKeyName | undefined {
 }
 
 function parseValue(
-  { schema, rule, choices = [] }: Rule<unknown>,
+  rule: Rule<unknown>,
   text: string,
 ): { readonly value?: unknown; readonly problem?: string } {
   const bytes = Buffer.byteLength(text);
   // Checked before the rule, so that no pattern meets a long text.
   if (bytes > metadataValueBytesMax)
     return { problem: `must have at most ${metadataValueBytesMax} bytes, got ${bytes}` };
+  const { schema, choices = [] } = rule;
   const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return { value: parsed.output };
-  return { problem: `must be ${rule}, got ${quoted(text)}${guess(text, choices)}` };
+  return { problem: `${ruleProblem(rule, text)}${guess(text, choices)}` };
 }
 
 function guess(text: string, names: readonly string[]): string {

@@ -7,8 +7,11 @@
  * @module
  */
 import * as v from "valibot";
+import { labelPatternCharsMax } from "#core/limits.ts";
+import { quoted } from "#core/quoted.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
+import { parsePattern } from "#metric/label-pattern.ts";
 
 /** A kind of value: `rule` completes the sentence "must be …". */
 export interface Rule<Value> {
@@ -16,6 +19,14 @@ export interface Rule<Value> {
   readonly schema: v.GenericSchema<string, Value>;
   /** What can be chosen, for "did you mean". */
   readonly choices?: readonly string[];
+  /** What is wrong with a text that the schema refuses, where the rule alone does not say it. */
+  readonly problemOf?: (text: string) => string | undefined;
+}
+
+/** The problem of a text that a rule's schema refuses, as the end of a sentence. */
+export function ruleProblem({ rule, problemOf }: Rule<unknown>, text: string): string {
+  const why = problemOf?.(text);
+  return `must be ${rule}, got ${quoted(text)}${why === undefined ? "" : `: ${why}`}`;
 }
 
 /** Text that is not looked into. */
@@ -107,33 +118,54 @@ export const seriesName: Rule<string> = {
 };
 
 /**
- * Matchers as PromQL writes them between braces; both kinds that need no regular expression.
+ * Matchers as PromQL writes them between braces, with its double quotes and backquotes.
  *
  * Source: https://prometheus.io/docs/prometheus/latest/querying/basics
  */
 export const labelMatchers: Rule<readonly LabelMatcher[]> = {
-  rule: 'label matchers, such as model_name="llama",engine!="1"',
+  rule: `label matchers, such as model_name="llama",engine!="1" or model_name=~"llama-.+", with RE2 patterns of at most ${labelPatternCharsMax} characters together`,
   schema: v.pipe(
     v.string(),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const matchers = readMatchers(dataset.value);
+      const { matchers } = readMatchers(dataset.value);
       if (matchers !== undefined) return matchers;
       addIssue();
       return NEVER;
     }),
   ),
+  problemOf: (text) => readMatchers(text).problem,
 };
 
-function readMatchers(text: string): readonly LabelMatcher[] | undefined {
-  const one = /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(!?=)\s*"((?:[^"\\\n]|\\["\\n])*)"\s*(,|$)/y;
+interface ReadMatchers {
+  readonly matchers?: readonly LabelMatcher[];
+  /** Where the rule does not say what is wrong. */
+  readonly problem?: string;
+}
+
+function readMatchers(text: string): ReadMatchers {
+  const one =
+    /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\\n]|\\["\\n])*)"|`([^`]*)`)\s*(,|$)/y;
   const matchers: LabelMatcher[] = [];
   for (let end: string | undefined = ","; end === ","; ) {
-    const [, label, op, value, next] = one.exec(text) ?? [];
-    if (label === undefined || value === undefined) return undefined;
-    matchers.push({ label, op: op === "=" ? "=" : "!=", value: unescaped(value) });
+    const [, label, op, escaped, raw, next] = one.exec(text) ?? [];
+    const value = escaped === undefined ? raw : unescaped(escaped);
+    if (label === undefined || value === undefined) return {};
+    matchers.push({ label, op: op as LabelMatcher["op"], value });
     end = next;
   }
-  return matchers;
+  const problem = patternProblem(matchers);
+  return problem === undefined ? { matchers } : { problem };
+}
+
+function patternProblem(matchers: readonly LabelMatcher[]): string | undefined {
+  const patterns = matchers.filter(({ op }) => op === "=~" || op === "!~");
+  const chars = patterns.reduce((sum, { value }) => sum + value.length, 0);
+  if (chars > labelPatternCharsMax) return `its patterns have ${chars} characters`;
+  for (const { label, value } of patterns) {
+    const { problem } = parsePattern(value);
+    if (problem !== undefined) return `the pattern of ${label} is none of RE2's, ${problem}`;
+  }
+  return undefined;
 }
 
 function unescaped(value: string): string {

@@ -35,8 +35,10 @@ export interface Evaluation {
 
 /** @param latency Of the scrape before. */
 export function evaluate(context: QueryContext, latency: LatencyState): Evaluation {
-  const { query, newest } = context;
-  const observed = signalResult(context);
+  const { query, newest, choice } = context;
+  const result = signalResult(context);
+  const why = choice.refusal();
+  const observed: SignalResult = why === undefined ? result : { reason: "refused", why };
   if (!isOfLatency(query)) return { result: observed, latency };
   const load = {
     waiting: valueNow(context, "queue_depth"),

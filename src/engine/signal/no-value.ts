@@ -7,7 +7,7 @@ import { offeredSignals } from "#engine/adapters/adapter.ts";
 import { engineFacts } from "#metric/engines.ts";
 import { type Formula, namesOf } from "./formula.ts";
 import type { QueryContext } from "./history.ts";
-import { matchesLabels, type SignalQuery, signalText } from "./query.ts";
+import { type SignalQuery, signalText } from "./query.ts";
 import type { SignalResult } from "./result.ts";
 import { isDeclared, seriesOnPage } from "./selection.ts";
 
@@ -25,13 +25,13 @@ export function notOffered({ adapter, query }: QueryContext): SignalResult {
  * declares and has not set comes: an engine reports first when it has warmed up.
  */
 export function notFound(context: QueryContext, formulas: readonly Formula[]): SignalResult {
-  const { history, query } = context;
+  const { history, choice } = context;
   const declared = formulas.flatMap(readNames).find((name) => isUnset(context, name));
   if (declared !== undefined)
     return { reason: "pending", why: `its page declares ${declared} and has not set it yet` };
   for (const name of formulas.flatMap(namesOf))
     for (const { labels } of history.table.byName(name)) {
-      const missed = query.match.find((matcher) => !matchesLabels(labels, [matcher]));
+      const missed = choice.excluding(labels);
       if (missed === undefined) continue;
       const { label, op, value } = missed;
       const values = new Set(seriesOnPage(context, name).map((one) => one.labels[label] ?? ""));

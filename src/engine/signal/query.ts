@@ -4,7 +4,6 @@
  * @module
  */
 import type { Adapter } from "#engine/adapters/adapter.ts";
-import type { SeriesLabels } from "#engine/page/series.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
 import { type AskedSignal, activityFormulas, formulasOf } from "./asked.ts";
 import { namesOf } from "./formula.ts";
@@ -29,11 +28,6 @@ export function queryKey({ signal, windowMs, match, ensembles }: SignalQuery): s
 /** The signal's name, as the user wrote it; `activity` for what nobody wrote. */
 export function signalText({ signal }: SignalQuery): string {
   return typeof signal === "string" ? signal : signal.metric;
-}
-
-/** A label that a series lacks is the empty text, as in PromQL. */
-export function matchesLabels(labels: SeriesLabels, match: readonly LabelMatcher[]): boolean {
-  return match.every(({ label, op, value }) => ((labels[label] ?? "") === value) === (op === "="));
 }
 
 /**
