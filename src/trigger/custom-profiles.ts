@@ -13,7 +13,7 @@ import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { builtInProfiles, type Profile, type ProfileTable, replicaReducers } from "./profiles.ts";
 import { kindProblem } from "./resolve.ts";
-import { labelMatchers, labelName, type Rule, ruleProblem, seriesName } from "./rules.ts";
+import { labelMatchers, labelName, namedSeries, type Rule, ruleProblem } from "./rules.ts";
 
 /** Text under the rule that the trigger key of the same name has. */
 function ruled<Value>(rule: Rule<Value>) {
@@ -40,7 +40,7 @@ const profileEntries = {
   aggregation: v.optional(choice(reducerNames)),
   replicaAggregation: v.optional(choice(replicaReducers)),
   engine: v.optional(choice(engineNames)),
-  engineMetric: v.optional(ruled(seriesName)),
+  engineMetric: v.optional(ruled(namedSeries)),
   engineMetricKind: v.optional(choice(seriesKinds)),
   engineReduce: v.optional(choice(seriesReducers)),
   engineLabels: v.optional(ruled(labelMatchers)),
@@ -122,7 +122,7 @@ function seriesProblems(profile: CustomProfile): readonly SeriesProblem[] {
     found("engineReduce", "only has a meaning beside engineMetric");
   if (engineMetricKind !== undefined && engineMetric === undefined)
     found("engineMetricKind", "only has a meaning beside engineMetric");
-  const mismatch = kindProblem(engineMetricKind, engineReduce);
+  const mismatch = kindProblem(engineMetric, engineMetricKind, engineReduce);
   if (mismatch !== undefined) problems.push({ key: "engineReduce", problem: mismatch });
   if (engine === "prometheus" && !readsSeries)
     found("engine", "prometheus tells nothing but an engineMetric");

@@ -29,10 +29,10 @@ import {
   labelMatchers,
   labelName,
   labelSelector,
+  namedSeries,
   oneOf,
   type Rule,
   ruleProblem,
-  seriesName,
   urlPath,
 } from "./rules.ts";
 
@@ -125,19 +125,19 @@ export const triggerKeys = {
   tritonEndpoint: key(httpUrl, "none", "A Triton to read in place of the pods"),
   endpoint: key(httpUrl, "none", "An engine or gateway to read in place of the pods"),
   engineMetric: key(
-    seriesName,
+    namedSeries,
     "none",
-    "A series of the engine's page to scale on, whatever it is: means metricType engine_metric",
+    "A series of the engine's page to scale on, whatever it is, or one divided by another: means metricType engine_metric",
   ),
   engineMetricKind: key(
     oneOf(seriesKinds),
     "by the page's TYPE, else by the name's end",
-    "What engineMetric is: a gauge's value, what a counter gains in a second, or a histogram's quantile",
+    "What engineMetric is, both parts of a ratio: a gauge's value, what a counter gains in a second, or a histogram's quantile",
   ),
   engineReduce: key(
     oneOf(seriesReducers),
     "sum",
-    "How several series of engineMetric on one page become one value; p50 to p99: of a histogram, named without _bucket",
+    "How several series of engineMetric on one page become one value, each part of a ratio for itself; p50 to p99: of a histogram, named with or without _bucket",
   ),
   engineLabels: key(labelMatchers, "all", "Only series with these labels, at each engine"),
   engineTokenFile: key(

@@ -10,7 +10,7 @@ import * as v from "valibot";
 import { labelPatternCharsMax } from "#core/limits.ts";
 import { quoted } from "#core/quoted.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
-import type { LabelMatcher } from "#metric/engines.ts";
+import type { LabelMatcher, NamedSeries } from "#metric/engines.ts";
 import { parsePattern } from "#metric/label-pattern.ts";
 
 /** A kind of value: `rule` completes the sentence "must be …". */
@@ -111,10 +111,20 @@ function isLabelSelector(text: string): boolean {
   return text.trim() !== "" && "requirements" in parseSelector(text);
 }
 
-/** The name of a series, as Prometheus pages spell it. */
-export const seriesName: Rule<string> = {
-  rule: "the name of a Prometheus metric: letters, digits, _ and :, at most 200 characters",
-  schema: v.pipe(v.string(), v.regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/)),
+const seriesName = "[a-zA-Z_:][a-zA-Z0-9_:]{0,199}";
+const seriesPattern = new RegExp(`^(${seriesName})(?: ?/ ?(${seriesName}))?$`);
+
+/** The name of a series, as Prometheus pages spell it, or of two that are divided. */
+export const namedSeries: Rule<NamedSeries> = {
+  rule: "the name of a Prometheus metric: letters, digits, _ and :, at most 200 characters; or two of them as a ratio, a / b",
+  schema: v.pipe(
+    v.string(),
+    v.regex(seriesPattern),
+    v.transform((text) => {
+      const [, metric = "", denominator] = seriesPattern.exec(text) ?? [];
+      return denominator === undefined ? { metric } : { metric, denominator };
+    }),
+  ),
 };
 
 /**

@@ -176,6 +176,24 @@ describe("parseTrigger() fills in", () => {
       },
     ],
     [
+      "one series for each of another",
+      { engineMetric: "a:x / b", engine: "vllm", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "a:x", denominator: "b", reduce: "sum" },
+      },
+    ],
+    [
+      "a ratio without spaces",
+      { engineMetric: "a/b", engineMetricKind: "gauge", engine: "vllm", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "a", denominator: "b", kind: "gauge", reduce: "sum" },
+      },
+    ],
+    [
       "series that patterns choose",
       {
         engineMetric: "jobs",

@@ -134,6 +134,18 @@ describe("triggerWarnings() gives", () => {
       { metricType: "AverageValue" },
       ["average-of-average"],
     ],
+    [
+      "a ratio of one endpoint under AverageValue",
+      { engineMetric: "a / b", targetValue: "1", endpoint: "http://a" },
+      { metricType: "AverageValue" },
+      ["average-of-average"],
+    ],
+    [
+      "a series of one endpoint under AverageValue",
+      { engineMetric: "a", targetValue: "1", endpoint: "http://a" },
+      { metricType: "AverageValue" },
+      [],
+    ],
     ["a queue of one endpoint under AverageValue", gateway, { metricType: "AverageValue" }, []],
     ["a percentage under AverageValue", {}, { metricType: "AverageValue" }, []],
     ["an average under Value", { replicaAggregation: "avg" }, { metricType: "Value" }, []],

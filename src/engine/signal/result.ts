@@ -66,17 +66,21 @@ export function quantileResult(counted: Omit<BucketObservations, "kind">): Signa
 }
 
 /**
- * One latency for several targets: the quantile of all their observations, or the mean over all
- * their requests. Quantiles of targets must not be averaged.
+ * One value for several targets: the quantile of all their observations, or what all of them counted
+ * for each event. Quantiles of targets must not be averaged, and nor are ratios of unequal parts.
  *
  * Targets that are stalled have no observations to add; their wait is a lower bound of the answer.
  * Idle ones add nothing.
  *
  * @param results Of the same query at each target.
  * @returns `undefined` when the signal is not made of observations, and replicas are to be reduced
- *   one by one.
+ *   one by one. `refused` when only some are, or not of one kind: none may be left out of a value.
  */
 export function mergedResult(results: readonly SignalResult[]): SignalResult | undefined {
+  if (!areAlike(results)) {
+    const why = "some engines give no observations, or others than the rest";
+    return { reason: "refused", why };
+  }
   const merged = mergedObservations(results.flatMap(({ observations }) => observations ?? []));
   const waits = results.flatMap((result) =>
     "value" in result && result.queueState !== undefined ? [result.value] : [],
@@ -88,6 +92,17 @@ export function mergedResult(results: readonly SignalResult[]): SignalResult | u
   return "value" in merged && merged.value >= longest
     ? merged
     : { value: longest, queueState: "stalled" };
+}
+
+/** Whether all values are made of observations, and of the same kind of them, or none is. */
+function areAlike(results: readonly SignalResult[]): boolean {
+  const kinds = new Set(results.flatMap(({ observations }) => observations?.kind ?? []));
+  const values = results.filter((result) => "value" in result);
+  const made = values.filter(
+    ({ observations, queueState }) => observations !== undefined || queueState !== undefined,
+  );
+  const isNone = made.length === 0 && kinds.size === 0;
+  return isNone || (kinds.size <= 1 && made.length === values.length);
 }
 
 function mergedObservations(observations: readonly Observations[]): SignalResult | undefined {
