@@ -163,6 +163,16 @@ describe("a ratio", () => {
   });
 });
 
+test("an engine's own share of two gauges is over the window too", () => {
+  const page = (used: number) =>
+    `tgi_batch_max_total_tokens 100\ntgi_batch_current_max_tokens ${used}`;
+  const { result } = readPages(
+    every5s([page(20), page(40)]),
+    queryFor("kv_cache_usage", { windowMs: 5_000 }),
+  );
+  expect(shown(result)).toBe(30);
+});
+
 describe("where nothing happens", () => {
   const wait = (count: number) =>
     `wait_bucket{le="1"} ${count}\nwait_bucket{le="+Inf"} ${count}\nwait_sum ${count}\nwait_count ${count}`;
