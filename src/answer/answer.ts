@@ -43,12 +43,3 @@ export interface Answerer {
    */
   readonly watchActivity: (ref: WorkloadRef, trigger: Trigger, listener: () => void) => Cancel;
 }
-
-/** One that can be made ready for questions that may come. */
-export interface PreparedAnswerer extends Answerer {
-  /**
-   * Takes in what is missing now, so that its time runs in every replica of the scaler, whichever of
-   * them is asked.
-   */
-  readonly prepare: (ref: WorkloadRef, trigger: Trigger) => void;
-}

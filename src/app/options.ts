@@ -29,6 +29,8 @@ export interface ServeOptions extends NodeOptions, ScalerOptions {
   readonly streamsMax: number;
   /** Whether the gRPC services are described to whoever asks. */
   readonly hasReflection: boolean;
+  /** Whether the HTTP port shows the status, as a page and as JSON. */
+  readonly hasPage: boolean;
 }
 
 /** Paths of PEM files, which are read again when they change. */

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import type { WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import { scopeFault } from "#answer/scope.ts";
 import type { Clock } from "#core/clock.ts";
-import type { Fault } from "#core/fault.ts";
+import { type Fault, unlessFault } from "#core/fault.ts";
 import { pushSpacingMs } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
 import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
@@ -18,10 +19,11 @@ import { throttled } from "#keda/throttle.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import type { FleetStats } from "#observe/scaler-metrics.ts";
+import type { StatusSource } from "#observe/status.ts";
 import { registration } from "#rpc/server.ts";
 import { type Trigger, triggerParser } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
-import { type Admission, instrumentedAnswerer } from "./answers.ts";
+import { type Admission, type EvaluatingAnswerer, instrumentedAnswerer } from "./answers.ts";
 import {
   findKubernetes,
   fleetStats,
@@ -29,13 +31,14 @@ import {
   followWorkloads,
   type Kubernetes,
 } from "./cluster.ts";
-import { devicePrefetch } from "./device-prefetch.ts";
+import { decisions } from "./decisions.ts";
 import { startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { ServeOptions } from "./options.ts";
 import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
-import { warningRecorder } from "./trigger-warnings.ts";
+import { fleetNodes, silentAgents } from "./status-nodes.ts";
+import { triggerRounds } from "./trigger-rounds.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -66,8 +69,9 @@ export async function startScaler(
     demand.request(readings);
     devices.node?.request(readings);
   };
-  const warnings = warningRecorder({ clock, log });
-  const answers = answerer({
+  const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
+  const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
+  const inner = answerer({
     engines: engines.reader,
     parse,
     store: { view: store.view, subscribe: changes.subscribe },
@@ -77,22 +81,24 @@ export async function startScaler(
     workloads: workloads?.view,
     synced: devices.synced,
   });
-  const { prepare } = answers;
-  const read = { clock, workloads, parse: parseAllowed, store, prepare, localNode, request };
-  const stopPrefetch = devicePrefetch(read);
+  const answers = instrumentedAnswerer(inner, {
+    scopeFault: forbidden,
+    admission: workloads && admissionOf(workloads, clock),
+    deviceFault: () => devices.node?.fault(),
+    onRequest: engines.requested,
+    onRefused: refused,
+    onDecision: record,
+  });
+  const { evaluate } = answers;
+  const read = { clock, workloads, parse: parseAllowed, store, evaluate, localNode, request };
+  const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
   const service = externalScaler({
-    answerer: instrumentedAnswerer(answers, {
-      scopeFault: forbidden,
-      admission: workloads && admissionOf(workloads, clock),
-      deviceFault: () => devices.node?.fault(),
-      onRequest: engines.requested,
-      onWarnings: warnings.record,
-      log,
-    }),
+    answerer: answers,
     parse,
     onParseChange: profiles.subscribe,
     pushSpacingMs,
     clock,
+    onRefused: refused,
   });
   return {
     service: registration(ExternalScaler, service),
@@ -100,17 +106,34 @@ export async function startScaler(
       node: devices.node?.stats,
       fleet: devices.fleet,
       engines: engines.stats,
-      warnings: warnings.counts,
+      triggers,
     },
+    status: scalerStatus({ clock, store, triggers, evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
-      stopPrefetch();
+      stopRounds();
       demand.stop();
       engines.stop();
       profiles.stop();
       workloads?.stop();
       await devices.stop();
     },
+  };
+}
+
+function scalerStatus({
+  clock,
+  store,
+  triggers,
+  evaluate,
+}: Pick<RoleContext, "clock"> &
+  Pick<StatusSource, "triggers"> &
+  Pick<EvaluatingAnswerer, "evaluate"> & { readonly store: FleetStore }): StatusSource {
+  return {
+    nodes: () => fleetNodes(store.view(), clock.monotonicMs()),
+    unavailable: () => silentAgents(store.view().unavailable, clock.monotonicMs()),
+    triggers,
+    evaluate: ({ ref, trigger }) => (trigger === undefined ? [] : evaluate(ref, trigger)),
   };
 }
 
@@ -129,6 +152,20 @@ function allowedParser(
     if (fault !== undefined) throw fault;
     return trigger;
   };
+}
+
+/** Whether an object has the trigger that asks; whoever asks where there is no Kubernetes API. */
+function isAdmitted(
+  workloads: Workloads | undefined,
+  { namespace, name, scalerMetadata }: WorkloadRef,
+): boolean {
+  if (workloads === undefined) return true;
+  return (
+    unlessFault(() => {
+      workloads.admit(namespace, name, scalerMetadata);
+      return true;
+    }) === true
+  );
 }
 
 /** Where there is a Kubernetes API, only what one of its objects really asks for is answered. */

@@ -8,6 +8,8 @@ export interface ParsedTrigger {
   readonly trigger: Trigger;
 }
 
+export type OnTriggerFault = (ref: WorkloadRef, fault: Fault) => void;
+
 /**
  * The triggers that name this scaler: KEDA may ask for them at any time.
  *
@@ -17,7 +19,7 @@ export interface ParsedTrigger {
 export function servedTriggers(
   workloads: Pick<Workloads, "servedTriggers"> | undefined,
   parse: (metadata: Readonly<Record<string, string>>) => Trigger,
-  onFault: (ref: WorkloadRef, fault: Fault) => void = () => {},
+  onFault: OnTriggerFault = () => {},
 ): readonly ParsedTrigger[] {
   return (workloads?.servedTriggers() ?? []).flatMap(({ namespace, name, metadata }) => {
     // What KEDA will resolve is not known before it asks.

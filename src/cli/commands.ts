@@ -137,6 +137,9 @@ const serveFlags = {
   "no-reflection": flag(present, {
     help: "Do not describe the gRPC services to clients such as grpcurl",
   }),
+  "no-page": flag(present, {
+    help: "Do not show the status on the HTTP port, as a page and as JSON",
+  }),
   "log-level": flag(choice(logLevels), {
     fallback: "info",
     help: "Lowest level that is written",
@@ -232,6 +235,7 @@ export function serveOptions(
     connectionAgeMs: flags["connection-age"],
     streamsMax: flags["max-streams"],
     hasReflection: flags["no-reflection"] === undefined,
+    hasPage: flags["no-page"] === undefined,
     nodeName: flags["node-name"] ?? nodeName ?? hostname,
     collector: collectorOptions(flags),
     sampleIntervalMs: flags["sample-interval"],

@@ -55,8 +55,6 @@ export const enginesFirstMs = 10_000;
 export const engineTriggersMax = 2_000;
 /** Of their metadata, all together: a trigger has some hundred bytes, and a call may send 256 KiB. */
 export const engineTriggersBytesMax = 8 * 1024 * 1024;
-/** Triggers whose warnings are kept for the process' own metrics. */
-export const warnedTriggersMax = 2_000;
 /** A missed scrape or two is not an outage. */
 export const engineStaleIntervals = 3;
 export const engineStaleLeastMs = 30_000;
@@ -65,7 +63,37 @@ export const pageLineBytesMax = 64 * 1024;
 /** Series of the wanted names on one target: eight engines with all their buckets are about 4,000. */
 export const pageSeriesMax = 20_000;
 
+// ---- observe
+
+/** A status page shows what is new this often: faster than that people do not read. */
+export const statusIntervalMs = 1_000;
+/** Pages and terminals that watch at once: each costs up to 500 KB/s with 1,000 devices. */
+export const statusWatchersMax = 16;
+/** One that does not read is sent nothing more, until it has read; a large fleet is one row of 500 KB. */
+export const statusUnreadBytesMax = 1024 * 1024;
+
 // ---- app and cli
+
+/** Triggers of which is remembered what was decided: two for each of 2,000 objects. */
+export const decidedTriggersMax = 4_000;
+/** Of their metadata and what is remembered: some 8 KiB a trigger, and a call may send 256 KiB. */
+export const decidedTriggersBytesMax = 48 * 1024 * 1024;
+/** What was decided and said of one trigger, about. */
+export const decidedTriggerBytes = 8 * 1024;
+/** KEDA asks every 15 to 30 s: a point a trigger in this time shows each of its answers. */
+export const decisionPointMs = 10_000;
+/** With one each ten seconds, a quarter of an hour. */
+export const decisionPointsMax = 90;
+/** Of a trigger, to be read by people: a day of a calm workload, minutes of a restless one. */
+export const decisionChangesMax = 20;
+/** Of one sentence that is remembered: a fault may list ten pods. */
+export const decisionTextCharsMax = 400;
+/** A round through every trigger is cut into this many parts, so that none keeps calls waiting. */
+export const roundPartsMax = 20;
+/** What was decided for a trigger that nobody asks and no object has any more is kept for this long. */
+export const decisionKeptMs = 900_000;
+/** Refused callers that are remembered, so that each is logged once, some 100 bytes each. */
+export const strangersMax = 2_000;
 
 /** A Secret holds no more. */
 export const tlsFileBytesMax = 1024 * 1024;
@@ -77,7 +105,7 @@ export const profilesReadEveryMs = 5_000;
 /** A pod or trigger that came or went has its engines read, or let go, this soon. */
 export const prefetchCheckMs = 1_000;
 /** A trigger that came or went begins or ends its windows and demands this soon. */
-export const devicePrefetchMs = 5_000;
+export const triggerRoundMs = 5_000;
 /** Late timers show up within half a second, at the cost of two wake-ups a second. */
 export const eventLoopCheckMs = 500;
 /** Rates and performance counters are differences, so only the second of two passes has them all. */

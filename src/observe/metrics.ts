@@ -13,9 +13,9 @@ import {
   type FleetStats,
   registerEngines,
   registerFleet,
-  registerWarnings,
-  type WarningCount,
 } from "./scaler-metrics.ts";
+import type { TriggerStatus } from "./trigger-history.ts";
+import { registerTriggers } from "./trigger-metrics.ts";
 
 export interface MetricsOptions {
   readonly clock: Clock;
@@ -31,8 +31,8 @@ export interface MetricsOptions {
   readonly fleet?: FleetStats | undefined;
   /** Absent in a process that reads no engines. */
   readonly engines?: EngineStats | undefined;
-  /** What is warned of now; absent in a process that answers no triggers. */
-  readonly warnings?: (() => readonly WarningCount[]) | undefined;
+  /** What was decided lately; absent in a process that answers no triggers. */
+  readonly triggers?: (() => readonly TriggerStatus[]) | undefined;
 }
 
 export interface Metrics {
@@ -55,13 +55,13 @@ interface FinishedRpc {
 }
 
 export function processMetrics(options: MetricsOptions): Metrics {
-  const { clock, version, revision, isFresh, node, fleet, engines, warnings } = options;
+  const { clock, version, revision, isFresh, node, fleet, engines, triggers } = options;
   const registry = new Registry();
   const finished = registerCalls(registry);
   const collectionSeconds = node && registerNode(registry, node);
   if (fleet !== undefined) registerFleet(registry, fleet);
   if (engines !== undefined) registerEngines(registry, engines);
-  if (warnings !== undefined) registerWarnings(registry, warnings);
+  if (triggers !== undefined) registerTriggers(registry, triggers);
   const dataFresh = {
     name: "keda_gpu_scaler_data_fresh",
     help: "1 while the newest sample may be answered with",

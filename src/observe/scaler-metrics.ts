@@ -1,6 +1,5 @@
 /**
- * What a process shows of that which it answers from and of whom it warns: agents, engines and
- * triggers.
+ * What a process shows of that which it answers from: agents and engines.
  *
  * @module
  */
@@ -30,14 +29,6 @@ interface EngineTargetStats {
   readonly isFailing: boolean;
   /** Of its last good scrape; absent before there was one. */
   readonly ageMs?: number | undefined;
-}
-
-/** How many of an object's triggers have a warning of a code. */
-export interface WarningCount {
-  readonly namespace: string;
-  readonly name: string;
-  readonly code: string;
-  readonly count: number;
 }
 
 export function registerFleet(registry: Registry, fleet: FleetStats): void {
@@ -119,21 +110,4 @@ export function registerEngines(registry: Registry, { targets, scrapes }: Engine
       for (const [outcome, count] of scrapes()) total.inc({ outcome }, count);
     },
   });
-}
-
-export function registerWarnings(
-  registry: Registry,
-  warnings: () => readonly WarningCount[],
-): void {
-  gauge(
-    registry,
-    {
-      name: "keda_gpu_scaler_trigger_warnings",
-      help: "Triggers of an object that will not work as their author hopes, by the warning's code",
-      labelNames: ["namespace", "name", "code"],
-    },
-    (set) => {
-      for (const { count, ...labels } of warnings()) set(count, labels);
-    },
-  );
 }

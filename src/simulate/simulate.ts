@@ -7,12 +7,12 @@
  * @module
  */
 import {
-  devicePrefetchMs,
   engineIntervalMs,
   simulatedHpaPhaseMs,
   simulatedPushMs,
   simulatedRetryMs,
   simulatedTickMs,
+  triggerRoundMs,
 } from "#core/limits.ts";
 import { cluster } from "./cluster.ts";
 import type { Controller } from "./controller.ts";
@@ -161,7 +161,7 @@ function tick(loop: SimulationLoop, nowMs: number): void {
   loop.product.watch();
   scrape(loop);
   if (loop.product.readsWindows) sample(loop);
-  if (nowMs % devicePrefetchMs === 0) prepare(loop);
+  if (nowMs % triggerRoundMs === 0) prepare(loop);
   const pollMs = (scenario.scaledObject.pollingInterval ?? pollingDefaultSeconds) * 1000;
   if (nowMs % pollMs === 0) poll(loop);
   if (loop.scale.spec === 0 || nowMs % simulatedPushMs === 0) push(loop);

@@ -44,6 +44,7 @@ async function optionsWith(
     connectionAgeMs,
     streamsMax,
     hasReflection: true,
+    hasPage: true,
     nodeName: "node-a",
     collector: { collector: "mock", mockFile },
     sampleIntervalMs: 100,

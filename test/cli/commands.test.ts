@@ -21,6 +21,7 @@ describe("what serve is told", () => {
       connectionAgeMs: 600_000,
       streamsMax: 2_500,
       hasReflection: true,
+      hasPage: true,
       nodeName: "laptop",
       collector: { collector: "auto" },
       sampleIntervalMs: 1_000,
@@ -58,7 +59,7 @@ describe("what serve is told", () => {
       "engine-token-dir": "/tokens",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    args.push("--no-reflection", "--allow-host-network");
+    args.push("--no-reflection", "--no-page", "--allow-host-network");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -67,6 +68,7 @@ describe("what serve is told", () => {
       connectionAgeMs: 3_000,
       streamsMax: 7,
       hasReflection: false,
+      hasPage: false,
       nodeName: "node-a",
       collector: { collector: "mock", mockFile: "mock.yaml" },
       sampleIntervalMs: 400,

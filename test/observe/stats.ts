@@ -1,7 +1,8 @@
 import { readingNames } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import type { NodeStats } from "#observe/node-metrics.ts";
-import type { EngineStats, FleetStats, WarningCount } from "#observe/scaler-metrics.ts";
+import type { EngineStats, FleetStats } from "#observe/scaler-metrics.ts";
+import type { TriggerStatus } from "#observe/trigger-history.ts";
 
 /** Has every reading: the first is 1, the second 2, and so on, so that none is taken for another. */
 const healthy: DeviceSample = {
@@ -49,7 +50,24 @@ export const engines: EngineStats = {
       ["engine-unreachable", 7],
     ]),
 };
-export const warnings: readonly WarningCount[] = [
-  { namespace: "ml", name: "llm", code: "no-wake-source", count: 2 },
-  { namespace: "ml", name: "tts", code: "sum-under-value", count: 1 },
+/** Two triggers of one object and one of another. */
+export const triggers: readonly TriggerStatus[] = [
+  triggerStatus("llm", "1", ["no-wake-source"]),
+  triggerStatus("llm", "2", ["no-wake-source"]),
+  triggerStatus("tts", "1", ["sum-under-value"]),
+  triggerStatus("asr", "1", []),
 ];
+
+function triggerStatus(
+  name: string,
+  targetValue: string,
+  codes: readonly ("no-wake-source" | "sum-under-value")[],
+): TriggerStatus {
+  return {
+    ref: { namespace: "ml", name, scalerMetadata: { targetValue } },
+    warnings: codes.map((code) => ({ code, message: `about ${code}` })),
+    refusals: new Map(),
+    points: [],
+    changes: [],
+  };
+}

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { PreparedAnswerer, WorkloadRef } from "#answer/answer.ts";
+import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import { readWindows } from "#answer/device-needs.ts";
 import type { Clock } from "#core/clock.ts";
@@ -98,7 +98,7 @@ function scaler(
   );
   let sinceMs = Number.NEGATIVE_INFINITY;
   let store = fleetStore({ clock });
-  let answers: PreparedAnswerer;
+  let answers: Answerer;
   const start = () => {
     store = fleetStore({ clock });
     const synced = () => simulation.nowMs() >= sinceMs + scalerSyncMs;
@@ -135,7 +135,8 @@ function scaler(
       for (const index of triggers.keys()) {
         const [ref, trigger] = question(index);
         unlessFault(() => readWindows(ref, trigger, needs));
-        answers.prepare(ref, trigger);
+        unlessFault(() => answers.value(ref, trigger));
+        unlessFault(() => answers.activity(ref, trigger));
       }
     },
     restart: () => {

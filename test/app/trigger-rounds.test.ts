@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { answerer } from "#answer/answerer.ts";
-import { devicePrefetch } from "#app/device-prefetch.ts";
+import { triggerRounds } from "#app/trigger-rounds.ts";
 import { Fault } from "#core/fault.ts";
-import { devicePrefetchMs } from "#core/limits.ts";
+import { roundPartsMax, triggerRoundMs } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
 import { builtInProfiles } from "#trigger/profiles.ts";
 import { triggerParser } from "#trigger/trigger.ts";
@@ -23,20 +23,27 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
   const store = fleetStore({ clock });
   const parse = triggerParser(() => builtInProfiles);
   const requested = new Set<string>();
-  const prepared: string[] = [];
+  const looked: string[] = [];
+  const faults: string[] = [];
+  const rounds: number[] = [];
   const view: WorkloadView = {
     of: (_namespace, name) => {
       if (name !== "gone") return workload({ pods: [pod("x")] });
       throw new Fault("workload-unknown", "Cannot look up: gone", { namespace: "ml", name });
     },
   };
-  const stop = devicePrefetch({
+  const stop = triggerRounds({
     clock,
     store,
     parse,
     localNode,
     workloads: { servedTriggers: () => triggers, peek: view },
-    prepare: (ref) => prepared.push(ref.name),
+    evaluate: ({ name }) => {
+      looked.push(name);
+      return [];
+    },
+    onFault: ({ name }, { code }) => faults.push(`${name}: ${code}`),
+    onRound: () => rounds.push(clock.monotonicMs()),
     request: (readings) => {
       for (const reading of readings) requested.add(reading);
     },
@@ -71,7 +78,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       { namespace, name, scalerMetadata: metadata },
       parse(metadata),
     ).value;
-  return { clock, store, requested, prepared, busy, ask, stop };
+  return { clock, store, requested, looked, faults, rounds, busy, ask, stop };
 }
 
 test.each<[string, ServedTrigger["metadata"]]>([
@@ -98,13 +105,15 @@ test("a window is kept for as long as its trigger is served, however rarely some
 });
 
 test("every reading that served triggers need is requested, and no other", () => {
-  const { clock, requested, prepared, stop } = scaler([
+  const { clock, requested, looked, faults, rounds, stop } = scaler([
     llm({ metricType: "pcie_tx_kbps", targetValue: "1", activationMetricType: "gpu_utilization" }),
     llm({ metricType: "queue_depth", targetValue: "1" }),
   ]);
-  clock.advance(devicePrefetchMs);
+  clock.advance(triggerRoundMs);
   expect([...requested].toSorted()).toEqual(["pcieTxKilobytesPerSecond", "utilizationPercent"]);
-  expect(prepared).toEqual(["llm", "llm"]);
+  expect(looked).toEqual(["llm", "llm"]);
+  expect(faults).toEqual([]);
+  expect(rounds).toEqual([triggerRoundMs]);
   requested.clear();
   stop();
   clock.advance(60_000);
@@ -113,8 +122,8 @@ test("every reading that served triggers need is requested, and no other", () =>
 
 test("a trigger that cannot be prepared keeps nothing from the others", () => {
   const good = llm({ windowSeconds: "20" });
-  const { busy, ask } = scaler([
-    llm({ metricTyp: "gpu_utilization" }),
+  const { busy, ask, faults } = scaler([
+    llm({ metricTyp: "gpu_utilization" }, "typo"),
     llm({ targetValueFromEnv: "TARGET" }),
     llm({ windowSeconds: "20" }, "gone"),
     llm({ windowSeconds: "20", node: "nowhere" }),
@@ -123,4 +132,18 @@ test("a trigger that cannot be prepared keeps nothing from the others", () => {
   busy(0, 30);
   busy(100, 5);
   expect(ask(good)).toBe(25);
+  expect(new Set(faults)).toEqual(new Set(["typo: trigger-invalid"]));
+});
+
+test("a round through many triggers is cut into parts, and visits each once", () => {
+  const names = Array.from({ length: 50 }, (_, index) => `llm-${index}`);
+  const { clock, looked, rounds } = scaler(names.map((name) => llm({}, name)));
+  const partMs = triggerRoundMs / roundPartsMax;
+  clock.advance(partMs);
+  expect(looked).toEqual(names.slice(0, 3));
+  clock.advance(triggerRoundMs - partMs);
+  expect(looked).toEqual(names);
+  expect(rounds).toHaveLength(1);
+  clock.advance(triggerRoundMs);
+  expect(looked).toHaveLength(100);
 });
