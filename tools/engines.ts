@@ -7,6 +7,7 @@ import {
   counterWindowMs,
   labelPatternCharsMax,
   labelPatternWorkMax,
+  quantileSamplesLeast,
   widestWindowMs,
 } from "#core/limits.ts";
 import { type Adapter, offeredSignals } from "#engine/adapters/adapter.ts";
@@ -81,6 +82,10 @@ function inOrder(): readonly Adapter[] {
   return adapters.toSorted((one, other) => (one.engine < other.engine ? -1 : 1));
 }
 
+const samplesText = quantileSamplesLeast
+  .map(({ q, samples }) => `below ${samples}${q > 0 ? ` for p${q * 100}` : " else"}`)
+  .join(", ");
+
 const text = `# Engines
 
 Generated from the adapters by \`bun run gen\`; do not edit. Names are compared with their definitions from time to time, the last of them on ${checkedOn}. A page of another version may have more or less: what it lacks is told, and never read as 0.
@@ -97,7 +102,7 @@ ${signalTable()}
 
 ## Metrics that a trigger names
 
-\`engineMetric\` is the name of a series as the page spells it, or two of them as a ratio, \`a / b\`. \`engineLabels\` chooses series with PromQL's matchers, in both parts of a ratio: \`=\`, \`!=\`, \`=~\` and \`!~\`, the value in double quotes with PromQL's escapes, or in backquotes as it stands. A pattern is one of RE2's and of the whole value; a label that a series lacks is the empty text. Patterns have at most ${labelPatternCharsMax} characters together, and one query compares at most ${labelPatternWorkMax.toLocaleString("en")} characters times steps of its patterns on a page: choose by another label with \`=\` first where that is too little.
+\`engineMetric\` is the name of a series as the page spells it, or two of them as a ratio, \`a / b\`. \`engineLabels\` chooses series with PromQL's matchers, in both parts of a ratio: \`=\`, \`!=\`, \`=~\` and \`!~\`, the value in double quotes, where a backslash is written twice, or in backquotes as it stands. A pattern is one of RE2's and of the whole value; a label that a series lacks is the empty text. Patterns have at most ${labelPatternCharsMax} characters together, and one query compares at most ${labelPatternWorkMax.toLocaleString("en")} characters times steps of its patterns on a page: choose by another label with \`=\` first where that is too little.
 
 ${namedTable()}
 
@@ -107,13 +112,13 @@ The kind is \`engineMetricKind\`, which is both parts' of a ratio; where that is
 
 **Replicas.** A quantile, a ratio and a summary's quantile do not add up. With \`metricType: Value\` beside \`metadata\`, and behind a Service, all replicas have one quantile of all their observations, or one ratio of their sums: \`sum(a) / sum(b)\`, so that a replica that does little weighs little. Buckets may differ, as they do during an update: observations of a replica that lacks a bound are spread evenly inside its own bucket. Where replicas cannot be put together, each one's own value counts, and the explanation says why. Under \`AverageValue\` each replica's own value is added up, and the HPA divides by the replicas.
 
-**Where nothing happens** a quantile has no observation and a ratio is 0 for each of 0, for which Prometheus has NaN. The HPA removes no replica whose value is unknown, so an idle engine would be kept for ever, and 0 of an engine that is stuck would remove it. So:
+**Where nothing happens** a quantile has no observation and a ratio is 0 for each of 0, for which Prometheus has NaN; too few observations (${samplesText}) are as good as none. The HPA removes no replica whose value is unknown, so an idle engine would be kept for ever, and 0 of an engine that is stuck would remove it. So:
 
-- an engine that says that nothing waits and nothing runs is idle, and the value is 0;
+- an engine that says that nothing waits and nothing runs is idle, and the value is 0, also after too few observations for a quantile;
 
 - while it says that something waits or runs, the value is unknown;
 
-- of a page that says neither, the value is 0 once everything that is read of it has stood still for ${widestWindowMs / 60_000} minutes. A server that may hang without a word needs a second trigger on its queue.
+- of a page that says neither, or not with the labels that are chosen, the value is 0 once everything that is read of it has stood still for ${widestWindowMs / 60_000} minutes. A server that may hang without a word needs a second trigger on its queue.
 
 ## What the names were compared with
 

@@ -209,6 +209,18 @@ describe("where nothing happens", () => {
     const texts = [wait(6), ...Array(widestWindowMs / 5_000).fill(wait(7))];
     expect(readNamed(texts, metric)).not.toEqual(idle);
   });
+  test("a quantile of too few observations is 0 at an idle engine, and unknown elsewhere", () => {
+    const few = (load: number) => [vllm(0, load), vllm(0, load).replaceAll(" 7", " 9")];
+    const metric: NamedMetric = { metric: "wait", reduce: "p95" };
+    expect(readNamed(few(0), metric, "vllm")).toEqual(idle);
+    expect(shown(readNamed(few(1), metric, "vllm"))).toBe("[no-samples]");
+    expect(shown(readNamed([wait(7), wait(9)], metric))).toBe("[no-samples]");
+  });
+  test("what failed for none that was tried is unknown at an idle engine too", () => {
+    const texts = [0, 3].map((failed) => `${vllm(0, 0)}failed_total ${failed}\nall_total 5`);
+    const metric = { metric: "failed_total", denominator: "all_total" };
+    expect(shown(readNamed(texts, metric, "vllm"))).toBe("[no-samples]");
+  });
   test("a quantile of a histogram that observed nothing yet is 0 in the same way", () => {
     const declared = "# TYPE wait histogram\n";
     const load = (running: number) =>

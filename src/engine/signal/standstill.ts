@@ -13,7 +13,7 @@ import { widestWindowMs } from "#core/limits.ts";
 import { type Formula, namesOf } from "./formula.ts";
 import { type QueryContext, type Scrape, valueIn } from "./history.ts";
 import type { EngineLoad } from "./latency.ts";
-import type { SignalResult } from "./result.ts";
+import type { Observations, SignalResult } from "./result.ts";
 import { selectedSeries } from "./selection.ts";
 
 /** @returns What was observed, or 0 of an engine that is idle. */
@@ -23,19 +23,20 @@ export function standstillResult(
   formulas: readonly Formula[],
   { waiting, running }: EngineLoad,
 ): SignalResult {
-  if (!isEmpty(observed)) return observed;
+  if ("value" in observed || observed.reason !== "no-samples") return observed;
+  const { observations } = observed;
+  if (observations === undefined) return observed;
   const [queued, inside] = [waiting, running()];
   if ((queued ?? 0) > 0 || (inside ?? 0) > 0) return observed;
   const isIdle = queued === 0 && inside === 0;
-  return isIdle || unchangedMs(context, formulas) >= widestWindowMs
+  // Of a few observations, too few for a quantile, nothing is to be awaited in an idle engine.
+  const isNothing = isEmpty(observations) || (isIdle && observations.kind === "buckets");
+  return isNothing && (isIdle || unchangedMs(context, formulas) >= widestWindowMs)
     ? { value: 0, queueState: "idle" }
     : observed;
 }
 
-function isEmpty(result: SignalResult): boolean {
-  if ("value" in result || result.reason !== "no-samples") return false;
-  const { observations } = result;
-  if (observations === undefined) return false;
+function isEmpty(observations: Observations): boolean {
   return observations.kind === "mean"
     ? observations.sum === 0 && observations.count === 0
     : observations.buckets.every(({ count }) => count === 0);
