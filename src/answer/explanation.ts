@@ -46,7 +46,7 @@ export interface EngineShare {
   readonly pod?: string | undefined;
   /** Its own, in the metric's unit; absent when it has none. */
   readonly value?: number | undefined;
-  /** The observations that a latency is made of. */
+  /** The observations that a latency or a named ratio is made of. */
   readonly observations?: Observations | undefined;
   /** What it is a part of; absent where its own value is to count. */
   readonly merged?: MergedReadings | undefined;

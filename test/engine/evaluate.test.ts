@@ -264,6 +264,15 @@ describe("several targets", () => {
       queueState: "stalled",
     });
   });
+  test("of which one is idle and one is stuck are as slow as that one's wait", () => {
+    const stuck: SignalResult = { value: 5_000, queueState: "stalled" };
+    const idle: SignalResult = { value: 0, queueState: "idle" };
+    for (const results of [
+      [stuck, idle],
+      [idle, stuck],
+    ])
+      expect(mergedResult(results)).toEqual(stuck);
+  });
   test("have one quantile though one counts in seconds and one in milliseconds", () => {
     const inSeconds: SignalResult = {
       value: 500,

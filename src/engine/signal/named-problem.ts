@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { listedNamesMax } from "#core/limits.ts";
 import { isQuantile, seriesQuantiles } from "#metric/engines.ts";
 import type { QueryContext } from "./history.ts";
 import { isIn } from "./history.ts";
@@ -80,5 +81,5 @@ function typeOf(context: QueryContext, name: string): string | undefined {
 
 function listedValues(context: QueryContext, name: string, label: string): string {
   const values = new Set(seriesOnPage(context, name).flatMap(({ labels }) => labels[label] ?? []));
-  return values.size === 0 ? "" : `, of ${[...values].sort().slice(0, 8).join(", ")}`;
+  return values.size === 0 ? "" : `, of ${[...values].sort().slice(0, listedNamesMax).join(", ")}`;
 }
