@@ -294,6 +294,27 @@ describe("several targets", () => {
       });
     }
   });
+  test("of which one has no bounds for what is slow are not as slow as another's last bound", () => {
+    const observed = (
+      q: number,
+      ...counts: readonly (readonly [number, number])[]
+    ): SignalResult => {
+      const buckets = counts.map(([le, count]) => ({ le, count }));
+      return { value: 1, observations: { kind: "buckets", q, scale: 1, buckets } };
+    };
+    const merged = (q: number) => {
+      const older = observed(q, [1, 90], [2, 90], [Infinity, 100]);
+      const newer = observed(q, [1, 100], [2, 100], [5, 100], [60, 100], [Infinity, 100]);
+      const unbounded = observed(q, [Infinity, 100]);
+      return [mergedResult([older, newer]), mergedResult([newer, unbounded])].map(
+        (result) => result && shown(result),
+      );
+    };
+    // The 198th of 200 is the eighth of the ten that took longer than 2, and than nobody knows what.
+    expect(merged(0.99)[0]).toBe(4.4);
+    expect(merged(0.99)[1]).toBe(60);
+    expect(merged(0.95)[0]).toBe(1);
+  });
   test("with gauges are left to the caller", () => {
     expect(mergedResult([{ value: 3 }, { value: 4 }])).toBeUndefined();
   });

@@ -129,7 +129,8 @@ interface Histograms extends Omit<BucketObservations, "kind" | "buckets"> {
 /**
  * The quantile of several histograms' observations, over the bounds that any of them has. One that lacks
  * a bound has its observations spread evenly inside the bucket around it, as `bucketQuantile` takes
- * them to be; what lies above its last finite bound is not known to be below any.
+ * them to be; what lies above its last finite bound is taken for below the next one that another has,
+ * or the quantile would be the highest bound of all, of which its own engine knows nothing.
  */
 export function mergedQuantile({ q, scale, histograms }: Histograms): SignalResult {
   const layouts = summedLayouts(
@@ -173,8 +174,9 @@ function countsBelow(buckets: readonly Bucket[], bounds: readonly number[]): rea
     const above = buckets[at];
     if (above === undefined) return 0;
     if (above.le <= le) return above.count;
+    if (above.le === Infinity) return at === 0 ? 0 : above.count;
     const below = buckets[at - 1] ?? { le: Math.min(0, le), count: 0 };
-    if (above.le === Infinity || above.le <= below.le) return below.count;
+    if (above.le <= below.le) return below.count;
     return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
   });
 }
