@@ -314,6 +314,12 @@ describe("several targets", () => {
     expect(merged(0.99)[0]).toBe(4.4);
     expect(merged(0.99)[1]).toBe(60);
     expect(merged(0.95)[0]).toBe(1);
+    const [fine, coarse] = [
+      observed(0.75, [1, 10], [2, 20], [Infinity, 20]),
+      observed(0.75, [1.5, 10], [Infinity, 10]),
+    ];
+    // Below 1 are 10 and two thirds of the other 10; below 1.5 are 15 of the one and all of the other.
+    expect(shown(mergedResult([fine, coarse]) ?? fine)).toBe(1.35);
   });
   test("with gauges are left to the caller", () => {
     expect(mergedResult([{ value: 3 }, { value: 4 }])).toBeUndefined();

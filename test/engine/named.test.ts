@@ -1,7 +1,8 @@
 /** Metrics that a trigger names itself: series, quantiles of any histogram, and ratios. */
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { widestWindowMs } from "#core/limits.ts";
+import { counterWindowMs, widestWindowMs } from "#core/limits.ts";
+import { retentionMs } from "#engine/signal/evaluate.ts";
 import type { NamedMetric } from "#engine/signal/named.ts";
 import { mergedResult, type SignalResult } from "#engine/signal/result.ts";
 import { pagesOf, queryFor, readPages, shown, type TimedPage } from "./pages.ts";
@@ -171,6 +172,22 @@ test("an engine's own share of two gauges is over the window too", () => {
     queryFor("kv_cache_usage", { windowMs: 5_000 }),
   );
   expect(shown(result)).toBe(30);
+});
+
+test("an engine's own share of nothing is unknown, also when nothing runs", () => {
+  const text = ["max_total_tokens", "current_max_tokens", "current_size"]
+    .map((name) => `tgi_batch_${name} 0\n`)
+    .join("");
+  const page = [{ atMs: 0, text: `tgi_queue_size 0\n${text}` }];
+  const { result } = readPages(page, queryFor("kv_cache_usage"));
+  expect("why" in result && result.why).toBe("its tgi_batch_max_total_tokens is 0");
+});
+
+test("scrapes are kept for as long as a series may have to stand still", () => {
+  const kept = (named: NamedMetric) => retentionMs(queryFor(named), 5_000);
+  expect(kept({ metric: "a" })).toBe(counterWindowMs + 10_000);
+  expect(kept({ metric: "a", denominator: "b" })).toBe(widestWindowMs + 10_000);
+  expect(kept({ metric: "a", reduce: "p50" })).toBe(widestWindowMs + 10_000);
 });
 
 describe("where nothing happens", () => {
@@ -359,6 +376,10 @@ describe("what makes no sense is refused with what to do:", () => {
       "its wait has 2 series, whose quantiles do not add up: engineReduce must be max or mean",
     );
     expect([read(two, "max"), read(two, "mean")].map(shown)).toEqual([5, 4]);
+  });
+  test("what the page lacks is not said to be a counter", () => {
+    const named = { metric: "jobs_total", reduce: "max" } as const;
+    expect(whyOf(readNamed(["jobs 3"], named))).toBe("its page has no jobs_total");
   });
   test("one bucket is read where it is chosen", () => {
     const match = [{ label: "le", op: "=", value: "1" }] as const;

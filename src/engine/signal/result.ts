@@ -171,12 +171,16 @@ function countsBelow(buckets: readonly Bucket[], bounds: readonly number[]): rea
   let at = 0;
   return bounds.map((le) => {
     while (at < buckets.length - 1 && (buckets[at]?.le ?? le) < le) at += 1;
-    const above = buckets[at];
-    if (above === undefined) return 0;
-    if (above.le <= le) return above.count;
-    if (above.le === Infinity) return at === 0 ? 0 : above.count;
-    const below = buckets[at - 1] ?? { le: Math.min(0, le), count: 0 };
-    if (above.le <= below.le) return below.count;
-    return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
+    return countBelow(le, buckets[at], buckets[at - 1]);
   });
+}
+
+/** @param above The first bucket that is not below `le`, or the last one. */
+function countBelow(le: number, above: Bucket | undefined, before: Bucket | undefined): number {
+  if (above === undefined) return 0;
+  if (above.le <= le) return above.count;
+  if (above.le === Infinity) return before === undefined ? 0 : above.count;
+  const below = before ?? { le: Math.min(0, le), count: 0 };
+  if (above.le <= below.le) return below.count;
+  return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
 }
