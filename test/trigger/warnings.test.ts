@@ -140,6 +140,26 @@ describe("triggerWarnings() gives", () => {
       { metricType: "AverageValue" },
       ["average-of-average"],
     ],
+    ...(
+      [
+        ["=", ["average-of-average"]],
+        ["!=", []],
+        ["=~", []],
+      ] as const
+    ).map(
+      ([op, expected]) =>
+        [
+          `a summary with quantile${op} of one endpoint under AverageValue`,
+          {
+            engineMetric: "a",
+            engineLabels: `m="b",quantile${op}"0.9"`,
+            targetValue: "1",
+            endpoint: "http://a",
+          },
+          { metricType: "AverageValue" },
+          expected,
+        ] as const,
+    ),
     [
       "a series of one endpoint under AverageValue",
       { engineMetric: "a", targetValue: "1", endpoint: "http://a" },
