@@ -140,26 +140,6 @@ describe("triggerWarnings() gives", () => {
       { metricType: "AverageValue" },
       ["average-of-average"],
     ],
-    ...(
-      [
-        ["=", ["average-of-average"]],
-        ["!=", []],
-        ["=~", []],
-      ] as const
-    ).map(
-      ([op, expected]) =>
-        [
-          `a summary with quantile${op} of one endpoint under AverageValue`,
-          {
-            engineMetric: "a",
-            engineLabels: `m="b",quantile${op}"0.9"`,
-            targetValue: "1",
-            endpoint: "http://a",
-          },
-          { metricType: "AverageValue" },
-          expected,
-        ] as const,
-    ),
     [
       "a series of one endpoint under AverageValue",
       { engineMetric: "a", targetValue: "1", endpoint: "http://a" },
@@ -184,6 +164,15 @@ describe("triggerWarnings() gives", () => {
       codes(ttft, { metricType: "AverageValue", otherTriggers: [], bucketEdges: [1, 2] }),
     ).toEqual(["latency-without-guard", "target-beyond-buckets", "metric-type-unsuited"]);
   });
+});
+
+test.each([
+  ['quantile="0.9"', ["average-of-average"]],
+  ['quantile!="0.9"', []],
+  ['quantile=~"0.9"', []],
+])("a series with %s of one endpoint under AverageValue gives %p", (engineLabels, expected) => {
+  const metadata = { engineMetric: "a", engineLabels, targetValue: "1", endpoint: "http://a" };
+  expect(codes(metadata, { metricType: "AverageValue" })).toEqual(expected);
 });
 
 describe("a warning says what to do instead", () => {
