@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
 import { commandNames, commands } from "#cli/commands.ts";
 import type { Flags } from "#cli/flags.ts";
+import { decidedTriggersMax } from "#core/limits.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
 import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/node-metrics.ts";
+import { triggerGauges } from "#observe/trigger-metrics.ts";
 import { grpcCodes } from "#rpc/codes.ts";
 import { presetNames, replicaPresets } from "#simulate/input/presets.ts";
 import { replicaKeys } from "#simulate/input/replica-file.ts";
@@ -215,5 +217,19 @@ ${table(
   ["metric", "what"],
   deviceGauges.map(({ name, help }) => [code(name), help]),
 )}
+
+## Prometheus metrics of a trigger
+
+A scaler shows them of every trigger that names it, whichever replica of the scaler KEDA asks: ask for the maximum over
+instances. Labels: \`namespace\`, \`name\`, \`metric\` (the name that KEDA registers). There are at most ${decidedTriggersMax} triggers.
+
+${table(
+  ["metric", "what"],
+  triggerGauges.map(({ name, help }) => [code(name), help]),
+)}
+
+With a label \`code\` more: \`keda_gpu_scaler_trigger_refused\` is 1 while there is no answer, and
+\`keda_gpu_scaler_trigger_refusals_total\` counts the calls of KEDA that were refused. \`keda_gpu_scaler_trigger_warnings\`
+has \`namespace\`, \`name\` and \`code\`.
 `;
 await written(path, text);

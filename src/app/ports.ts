@@ -6,6 +6,7 @@
 import { Fault, messageOf } from "#core/fault.ts";
 import type { Listeners } from "#core/listeners.ts";
 import type { TlsSource } from "#core/tls.ts";
+import { page } from "#gen/page.ts";
 import { startHttp } from "#observe/http.ts";
 import type { Metrics } from "#observe/metrics.ts";
 import { statusViews } from "#observe/status.ts";
@@ -77,7 +78,7 @@ function httpStatus(
     { version, role: name, nodeName, startedAtMs: clock.wallMs(), unready: role.unready },
     clock,
   );
-  return { ...views, stream: statusStream(views.status, clock) };
+  return { ...views, stream: statusStream(views.status, clock), page };
 }
 
 interface ListenAddress {

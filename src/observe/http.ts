@@ -18,6 +18,8 @@ export interface HttpOptions {
 }
 
 export interface HttpStatus extends StatusViews {
+  /** HTML, with its style and script inside. */
+  readonly page: string;
   readonly stream: Pick<StatusStream, "open">;
 }
 
@@ -67,8 +69,16 @@ function statusRoutes({
   history,
   explain,
   stream,
+  page,
 }: HttpStatus): Readonly<Record<string, Route>> {
+  const pageHeaders = {
+    ...headers,
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": contentPolicy(page),
+    "referrer-policy": "no-referrer",
+  };
   return {
+    "/": () => new Response(page, { headers: pageHeaders }),
     "/api/status": () => Response.json(status(), { headers }),
     "/api/history": () => Response.json(history(), { headers }),
     "/api/explain": ({ url }) => {
@@ -87,6 +97,23 @@ function statusRoutes({
       });
     },
   };
+}
+
+/** The page may run its own script and style and ask its own server, and nothing else. */
+function contentPolicy(page: string): string {
+  const sources = (tag: "script" | "style") =>
+    [...page.matchAll(new RegExp(`<${tag}[^>]*>([^]*?)</${tag}>`, "g"))]
+      .map(([, inline = ""]) => `'sha256-${Bun.CryptoHasher.hash("sha256", inline, "base64")}'`)
+      .join(" ");
+  return [
+    "default-src 'none'",
+    `script-src ${sources("script")}`,
+    `style-src ${sources("style")}`,
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
 }
 
 function text(body: string, status = 200): Response {

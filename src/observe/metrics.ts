@@ -61,7 +61,7 @@ export function processMetrics(options: MetricsOptions): Metrics {
   const collectionSeconds = node && registerNode(registry, node);
   if (fleet !== undefined) registerFleet(registry, fleet);
   if (engines !== undefined) registerEngines(registry, engines);
-  if (triggers !== undefined) registerTriggers(registry, triggers);
+  if (triggers !== undefined) registerTriggers(registry, triggers, clock);
   const dataFresh = {
     name: "keda_gpu_scaler_data_fresh",
     help: "1 while the newest sample may be answered with",

@@ -16,6 +16,7 @@ import type { Trigger } from "#trigger/trigger.ts";
 import type { TriggerWarning } from "#trigger/warnings.ts";
 import type { DecisionChange, DecisionOutcome } from "./decision.ts";
 import type { IdentifiedStatus } from "./decision-log.ts";
+import { hpaText } from "./hpa-text.ts";
 import type { Coverage, DecisionPoint, QuestionStatus } from "./trigger-history.ts";
 
 /** Whose devices a process shows: one node's. */
@@ -154,6 +155,8 @@ export interface TriggerHistoryRow {
 export interface ExplainedTrigger extends TriggerStatusRow {
   readonly points: readonly DecisionPoint[];
   readonly changes: readonly DecisionChange[];
+  /** What the HPA does with the value; absent where it does nothing with it. */
+  readonly hpaText?: string | undefined;
   /** How the answers of this moment came about; absent where there is no answer. */
   readonly valueExplanation?: Explanation | undefined;
   readonly activityExplanation?: Explanation | undefined;
@@ -257,6 +260,7 @@ function explained(
     ...triggerRow(now),
     points: now.points,
     changes: now.changes,
+    hpaText: hpaText(now),
     valueExplanation: answerTo("value")?.explanation,
     activityExplanation: answerTo("activity")?.explanation,
   };

@@ -3,6 +3,7 @@ import type { DeviceSample } from "#metric/sample.ts";
 import type { NodeStats } from "#observe/node-metrics.ts";
 import type { EngineStats, FleetStats } from "#observe/scaler-metrics.ts";
 import type { TriggerStatus } from "#observe/trigger-history.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
 
 /** Has every reading: the first is 1, the second 2, and so on, so that none is taken for another. */
 const healthy: DeviceSample = {
@@ -50,12 +51,32 @@ export const engines: EngineStats = {
       ["engine-unreachable", 7],
     ]),
 };
-/** Two triggers of one object and one of another. */
+/** Three that are answered, two of them of one object, and one that is refused. */
 export const triggers: readonly TriggerStatus[] = [
-  triggerStatus("llm", "1", ["no-wake-source"]),
+  {
+    ...triggerStatus("llm", "1", ["no-wake-source"]),
+    value: { result: 276, rule: "sum over 3 replicas" },
+    activity: { result: true, rule: "above" },
+    workload: {
+      kind: "ScaledObject",
+      metricType: "AverageValue",
+      replicas: 3,
+      minReplicas: 1,
+      maxReplicas: 9,
+      desiredReplicas: 4,
+    },
+    coverage: { counted: 3, missing: 1, warming: 2 },
+    dataAtMs: Date.UTC(2026, 0, 1) - 1_000,
+    askedAtMs: Date.UTC(2026, 0, 1),
+  },
   triggerStatus("llm", "2", ["no-wake-source"]),
   triggerStatus("tts", "1", ["sum-under-value"]),
-  triggerStatus("asr", "1", []),
+  {
+    ...triggerStatus("asr", "much", []),
+    trigger: undefined,
+    value: { fault: { code: "trigger-invalid", message: "Cannot use it", sinceMs: 0 } },
+    refusals: new Map([["trigger-invalid", 7]]),
+  },
 ];
 
 function triggerStatus(
@@ -65,6 +86,10 @@ function triggerStatus(
 ): TriggerStatus {
   return {
     ref: { namespace: "ml", name, scalerMetadata: { targetValue } },
+    trigger: {
+      ...parseTrigger({ metricType: "gpu_utilization" }),
+      metricName: `gpu-utilization-${targetValue}`,
+    },
     warnings: codes.map((code) => ({ code, message: `about ${code}` })),
     refusals: new Map(),
     points: [],

@@ -69,7 +69,7 @@ function setup() {
     port: 0,
     metrics: { text: async () => "", contentType: "text/plain" },
     unready: () => undefined,
-    status: { ...views, stream },
+    status: { ...views, stream, page: "<style>a</style><script>b</script>" },
   });
   const get = (path: string) => fetch(`http://127.0.0.1:${server.port}${path}`);
   const stop = async () => {
