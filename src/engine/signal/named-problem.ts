@@ -5,8 +5,7 @@
  */
 import { listedNamesMax } from "#core/limits.ts";
 import { isQuantile, seriesQuantiles } from "#metric/engines.ts";
-import type { QueryContext } from "./history.ts";
-import { isIn } from "./history.ts";
+import { isIn, type QueryContext } from "./history.ts";
 import { histogramName, type NamedMetric, namedKind } from "./named.ts";
 import { selectedSeries, seriesOnPage } from "./selection.ts";
 
