@@ -13,7 +13,7 @@ import type { Pod } from "#workload/pod.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
 import type { EngineEndpoint, EngineReader } from "./engine-reader.ts";
-import type { EngineShare } from "./explanation.ts";
+import type { EngineShare, MergedReadings } from "./explanation.ts";
 import { type EngineQuery, lookUpWorkload, metricQuery } from "./query.ts";
 import { type PodResult, replicaReducer } from "./replicas.ts";
 
@@ -66,15 +66,15 @@ function isToCome(inUse: EngineReading): boolean {
 /**
  * The engines' observations as one number, where they are made of observations and it takes all of
  * them: quantiles of replicas must not be averaged, and requests are not spread evenly.
- *
- * @returns `undefined` where each engine's own value counts.
  */
-export function mergedValue(
+export function mergedReadings(
   readings: readonly EngineReading[],
   { merge }: Pick<EngineReader, "merge">,
-): number | undefined {
+): MergedReadings {
   const merged = merge(readings.flatMap((reading) => mergeable(reading) ?? []));
-  return merged !== undefined && "value" in merged ? merged.value : undefined;
+  if (merged === undefined) return {};
+  if ("value" in merged) return { value: merged.value };
+  return merged.reason === "refused" ? { apart: merged.why } : {};
 }
 
 /** What it adds to a merged value: few requests are too few alone, and enough together. */
@@ -99,7 +99,7 @@ export function podEngineResults(
     return { pod, result: target && engineResult(target, query, engines) };
   });
   const readings = read.flatMap(({ result }) => result?.reading ?? []);
-  const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
+  const merged = isMerged(query, workload) ? mergedReadings(readings, engines) : undefined;
   return read.map(({ pod, refusal, result }) =>
     refusal === undefined
       ? podEngineResult(pod, result, merged, nowMs)
@@ -118,16 +118,16 @@ function isMerged({ purpose, row, trigger }: EngineQuery, workload: Workload): b
 function podEngineResult(
   pod: Pod,
   result: EngineResult | undefined,
-  merged: number | undefined,
+  merged: MergedReadings | undefined,
   nowMs: number,
 ): PodResult {
   if (pod.state === "warming") return { pod, state: "warming", devices: [] };
   if (result === undefined)
     return { pod, state: "missing", reason: "it has no address yet", devices: [] };
   const { reading, share } = result;
-  const base = { pod, devices: [], engine: { ...share, pod: pod.name } };
-  if (merged !== undefined && mergeable(reading) !== undefined)
-    return { ...base, state: "known", value: merged };
+  const base = { pod, devices: [], engine: { ...share, merged, pod: pod.name } };
+  if (merged?.value !== undefined && mergeable(reading) !== undefined)
+    return { ...base, state: "known", value: merged.value };
   if (reading.state === "known") return { ...base, state: "known", value: reading.value };
   const { fault } = reading;
   if (lacksMetric(reading)) return { ...base, state: "unfit", fault };

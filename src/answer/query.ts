@@ -11,7 +11,7 @@ import {
   type MetricName,
   metricOf,
 } from "#metric/catalogue.ts";
-import { isQuantile } from "#metric/engines.ts";
+import { metricKind } from "#trigger/metric-kind.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
@@ -54,12 +54,8 @@ export function metricQuery(
   return { ref, trigger, purpose, metric, source: "engine", row, signal, activity };
 }
 
-/** A quantile of a series that the trigger names does not add up, whatever others do. */
-function rowOf(metric: MetricName, { engineMetric }: Trigger): DeviceMetric | EngineMetric {
-  const row = metricOf(metric);
-  return metric === "engine_metric" && engineMetric && isQuantile(engineMetric.reduce)
-    ? { ...row, kind: "intensity" }
-    : row;
+function rowOf(metric: MetricName, trigger: Trigger): DeviceMetric | EngineMetric {
+  return { ...metricOf(metric), kind: metricKind(metric, trigger) };
 }
 
 /** Over which time readings are averaged: whether anybody is there now is seen in the newest. */

@@ -11,8 +11,10 @@ import type { Workload } from "#workload/workload.ts";
 import type { Activity, Answer } from "./answer.ts";
 import {
   activationText,
+  type EngineShare,
   type Explanation,
   listed,
+  mergedText,
   type PodShare,
   type WorkloadShare,
   windowText,
@@ -168,7 +170,7 @@ function replicasText(replicas: readonly Replica[]): string {
 function perReplicaText({ query, replicas }: WorkloadReadings): string {
   const { metric, row, trigger } = query;
   if (query.source === "engine")
-    return `${metric} in ${row.unit} of each pod's engine, ${windowText(windowMsOf(query))}`;
+    return `${metric} in ${row.unit} of each pod's engine, ${windowText(windowMsOf(query))}${mergedText(enginesOf(replicas))}`;
   const shared = replicas
     .flatMap(({ devices }) => devices)
     .some(({ sharedBy = 1 }) => sharedBy > 1);
@@ -187,7 +189,7 @@ function explained(
 ): Explanation & { readonly workload: WorkloadShare } {
   const { kind, metricType, replicas: count, minReplicas, maxReplicas, ageMs } = workload;
   const pods = replicas.map((one) => podShare(one, nowMs));
-  const engines = replicas.flatMap(({ engine }) => engine ?? []);
+  const engines = enginesOf(replicas);
   return {
     metric: query.metric,
     scope: "workload",
@@ -196,6 +198,10 @@ function explained(
     engines: query.source === "engine" ? engines : undefined,
     workload: { kind, metricType, replicas: count, minReplicas, maxReplicas, ageMs, pods },
   };
+}
+
+function enginesOf(replicas: readonly Replica[]): readonly EngineShare[] {
+  return replicas.flatMap(({ engine }) => engine ?? []);
 }
 
 function podShare(replica: Replica, nowMs: number): PodShare {

@@ -304,6 +304,14 @@ export const slowPollSeconds = 60;
 export const suggestionsMax = 4;
 /** Longer text is cut in a problem's message, which travels in a header. */
 export const quotedCharsMax = 60;
+/** Of all patterns of one `engineLabels`: the slowest of that length takes 15 ms to prepare. */
+export const labelPatternCharsMax = 256;
+/** A character takes at most some 20 ns a step; a pattern that is written out in full has one a letter. */
+export const labelPatternStepsMax = 500;
+/** What a pattern may learn of values: more is learned more slowly than the steps are taken anew. */
+export const labelPatternBytesMax = 16 * 1024;
+/** Patterns that are kept ready: together 4 MB where each learns all that it may. */
+export const labelPatternsMax = 256;
 
 // ---- engine
 
@@ -347,6 +355,8 @@ export const targetQueriesMax = 64;
 export const targetQueryCharsMax = 64 * 1024;
 /** Versions of an engine differ in bounds; a page with thousands of sets would take seconds to add up. */
 export const bucketLayoutsMax = 64;
+/** Characters times steps that one query compares with patterns on a page: at worst some 20 ms. */
+export const labelPatternWorkMax = 1_000_000;
 /** Scrapes between two checks whose page it is: what is behind a Service may change. */
 export const identifyScrapes = 12;
 /** Ports that a target's text lists; of an engine that nobody named there are a dozen. */

@@ -5,11 +5,27 @@
  * @module
  */
 
-/** A condition on one label of a metrics page. A label that a series lacks is the empty text. */
+/**
+ * A condition on one label of a metrics page. A label that a series lacks is the empty text. `value`
+ * is a pattern for `=~` and `!~`.
+ */
 export interface LabelMatcher {
   readonly label: string;
-  readonly op: "=" | "!=";
+  readonly op: "=" | "!=" | "=~" | "!~";
   readonly value: string;
+}
+
+/** What a trigger names of a page: a series, or one for each of another. */
+export interface NamedSeries {
+  /** As the page spells it. */
+  readonly metric: string;
+  /** What `metric` is divided by, once the series of each are one value. */
+  readonly denominator?: string | undefined;
+}
+
+/** As the trigger has it. */
+export function seriesText({ metric, denominator }: NamedSeries): string {
+  return denominator === undefined ? metric : `${metric} / ${denominator}`;
 }
 
 /** What a series that a trigger names may be, where its page does not say it. */

@@ -14,16 +14,16 @@ import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { builtInProfiles, type Profile, type ProfileTable, replicaReducers } from "./profiles.ts";
 import { kindProblem } from "./resolve.ts";
-import { labelMatchers, labelName, type Rule, seriesName } from "./rules.ts";
+import { labelMatchers, labelName, namedSeries, type Rule, ruleProblem } from "./rules.ts";
 
 /** Text under the rule that the trigger key of the same name has. */
-function ruled<Value>({ rule, schema }: Rule<Value>) {
+function ruled<Value>(rule: Rule<Value>) {
   return v.pipe(
     v.string(say("must be text")),
     v.rawTransform<string, Value>(({ dataset, addIssue, NEVER }) => {
-      const parsed = v.safeParse(schema, dataset.value);
+      const parsed = v.safeParse(rule.schema, dataset.value);
       if (parsed.success) return parsed.output;
-      addIssue({ message: `must be ${rule}, got ${JSON.stringify(dataset.value)}` });
+      addIssue({ message: ruleProblem(rule, dataset.value) });
       return NEVER;
     }),
   );
@@ -41,7 +41,7 @@ const profileEntries = {
   aggregation: v.optional(choice(reducerNames, reducerAliases)),
   replicaAggregation: v.optional(choice(replicaReducers, reducerAliases)),
   engine: v.optional(choice(engineNames, engineAliases)),
-  engineMetric: v.optional(ruled(seriesName)),
+  engineMetric: v.optional(ruled(namedSeries)),
   engineMetricKind: v.optional(choice(seriesKinds)),
   engineReduce: v.optional(choice(seriesReducers, reducerAliases)),
   engineLabels: v.optional(ruled(labelMatchers)),
@@ -123,7 +123,7 @@ function seriesProblems(profile: CustomProfile): readonly SeriesProblem[] {
     found("engineReduce", "only has a meaning beside engineMetric");
   if (engineMetricKind !== undefined && engineMetric === undefined)
     found("engineMetricKind", "only has a meaning beside engineMetric");
-  const mismatch = kindProblem(engineMetricKind, engineReduce);
+  const mismatch = kindProblem(engineMetric, engineMetricKind, engineReduce);
   if (mismatch !== undefined) problems.push({ key: "engineReduce", problem: mismatch });
   if (engine === "prometheus" && !readsSeries)
     found("engine", "prometheus tells nothing but an engineMetric");

@@ -105,11 +105,12 @@ function seriesProblems(metadata: ResolvedMetadata): readonly string[] {
     resolved.metric === "engine_metric" || resolved.activationMetric === "engine_metric";
   const { engineMetricKind = profile?.engineMetricKind } = values;
   const { engineReduce = profile?.engineReduce } = values;
+  const { engineMetric = profile?.engineMetric } = values;
   return [
     ...(["engineMetricKind", "engineReduce"] as const)
       .filter((name) => has(name) && !isNamed)
       .map((name) => `${name}: only has a meaning beside engineMetric`),
-    ...[kindProblem(engineMetricKind, engineReduce) ?? []].flat(),
+    ...[kindProblem(engineMetric, engineMetricKind, engineReduce) ?? []].flat(),
     ...(isRead ? readSeriesProblems(metadata, isNamed) : unreadSeriesProblems(metadata)),
   ];
 }

@@ -31,9 +31,10 @@ import {
   labelMatchers,
   labelName,
   labelSelector,
+  namedSeries,
   oneOf,
   type Rule,
-  seriesName,
+  ruleProblem,
   urlPath,
 } from "./rules.ts";
 
@@ -126,19 +127,19 @@ export const triggerKeys = {
   tritonEndpoint: key(httpUrl, "none", "A Triton to read in place of the pods"),
   endpoint: key(httpUrl, "none", "An engine or gateway to read in place of the pods"),
   engineMetric: key(
-    seriesName,
+    namedSeries,
     "none",
-    "A series of the engine's page to scale on, whatever it is: means metricType engine_metric",
+    "A series of the engine's page to scale on, whatever it is, or one divided by another: means metricType engine_metric",
   ),
   engineMetricKind: key(
     oneOf(seriesKinds),
     "by the page's TYPE, else by the name's end",
-    "What engineMetric is: a gauge's value, what a counter gains in a second, or a histogram's quantile",
+    "What engineMetric is, both parts of a ratio: a gauge's value, what a counter gains in a second, or a histogram's quantile",
   ),
   engineReduce: key(
     oneOf(seriesReducers, reducerAliases),
     "sum",
-    "How several series of engineMetric on one page become one value; p50 to p99: of a histogram, named without _bucket",
+    "How several series of engineMetric on one page become one value, each part of a ratio for itself; p50 to p99: of a histogram, named with or without _bucket",
   ),
   engineLabels: key(labelMatchers, "all", "Only series with these labels, at each engine"),
   engineTokenFile: key(
@@ -225,16 +226,17 @@ function keyName(key: string): TriggerKeyName | undefined {
 }
 
 function parseValue(
-  { schema, rule, choices = [], aliases }: Rule<unknown>,
+  rule: Rule<unknown>,
   text: string,
 ): { readonly value?: unknown; readonly problem?: string } {
   const bytes = Buffer.byteLength(text);
   // Checked before the rule, so that no pattern meets a long text.
   if (bytes > metadataValueBytesMax)
     return { problem: `must have at most ${metadataValueBytesMax} bytes, got ${bytes}` };
+  const { schema, choices = [], aliases } = rule;
   const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return { value: parsed.output };
-  return { problem: `must be ${rule}, got ${quoted(text)}${guess(text, choices, aliases)}` };
+  return { problem: `${ruleProblem(rule, text)}${guess(text, choices, aliases)}` };
 }
 
 function guess(text: string, names: readonly string[], aliases?: Aliases): string {

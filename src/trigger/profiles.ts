@@ -8,7 +8,13 @@
  */
 import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName } from "#metric/catalogue.ts";
-import type { EngineName, LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
+import type {
+  EngineName,
+  LabelMatcher,
+  NamedSeries,
+  SeriesKind,
+  SeriesReducer,
+} from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 
 /** Ways for the replicas of a workload to become one value. */
@@ -21,7 +27,7 @@ export interface ProfileDefaults {
   readonly windowSeconds?: number | undefined;
   /** The engine it means. */
   readonly engine?: EngineName | undefined;
-  readonly engineMetric?: string | undefined;
+  readonly engineMetric?: NamedSeries | undefined;
   readonly engineMetricKind?: SeriesKind | undefined;
   readonly engineReduce?: SeriesReducer | undefined;
   readonly engineLabels?: readonly LabelMatcher[] | undefined;

@@ -8,9 +8,11 @@ import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import {
   type EngineName,
   isQuantile,
+  type NamedSeries,
   type SeriesKind,
   type SeriesReducer,
   seriesQuantiles,
+  seriesText,
 } from "#metric/engines.ts";
 import type { TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
@@ -78,11 +80,17 @@ function readsSeriesAlone(metrics: readonly MetricName[]): boolean {
 
 /** What a series is said to be, against how it is to become one value. */
 export function kindProblem(
+  series: NamedSeries | undefined,
   kind: SeriesKind | undefined,
   reduce: SeriesReducer | undefined,
 ): string | undefined {
   const quantiles = Object.keys(seriesQuantiles).join(", ");
   const isOfHistogram = reduce !== undefined && isQuantile(reduce);
+  const ratio = series?.denominator === undefined ? undefined : seriesText(series);
+  if (ratio !== undefined && isOfHistogram)
+    return `engineReduce: ${reduce} is of one histogram, got the ratio ${ratio}`;
+  if (ratio !== undefined && kind === "histogram")
+    return `engineMetricKind: must be gauge or counter for the ratio ${ratio}, got histogram`;
   if (kind === "histogram" && !isOfHistogram)
     return `engineReduce: must be one of ${quantiles} for engineMetricKind histogram`;
   if (kind !== undefined && kind !== "histogram" && isOfHistogram)

@@ -8,8 +8,11 @@
  */
 import * as v from "valibot";
 import type { Aliases } from "#core/closest.ts";
+import { labelPatternCharsMax } from "#core/limits.ts";
+import { quoted } from "#core/quoted.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
-import type { LabelMatcher } from "#metric/engines.ts";
+import type { LabelMatcher, NamedSeries } from "#metric/engines.ts";
+import { parsePattern } from "#metric/label-pattern.ts";
 
 /** A kind of value: `rule` completes the sentence "must be …". */
 export interface Rule<Value> {
@@ -19,6 +22,14 @@ export interface Rule<Value> {
   readonly choices?: readonly string[];
   /** Other words that people have for the choices. */
   readonly aliases?: Aliases | undefined;
+  /** What is wrong with a text that the schema refuses, where the rule alone does not say it. */
+  readonly problemOf?: (text: string) => string | undefined;
+}
+
+/** The problem of a text that a rule's schema refuses, as the end of a sentence. */
+export function ruleProblem({ rule, problemOf }: Rule<unknown>, text: string): string {
+  const why = problemOf?.(text);
+  return `must be ${rule}, got ${quoted(text)}${why === undefined ? "" : `: ${why}`}`;
 }
 
 /** Text that is not looked into. */
@@ -107,40 +118,71 @@ function isLabelSelector(text: string): boolean {
   return text.trim() !== "" && "requirements" in parseSelector(text);
 }
 
-/** The name of a series, as Prometheus pages spell it. */
-export const seriesName: Rule<string> = {
-  rule: "the name of a Prometheus metric: letters, digits, _ and :, at most 200 characters",
-  schema: v.pipe(v.string(), v.regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/)),
+const seriesName = "[a-zA-Z_:][a-zA-Z0-9_:]{0,199}";
+const seriesPattern = new RegExp(`^(${seriesName})(?: ?/ ?(${seriesName}))?$`);
+
+/** The name of a series, as Prometheus pages spell it, or of two that are divided. */
+export const namedSeries: Rule<NamedSeries> = {
+  rule: "the name of a Prometheus metric: letters, digits, _ and :, at most 200 characters; or two of them as a ratio, a / b",
+  schema: v.pipe(
+    v.string(),
+    v.regex(seriesPattern),
+    v.transform((text) => {
+      const [, metric = "", denominator] = seriesPattern.exec(text) ?? [];
+      return denominator === undefined ? { metric } : { metric, denominator };
+    }),
+  ),
 };
 
 /**
- * Matchers as PromQL writes them between braces; both kinds that need no regular expression.
+ * Matchers as PromQL writes them between braces, with its double quotes and backquotes.
  *
  * Source: https://prometheus.io/docs/prometheus/latest/querying/basics
  */
 export const labelMatchers: Rule<readonly LabelMatcher[]> = {
-  rule: 'label matchers, such as model_name="llama",engine!="1"',
+  rule: `label matchers, such as model_name="llama",engine!="1" or model_name=~"llama-.+", with RE2 patterns of at most ${labelPatternCharsMax} characters together`,
   schema: v.pipe(
     v.string(),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const matchers = readMatchers(dataset.value);
+      const { matchers } = readMatchers(dataset.value);
       if (matchers !== undefined) return matchers;
       addIssue();
       return NEVER;
     }),
   ),
+  problemOf: (text) => readMatchers(text).problem,
 };
 
-function readMatchers(text: string): readonly LabelMatcher[] | undefined {
-  const one = /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(!?=)\s*"((?:[^"\\\n]|\\["\\n])*)"\s*(,|$)/y;
+interface ReadMatchers {
+  readonly matchers?: readonly LabelMatcher[];
+  /** Where the rule does not say what is wrong. */
+  readonly problem?: string;
+}
+
+function readMatchers(text: string): ReadMatchers {
+  const one =
+    /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\\n]|\\["\\n])*)"|`([^`]*)`)\s*(,|$)/y;
   const matchers: LabelMatcher[] = [];
   for (let end: string | undefined = ","; end === ","; ) {
-    const [, label, op, value, next] = one.exec(text) ?? [];
-    if (label === undefined || value === undefined) return undefined;
-    matchers.push({ label, op: op === "=" ? "=" : "!=", value: unescaped(value) });
+    const [, label, op, escaped, raw, next] = one.exec(text) ?? [];
+    const value = escaped === undefined ? raw : unescaped(escaped);
+    if (label === undefined || value === undefined) return {};
+    matchers.push({ label, op: op as LabelMatcher["op"], value });
     end = next;
   }
-  return matchers;
+  const problem = patternProblem(matchers);
+  return problem === undefined ? { matchers } : { problem };
+}
+
+function patternProblem(matchers: readonly LabelMatcher[]): string | undefined {
+  const patterns = matchers.filter(({ op }) => op === "=~" || op === "!~");
+  const chars = patterns.reduce((sum, { value }) => sum + value.length, 0);
+  if (chars > labelPatternCharsMax) return `its patterns have ${chars} characters`;
+  for (const { label, value } of patterns) {
+    const { problem } = parsePattern(value);
+    if (problem !== undefined) return `the pattern of ${label} is none of RE2's, ${problem}`;
+  }
+  return undefined;
 }
 
 function unescaped(value: string): string {

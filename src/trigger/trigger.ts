@@ -1,6 +1,6 @@
 import { Fault } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
-import type { LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
+import type { LabelMatcher, NamedSeries, SeriesKind, SeriesReducer } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { crossKeyProblems, impliedScope } from "./key-rules.ts";
 import { parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
@@ -37,11 +37,10 @@ export interface Trigger extends ResolvedMetrics {
   readonly enginePath?: string | undefined;
   /** Only where `metric` or `activationMetric` is `engine_metric`: the series, as its page spells it. */
   readonly engineMetric?:
-    | {
-        readonly metric: string;
+    | (NamedSeries & {
         readonly kind?: SeriesKind | undefined;
         readonly reduce: SeriesReducer;
-      }
+      })
     | undefined;
   /** Which series count at each engine. */
   readonly engineLabels?: readonly LabelMatcher[] | undefined;
@@ -131,10 +130,11 @@ function seriesOf(
   profile: Profile | undefined,
   { metric, activationMetric }: ResolvedMetrics,
 ): Trigger["engineMetric"] {
-  const name = values.engineMetric ?? profile?.engineMetric;
-  if (name === undefined || ![metric, activationMetric].includes("engine_metric")) return undefined;
+  const series = values.engineMetric ?? profile?.engineMetric;
+  if (series === undefined || ![metric, activationMetric].includes("engine_metric"))
+    return undefined;
   return {
-    metric: name,
+    ...series,
     kind: values.engineMetricKind ?? profile?.engineMetricKind,
     reduce: values.engineReduce ?? profile?.engineReduce ?? "sum",
   };

@@ -9,6 +9,7 @@
 import { hpaTolerance, type MetricType } from "#kubernetes/hpa.ts";
 import { isLatency, metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
+import { metricKind } from "./metric-kind.ts";
 import type { Trigger } from "./trigger.ts";
 
 export type WarningCode =
@@ -191,7 +192,7 @@ const averageOfAverage: Check = (trigger, { metricType: actual }) => {
   const { metric, replicaAggregation = "sum", scope = "workload", endpoint } = trigger;
   if (actual !== "AverageValue") return;
   const isOne = scope !== "workload" || endpoint !== undefined;
-  const isIntensity = metricOf(metric).kind === "intensity";
+  const isIntensity = metricKind(metric, trigger) === "intensity";
   if (isOne ? !isIntensity : replicaAggregation === "sum") return;
   const what = isOne ? `the ${metric} of all together` : `the ${replicaAggregation} over replicas`;
   return {

@@ -36,6 +36,12 @@ export function latency(
   return value === undefined ? { observations } : { value, observations };
 }
 
+/** How much of one there is for each of another. */
+export function share(sum: number, count: number): Shown {
+  const observations: Observations = { kind: "mean", sum, count, scale: 1 };
+  return count === 0 ? { observations } : { value: sum / count, observations };
+}
+
 function readingOf(spec: ScrapeTarget, ask: SignalQuery, page: Page = {}): EngineReading {
   const target = targetText(spec);
   const base = { target, engine: "vllm", ageMs: 1_500 };

@@ -391,56 +391,6 @@ test("the interceptor's numbers are never those of all routes", () => {
   expect(shown(result)).toBe("[lacking]");
 });
 
-describe("a metric by its name", () => {
-  const read = (metric: string, more = {}) =>
-    shown(readPages(pagesOf("triton.prom"), queryFor({ metric, ...more }), "prometheus").result);
-
-  test("is a rate when its TYPE says counter, whatever its name", () => {
-    expect(read("nv_inference_count")).toBe(16);
-    expect(read("nv_inference_count", { kind: "gauge" })).toBe(2248);
-  });
-  test("is a gauge otherwise, reduced as asked", () => {
-    expect(read("nv_gpu_utilization")).toBe(0.98);
-    expect(read("nv_gpu_utilization", { reduce: "max" })).toBe(0.98);
-  });
-  test("is the one that is spelled so, and not another of a name like it", () => {
-    const lines = ["job:x:sum", "job_x_sum"].map((name) => `# TYPE ${name} gauge`);
-    const text = `${lines.join("\n")}\njob:x:sum 5\njob_x_sum 11\nray_job:x:sum 70\n`;
-    const readIn = (metric: string) =>
-      shown(readPages([{ atMs: 0, text }], queryFor({ metric }), "prometheus").result);
-    expect(["job:x:sum", "job_x_sum", "job_x:sum"].map(readIn)).toEqual([5, 11, "[lacking]"]);
-  });
-  test.each(["requests_bucket", "requests_total", "requests_sum", "requests_count"])(
-    "%s is a rate by its name, whatever an exporter without types says",
-    (metric) => {
-      for (const type of ["", `# TYPE ${metric} untyped\n`, `# TYPE ${metric} unknown\n`]) {
-        const page = [10, 20].map((value, at) => ({
-          atMs: at * 5_000,
-          text: `${type}${metric}{le="1"} ${value}\n`,
-        }));
-        expect(shown(readPages(page, queryFor({ metric }), "prometheus").result)).toBe(2);
-      }
-    },
-  );
-  test("is a rate where the trigger says so", () => {
-    const page = [10, 20].map((value, at) => ({ atMs: at * 5_000, text: `jobs_done ${value}\n` }));
-    const read = (more: object) =>
-      shown(readPages(page, queryFor({ metric: "jobs_done", ...more }), "prometheus").result);
-    expect([read({}), read({ kind: "counter" })]).toEqual([20, 2]);
-  });
-  test("is a quantile of a histogram, in the page's own unit", () => {
-    const page = [0, 10].map((count, at) => ({
-      atMs: at * 5_000,
-      text: `wait_seconds_bucket{le="1"} 0\nwait_seconds_bucket{le="2"} ${count}\nwait_seconds_bucket{le="+Inf"} ${count}\n`,
-    }));
-    const query = queryFor({ metric: "wait_seconds", reduce: "p50" });
-    expect(shown(readPages(page, query, "prometheus").result)).toBe(1.5);
-  });
-  test("is not made up when the page lacks it", () => {
-    expect(read("nv_gpu_power_usage")).toBe("[lacking]");
-  });
-});
-
 describe("an engine's own metric has one name however it is spelled:", () => {
   test.each([
     "vllm:num_requests_waiting",

@@ -176,6 +176,43 @@ describe("parseTrigger() fills in", () => {
       },
     ],
     [
+      "one series for each of another",
+      { engineMetric: "a:x / b", engine: "vllm", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "a:x", denominator: "b", reduce: "sum" },
+      },
+    ],
+    [
+      "a ratio without spaces",
+      { engineMetric: "a/b", engineMetricKind: "gauge", engine: "vllm", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "a", denominator: "b", kind: "gauge", reduce: "sum" },
+      },
+    ],
+    [
+      "series that patterns choose",
+      {
+        engineMetric: "jobs",
+        engineLabels: `model=~"gpt-3\\\\.5.*",tier!~\`a\\.b|"c"\`,user=\`x\\y\``,
+        engine: "vllm",
+        targetValue: "3",
+      },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        engineLabels: [
+          { label: "model", op: "=~", value: "gpt-3\\.5.*" },
+          { label: "tier", op: "!~", value: 'a\\.b|"c"' },
+          { label: "user", op: "=", value: "x\\y" },
+        ],
+      },
+    ],
+    [
       "a series that only decides on activity",
       { activationMetricType: "engine_metric", engineMetric: "jobs", endpoint: "http://a:1/m" },
       {

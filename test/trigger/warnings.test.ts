@@ -140,6 +140,18 @@ describe("triggerWarnings() gives", () => {
       { metricType: "AverageValue" },
       ["average-of-average"],
     ],
+    [
+      "a ratio of one endpoint under AverageValue",
+      { engineMetric: "a / b", targetValue: "1", endpoint: "http://a" },
+      { metricType: "AverageValue" },
+      ["average-of-average"],
+    ],
+    [
+      "a series of one endpoint under AverageValue",
+      { engineMetric: "a", targetValue: "1", endpoint: "http://a" },
+      { metricType: "AverageValue" },
+      [],
+    ],
     ["a queue of one endpoint under AverageValue", gateway, { metricType: "AverageValue" }, []],
     ["a percentage under AverageValue", {}, { metricType: "AverageValue" }, []],
     ["an average under Value", { replicaAggregation: "avg" }, { metricType: "Value" }, []],
@@ -158,6 +170,15 @@ describe("triggerWarnings() gives", () => {
       codes(ttft, { metricType: "AverageValue", otherTriggers: [], bucketEdges: [1, 2] }),
     ).toEqual(["latency-without-guard", "target-beyond-buckets", "metric-type-unsuited"]);
   });
+});
+
+test.each([
+  ['quantile="0.9"', ["average-of-average"]],
+  ['quantile!="0.9"', []],
+  ['quantile=~"0.9"', []],
+])("a series with %s of one endpoint under AverageValue gives %p", (engineLabels, expected) => {
+  const metadata = { engineMetric: "a", engineLabels, targetValue: "1", endpoint: "http://a" };
+  expect(codes(metadata, { metricType: "AverageValue" })).toEqual(expected);
 });
 
 describe("a warning says what to do instead", () => {

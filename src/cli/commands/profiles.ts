@@ -11,6 +11,7 @@ import { didYouMean } from "#core/closest.ts";
 import { terminalColumns } from "#core/limits.ts";
 import { columnLines, headedLines } from "#core/text-lines.ts";
 import { metricOf } from "#metric/catalogue.ts";
+import { seriesText } from "#metric/engines.ts";
 import { adviceOf, type ProfileAdvice, scalingRulesText } from "#trigger/advice.ts";
 import { type ProfileUse, profileUses } from "#trigger/profile-uses.ts";
 import { type Profile, type ProfileTable, profileNames } from "#trigger/profiles.ts";
@@ -62,7 +63,7 @@ function detailText(profile: DescribedProfile): string {
   const activeAbove = `${activationMetric} above ${activationThreshold} ${metricOf(activationMetric).unit}`;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["metric", `${metric}: ${help}; ${kind}, of the ${source}`],
-    ["series", profile.engineMetric],
+    ["series", profile.engineMetric && seriesText(profile.engineMetric)],
     ["target", `${target} ${unit} in each replica`],
     ["metricType", `${profile.metricType}, beside the trigger's metadata`],
     [

@@ -26,6 +26,7 @@ import { slots } from "#core/slots.ts";
 import { sharedFilters } from "#engine/page/name-filter.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import { type EngineName, engineFacts } from "#metric/engines.ts";
+import { sharedPatterns } from "#metric/label-pattern.ts";
 import { memoryBudget } from "./memory-budget.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { namedAdapter, type ScrapeTarget, targetKey, targetStaleMs, targetText } from "./target.ts";
@@ -58,7 +59,7 @@ export interface EngineScraper {
 }
 
 interface EngineScraperOptions
-  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf" | "memory"> {
+  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf" | "patternOf" | "memory"> {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -83,8 +84,8 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     bytesMax: engineMemoryBytesMax,
     shareBytesMax: engineMemoryBytesShare,
   });
-  const filterOf = sharedFilters();
-  const tools = { ...options, agent, timeoutMs, filterOf, memory, intervalMs, gatewayMs };
+  const shared = { agent, memory, filterOf: sharedFilters(), patternOf: sharedPatterns() };
+  const tools = { ...options, ...shared, timeoutMs, intervalMs, gatewayMs };
   let isStopped = false;
 
   const loopOf = (target: ScrapeTarget): ScrapeLoop => {

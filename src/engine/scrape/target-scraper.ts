@@ -13,6 +13,7 @@ import { retentionMs } from "#engine/signal/evaluate.ts";
 import type { NewScrape } from "#engine/signal/history.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import type { SignalResult } from "#engine/signal/result.ts";
+import type { PatternOf } from "#metric/label-pattern.ts";
 import { type PageScraperTools, pageScraper } from "./page-scrape.ts";
 import { prober } from "./probe.ts";
 import { locationsOf, namedAdapter, type ScrapeTarget } from "./target.ts";
@@ -27,6 +28,7 @@ import {
 export interface TargetScraperTools extends PageScraperTools, TargetHistoryTools {
   readonly timeoutMs: number;
   readonly filterOf: FilterOf;
+  readonly patternOf: PatternOf;
 }
 
 /** What is known of a target now. */
@@ -83,7 +85,12 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
     });
 
   const evaluateNow = (tracked: TrackedQuery): void =>
-    evaluateTracked(tracked, { history: history.now(), adapter: state.adapter, intervalMs });
+    evaluateTracked(tracked, {
+      history: history.now(),
+      adapter: state.adapter,
+      intervalMs,
+      patternOf: tools.patternOf,
+    });
 
   const accept = (page: EnginePage, { add }: HistoryPage): void => {
     const { adapter, warnings } = page;

@@ -56,10 +56,11 @@ export interface AverageFormula extends FormulaBase {
   readonly countNames: readonly string[];
   readonly scale: number;
 }
-/** One gauge as a share of another. */
-export interface RatioFormula extends FormulaBase {
+/** One value for each of another, both as they would be alone. */
+export interface RatioFormula {
   readonly kind: "ratio";
-  readonly denominator: string;
+  readonly numerator: GaugeFormula | RateFormula;
+  readonly denominator: GaugeFormula | RateFormula;
   readonly scale: number;
 }
 /** An optional term that is absent adds nothing. */
@@ -68,13 +69,8 @@ export interface SumFormula {
   readonly terms: readonly (GaugeFormula | RateFormula)[];
   readonly optional: readonly (GaugeFormula | RateFormula)[];
 }
-export type SingleFormula =
-  | GaugeFormula
-  | RateFormula
-  | QuantileFormula
-  | AverageFormula
-  | RatioFormula;
-export type Formula = SingleFormula | SumFormula;
+export type SingleFormula = GaugeFormula | RateFormula | QuantileFormula | AverageFormula;
+export type Formula = SingleFormula | SumFormula | RatioFormula;
 
 /** The formulas of each signal, in the order to try. */
 export type SignalFormulas = { readonly [Signal in SignalName]?: readonly Formula[] };
@@ -99,8 +95,10 @@ export function rate(names: Names, options: Options = {}): RateFormula {
   return { kind: "rate", names: spellings, ...options };
 }
 
+/** One gauge as a percentage of another. */
 export function ratio(numerator: string, denominator: string, options: Options = {}): RatioFormula {
-  return { kind: "ratio", names: [numerator], denominator, scale: 100, ...options };
+  const [part, whole] = [gauge(numerator, options), gauge(denominator)];
+  return { kind: "ratio", numerator: part, denominator: whole, scale: 100 };
 }
 
 export function sum(
@@ -179,11 +177,16 @@ export function combined(...tables: readonly SignalFormulas[]): SignalFormulas {
 
 /** The same formulas, for pages where a signal's absence can also mean another engine. */
 export function withoutLazy(signals: SignalFormulas): SignalFormulas {
-  return mapFormulas(signals, (formula) =>
-    formula.kind === "sum"
-      ? sum(formula.terms.map(neverLazy), formula.optional.map(neverLazy))
-      : neverLazy(formula),
-  );
+  return mapFormulas(signals, (formula) => {
+    switch (formula.kind) {
+      case "sum":
+        return sum(formula.terms.map(neverLazy), formula.optional.map(neverLazy));
+      case "ratio":
+        return { ...formula, numerator: neverLazy(formula.numerator) };
+      default:
+        return neverLazy(formula);
+    }
+  });
 }
 
 function neverLazy<One extends SingleFormula>(formula: One): One {
@@ -206,8 +209,6 @@ export function namesOf(formula: Formula): readonly string[] {
       return [...formula.names, ...(formula.meanOver ?? []), ...lazyNames(formula)];
     case "rate":
       return [...formula.names, ...lazyNames(formula)];
-    case "ratio":
-      return [...formula.names, formula.denominator, ...lazyNames(formula)];
     case "average":
       return [
         ...formula.names,
@@ -222,8 +223,18 @@ export function namesOf(formula: Formula): readonly string[] {
         ...lazyNames(formula),
       ];
     case "sum":
-      return [...formula.terms, ...formula.optional].flatMap(namesOf);
+    case "ratio":
+      return termsOf(formula).flatMap(namesOf);
   }
+}
+
+/** What a formula is put together of. */
+export function termsOf(
+  formula: SumFormula | RatioFormula,
+): readonly (GaugeFormula | RateFormula)[] {
+  return formula.kind === "sum"
+    ? [...formula.terms, ...formula.optional]
+    : [formula.numerator, formula.denominator];
 }
 
 /** The names under which a page declares what a formula reads: a histogram's is without its parts'. */

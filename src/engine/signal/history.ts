@@ -11,6 +11,7 @@ import { compactSeriesLeast } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import type { NameFilter } from "#engine/page/name-filter.ts";
 import { type Series, type SeriesTable, seriesTable } from "#engine/page/series.ts";
+import type { LabelChoice } from "./label-choice.ts";
 import type { SignalQuery } from "./query.ts";
 
 /** One good scrape. `values[series.id]` is NaN, or beyond the end, where the page had no value. */
@@ -45,6 +46,8 @@ export interface QueryContext {
   readonly intervalMs: number;
   readonly adapter: Adapter;
   readonly query: SignalQuery;
+  /** What the query's matchers choose. */
+  readonly choice: LabelChoice;
 }
 
 /** The value of a series in a scrape, if it was there. */
