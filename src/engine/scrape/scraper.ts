@@ -30,6 +30,7 @@ import { memoryBudget } from "./memory-budget.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { namedAdapter, type ScrapeTarget, targetKey, targetStaleMs, targetText } from "./target.ts";
 import { type TargetScraperTools, type TargetState, targetScraper } from "./target-scraper.ts";
+import { tlsAgents } from "./tls-agents.ts";
 
 interface TargetStatus extends TargetState {
   readonly target: string;
@@ -58,7 +59,7 @@ export interface EngineScraper {
 }
 
 interface EngineScraperOptions
-  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf" | "memory"> {
+  extends Omit<TargetScraperTools, "agent" | "tlsAgents" | "timeoutMs" | "filterOf" | "memory"> {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -73,6 +74,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const { log, timeoutMs = engineScrapeMs, scraped = () => undefined } = options;
   const { intervalMs = engineIntervalMs, gatewayMs = gatewayIntervalMs } = options;
   const agent = new Agent({ keepAlive: true });
+  const overTls = tlsAgents(options);
   const loops = new Map<string, ScrapeLoop>();
   /** Targets of each namespace. */
   const followed = counts<string>();
@@ -84,7 +86,8 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     shareBytesMax: engineMemoryBytesShare,
   });
   const filterOf = sharedFilters();
-  const tools = { ...options, agent, timeoutMs, filterOf, memory, intervalMs, gatewayMs };
+  const shared = { agent, tlsAgents: overTls, timeoutMs, filterOf, memory };
+  const tools = { ...options, ...shared, intervalMs, gatewayMs };
   let isStopped = false;
 
   const loopOf = (target: ScrapeTarget): ScrapeLoop => {
@@ -124,6 +127,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
       for (const loop of loops.values()) loop.stop();
       loops.clear();
       agent.destroy();
+      overTls.stop();
     },
   };
 }
