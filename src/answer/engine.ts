@@ -12,7 +12,7 @@ import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
-import type { EngineEndpoint, EngineReader } from "./engine-reader.ts";
+import type { EngineEndpoint, EngineReader, MountedFileKey } from "./engine-reader.ts";
 import type { EngineShare } from "./explanation.ts";
 import { type EngineQuery, lookUpWorkload, metricQuery } from "./query.ts";
 import { type PodResult, replicaReducer } from "./replicas.ts";
@@ -143,8 +143,8 @@ export function lastHeardMs(reading: EngineReading, nowMs: number): number | und
     : undefined;
 }
 
-type Tokens = Pick<EngineReader, "tokenFile">;
-type PodRules = Pick<EngineReader, "tokenFile" | "podRefusal">;
+type MountedFiles = Pick<EngineReader, "mountedFile">;
+type PodRules = Pick<EngineReader, "mountedFile" | "podRefusal">;
 
 /** Port names that people give to a page of metrics, in whatever words around them. */
 const metricsPort = /metric|prom/;
@@ -160,45 +160,69 @@ function podTarget(
   const likely = declared.filter(({ name = "" }) => metricsPort.test(name));
   const ports = [...new Set([...likely, ...declared].map(({ port }) => port))];
   const { namespace, uid: owner, name, onHostNetwork } = pod;
-  const { engine, enginePort: port, enginePath: path } = trigger;
+  const { engine, enginePort: port, enginePath: path, engineScheme } = trigger;
   const refusal = engines.podRefusal({ name, ports, onHostNetwork }, { engine, port });
   if (refusal !== undefined) return refusal;
   const at = { podAddress: pod.ip, namespace, ports, owner };
-  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, engines) };
+  const serverName = engineScheme === "https" ? pod.ip : undefined;
+  return { at, engine, port, path, ...accessOf({ serverName }, namespace, trigger, engines) };
 }
 
 /**
  * A URL says the port and the path itself.
  *
- * @throws {Fault} `endpoint-refused` where a token would leave its namespace.
+ * @throws {Fault} `endpoint-refused` where credentials would leave their namespace.
  */
 export function endpointTarget(
-  { at, port, path, isOwn }: EngineEndpoint,
+  { at, port, path, isOwn, serverName }: EngineEndpoint,
   namespace: string,
   trigger: Trigger,
-  tokens: Tokens,
+  files: MountedFiles,
 ): ScrapeTarget {
-  const { engine, endpoint = "", engineTokenFile } = trigger;
-  if (engineTokenFile !== undefined && !isOwn) throw tokenRefused(endpoint, namespace);
-  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, tokens) };
+  const { engine, endpoint = "" } = trigger;
+  const credential = credentialKeys.find((key) => trigger[key] !== undefined);
+  if (credential !== undefined && !isOwn) throw credentialRefused(endpoint, namespace, credential);
+  return { at, engine, port, path, ...accessOf({ serverName }, namespace, trigger, files) };
 }
 
-function tokenRefused(endpoint: string, namespace: string): Fault {
+const credentialKeys = ["engineTokenFile", "engineBasicAuthFile"] as const;
+type CredentialKey = (typeof credentialKeys)[number];
+
+function credentialRefused(endpoint: string, namespace: string, key: CredentialKey): Fault {
+  const what = key === "engineTokenFile" ? "a bearer token" : "a password";
   const rule =
-    `a bearer token of namespace ${namespace} goes to pods and Services of that namespace only; ` +
-    "put such a Service before the host, or leave engineTokenFile out";
-  return new Fault("endpoint-refused", `Cannot ask ${endpoint} with a token: ${rule}`, {
+    `${what} of namespace ${namespace} goes to pods and Services of that namespace only; ` +
+    `put such a Service before the host, or leave ${key} out`;
+  return new Fault("endpoint-refused", `Cannot ask ${endpoint} with ${what}: ${rule}`, {
     endpoint,
     rule,
   });
 }
 
-function tokenFileOf(
-  { engineTokenFile }: Trigger,
+/**
+ * What a target is shown, and what it has to show.
+ *
+ * @param serverName Of what is asked over TLS.
+ */
+function accessOf(
+  { serverName }: Pick<EngineEndpoint, "serverName">,
   namespace: string,
-  { tokenFile }: Tokens,
-): string | undefined {
-  return engineTokenFile === undefined ? undefined : tokenFile(namespace, engineTokenFile);
+  trigger: Trigger,
+  { mountedFile }: MountedFiles,
+): Pick<ScrapeTarget, "tokenFile" | "basicAuthFile" | "tls"> {
+  const pathOf = (key: MountedFileKey): string | undefined => {
+    const name = trigger[key];
+    return name === undefined ? undefined : mountedFile(key, namespace, name);
+  };
+  const tls = serverName !== undefined && {
+    serverName: trigger.engineServerName ?? serverName,
+    caFile: pathOf("engineCaFile"),
+  };
+  return {
+    tokenFile: pathOf("engineTokenFile"),
+    basicAuthFile: pathOf("engineBasicAuthFile"),
+    tls: tls || undefined,
+  };
 }
 
 /** Whether anything that a trigger asks for is read from engines. */
@@ -207,7 +231,7 @@ export function readsEngines({ metric, activationMetric }: Trigger): boolean {
 }
 
 export interface NeedsOptions {
-  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile" | "podRefusal">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "mountedFile" | "podRefusal">;
   readonly workloads?: WorkloadView | undefined;
 }
 

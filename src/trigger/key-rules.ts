@@ -5,23 +5,17 @@
  */
 import { metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
-import type { ParsedMetadata, scopes, TriggerValues } from "./keys.ts";
-import type { Profile } from "./profiles.ts";
+import { accessKeys, accessProblems } from "./access-rules.ts";
+import type { scopes, TriggerValues } from "./keys.ts";
 import {
   endpointEngines,
   endpointNames,
   haveSameUnit,
   kindProblem,
-  type ResolvedMetrics,
+  type ResolvedMetadata,
   shorthandNames,
   shorthands,
 } from "./resolve.ts";
-
-/** Metadata beside what it resolves to; both leave out the keys whose own rule is broken. */
-export interface ResolvedMetadata extends ParsedMetadata {
-  readonly profile: Profile | undefined;
-  readonly resolved: ResolvedMetrics;
-}
 
 /** Every problem that no key has by itself. */
 export function crossKeyProblems(metadata: ResolvedMetadata): readonly string[] {
@@ -76,6 +70,8 @@ function endpointProblems({ values, has }: ResolvedMetadata): readonly string[] 
     problems.push(`${first}: means engine ${engine}, got engine ${values.engine}`);
   if (has("enginePort"))
     problems.push(`enginePort: must not be given beside ${first}, whose URL names the port`);
+  if (has("engineScheme"))
+    problems.push(`engineScheme: must not be given beside ${first}, whose URL names the scheme`);
   const url = values[first];
   if (has("enginePath") && url !== undefined && URL.parse(url)?.pathname !== "/")
     problems.push(`enginePath: must not be given beside ${first}, whose URL has a path`);
@@ -93,7 +89,9 @@ function engineProblems(metadata: ResolvedMetadata): readonly string[] {
   );
   return [
     ...seriesProblems(metadata),
-    ...(readsEngine ? locationProblems(metadata) : idleKeyProblems(metadata)),
+    ...(readsEngine
+      ? [...locationProblems(metadata), ...accessProblems(metadata)]
+      : idleKeyProblems(metadata)),
   ];
 }
 
@@ -172,7 +170,7 @@ function sharedPageProblems({ values, has, profile, resolved }: ResolvedMetadata
 
 /** Keys that would be used to read an engine, where none is read. */
 function idleKeyProblems({ has, resolved }: ResolvedMetadata): readonly string[] {
-  return (["engineLabels", "engineTokenFile"] as const)
+  return (["engineLabels", ...accessKeys] as const)
     .filter(has)
     .map((name) => `${name}: only has a meaning for a metric of an engine, got ${resolved.metric}`);
 }

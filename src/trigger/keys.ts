@@ -32,8 +32,11 @@ import {
   oneOf,
   type Rule,
   seriesName,
+  serverName,
   urlPath,
 } from "./rules.ts";
+
+export const engineSchemes = ["http", "https"] as const;
 
 export const scopes = ["workload", "node", "cluster"] as const;
 
@@ -120,6 +123,11 @@ export const triggerKeys = {
   ),
   enginePort: key(integer(1, 65_535), "the engine's own", "Where the pods serve engine metrics"),
   enginePath: key(urlPath, "the engine's own", "Where the pods serve engine metrics"),
+  engineScheme: key(
+    oneOf(engineSchemes),
+    "http; of a URL its own",
+    "How the pods serve engine metrics: https is TLS, whose certificate is always verified",
+  ),
   vllmEndpoint: key(httpUrl, "none", "A vLLM to read in place of the pods"),
   tritonEndpoint: key(httpUrl, "none", "A Triton to read in place of the pods"),
   endpoint: key(httpUrl, "none", "An engine or gateway to read in place of the pods"),
@@ -143,6 +151,21 @@ export const triggerKeys = {
     fileName,
     "none",
     "Bearer token for the engine: a file of --engine-token-dir/<namespace of the ScaledObject>",
+  ),
+  engineBasicAuthFile: key(
+    fileName,
+    "none",
+    "User and password for the engine, as user:password: a file of --engine-token-dir/<namespace of the ScaledObject>",
+  ),
+  engineCaFile: key(
+    fileName,
+    "the system's authorities",
+    "PEM authorities of the engine's certificate: a file of --engine-ca-dir/<namespace of the ScaledObject>",
+  ),
+  engineServerName: key(
+    serverName,
+    "the URL's host; of pods their address",
+    "The name that the engine's certificate must be for",
   ),
   scalerAddress: key(anyText, "none", "For KEDA itself"),
   enableTLS: key(anyText, "none", "For KEDA itself"),

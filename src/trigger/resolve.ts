@@ -12,7 +12,7 @@ import {
   type SeriesReducer,
   seriesQuantiles,
 } from "#metric/engines.ts";
-import type { TriggerValues } from "./keys.ts";
+import type { ParsedMetadata, TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
 
 const defaultMetric: MetricName = "gpu_utilization";
@@ -43,6 +43,12 @@ export interface ResolvedMetrics {
   readonly endpoint?: string | undefined;
   /** Absent: found out from the pods' pages. */
   readonly engine?: EngineName | undefined;
+}
+
+/** Metadata beside what it resolves to; both leave out the keys whose own rule is broken. */
+export interface ResolvedMetadata extends ParsedMetadata {
+  readonly profile: Profile | undefined;
+  readonly resolved: ResolvedMetrics;
 }
 
 /** The keys decide, then the shorthand, then `engineMetric`, then the profile, then the defaults. */

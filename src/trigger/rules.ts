@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { isIP } from "node:net";
 import * as v from "valibot";
 import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
@@ -68,10 +69,9 @@ export const domainName: Rule<string> = {
   ),
 };
 
-/** Metrics are read within the cluster, without TLS. */
 export const httpUrl: Rule<string> = {
-  rule: "an http URL without user, password and fragment",
-  schema: v.pipe(v.string(), v.regex(/^http:\/\/[!-~]+$/i), v.check(isPlainUrl)),
+  rule: "an http or https URL without user, password and fragment",
+  schema: v.pipe(v.string(), v.regex(/^https?:\/\/[!-~]+$/i), v.check(isPlainUrl)),
 };
 
 function isPlainUrl(text: string): boolean {
@@ -88,6 +88,15 @@ export const urlPath: Rule<string> = {
 function isPlainPath(text: string): boolean {
   return !/(^|\/)(\.|%2e){1,2}(\/|\?|$)/i.test(text.split("?", 1)[0] ?? "");
 }
+
+/** What a certificate can be verified for beside an address, which needs no key. */
+export const serverName: Rule<string> = {
+  rule: "a DNS name and no address: labels of a-z, 0-9 and - joined by dots, at most 253 characters",
+  schema: v.pipe(
+    domainName.schema,
+    v.check((text) => isIP(text) === 0),
+  ),
+};
 
 /** Kept as text: the room that has the pods parses it again. */
 export const labelSelector: Rule<string> = {

@@ -3,7 +3,7 @@ import type { MetricType } from "#kubernetes/hpa.ts";
 import type { LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { crossKeyProblems, impliedScope } from "./key-rules.ts";
-import { parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
+import { type engineSchemes, parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
 import {
   builtInProfiles,
   type Profile,
@@ -35,6 +35,8 @@ export interface Trigger extends ResolvedMetrics {
   readonly node?: string | undefined;
   readonly enginePort?: number | undefined;
   readonly enginePath?: string | undefined;
+  /** Of the pods; absent: http. */
+  readonly engineScheme?: (typeof engineSchemes)[number] | undefined;
   /** Only where `metric` or `activationMetric` is `engine_metric`: the series, as its page spells it. */
   readonly engineMetric?:
     | {
@@ -47,6 +49,12 @@ export interface Trigger extends ResolvedMetrics {
   readonly engineLabels?: readonly LabelMatcher[] | undefined;
   /** A name below the token directory's folder of the ScaledObject's namespace; never a path. */
   readonly engineTokenFile?: string | undefined;
+  /** The same of a file with `user:password`. */
+  readonly engineBasicAuthFile?: string | undefined;
+  /** A name below the authorities' folder of the ScaledObject's namespace; absent: the system's. */
+  readonly engineCaFile?: string | undefined;
+  /** A DNS name; absent: the URL's host, of pods their address. */
+  readonly engineServerName?: string | undefined;
   /** What the ScaledObject's trigger should say as `metricType`, where the profile knows. */
   readonly advisedMetricType?: MetricType | undefined;
 }
@@ -118,9 +126,13 @@ function withDefaults(
     node: values.node,
     enginePort: values.enginePort,
     enginePath: values.enginePath,
+    engineScheme: values.engineScheme,
     engineMetric: seriesOf(values, profile, resolved),
     engineLabels: values.engineLabels ?? profile?.engineLabels,
     engineTokenFile: values.engineTokenFile,
+    engineBasicAuthFile: values.engineBasicAuthFile,
+    engineCaFile: values.engineCaFile,
+    engineServerName: values.engineServerName,
     advisedMetricType: profile?.metric === resolved.metric ? profile.metricType : undefined,
   };
 }

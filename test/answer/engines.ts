@@ -95,7 +95,7 @@ export const unusedEngines: EngineReader = {
   read: unused,
   merge: unused,
   endpointsOf: unused,
-  tokenFile: unused,
+  mountedFile: unused,
   podRefusal: () => undefined,
   listen: unused,
   onEndpointsChange: unused,
@@ -121,7 +121,8 @@ export function withEngines(first: EngineClusterState) {
     },
     merge: mergedResult,
     endpointsOf: () => state.endpoints ?? [],
-    tokenFile: (namespace, name) => `/tokens/${namespace}/${name}`,
+    mountedFile: (key, namespace, name) =>
+      `/${key === "engineCaFile" ? "authorities" : "tokens"}/${namespace}/${name}`,
   };
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },

@@ -57,6 +57,7 @@ describe("what serve is told", () => {
       "allow-endpoint": "a,b",
       "allow-scope": "workload",
       "engine-token-dir": "/tokens",
+      "engine-ca-dir": "/authorities",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     args.push("--no-reflection", "--no-page", "--allow-host-network");
@@ -84,6 +85,7 @@ describe("what serve is told", () => {
       allowHostNetwork: true,
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
+      engineCaDirectory: "/authorities",
     });
   });
 

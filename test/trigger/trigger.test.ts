@@ -176,6 +176,38 @@ describe("parseTrigger() fills in", () => {
       },
     ],
     [
+      "pods that are asked over TLS with a password",
+      {
+        engineMetric: "jobs",
+        engine: "vllm",
+        targetValue: "3",
+        engineScheme: "https",
+        engineBasicAuthFile: "reader",
+        engineCaFile: "ca.crt",
+        engineServerName: "vllm.shop.svc",
+      },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        engineScheme: "https",
+        engineBasicAuthFile: "reader",
+        engineCaFile: "ca.crt",
+        engineServerName: "vllm.shop.svc",
+      },
+    ],
+    [
+      "a URL with TLS, whatever the case of its scheme",
+      { engineMetric: "jobs", endpoint: "HTTPS://a:1/m", targetValue: "3", engineCaFile: "ca.crt" },
+      {
+        ...ofSeries,
+        engine: "prometheus",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        endpoint: "HTTPS://a:1/m",
+        engineCaFile: "ca.crt",
+      },
+    ],
+    [
       "a series that only decides on activity",
       { activationMetricType: "engine_metric", engineMetric: "jobs", endpoint: "http://a:1/m" },
       {
