@@ -11,7 +11,7 @@ import {
   type MetricName,
   metricOf,
 } from "#metric/catalogue.ts";
-import { isQuantile } from "#metric/engines.ts";
+import { isQuantile, type JsonMetric } from "#metric/engines.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
@@ -72,10 +72,15 @@ function signalQuery(
   trigger: Trigger,
   purpose: MetricQuery["purpose"],
 ): SignalQuery {
-  const { engineMetric, engineLabels = [] } = trigger;
-  const signal = row.signal ?? engineMetric;
+  const { engineMetric, engineJson, engineLabels = [] } = trigger;
+  const signal = row.signal ?? engineMetric ?? (engineJson && jsonSignal(engineJson));
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
   return { signal, windowMs: windowMsOf({ purpose, trigger }), match: engineLabels };
+}
+
+/** The page has one number, under its path. */
+function jsonSignal({ path }: JsonMetric): SignalQuery["signal"] {
+  return { metric: path, kind: "gauge" };
 }
 
 /**

@@ -126,6 +126,7 @@ function seriesProblems(profile: CustomProfile): readonly SeriesProblem[] {
   if (mismatch !== undefined) problems.push({ key: "engineReduce", problem: mismatch });
   if (engine === "prometheus" && !readsSeries)
     found("engine", "prometheus tells nothing but an engineMetric");
+  if (engine === "json") found("engine", "json is for engineJsonPath, which no profile has");
   return problems;
 }
 

@@ -6,6 +6,7 @@
 import { metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
 import { accessKeys, accessProblems } from "./access-rules.ts";
+import { jsonProblems } from "./json-rules.ts";
 import type { scopes, TriggerValues } from "./keys.ts";
 import {
   endpointEngines,
@@ -13,6 +14,7 @@ import {
   haveSameUnit,
   kindProblem,
   type ResolvedMetadata,
+  seriesReduce,
   shorthandNames,
   shorthands,
 } from "./resolve.ts";
@@ -88,7 +90,8 @@ function engineProblems(metadata: ResolvedMetadata): readonly string[] {
     (metric) => metricOf(metric).source === "engine",
   );
   return [
-    ...seriesProblems(metadata),
+    ...jsonProblems(metadata),
+    ...(has("engineJsonPath") || resolved.engine === "json" ? [] : seriesProblems(metadata)),
     ...(readsEngine
       ? [...locationProblems(metadata), ...accessProblems(metadata)]
       : idleKeyProblems(metadata)),
@@ -102,10 +105,10 @@ function seriesProblems(metadata: ResolvedMetadata): readonly string[] {
   const isRead =
     resolved.metric === "engine_metric" || resolved.activationMetric === "engine_metric";
   const { engineMetricKind = profile?.engineMetricKind } = values;
-  const { engineReduce = profile?.engineReduce } = values;
+  const engineReduce = seriesReduce(values) ?? profile?.engineReduce;
   return [
     ...(["engineMetricKind", "engineReduce"] as const)
-      .filter((name) => has(name) && !isNamed)
+      .filter((name) => has(name) && !isNamed && values[name] !== "count")
       .map((name) => `${name}: only has a meaning beside engineMetric`),
     ...[kindProblem(engineMetricKind, engineReduce) ?? []].flat(),
     ...(isRead ? readSeriesProblems(metadata, isNamed) : unreadSeriesProblems(metadata)),
@@ -138,20 +141,26 @@ function locationProblems(metadata: ResolvedMetadata): readonly string[] {
   const { engine, metric, activationMetric } = resolved;
   if (engine === undefined) return [];
   const problems: string[] = [];
-  const isAnyPage = engine === "prometheus";
-  const places = ["podSelector", ...(isAnyPage ? (["enginePort"] as const) : [])] as const;
+  const pageKey = ofAnyPage(engine);
+  const places = ["podSelector", ...(pageKey === undefined ? [] : [pageKey])] as const;
   if (engineFacts(engine).isFrontEnd && ![...endpointNames, ...places].some(has))
     problems.push(
-      isAnyPage
-        ? "endpoint: must be given for engine prometheus, or enginePort for pages of the pods"
+      pageKey !== undefined
+        ? `endpoint: must be given for engine ${engine}, or ${pageKey} for pages of the pods`
         : `endpoint: must be given for engine ${engine}, which is not in the workload's pods; or podSelector, for its own pods`,
     );
   const own = [metric, activationMetric].find(
     (name) => metricOf(name).source === "engine" && name !== "engine_metric",
   );
-  if (isAnyPage && own !== undefined)
+  if (engine === "prometheus" && own !== undefined)
     problems.push(`engineMetric: must be given for engine prometheus, which does not tell ${own}`);
   return [...problems, ...sharedPageProblems(metadata)];
+}
+
+/** Engines that are any page, and which key says that it is one of the workload's own pods. */
+function ofAnyPage(engine: string): "enginePort" | "enginePath" | undefined {
+  if (engine === "prometheus") return "enginePort";
+  return engine === "json" ? "enginePath" : undefined;
 }
 
 /** One page for many workloads: labels have to say which part of it is this one's. */

@@ -26,6 +26,7 @@ import {
   fileName,
   httpUrl,
   integer,
+  jsonQuery,
   labelMatchers,
   labelName,
   labelSelector,
@@ -142,9 +143,14 @@ export const triggerKeys = {
     "What engineMetric is: a gauge's value, what a counter gains in a second, or a histogram's quantile",
   ),
   engineReduce: key(
-    oneOf(seriesReducers),
+    oneOf([...seriesReducers, "count"]),
     "sum",
-    "How several series of engineMetric on one page become one value; p50 to p99: of a histogram, named without _bucket",
+    "How several series of engineMetric on one page become one value; p50 to p99: of a histogram, named without _bucket; count: how many values engineJsonPath leads to",
+  ),
+  engineJsonPath: key(
+    jsonQuery,
+    "none",
+    "A number of a page in JSON to scale on: means metricType engine_metric and engine json",
   ),
   engineLabels: key(labelMatchers, "all", "Only series with these labels, at each engine"),
   engineTokenFile: key(

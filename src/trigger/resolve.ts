@@ -71,6 +71,7 @@ export function resolveMetrics(
     engine:
       values.engine ??
       (endpoint && endpointEngines[endpoint]) ??
+      (values.engineJsonPath === undefined ? undefined : "json") ??
       profile?.engine ??
       (endpoint && readsSeriesAlone([metric, activationMetric]) ? "prometheus" : undefined),
   };
@@ -99,10 +100,14 @@ export function kindProblem(
 }
 
 /** A series that is named decides on the size, unless it is to decide on activity. */
-function seriesMetric({ engineMetric, activationMetricType }: TriggerValues) {
-  return engineMetric === undefined || activationMetricType === "engine_metric"
-    ? undefined
-    : "engine_metric";
+function seriesMetric({ engineMetric, engineJsonPath, activationMetricType }: TriggerValues) {
+  const isNamed = engineMetric !== undefined || engineJsonPath !== undefined;
+  return isNamed && activationMetricType !== "engine_metric" ? "engine_metric" : undefined;
+}
+
+/** How series become one value; a count is of values of a page in JSON. */
+export function seriesReduce({ engineReduce }: TriggerValues): SeriesReducer | undefined {
+  return engineReduce === "count" ? undefined : engineReduce;
 }
 
 /** A threshold in another unit than the profile's would be a number that nobody chose. */

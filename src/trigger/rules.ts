@@ -8,6 +8,7 @@
  */
 import { isIP } from "node:net";
 import * as v from "valibot";
+import { jsonPath } from "#core/json-path.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
 
@@ -88,6 +89,16 @@ export const urlPath: Rule<string> = {
 function isPlainPath(text: string): boolean {
   return !/(^|\/)(\.|%2e){1,2}(\/|\?|$)/i.test(text.split("?", 1)[0] ?? "");
 }
+
+export const jsonQuery: Rule<string> = {
+  rule:
+    "a JSONPath (RFC 9535) such as $.models[*].size_vram: names, indices, slices, * and filters that compare " +
+    "a value of @ with one that is written, without .. and functions",
+  schema: v.pipe(
+    v.string(),
+    v.check((text) => jsonPath(text) !== undefined),
+  ),
+};
 
 /** What a certificate can be verified for beside an address, which needs no key. */
 export const serverName: Rule<string> = {

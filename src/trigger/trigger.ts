@@ -1,6 +1,12 @@
 import { Fault } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
-import type { LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
+import {
+  type JsonMetric,
+  jsonReducers,
+  type LabelMatcher,
+  type SeriesKind,
+  type SeriesReducer,
+} from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { crossKeyProblems, impliedScope } from "./key-rules.ts";
 import { type engineSchemes, parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
@@ -10,7 +16,12 @@ import {
   type ProfileTable,
   type replicaReducers,
 } from "./profiles.ts";
-import { defaultMetricName, type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
+import {
+  defaultMetricName,
+  type ResolvedMetrics,
+  resolveMetrics,
+  seriesReduce,
+} from "./resolve.ts";
 
 export type Scope = (typeof scopes)[number];
 
@@ -45,6 +56,8 @@ export interface Trigger extends ResolvedMetrics {
         readonly reduce: SeriesReducer;
       }
     | undefined;
+  /** In place of `engineMetric`: a number of a page in JSON. */
+  readonly engineJson?: JsonMetric | undefined;
   /** Which series count at each engine. */
   readonly engineLabels?: readonly LabelMatcher[] | undefined;
   /** A name below the token directory's folder of the ScaledObject's namespace; never a path. */
@@ -128,7 +141,9 @@ function withDefaults(
     enginePath: values.enginePath,
     engineScheme: values.engineScheme,
     engineMetric: seriesOf(values, profile, resolved),
-    engineLabels: values.engineLabels ?? profile?.engineLabels,
+    engineJson: jsonOf(values),
+    engineLabels:
+      values.engineLabels ?? (values.engineJsonPath ? undefined : profile?.engineLabels),
     engineTokenFile: values.engineTokenFile,
     engineBasicAuthFile: values.engineBasicAuthFile,
     engineCaFile: values.engineCaFile,
@@ -143,11 +158,16 @@ function seriesOf(
   profile: Profile | undefined,
   { metric, activationMetric }: ResolvedMetrics,
 ): Trigger["engineMetric"] {
-  const name = values.engineMetric ?? profile?.engineMetric;
+  const name = values.engineJsonPath ? undefined : (values.engineMetric ?? profile?.engineMetric);
   if (name === undefined || ![metric, activationMetric].includes("engine_metric")) return undefined;
   return {
     metric: name,
     kind: values.engineMetricKind ?? profile?.engineMetricKind,
-    reduce: values.engineReduce ?? profile?.engineReduce ?? "sum",
+    reduce: seriesReduce(values) ?? profile?.engineReduce ?? "sum",
   };
+}
+
+function jsonOf({ engineJsonPath: path, engineReduce = "sum" }: TriggerValues) {
+  const reduce = jsonReducers.find((one) => one === engineReduce);
+  return path === undefined || reduce === undefined ? undefined : { path, reduce };
 }

@@ -209,6 +209,24 @@ describe("an endpoint", () => {
     expect(specs).toContainEqual({ serverName: "llm.example", caFile: "/authorities/ml/ca" });
   });
 
+  test("is read for one number of its page in JSON", () => {
+    const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [] };
+    const cluster = withEngines({
+      pages: { "10.0.0.1": { "$.queue": 4 } },
+      endpoints: [{ at, ready: true, isOwn: true, path: "/status" }],
+    });
+    const metadata = {
+      engineJsonPath: "$.queue",
+      engineReduce: "max",
+      endpoint: "http://app/status",
+      targetValue: "1",
+    };
+    expect(cluster.value(metadata).value).toBe(4);
+    const [first] = cluster.reads;
+    expect(first?.spec).toMatchObject({ engine: "json", json: { path: "$.queue", reduce: "max" } });
+    expect(first?.ask.signal).toEqual({ metric: "$.queue", kind: "gauge" });
+  });
+
   test("explains an activity by its value", () => {
     const cluster = withEngines({ pages: { "10.0.0.1": page(3) }, endpoints: [endpoint(1)] });
     expect(cluster.activity(router).explanation.rule).toEndWith(

@@ -7,7 +7,7 @@ import { Fault } from "#core/fault.ts";
 import { engineStaleIntervals, engineStaleLeastMs, targetTextPortsMax } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { adapterOf, adapters } from "#engine/adapters/all.ts";
-import { engineFacts, engineNames } from "#metric/engines.ts";
+import { engineFacts, engineNames, type JsonMetric } from "#metric/engines.ts";
 import type { CredentialFiles } from "./credentials.ts";
 
 /** How a target shows that it is the one that was meant. */
@@ -38,6 +38,8 @@ export interface ScrapeTarget extends CredentialFiles {
   readonly engine?: string | undefined;
   /** Absent: the engine's own, or those that engines commonly have. */
   readonly path?: string | undefined;
+  /** The number of a page in JSON that it is read for, which makes it engine `json`. */
+  readonly json?: JsonMetric | undefined;
   /** Absent: it is asked in plain text. */
   readonly tls?: TargetTls | undefined;
 }
@@ -50,8 +52,8 @@ export interface PageLocation {
 }
 
 export function targetKey(target: ScrapeTarget): string {
-  const { at, port, engine, path, tls, tokenFile, basicAuthFile } = target;
-  return JSON.stringify([at, port, engine, path, tls, tokenFile, basicAuthFile]);
+  const { at, port, engine, path, json, tls, tokenFile, basicAuthFile } = target;
+  return JSON.stringify([at, port, engine, path, json, tls, tokenFile, basicAuthFile]);
 }
 
 /** As people read it. */
