@@ -156,11 +156,7 @@ describe("parseProfiles() refuses", () => {
     ],
     ["a reducer alone", chat(`${least}, engineReduce: max`), "only has a meaning beside"],
     ["a label by pattern", chat(`${least}, engineLabels: 'a=~"b"'`), "must be label matchers"],
-    [
-      "a page in JSON",
-      chat(`${least}, engine: json`),
-      "json is for engineJsonPath, which no profile",
-    ],
+    ["a page in JSON", chat(`${least}, engine: json`), "must be one of dynamo-frontend"],
     ["any page's queue", chat(`${least}, engine: prometheus`), "tells nothing but an engineMetric"],
   ])("%s", (_what, yaml, problem) => {
     const problems = problemsOf(yaml);
