@@ -97,6 +97,18 @@ test("a number is read over TLS with a password, and a rotated authority counts 
   expect(JSON.stringify(serving.log)).not.toContain("secret");
 });
 
+test("without a file the system's authorities count, and no proxy is asked", async () => {
+  const { port } = await engine();
+  const nobody = "http://127.0.0.1:1";
+  await using serving = await serve({
+    SSL_CERT_FILE: caFile,
+    ...{ HTTPS_PROXY: nobody, https_proxy: nobody, HTTP_PROXY: nobody, http_proxy: nobody },
+  });
+  const { engineCaFile: _, ...metadata } = metadataOf(port);
+  const ask = await asker(serving, metadata);
+  await eventually(async () => (await ask()).includes('"metricValueFloat":12'), true);
+});
+
 test("an engine whose certificate is another authority's gets no password, whatever the environment", async () => {
   const { port, shown } = await engine();
   await using serving = await serve({ NODE_TLS_REJECT_UNAUTHORIZED: "0" });
