@@ -51,6 +51,7 @@ describe("jsonPath() selects", () => {
     ["$.models[*].size", ollama, "$.models[*].size"],
     ["$.models[2].name", ollama, "$.models[2]"],
     ["$.constructor", {}, "$.constructor"],
+    ["$[*].jobs[*]", [{ jobs: [] }, { jobs: null }], "$[*].jobs[*]"],
     ["$.models[*,'a'].name", { models: [] }, "$.models[*, 'a']"],
   ])("nothing, because %s leads nowhere in %j", (path, root, missing) => {
     expect(select(path, root)).toEqual({ missing });
@@ -66,6 +67,7 @@ describe("jsonPath() takes no", () => {
     ["descendants behind a name", "$.models..*"],
     ["function", "$.models[?length(@.name)>1]"],
     ["regular expression", "$.models[?match(@.name,'(a+)+b')]"],
+    ["negated function", "$.models[?!match(@.name,'a')]"],
     ["root inside a filter", "$.models[?@.name==$.default]"],
     ["filter by several values", "$.models[?@.tags[*]]"],
     ["comparison of two values of the page", "$.models[?@.a==@.b]"],
@@ -84,6 +86,11 @@ describe("jsonPath() takes no", () => {
   test("path that is shorter by one than these is taken", () => {
     expect(jsonPath(`$.${"a".repeat(jsonPathCharsMax - 2)}`)).toBeDefined();
     expect(jsonPath(`$${"[0]".repeat(jsonPathTermsMax)}`)).toBeDefined();
+    // A filter is one, and each of its comparisons a value, a name and a literal.
+    const filter = new Array((jsonPathTermsMax - 1) / 3).fill("@.a==1").join("&&");
+    expect(jsonPath(`$[?${filter}]`)).toBeDefined();
+    expect(jsonPath(`$[?!(${filter})]`)).toBeUndefined();
+    expect(jsonPath(`$.a[?${filter}]`)).toBeUndefined();
   });
 });
 
@@ -96,6 +103,14 @@ describe("what a page can cost", () => {
       expect(select(path, [...rows, {}])).toEqual({ visits: jsonPathVisitsMax + 1 });
     },
   );
+
+  test("each of several names of an element is a visit, and what has no children is none", () => {
+    const rows = new Array(jsonPathVisitsMax).fill({ a: 1, b: 2 });
+    expect(select("$[*]['a','b']", rows)).toEqual({ visits: 2 * jsonPathVisitsMax });
+    expect(select("$[*]['a']", rows)).toHaveProperty("values");
+    expect(select("$[*][*]", rows)).toEqual({ visits: 2 * jsonPathVisitsMax });
+    expect(select("$[*].a[*,*]", rows)).toEqual({ missing: "$[*].a[*, *]" });
+  });
 
   test("an element of an array is found however long that is", () => {
     expect(select("$[-1]", new Array(1_000_000).fill(2))).toEqual({ values: [2] });
