@@ -296,6 +296,18 @@ describe("the target in a pod", () => {
     });
   });
 
+  test("is not read, and shown nothing, where the pod must not be asked", () => {
+    const rule = "it is on its node's network";
+    const refusal = new Fault("endpoint-refused", `Cannot ask: ${rule}`, { endpoint: "x", rule });
+    const { value, reads } = withEngines({
+      pods: [serving(1)],
+      pages: { "10.0.0.1": page(0) },
+      refused: { "llm-1": refusal },
+    });
+    expect(faultOf(() => value({ ...queue, engineTokenFile: "metrics" }))).toBe(refusal);
+    expect(reads).toEqual([]);
+  });
+
   test("is asked over TLS, and shown credentials, as the metadata says", () => {
     const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [8000], owner: "uid-llm-1" };
     const spec = (metadata: Record<string, string>) =>

@@ -74,6 +74,8 @@ export interface EngineClusterState {
   readonly pages?: Readonly<Record<string, Page>>;
   /** Behind every URL. */
   readonly endpoints?: readonly EngineEndpoint[];
+  /** Why pods are not asked, by their names. */
+  readonly refused?: Readonly<Record<string, Fault>>;
 }
 
 /** What stands behind a Service at `10.0.0.<number>`. */
@@ -121,6 +123,7 @@ export function withEngines(first: EngineClusterState) {
     },
     merge: mergedResult,
     endpointsOf: () => state.endpoints ?? [],
+    podRefusal: ({ name }) => state.refused?.[name],
     mountedFile: (key, namespace, name) =>
       `/${key === "engineCaFile" ? "authorities" : "tokens"}/${namespace}/${name}`,
   };

@@ -1,6 +1,7 @@
 /** Engines over TLS and behind credentials, through real sockets. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { createServer } from "node:https";
+import { createServer as createTcpServer } from "node:net";
 import { systemClock } from "#core/clock.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import { engineScraper } from "#engine/scrape/scraper.ts";
@@ -59,7 +60,7 @@ async function tlsEngine({ certPem, keyPem }: TestCertificate): Promise<TlsEngin
 /** Files by path, which may change. */
 type Files = Record<string, string>;
 
-function scraperOf(files: Files) {
+function scraperOf(files: Files, timeoutMs = 2_000) {
   let ends = 0;
   const scraper = engineScraper({
     clock: systemClock(),
@@ -74,6 +75,7 @@ function scraperOf(files: Files) {
       const text = files[path];
       return text === undefined ? Promise.reject(new Error("ENOENT")) : Promise.resolve(text);
     },
+    timeoutMs,
     intervalMs: 10,
     gatewayMs: 10,
     scraped: () => {
@@ -108,7 +110,10 @@ function problemOf(reading: EngineReading): string {
   return reading.fault.message;
 }
 
-const urlTarget = ({ port }: TlsEngine, tls: Partial<ScrapeTarget["tls"]> = {}): ScrapeTarget => ({
+const urlTarget = (
+  { port }: Pick<TlsEngine, "port">,
+  tls: Partial<ScrapeTarget["tls"]> = {},
+): ScrapeTarget => ({
   at: { url: `https://${name}:${port}/metrics`, namespace: "shop" },
   engine: "vllm",
   tls: { serverName: name, caFile: "/ca", ...tls },
@@ -254,15 +259,20 @@ describe("an engine over TLS", () => {
     const plain = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("") });
     cleanups.push(() => void plain.stop(true));
     const { port = 0 } = plain;
-    const target = urlTarget({
-      port,
-      shown: [],
-      serverNames: [],
-      connections: () => 0,
-      location: undefined,
-    });
+    const target = urlTarget({ port });
     const failure = await scraperOf({ "/ca": authority.caPem }).failureOf(target);
     expect(failure).toContain("it must speak TLS, got something else; correct the port");
+  });
+
+  test("that says nothing is let go after the time of one scrape", async () => {
+    const silent = createTcpServer();
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    cleanups.push(() => silent.close());
+    const address = silent.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const target = urlTarget({ port });
+    const failure = await scraperOf({ "/ca": authority.caPem }, 50).failureOf(target);
+    expect(failure).toContain("it takes longer than 50 ms");
   });
 
   test("that is closed is unreachable, as without TLS", async () => {
