@@ -204,7 +204,11 @@ profiles:
 
 ${engineTable()}
 
-\`engineTokenFile\` is a file name and never a path: whoever runs the scaler mounts each namespace's tokens in a folder of that namespace's name below \`--engine-token-dir\`, and a ScaledObject can use those of its own namespace only.
+\`engineTokenFile\`, \`engineBasicAuthFile\` and \`engineCaFile\` are file names and never paths: whoever runs the scaler mounts each namespace's files in a folder of that namespace's name below \`--engine-token-dir\` and \`--engine-ca-dir\`, and a ScaledObject can use those of its own namespace only. They are read again at each scrape.
+
+An \`https\` URL and \`engineScheme: https\` are TLS 1.2 or newer, and the certificate is always verified: by the authorities of \`engineCaFile\`, or the system's; for the name that \`engineServerName\` gives, or the URL's host, of pods their address.
+
+\`engineJsonPath\` reads a page in JSON: \`$.queue\` is a number, \`$.models[*].size_vram\` several, which \`engineReduce\` makes one, and with \`engineReduce: count\` the values that it leads to are counted, as in \`$[?@.is_processing==true]\`. A sum or count is 0 where the array or object that a part in brackets goes through is there and nothing in it fits; what is not there, and what is no number from 0, is unknown and never 0. An element that lacks a name is left out where another has it.
 
 ## Simulation
 

@@ -16,15 +16,9 @@ import { metricOf } from "#metric/catalogue.ts";
 import { type ReducerName, reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
-import {
-  endpointTarget,
-  engineResult,
-  lastHeardMs,
-  mergeable,
-  mergedReadings,
-  refuseIfAllLack,
-} from "./engine.ts";
+import { engineResult, lastHeardMs, mergeable, mergedReadings, refuseIfAllLack } from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
+import { endpointTarget } from "./engine-target.ts";
 import {
   activationText,
   type EngineShare,

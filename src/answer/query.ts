@@ -11,6 +11,7 @@ import {
   type MetricName,
   metricOf,
 } from "#metric/catalogue.ts";
+import type { JsonMetric } from "#metric/engines.ts";
 import { metricKind } from "#trigger/metric-kind.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
@@ -68,10 +69,15 @@ function signalQuery(
   trigger: Trigger,
   purpose: MetricQuery["purpose"],
 ): SignalQuery {
-  const { engineMetric, engineLabels = [] } = trigger;
-  const signal = row.signal ?? engineMetric;
+  const { engineMetric, engineJson, engineLabels = [] } = trigger;
+  const signal = row.signal ?? engineMetric ?? (engineJson && jsonSignal(engineJson));
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
   return { signal, windowMs: windowMsOf({ purpose, trigger }), match: engineLabels };
+}
+
+/** The page has one number, under its path. */
+function jsonSignal({ path }: JsonMetric): SignalQuery["signal"] {
+  return { metric: path, kind: "gauge" };
 }
 
 /**

@@ -75,8 +75,10 @@ export interface ScalerOptions {
   readonly allowedScopes: readonly Scope[];
   /** Whether pods on their node's network are asked for metrics. */
   readonly allowHostNetwork: boolean;
-  /** Has one folder per namespace, with the bearer tokens of that namespace. */
+  /** Has one folder per namespace, with the bearer tokens and passwords of that namespace. */
   readonly engineTokenDirectory?: string | undefined;
+  /** The same with the authorities of its engines' certificates. */
+  readonly engineCaDirectory?: string | undefined;
 }
 
 /** What everything in the process is given. */

@@ -34,7 +34,7 @@ export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
     | undefined;
   /** Remembers what it parsed: metadata is the same object until its ScaledObject changes. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
-  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile" | "podRefusal">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "mountedFile" | "podRefusal">;
   readonly targets: EngineScraper["targets"];
   /** Called when `waitingFor` may have nothing more to wait for. */
   readonly onChange: () => void;

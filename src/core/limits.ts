@@ -339,6 +339,12 @@ export const engineMemoryBytesShare = 48 * 1024 * 1024;
 export const engineRoomMs = 60_000;
 /** TensorRT-LLM prints up to 1,000 iterations of some 1.5 kB; a page in JSON is read whole. */
 export const engineJsonBytesMax = 2 * 1024 * 1024;
+/** A path of ten names is a third of this. */
+export const jsonPathCharsMax = 512;
+/** Names, indices and comparisons of one path: each costs up to 1 µs for each value it goes through. */
+export const jsonPathTermsMax = 16;
+/** Lists of slots, models or jobs have tens of entries; these take some 20 ms of the thread that answers. */
+export const jsonPathVisitsMax = 4_000;
 /** No engine has a name near this: of a page's names 5,000 are gathered, of 64 pages at once. */
 export const pageNameBytesMax = 128;
 /** Enough to know an engine by; a page of random names must not fill the memory. */

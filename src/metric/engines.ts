@@ -44,6 +44,17 @@ export function isQuantile(reduce: SeriesReducer): reduce is QuantileName {
   return Object.hasOwn(seriesQuantiles, reduce);
 }
 
+/** Ways for the values that a JSON page has to become one; `count` counts them, whatever they are. */
+export const jsonReducers = ["sum", "mean", "max", "count"] as const;
+export type JsonReducer = (typeof jsonReducers)[number];
+
+/** A number of a page in JSON. */
+export interface JsonMetric {
+  /** A query of RFC 9535. */
+  readonly path: string;
+  readonly reduce: JsonReducer;
+}
+
 export interface EngineFacts {
   /** It stands in front of engines, is there at 0 replicas, and so can wake them. */
   readonly isFrontEnd: boolean;
@@ -59,6 +70,7 @@ const engines = {
   "dynamo-worker": inPods,
   epp: frontEnd,
   "http-add-on": { isFrontEnd: true, sharedBy: ["route_name", "route_namespace"] },
+  json: frontEnd,
   litellm: frontEnd,
   "llama.cpp": inPods,
   lmdeploy: inPods,

@@ -29,6 +29,9 @@ function ruled<Value>(rule: Rule<Value>) {
   );
 }
 
+/** A page in JSON is read by a path, which a trigger has and no profile. */
+export const profileEngines = engineNames.filter((name) => name !== "json");
+
 /** What a custom profile may say: a trigger's own keys, with numbers as numbers. */
 const profileEntries = {
   metric: choice(metricNames, metricAliases),
@@ -40,7 +43,7 @@ const profileEntries = {
   windowSeconds: v.optional(whole(0, windowSecondsMax)),
   aggregation: v.optional(choice(reducerNames, reducerAliases)),
   replicaAggregation: v.optional(choice(replicaReducers, reducerAliases)),
-  engine: v.optional(choice(engineNames, engineAliases)),
+  engine: v.optional(choice(profileEngines, engineAliases)),
   engineMetric: v.optional(ruled(namedSeries)),
   engineMetricKind: v.optional(choice(seriesKinds)),
   engineReduce: v.optional(choice(seriesReducers, reducerAliases)),

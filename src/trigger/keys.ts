@@ -28,6 +28,7 @@ import {
   fileName,
   httpUrl,
   integer,
+  jsonQuery,
   labelMatchers,
   labelName,
   labelSelector,
@@ -35,8 +36,11 @@ import {
   oneOf,
   type Rule,
   ruleProblem,
+  serverName,
   urlPath,
 } from "./rules.ts";
+
+export const engineSchemes = ["http", "https"] as const;
 
 export const scopes = ["workload", "node", "cluster"] as const;
 
@@ -123,6 +127,11 @@ export const triggerKeys = {
   ),
   enginePort: key(integer(1, 65_535), "the engine's own", "Where the pods serve engine metrics"),
   enginePath: key(urlPath, "the engine's own", "Where the pods serve engine metrics"),
+  engineScheme: key(
+    oneOf(engineSchemes),
+    "http; of a URL its own",
+    "How the pods serve engine metrics: https is TLS, whose certificate is always verified",
+  ),
   vllmEndpoint: key(httpUrl, "none", "A vLLM to read in place of the pods"),
   tritonEndpoint: key(httpUrl, "none", "A Triton to read in place of the pods"),
   endpoint: key(httpUrl, "none", "An engine or gateway to read in place of the pods"),
@@ -137,15 +146,35 @@ export const triggerKeys = {
     "What engineMetric is, both parts of a ratio: a gauge's value, what a counter gains in a second, or a histogram's quantile",
   ),
   engineReduce: key(
-    oneOf(seriesReducers, reducerAliases),
+    oneOf([...seriesReducers, "count"], reducerAliases),
     "sum",
-    "How several series of engineMetric on one page become one value, each part of a ratio for itself; p50 to p99: of a histogram, named with or without _bucket",
+    "How several series of engineMetric on one page become one value, each part of a ratio for itself; p50 to p99: of a histogram, named with or without _bucket; count: how many values engineJsonPath leads to",
+  ),
+  engineJsonPath: key(
+    jsonQuery,
+    "none",
+    "A number of a page in JSON to scale on: means metricType engine_metric and engine json",
   ),
   engineLabels: key(labelMatchers, "all", "Only series with these labels, at each engine"),
   engineTokenFile: key(
     fileName,
     "none",
     "Bearer token for the engine: a file of --engine-token-dir/<namespace of the ScaledObject>",
+  ),
+  engineBasicAuthFile: key(
+    fileName,
+    "none",
+    "User and password for the engine, as user:password: a file of --engine-token-dir/<namespace of the ScaledObject>",
+  ),
+  engineCaFile: key(
+    fileName,
+    "the system's authorities",
+    "PEM authorities of the engine's certificate: a file of --engine-ca-dir/<namespace of the ScaledObject>",
+  ),
+  engineServerName: key(
+    serverName,
+    "the URL's host; of pods their address",
+    "The name that the engine's certificate must be for",
   ),
   scalerAddress: key(anyText, "none", "For KEDA itself"),
   enableTLS: key(anyText, "none", "For KEDA itself"),

@@ -14,7 +14,7 @@ import {
   seriesQuantiles,
   seriesText,
 } from "#metric/engines.ts";
-import type { TriggerValues } from "./keys.ts";
+import type { ParsedMetadata, TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
 
 const defaultMetric: MetricName = "gpu_utilization";
@@ -47,6 +47,12 @@ export interface ResolvedMetrics {
   readonly engine?: EngineName | undefined;
 }
 
+/** Metadata beside what it resolves to; both leave out the keys whose own rule is broken. */
+export interface ResolvedMetadata extends ParsedMetadata {
+  readonly profile: Profile | undefined;
+  readonly resolved: ResolvedMetrics;
+}
+
 /** The keys decide, then the shorthand, then `engineMetric`, then the profile, then the defaults. */
 export function resolveMetrics(
   values: TriggerValues,
@@ -67,6 +73,7 @@ export function resolveMetrics(
     engine:
       values.engine ??
       (endpoint && endpointEngines[endpoint]) ??
+      (values.engineJsonPath === undefined ? undefined : "json") ??
       profile?.engine ??
       (endpoint && readsSeriesAlone([metric, activationMetric]) ? "prometheus" : undefined),
   };
@@ -101,10 +108,14 @@ export function kindProblem(
 }
 
 /** A series that is named decides on the size, unless it is to decide on activity. */
-function seriesMetric({ engineMetric, activationMetricType }: TriggerValues) {
-  return engineMetric === undefined || activationMetricType === "engine_metric"
-    ? undefined
-    : "engine_metric";
+function seriesMetric({ engineMetric, engineJsonPath, activationMetricType }: TriggerValues) {
+  const isNamed = engineMetric !== undefined || engineJsonPath !== undefined;
+  return isNamed && activationMetricType !== "engine_metric" ? "engine_metric" : undefined;
+}
+
+/** How series become one value; a count is of values of a page in JSON. */
+export function seriesReduce({ engineReduce }: TriggerValues): SeriesReducer | undefined {
+  return engineReduce === "count" ? undefined : engineReduce;
 }
 
 /** A threshold in another unit than the profile's would be a number that nobody chose. */

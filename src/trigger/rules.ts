@@ -6,8 +6,10 @@
  *
  * @module
  */
+import { isIP } from "node:net";
 import * as v from "valibot";
 import type { Aliases } from "#core/closest.ts";
+import { jsonPath } from "#core/json-path.ts";
 import { labelPatternCharsMax } from "#core/limits.ts";
 import { quoted } from "#core/quoted.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
@@ -86,10 +88,9 @@ export const domainName: Rule<string> = {
   ),
 };
 
-/** Metrics are read within the cluster, without TLS. */
 export const httpUrl: Rule<string> = {
-  rule: "an http URL without user, password and fragment",
-  schema: v.pipe(v.string(), v.regex(/^http:\/\/[!-~]+$/i), v.check(isPlainUrl)),
+  rule: "an http or https URL without user, password and fragment",
+  schema: v.pipe(v.string(), v.regex(/^https?:\/\/[!-~]+$/i), v.check(isPlainUrl)),
 };
 
 function isPlainUrl(text: string): boolean {
@@ -106,6 +107,25 @@ export const urlPath: Rule<string> = {
 function isPlainPath(text: string): boolean {
   return !/(^|\/)(\.|%2e){1,2}(\/|\?|$)/i.test(text.split("?", 1)[0] ?? "");
 }
+
+export const jsonQuery: Rule<string> = {
+  rule:
+    "a JSONPath (RFC 9535) such as $.models[*].size_vram: names, indices, slices, * and filters that compare " +
+    "a value of @ with one that is written, without .. and functions",
+  schema: v.pipe(
+    v.string(),
+    v.check((text) => jsonPath(text) !== undefined),
+  ),
+};
+
+/** What a certificate can be verified for beside an address, which needs no key. */
+export const serverName: Rule<string> = {
+  rule: "a DNS name and no address: labels of a-z, 0-9 and - joined by dots, at most 253 characters",
+  schema: v.pipe(
+    domainName.schema,
+    v.check((text) => isIP(text) === 0),
+  ),
+};
 
 /** Kept as text: the room that has the pods parses it again. */
 export const labelSelector: Rule<string> = {

@@ -398,6 +398,32 @@ describe("the target in a pod", () => {
     });
   });
 
+  test("is not read, and shown nothing, where the pod must not be asked", () => {
+    const rule = "it is on its node's network";
+    const refusal = new Fault("endpoint-refused", `Cannot ask: ${rule}`, { endpoint: "x", rule });
+    const { value, reads } = withEngines({
+      pods: [serving(1)],
+      pages: { "10.0.0.1": page(0) },
+      refused: { "llm-1": refusal },
+    });
+    expect(faultOf(() => value({ ...queue, engineTokenFile: "metrics" }))).toBe(refusal);
+    expect(reads).toEqual([]);
+  });
+
+  test("is asked over TLS, and shown credentials, as the metadata says", () => {
+    const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [8000], owner: "uid-llm-1" };
+    const spec = (metadata: Record<string, string>) =>
+      specOf(declaring({ port: 8000 }), { engineScheme: "https", ...metadata });
+    expect(spec({})).toEqual({ at, tls: { serverName: "10.0.0.1" } });
+    const keys = { engineServerName: "vllm.ml", engineCaFile: "ca", engineBasicAuthFile: "basic" };
+    expect(spec(keys)).toEqual({
+      at,
+      basicAuthFile: "/tokens/ml/basic",
+      tls: { serverName: "vllm.ml", caFile: "/authorities/ml/ca" },
+    });
+    expect(spec({ engineScheme: "http" })).toEqual({ at });
+  });
+
   test("is asked for the trigger's own series, labels and window", () => {
     const { value, reads } = withEngines({
       pods: [serving(1)],
@@ -452,7 +478,7 @@ describe("readNeeds()", () => {
         },
         endpointsOf: (url, namespace) => [{ at: { url, namespace }, isOwn: true, ready: true }],
         podRefusal: () => undefined,
-        tokenFile: () => "",
+        mountedFile: () => "",
       },
       workloads: isInCluster
         ? { of: () => workload({ pods: [serving(1), serving(2, { state: "warming" })] }) }

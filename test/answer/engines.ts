@@ -80,6 +80,8 @@ export interface EngineClusterState {
   readonly pages?: Readonly<Record<string, Page>>;
   /** Behind every URL. */
   readonly endpoints?: readonly EngineEndpoint[];
+  /** Why pods are not asked, by their names. */
+  readonly refused?: Readonly<Record<string, Fault>>;
 }
 
 /** What stands behind a Service at `10.0.0.<number>`. */
@@ -101,7 +103,7 @@ export const unusedEngines: EngineReader = {
   read: unused,
   merge: unused,
   endpointsOf: unused,
-  tokenFile: unused,
+  mountedFile: unused,
   podRefusal: () => undefined,
   listen: unused,
   onEndpointsChange: unused,
@@ -127,7 +129,9 @@ export function withEngines(first: EngineClusterState) {
     },
     merge: mergedResult,
     endpointsOf: () => state.endpoints ?? [],
-    tokenFile: (namespace, name) => `/tokens/${namespace}/${name}`,
+    podRefusal: ({ name }) => state.refused?.[name],
+    mountedFile: (key, namespace, name) =>
+      `/${key === "engineCaFile" ? "authorities" : "tokens"}/${namespace}/${name}`,
   };
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },

@@ -67,7 +67,7 @@ function started(first: readonly ServedTrigger[]) {
       },
       endpointsOf: (url, namespace) => [{ at: { url, namespace }, isOwn: true, ready: true }],
       podRefusal: () => undefined,
-      tokenFile: () => "",
+      mountedFile: () => "",
     },
     targets: () => targets.map((target) => ({ ...target, target: "", failures: 0 })),
     onChange: () => {

@@ -60,6 +60,7 @@ describe("what serve is told", () => {
       "allow-endpoint": "a,b",
       "allow-scope": "workload",
       "engine-token-dir": "/tokens",
+      "engine-ca-dir": "/authorities",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     args.push("--no-reflection", "--no-page", "--allow-host-network");
@@ -87,6 +88,7 @@ describe("what serve is told", () => {
       allowHostNetwork: true,
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
+      engineCaDirectory: "/authorities",
     });
   });
 

@@ -4,9 +4,9 @@ import * as v from "valibot";
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import { metricNames } from "#metric/catalogue.ts";
-import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
+import { seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import { profileFields } from "#trigger/custom-profiles.ts";
+import { profileEngines, profileFields } from "#trigger/custom-profiles.ts";
 import { profileNames, replicaReducers } from "#trigger/profiles.ts";
 import { namedSeries } from "#trigger/rules.ts";
 import packageJson from "../../package.json";
@@ -107,7 +107,7 @@ describe("a profile may say in the chart what it may say in its file", () => {
     ["activationMetric", metricNames],
     ["aggregation", reducerNames],
     ["replicaAggregation", replicaReducers],
-    ["engine", engineNames],
+    ["engine", profileEngines],
     ["engineMetricKind", seriesKinds],
     ["engineReduce", seriesReducers],
     ["metricType", metricTypes],

@@ -216,6 +216,25 @@ test("each namespace's tokens lie in its own folder, at the scaler alone", async
   expect(JSON.stringify(agentOf(objects))).not.toContain("token-dir");
 });
 
+test("each namespace's authorities lie in its own folder, at the scaler alone", async () => {
+  const objects = await renderBlock("engine-cas");
+  const { args = [], volumeMounts = [] } = containerOf(scalerOf(objects));
+  const { volumes = [] } = scalerOf(objects).spec.template.spec;
+  const folder = args
+    .find((arg) => arg.startsWith("--engine-ca-dir="))
+    ?.replace("--engine-ca-dir=", "");
+  const found = volumeMounts.map(({ name, mountPath, readOnly }) => ({
+    mountPath,
+    readOnly,
+    configMap: volumes.find((volume) => volume.name === name)?.configMap?.name,
+  }));
+  expect(found).toEqual([
+    { mountPath: `${folder}/team-a`, readOnly: true, configMap: "team-a-engine-cas" },
+    { mountPath: `${folder}/team-b`, readOnly: true, configMap: "team-b-engine-cas" },
+  ]);
+  expect(JSON.stringify(agentOf(objects))).not.toContain("engine-ca");
+});
+
 test("profiles reach the scaler", () => {
   const profile = "profiles.chat.metric=queue_depth,profiles.chat.target=2000000";
   const hosts = "allowEndpoints={*.llm.example.com,10.0.0.7:8000}";

@@ -47,6 +47,8 @@ describe("refused", () => {
     ],
     ["a namespace of tokens by a bad name", ["engineTokens.Team=a"], "Team"],
     ["tokens in no Secret", ["engineTokens.team-a="], "/engineTokens/team-a"],
+    ["a namespace of authorities by a bad name", ["engineCas.Team=a"], "Team"],
+    ["authorities in no ConfigMap", ["engineCas.team-a="], "/engineCas/team-a"],
     ["a priority class by a bad name", ["agent.priorityClassName=High"], "/agent/priorityClass"],
     ["a peer that is nobody", ["networkPolicy.metricsFrom[0].pods=x"], "'pods' not allowed"],
     ["no engines", ["networkPolicy.enginesTo=null"], "missing property 'enginesTo'"],

@@ -440,7 +440,7 @@ describe("a server that", () => {
         socket.write(`HTTP/1.1 200 OK\r\n${`X-A: ${"y".repeat(1000)}\r\n`.repeat(500)}`),
       "Header overflow",
     ],
-    ["wants a token", status(401), "give it a bearer token"],
+    ["wants a token", status(401), "name credentials that may read metrics with engineTokenFile"],
     ["does not know the path", status(404), "its metrics are on another path"],
     [
       "answers with HTML",

@@ -166,6 +166,7 @@ describe("parseProfiles() refuses", () => {
       chat(`${least}, engineLabels: 'a=~"(?=b)"'`),
       "the pattern of a is none of RE2's, invalid or unsupported Perl syntax",
     ],
+    ["a page in JSON", chat(`${least}, engine: json`), "must be one of dynamo-frontend"],
     ["any page's queue", chat(`${least}, engine: prometheus`), "tells nothing but an engineMetric"],
   ])("%s", (_what, yaml, problem) => {
     const problems = problemsOf(yaml);

@@ -213,6 +213,79 @@ describe("parseTrigger() fills in", () => {
       },
     ],
     [
+      "pods that are asked over TLS with a password",
+      {
+        engineMetric: "jobs",
+        engine: "vllm",
+        targetValue: "3",
+        engineScheme: "https",
+        engineBasicAuthFile: "reader",
+        engineCaFile: "ca.crt",
+        engineServerName: "vllm.shop.svc",
+      },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        engineScheme: "https",
+        engineBasicAuthFile: "reader",
+        engineCaFile: "ca.crt",
+        engineServerName: "vllm.shop.svc",
+      },
+    ],
+    [
+      "a URL with TLS, whatever the case of its scheme",
+      { engineMetric: "jobs", endpoint: "HTTPS://a:1/m", targetValue: "3", engineCaFile: "ca.crt" },
+      {
+        ...ofSeries,
+        engine: "prometheus",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        endpoint: "HTTPS://a:1/m",
+        engineCaFile: "ca.crt",
+      },
+    ],
+    [
+      "a number of a page in JSON",
+      { engineJsonPath: "$.models[*].size_vram", endpoint: "http://a:1/api/ps", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "json",
+        engineJson: { path: "$.models[*].size_vram", reduce: "sum" },
+        endpoint: "http://a:1/api/ps",
+      },
+    ],
+    [
+      "a count on pages of the pods, in place of a profile's series and engine",
+      {
+        profile: "gateway-flow-control",
+        engineJsonPath: "$[?@.is_processing==true]",
+        engineReduce: "count",
+        enginePath: "/slots",
+        targetValue: "3",
+      },
+      {
+        ...ofSeries,
+        profile: "gateway-flow-control",
+        engine: "json",
+        engineJson: { path: "$[?@.is_processing==true]", reduce: "count" },
+        enginePath: "/slots",
+      },
+    ],
+    [
+      "a number that only decides on activity",
+      {
+        activationMetricType: "engine_metric",
+        engineJsonPath: "$.queue",
+        endpoint: "http://a:1/m",
+      },
+      {
+        activationMetric: "engine_metric",
+        engineJson: { path: "$.queue", reduce: "sum" },
+        endpoint: "http://a:1/m",
+        engine: "json",
+      },
+    ],
+    [
       "a series that only decides on activity",
       { activationMetricType: "engine_metric", engineMetric: "jobs", endpoint: "http://a:1/m" },
       {

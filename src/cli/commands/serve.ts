@@ -63,7 +63,10 @@ const serveFlags = {
     help: "YAML file with profiles of your own, read again when it changes; see docs/reference.md",
   }),
   "engine-token-dir": flag(directory, {
-    help: "Directory with one folder per namespace, which holds that namespace's bearer tokens for engines",
+    help: "Directory with one folder per namespace, which holds that namespace's bearer tokens and passwords for engines",
+  }),
+  "engine-ca-dir": flag(directory, {
+    help: "Directory with one folder per namespace, which holds the authorities of its engines' certificates; read again when they change",
   }),
   agents: flag(addresses, {
     help: "Agents to follow where there is no Kubernetes API to list them; of several that name one node, the first heard is believed while it lives",
@@ -158,6 +161,7 @@ export function serveOptions(
     allowedScopes: flags["allow-scope"],
     allowHostNetwork: flags["allow-host-network"] !== undefined,
     engineTokenDirectory: flags["engine-token-dir"],
+    engineCaDirectory: flags["engine-ca-dir"],
   };
 }
 

@@ -31,6 +31,7 @@ import { memoryBudget } from "./memory-budget.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { namedAdapter, type ScrapeTarget, targetKey, targetStaleMs, targetText } from "./target.ts";
 import { type TargetScraperTools, type TargetState, targetScraper } from "./target-scraper.ts";
+import { tlsAgents } from "./tls-agents.ts";
 
 interface TargetStatus extends TargetState {
   readonly target: string;
@@ -59,7 +60,10 @@ export interface EngineScraper {
 }
 
 interface EngineScraperOptions
-  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf" | "patternOf" | "memory"> {
+  extends Omit<
+    TargetScraperTools,
+    "agent" | "tlsAgents" | "timeoutMs" | "filterOf" | "patternOf" | "memory"
+  > {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -74,6 +78,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const { log, timeoutMs = engineScrapeMs, scraped = () => undefined } = options;
   const { intervalMs = engineIntervalMs, gatewayMs = gatewayIntervalMs } = options;
   const agent = new Agent({ keepAlive: true });
+  const overTls = tlsAgents(options);
   const loops = new Map<string, ScrapeLoop>();
   /** Targets of each namespace. */
   const followed = counts<string>();
@@ -84,7 +89,8 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     bytesMax: engineMemoryBytesMax,
     shareBytesMax: engineMemoryBytesShare,
   });
-  const shared = { agent, memory, filterOf: sharedFilters(), patternOf: sharedPatterns() };
+  const readers = { filterOf: sharedFilters(), patternOf: sharedPatterns() };
+  const shared = { agent, tlsAgents: overTls, memory, ...readers };
   const tools = { ...options, ...shared, timeoutMs, intervalMs, gatewayMs };
   let isStopped = false;
 
@@ -125,6 +131,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
       for (const loop of loops.values()) loop.stop();
       loops.clear();
       agent.destroy();
+      overTls.stop();
     },
   };
 }

@@ -8,6 +8,7 @@ import { Fault } from "#core/fault.ts";
 import { identifyScrapes } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import type { PageWarnings } from "#engine/page/exposition.ts";
+import { jsonNumber } from "#engine/page/json-number.ts";
 import { type EnginePage, pageSink } from "#engine/page/page.ts";
 import { retentionMs } from "#engine/signal/evaluate.ts";
 import type { NewScrape } from "#engine/signal/history.ts";
@@ -59,10 +60,11 @@ interface TargetScraper {
 }
 
 export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): TargetScraper {
-  const { clock } = tools;
+  const { clock, patternOf } = tools;
   const named = namedAdapter(target);
   const locations = prober({ ...tools, locations: locationsOf(target) });
   const pages = pageScraper(target, tools);
+  const json = target.json && jsonNumber(target.json);
   const queries = trackedQueries(tools.filterOf);
   let state: TargetState = { tries: 0, failures: 0 };
   let intervalMs = 0;
@@ -80,17 +82,14 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
       const adapter = isToIdentify ? named : state.adapter;
       return pages.scrape(location, deadlineMs, (contentType) => {
         const filter = queries.filter(state.adapter);
-        return pageSink({ contentType, table, filter, adapter, isToIdentify, buffered });
+        return pageSink({ contentType, table, filter, adapter, json, isToIdentify, buffered });
       });
     });
 
-  const evaluateNow = (tracked: TrackedQuery): void =>
-    evaluateTracked(tracked, {
-      history: history.now(),
-      adapter: state.adapter,
-      intervalMs,
-      patternOf: tools.patternOf,
-    });
+  const evaluateNow = (tracked: TrackedQuery): void => {
+    const { adapter } = state;
+    evaluateTracked(tracked, { history: history.now(), adapter, intervalMs, patternOf });
+  };
 
   const accept = (page: EnginePage, { add }: HistoryPage): void => {
     const { adapter, warnings } = page;
@@ -132,11 +131,11 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
 const notRead: SignalResult = { reason: "pending", why: "it was not looked for yet" };
 
 function scrapeOf(
-  { values, notFinite, filter, types, startedWallMs }: EnginePage,
+  { values, notFinite, filter, types, startedWallMs, noNumber }: EnginePage,
   clock: Clock,
 ): NewScrape {
   const atMs = clock.monotonicMs();
   const startedAtMs =
     startedWallMs === undefined ? undefined : atMs - (clock.wallMs() - startedWallMs);
-  return { atMs, values, notFinite, filter, types, startedAtMs };
+  return { atMs, values, notFinite, filter, types, startedAtMs, noNumber };
 }

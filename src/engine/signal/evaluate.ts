@@ -90,7 +90,7 @@ function signalResult(context: QueryContext): SignalResult {
   const refusal = refusalOf(context, formulas);
   if (refusal !== undefined) return refusal;
   const formula = applicable(context, formulas);
-  if (formula === undefined) return notFound(context, formulas);
+  if (formula === undefined) return newest.noNumber ?? notFound(context, formulas);
   const unusable = unusableSeries(context, formula);
   if (unusable !== undefined) return unusable;
   return possible(formulaResult(context, formula), signalText(query));

@@ -34,13 +34,15 @@ export type Observations = BucketObservations | MeanObservations;
 /** Why a latency is not from observations: nothing is there to wait, or nothing gets through. */
 export type QueueState = "idle" | "stalled";
 
+export interface NoValue {
+  readonly reason: NoValueReason;
+  readonly why: string;
+}
+
 /** A value in the signal's unit, or why there is none. Never 0 for what is not known. */
 export type SignalResult = {
   readonly observations?: Observations | undefined;
-} & (
-  | { readonly value: number; readonly queueState?: QueueState | undefined }
-  | { readonly reason: NoValueReason; readonly why: string }
-);
+} & ({ readonly value: number; readonly queueState?: QueueState | undefined } | NoValue);
 
 /** The mean, if anything was counted. */
 export function meanResult(counted: Omit<MeanObservations, "kind">): SignalResult {

@@ -154,6 +154,9 @@ end knows a client by; a Service's are what a client calls it.
 {{- if .Values.engineTokens }}
 - --engine-token-dir=/etc/keda-gpu-scaler-tokens
 {{- end }}
+{{- if .Values.engineCas }}
+- --engine-ca-dir=/etc/keda-gpu-scaler-cas
+{{- end }}
 {{- include "tlsArgs" (list $ "scaler") }}
 {{- range .Values.scaler.extraArgs }}
 - {{ . | quote }}
