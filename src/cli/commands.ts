@@ -163,6 +163,7 @@ const snapshotFlags = {
 
 const simulateFlags = {
   scaledobject: flag(file, { help: "YAML file with the ScaledObject to play; required" }),
+  profiles: flag(file, { help: "YAML file with profiles of your own, as serve reads it" }),
   trace: flag(file, {
     help: "CSV file of requests with the columns TIMESTAMP, ContextTokens and GeneratedTokens",
   }),
@@ -298,13 +299,14 @@ export function simulateOptions(
   flags: FlagValues<typeof simulateFlags>,
   hasColor: boolean,
 ): SimulateOptions {
-  const { scaledobject, compare = [], trace, load: expression, seed } = flags;
+  const { scaledobject, profiles, compare = [], trace, load: expression, seed } = flags;
   if (scaledobject === undefined) {
     const problem = "--scaledobject must be the path of a file, got nothing";
     throw new Fault("usage-invalid", `Cannot run simulate: ${problem}`, { problems: [problem] });
   }
   return {
     scaledObject: scaledobject,
+    profiles,
     compare,
     trace,
     load: expression,

@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { didYouMean } from "#core/closest.ts";
 import { Fault, messageOf } from "#core/fault.ts";
 import {
   comparisonsMax,
   inputProblemsMax,
+  profilesFileBytesMax,
   simulateFileBytesMax,
   timelineRowsGoal,
   traceFileBytesMax,
@@ -27,11 +29,15 @@ import { textReport } from "#simulate/report/text.ts";
 import { verdictOf } from "#simulate/report/verdict.ts";
 import type { Load, Scenario, TokenCount } from "#simulate/scenario.ts";
 import { simulate } from "#simulate/simulate.ts";
+import { parseProfiles } from "#trigger/custom-profiles.ts";
+import { builtInProfiles, type ProfileTable } from "#trigger/profiles.ts";
 
 export const simulateFormats = ["text", "json", "html"] as const;
 
 export interface SimulateOptions {
   readonly scaledObject: string;
+  /** Profiles beside the built-in ones; absent: none. */
+  readonly profiles: string | undefined;
   /** Others to play over the same load. */
   readonly compare: readonly string[];
   /** Absent, and `load` too: the default load. */
@@ -63,12 +69,14 @@ export async function simulateCommand(options: SimulateOptions): Promise<string>
     throw usage(`--compare must be given at most ${comparisonsMax} times, got ${files.length - 1}`);
   const load = await loadOf(options);
   const replica = await replicaOf(options.replicaModel);
+  const profiles = await profilesOf(options.profiles);
+  const parse = (text: string) => parseScaledObject(text, profiles);
   const objects: ScaledObjectFile[] = [];
   for (const file of files)
-    objects.push(await read("ScaledObject", file, simulateFileBytesMax, parseScaledObject));
+    objects.push(await read("ScaledObject", file, simulateFileBytesMax, parse));
 
   const runs = objects.map(({ name, warnings, ...object }, index): ReportedRun => {
-    const run = simulate(scenarioOf(object, load, replica.file), seed);
+    const run = simulate({ ...scenarioOf(object, load, replica.file), profiles }, seed);
     return {
       letter: String.fromCharCode("A".charCodeAt(0) + index),
       file: files[index] ?? "",
@@ -126,10 +134,26 @@ async function replicaOf(
     const { title, replica, gpuMemoryMib } = replicaPresets[preset];
     return { title: `${preset}: ${title}`, file: { replica, gpuMemoryMib, podsPerReplica: 1 } };
   }
+  // A word that is no file is rather a preset that is misspelt.
+  if (!/[./]/.test(name) && (await contentOf(name, simulateFileBytesMax)).problems !== undefined)
+    throw usage(presetProblem(name));
   const file = await read("replica model", name, simulateFileBytesMax, parseReplicaFile);
   const { batchSlots, loadSeconds, gpus } = file.replica;
   const what = `${plural(batchSlots, "slot")}, ${plural(gpus, "GPU")}, loads in ${loadSeconds} s`;
   return { title: `${name}: ${what}`, file };
+}
+
+async function profilesOf(path: string | undefined): Promise<ProfileTable> {
+  if (path === undefined) return builtInProfiles;
+  return read("profiles", path, profilesFileBytesMax, (text) => {
+    const { table, problems } = parseProfiles(text);
+    return table === undefined ? { problems } : { value: table };
+  });
+}
+
+function presetProblem(name: string): string {
+  const all = presetNames.join(", ");
+  return `--replica-model must be a file or one of ${all}, got "${name}"${didYouMean(name, presetNames)}`;
 }
 
 function scenarioOf(

@@ -9,6 +9,7 @@
 import type * as v from "valibot";
 import {
   type Document,
+  type DocumentOptions,
   isAlias,
   isMap,
   isScalar,
@@ -16,7 +17,10 @@ import {
   LineCounter,
   type Node,
   type Pair,
+  type ParseOptions,
+  parseAllDocuments,
   parseDocument,
+  type SchemaOptions,
 } from "yaml";
 import { messageOf } from "./fault.ts";
 import { problemOf } from "./file-schema.ts";
@@ -44,40 +48,70 @@ export interface LocatedYaml {
 }
 export type ParsedYaml = LocatedYaml | { readonly problems: readonly string[] };
 
+export type ParsedYamlDocuments =
+  | { readonly documents: readonly LocatedYaml[]; readonly problems?: never }
+  | { readonly problems: readonly string[]; readonly documents?: never };
+
 /** @returns The one document of a text; or the first place where it is not YAML. */
 export function parseYaml(text: string): ParsedYaml {
-  const lines = new LineCounter();
+  return located("one YAML document", (options, placeOf) => {
+    const document = parseDocument(text, options);
+    const [error] = document.errors;
+    if (error === undefined) return locatedYaml(document, placeOf);
+    const rule = error.code === "MULTIPLE_DOCS" ? "there is a second document" : messageOf(error);
+    return { problems: [`${placeOf(error.pos[0])}: must be one YAML document: ${rule}`] };
+  });
+}
+
+/** @returns All documents of a text but empty ones; or the first place where it is not YAML. */
+export function parseYamlDocuments(text: string): ParsedYamlDocuments {
+  return located("YAML", (options, placeOf) => {
+    const all = parseAllDocuments(text, options);
+    const error = all.flatMap(({ errors }) => errors)[0];
+    if (error !== undefined)
+      return { problems: [`${placeOf(error.pos[0])}: must be YAML: ${messageOf(error)}`] };
+    const documents = all.map((document) => locatedYaml(document, placeOf));
+    return { documents: documents.filter(({ value }) => value !== null) };
+  });
+}
+
+type PlaceOf = (offset: number) => string;
+
+/** Runs a parser, with the way to its places. */
+function located<Parsed>(
+  what: string,
+  parse: (options: ParseOptions & DocumentOptions & SchemaOptions, placeOf: PlaceOf) => Parsed,
+): Parsed | { readonly problems: readonly string[] } {
+  const lineCounter = new LineCounter();
   const placeOf = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
+    const { line, col } = lineCounter.linePos(offset);
     return `line ${line}, column ${col}`;
   };
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true });
-    const [error] = document.errors;
-    if (error !== undefined) {
-      const rule = error.code === "MULTIPLE_DOCS" ? "there is a second document" : messageOf(error);
-      return { problems: [`${placeOf(error.pos[0])}: must be one YAML document: ${rule}`] };
-    }
-    return {
-      value: document.toJS() as unknown,
-      located: (path, problem, part = "value") =>
-        `${placeOf(offsetOf(document, path, part))}: ${problem}`,
-      problemsOf: (issues, within = []) =>
-        issues
-          .map((issue) => {
-            const inside = (issue.path ?? []).map(({ key }) => key as string | number);
-            const part = issue.type === "never" ? "key" : "value";
-            const around = within.length === 0 ? undefined : within.join(".");
-            const offset = offsetOf(document, [...within, ...inside], part);
-            return { offset, problem: problemOf(issue, around) };
-          })
-          .sort((one, other) => one.offset - other.offset)
-          .map(({ offset, problem }) => `${placeOf(offset)}: ${problem}`),
-    };
+    return parse({ lineCounter, prettyErrors: false, merge: true }, placeOf);
   } catch (error) {
     // Nesting without end, or aliases that multiply.
-    return { problems: [`the file: must be one YAML document: ${messageOf(error)}`] };
+    return { problems: [`the file: must be ${what}: ${messageOf(error)}`] };
   }
+}
+
+function locatedYaml(document: Document, placeOf: PlaceOf): LocatedYaml {
+  return {
+    value: document.toJS() as unknown,
+    located: (path, problem, part = "value") =>
+      `${placeOf(offsetOf(document, path, part))}: ${problem}`,
+    problemsOf: (issues, within = []) =>
+      issues
+        .map((issue) => {
+          const inside = (issue.path ?? []).map(({ key }) => key as string | number);
+          const part = issue.type === "never" ? "key" : "value";
+          const around = within.length === 0 ? undefined : within.join(".");
+          const offset = offsetOf(document, [...within, ...inside], part);
+          return { offset, problem: problemOf(issue, around) };
+        })
+        .sort((one, other) => one.offset - other.offset)
+        .map(({ offset, problem }) => `${placeOf(offset)}: ${problem}`),
+  };
 }
 
 /** Where in the text the value at `path`, or its key, begins. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
 import { between, exact } from "#core/file-schema.ts";
-import { parseYaml, type YamlPath } from "#core/yaml-text.ts";
+import { parseYaml, parseYamlDocuments, type YamlPath } from "#core/yaml-text.ts";
 
 const text = `# A comment.
 list:
@@ -91,4 +91,20 @@ describe("parseYaml() refuses", () => {
   ])("%s", (_what, yaml, problem) => {
     expect(parseYaml(yaml).problems).toEqual([expect.stringContaining(problem)]);
   });
+});
+
+test("parseYamlDocuments() leaves empty documents out, and counts their lines", () => {
+  const { documents = [] } = parseYamlDocuments("# Nothing\n---\na: 1\n---\n---\nb:\n  - 2\n");
+  expect(documents.map(({ value }) => value)).toEqual([{ a: 1 }, { b: [2] }]);
+  const [, second] = documents;
+  expect(second?.located(["b", 0], "is 2")).toBe("line 7, column 5: is 2");
+  expect(parseYamlDocuments("")).toEqual({ documents: [] });
+});
+
+test.each([
+  ["a: 1\n---\nb: 1\nb: 2", "line 4, column 1: must be YAML: Map keys must be unique"],
+  ["a: 1\n---\nb: *c", "the file: must be YAML: Unresolved alias"],
+  ["[".repeat(100_000), "must be YAML"],
+])("parseYamlDocuments() refuses what is not YAML in any of them: %#", (yaml, problem) => {
+  expect(parseYamlDocuments(yaml).problems).toEqual([expect.stringContaining(problem)]);
 });

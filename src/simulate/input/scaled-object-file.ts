@@ -10,12 +10,13 @@ import * as v from "valibot";
 import { Fault } from "#core/fault.ts";
 import { choice, exact, isMapping, number, say, whole } from "#core/file-schema.ts";
 import { int32Max } from "#core/limits.ts";
+import { type LocatedYaml, parseYamlDocuments } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import type { ScaledObjectModel, TargetModel } from "#simulate/scenario.ts";
+import { builtInProfiles, type ProfileTable } from "#trigger/profiles.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { type TriggerWarning, triggerWarnings } from "#trigger/warnings.ts";
 import type { InputResult } from "./input-result.ts";
-import { type YamlDocument, yamlDocuments } from "./yaml-document.ts";
 
 /** A ScaledObject as a simulation plays it. */
 export interface ScaledObjectFile {
@@ -110,12 +111,17 @@ type Spec = v.InferOutput<typeof scaledObject>["spec"];
 
 /**
  * @param yamlText Any documents, one of which is a ScaledObject; the others are not read.
+ * @param profiles Those that its triggers may name.
  */
-export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFile> {
-  const documents = yamlDocuments(yamlText);
-  if (documents.problems !== undefined) return documents;
-  const kinds = documents.value.map(({ value }) => (isMapping(value) ? value["kind"] : undefined));
-  const all = documents.value.filter((_document, index) => kinds[index] === "ScaledObject");
+export function parseScaledObject(
+  yamlText: string,
+  profiles: ProfileTable = builtInProfiles,
+): InputResult<ScaledObjectFile> {
+  const yaml = parseYamlDocuments(yamlText);
+  if (yaml.problems !== undefined) return yaml;
+  const { documents } = yaml;
+  const kinds = documents.map(({ value }) => (isMapping(value) ? value["kind"] : undefined));
+  const all = documents.filter((_document, index) => kinds[index] === "ScaledObject");
   const [document] = all;
   if (document === undefined || all.length > 1) {
     const found = kinds.filter((kind) => kind !== undefined).join(", ") || "none with a kind";
@@ -124,14 +130,14 @@ export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFil
   const parsed = v.safeParse(scaledObject, document.value);
   if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
   const { spec, metadata } = parsed.output;
-  const problems = [...limitProblems(spec, document), ...triggerProblems(spec, document)];
+  const problems = [...limitProblems(spec, document), ...triggerProblems(spec, document, profiles)];
   if (problems.length > 0) return { problems };
   return {
     value: {
       name: metadata.name,
       targetKind: spec.scaleTargetRef.kind,
       model: modelOf(spec),
-      warnings: warningsOf(spec),
+      warnings: warningsOf(spec, profiles),
     },
   };
 }
@@ -142,11 +148,11 @@ function modelOf({ scaleTargetRef: _target, advanced, ...spec }: Spec): ScaledOb
 }
 
 /** KEDA's own rules, which its admission webhook checks. */
-function limitProblems(spec: Spec, { lineOf }: YamlDocument): readonly string[] {
+function limitProblems(spec: Spec, { located }: LocatedYaml): readonly string[] {
   const { minReplicaCount = 0, maxReplicaCount = 100, idleReplicaCount } = spec;
   const problems: string[] = [];
   const broken = (key: string, rule: string) =>
-    problems.push(`line ${lineOf(["spec", key])}: spec.${key}: ${rule}`);
+    problems.push(located(["spec", key], `spec.${key}: ${rule}`));
   if (minReplicaCount > maxReplicaCount)
     broken(
       "minReplicaCount",
@@ -161,11 +167,15 @@ function limitProblems(spec: Spec, { lineOf }: YamlDocument): readonly string[] 
 }
 
 /** What the scaler itself would refuse, by its own parser. */
-function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly string[] {
+function triggerProblems(
+  { triggers }: Spec,
+  { located }: LocatedYaml,
+  profiles: ProfileTable,
+): readonly string[] {
   return triggers.flatMap(({ metadata }, index) => {
     const path = ["spec", "triggers", index, "metadata"] as const;
     const problemAt = (key: string, problem: string) =>
-      `line ${lineOf([...path, key])}: ${path.join(".")}.${problem}`;
+      located([...path, key], `${path.join(".")}.${problem}`, "key");
     const fromEnv = Object.keys(metadata).filter((key) => key.endsWith("FromEnv"));
     if (fromEnv.length > 0)
       return fromEnv.map((key) =>
@@ -175,7 +185,7 @@ function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly
         ),
       );
     try {
-      parseTrigger(metadata);
+      parseTrigger(metadata, profiles);
       return [];
     } catch (error) {
       if (!(error instanceof Fault && "problems" in error.facts)) throw error;
@@ -190,10 +200,13 @@ function keyed(problem: string): readonly [key: string, problem: string] {
   return [key, `${key}${rest}`];
 }
 
-function warningsOf({ triggers, ...spec }: Spec): readonly TriggerWarning[] {
+function warningsOf(
+  { triggers, ...spec }: Spec,
+  profiles: ProfileTable,
+): readonly TriggerWarning[] {
   const parsed = triggers.map(({ type, metadata, metricType = "AverageValue" }) => ({
     type,
-    trigger: parseTrigger(metadata),
+    trigger: parseTrigger(metadata, profiles),
     metricType,
   }));
   return parsed.flatMap((own) =>
