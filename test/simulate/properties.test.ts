@@ -2,10 +2,10 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import {
   counterWindowMs,
-  devicePrefetchMs,
   engineIntervalMs,
   missingGraceMs,
   scalerSyncMs,
+  triggerRoundMs,
 } from "#core/limits.ts";
 import type { Comparison, Run, TimelineRow } from "#simulate/run.ts";
 import type { Incident, Load, Scenario } from "#simulate/scenario.ts";
@@ -327,13 +327,13 @@ function arrivals(run: Run, fromMs: number, toMs: number): number {
 
 /**
  * By how much means of devices may differ. Each scaler begins the window of a device when it first
- * looks at its pod, within `devicePrefetchMs`: one sample of a replica that has just come stands beside
+ * looks at its pod, within `triggerRoundMs`: one sample of a replica that has just come stands beside
  * a few, so that up to its whole utilization lies between them. It cannot begin with the pod, for that
  * would count the time in which it loads. Later only the far end differs: a window's oldest slices
  * are joined by when it began.
  */
 function meansDiffer(run: Run, { atMs, before }: Comparison, windowSeconds: number): number {
-  const came = arrivals(run, atMs - windowSeconds * 1000 - devicePrefetchMs, atMs);
+  const came = arrivals(run, atMs - windowSeconds * 1000 - triggerRoundMs, atMs);
   return came * 100 + ("error" in before ? 0 : 0.01 * before.value);
 }
 
