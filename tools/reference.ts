@@ -214,6 +214,8 @@ An \`https\` URL and \`engineScheme: https\` are TLS 1.2 or newer, and the certi
 
 \`simulate\` plays the triggers, behaviour, cooldown, limits and fallback of one ScaledObject a file. Its triggers must be this scaler's own. It begins with \`minReplicaCount\` replicas, at least one, all ready. A request that has no first token at the end counts with the time it has waited by then.
 
+A trigger's \`profile\` may be one of a file of \`--profiles\`, in the form that \`serve\` takes.
+
 A load is segments with commas between, each \`RATE rps for DURATION\` or \`ramp RATE..RATE rps over DURATION\`. A trace is CSV with the columns \`TIMESTAMP\` (a date or seconds), \`ContextTokens\` and \`GeneratedTokens\`, a request a line.
 
 A file of \`--replica-model\` names a preset, or says \`loadSeconds\`, \`batchSlots\`, \`prefillTokensPerSecond\`, \`decodeTokensPerSecond\` and \`kvBlocks\` itself. Names end in their unit.
@@ -222,7 +224,7 @@ ${replicaKeyTable()}
 
 ${presetTable()}
 
-What is not measured there is computed from the data sheets; the code of the presets says how.
+The code of the presets says how an estimate is computed, and what bounds it.
 
 ## gRPC codes
 

@@ -115,7 +115,7 @@ export function workloadActivity(readings: WorkloadReadings): Activity {
   const active = isAbove || activity > 0;
   if (!active && missing.some(({ sinceMs }) => nowMs - sinceMs <= missingGraceMs))
     throw dataMissing(readings, "what is missing could be in use, and what is known is not");
-  if (!active && workload.drainingPods > 0)
+  if (!active && isDraining(readings))
     return answer(true, `active: ${workload.drainingPods} pods that are being deleted still serve`);
   // As in the value, where such a replica counts as the target. KEDA would get an error for as long
   // as the replica is missing, and drops the value with it: nothing could scale in.
@@ -141,6 +141,31 @@ function dataMissing({ query, where, replicas }: WorkloadReadings, rule: string)
     `Cannot answer ${query.metric} for ${where}: ${known.length} of ` +
       `${known.length + missing.length} replicas are known, and ${rule}; look into ${listed(names)}`,
     { known: known.length, missing: names },
+  );
+}
+
+/**
+ * Whether pods that are being deleted still serve somebody. Those that go because the workload was
+ * taken to zero would wake it again.
+ *
+ * @throws {Fault} `workload-syncing` while it may have been.
+ */
+function isDraining(readings: WorkloadReadings): boolean {
+  const { drainingPods, isAtZero } = readings.workload;
+  if (drainingPods === 0 || isAtZero === true) return false;
+  if (isAtZero === undefined) throw countSyncing(readings);
+  return true;
+}
+
+function countSyncing({ query, where, workload }: WorkloadReadings): Fault {
+  const { namespace, name } = query.ref;
+  const waitingFor = "its count of replicas";
+  return new Fault(
+    "workload-syncing",
+    `Cannot answer ${query.metric} for ${where}: ${workload.drainingPods} pods that are being ` +
+      `deleted still serve, and ${waitingFor}, which may be 0 by now, is read again; ask again in ` +
+      "a moment",
+    { namespace, name, waitingFor },
   );
 }
 

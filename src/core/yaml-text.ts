@@ -130,16 +130,20 @@ function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
   return {
     value: document.toJS() as unknown,
     placeOf,
-    located: (path, problem, part) => `${placeText(placeOf(path, part))}: ${problem}`,
+    located: (path, problem, part) => placedText({ ...placeOf(path, part), problem }),
     placed,
-    problemsOf: (issues, within) =>
-      placed(issues, within).map(({ problem, ...place }) => `${placeText(place)}: ${problem}`),
+    problemsOf: (issues, within) => placed(issues, within).map(placedText),
   };
 }
 
 function placeAt(lines: LineCounter, offset: number): YamlPlace {
   const { line, col } = lines.linePos(offset);
   return { line, column: col };
+}
+
+/** A problem with its place in front, as `line 3, column 12: `. */
+export function placedText({ problem, ...place }: PlacedProblem): string {
+  return `${placeText(place)}: ${problem}`;
 }
 
 function placeText({ line, column }: YamlPlace): string {

@@ -6,6 +6,7 @@
  * @module
  */
 import type { MetricType } from "#kubernetes/hpa.ts";
+import { builtInProfiles, type ProfileTable } from "#trigger/profiles.ts";
 
 /** Requests a second over time. */
 export type LoadRate =
@@ -193,6 +194,8 @@ export interface Scenario {
   readonly target?: Partial<TargetModel>;
   readonly scaledObject: ScaledObjectModel;
   readonly incidents?: readonly Incident[];
+  /** Those that triggers may name; the built-in ones where left out. */
+  readonly profiles?: ProfileTable;
   /** Replicas of the scaler; KEDA asks the first until an incident says otherwise. */
   readonly scalers?: number;
   /** How often the timeline has a row although nothing changed. */
@@ -247,6 +250,7 @@ const targetDefaults: TargetModel = {
 export function completed(scenario: Scenario): CompleteScenario {
   return {
     incidents: [],
+    profiles: builtInProfiles,
     scalers: 1,
     timelineSeconds: 15,
     ...scenario,

@@ -73,6 +73,7 @@ export function workload({ pods = [], workload: changes = {} }: ClusterState): W
     statusReplicas: changes.replicas ?? pods.length,
     readyPods: pods.filter(({ containers }) => containers.every(({ ready }) => ready)).length,
     drainingPods: 0,
+    isAtZero: false,
     tolerances: { up: 0.1, down: 0.1 },
     minReplicas: 1,
     maxReplicas: 100,

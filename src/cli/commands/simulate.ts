@@ -18,7 +18,9 @@ import {
   tokenCount,
   wholeNumber,
 } from "#cli/flags.ts";
-import { readInput } from "#cli/input-file.ts";
+import { contentOf, readInput } from "#cli/input-file.ts";
+import { profilesFlag, profileTable } from "#cli/profiles-flag.ts";
+import { didYouMean } from "#core/closest.ts";
 import {
   comparisonsMax,
   gpuHourPriceMax,
@@ -47,6 +49,8 @@ const simulateFormats = ["text", "json", "html"] as const;
 
 interface SimulateOptions {
   readonly scaledObject: string;
+  /** Profiles beside the built-in ones; absent: none. */
+  readonly profiles: string | undefined;
   /** Others to play over the same load. */
   readonly compare: readonly string[];
   /** Absent, and `load` too: the default load. */
@@ -69,6 +73,7 @@ const defaultLoad = "2 rps for 10m, ramp 2..20 rps over 5m, 20 rps for 15m, 0 rp
 
 const simulateFlags = {
   scaledobject: flag(file, { help: "YAML file with the ScaledObject to play; required" }),
+  ...profilesFlag,
   trace: flag(file, {
     help: "CSV file of requests with the columns TIMESTAMP, ContextTokens and GeneratedTokens",
   }),
@@ -118,12 +123,14 @@ async function reportOf(options: SimulateOptions): Promise<string> {
     );
   const load = await loadOf(options);
   const replica = await replicaOf(options.replicaModel);
+  const profiles = await profileTable(options.profiles);
+  const parse = (text: string) => parseScaledObject(text, profiles);
   const objects: ScaledObjectFile[] = [];
   for (const file of files)
-    objects.push(await readInput("ScaledObject", file, simulateFileBytesMax, parseScaledObject));
+    objects.push(await readInput("ScaledObject", file, simulateFileBytesMax, parse));
 
   const runs = objects.map(({ name, warnings, ...object }, index): ReportedRun => {
-    const run = simulate(scenarioOf(object, load, replica.file), seed);
+    const run = simulate({ ...scenarioOf(object, load, replica.file), profiles }, seed);
     return {
       letter: String.fromCharCode("A".charCodeAt(0) + index),
       file: files[index] ?? "",
@@ -182,10 +189,18 @@ async function replicaOf(
     const { title, replica, gpuMemoryMib } = replicaPresets[preset];
     return { title: `${preset}: ${title}`, file: { replica, gpuMemoryMib, podsPerReplica: 1 } };
   }
+  // A word that is no file is rather a preset that is misspelt.
+  if (!/[./]/.test(name) && (await contentOf(name, simulateFileBytesMax)).problems !== undefined)
+    throw usage("simulate", presetProblem(name));
   const file = await readInput("replica model", name, simulateFileBytesMax, parseReplicaFile);
   const { batchSlots, loadSeconds, gpus } = file.replica;
   const what = `${plural(batchSlots, "slot")}, ${plural(gpus, "GPU")}, loads in ${loadSeconds} s`;
   return { title: `${name}: ${what}`, file };
+}
+
+function presetProblem(name: string): string {
+  const all = presetNames.join(", ");
+  return `--replica-model must be a file or one of ${all}, got "${name}"${didYouMean(name, presetNames)}`;
 }
 
 function scenarioOf(
@@ -213,11 +228,12 @@ function simulateOptions(
   flags: FlagValues<typeof simulateFlags>,
   hasColor: boolean,
 ): SimulateOptions {
-  const { scaledobject, compare = [], trace, load: expression, seed } = flags;
+  const { scaledobject, profiles, compare = [], trace, load: expression, seed } = flags;
   if (scaledobject === undefined)
     throw usage("simulate", "--scaledobject must be the path of a file, got nothing");
   return {
     scaledObject: scaledobject,
+    profiles,
     compare,
     trace,
     load: expression,

@@ -10,14 +10,15 @@ import * as v from "valibot";
 import { Fault } from "#core/fault.ts";
 import { choice, exact, isMapping, number, say, whole } from "#core/file-schema.ts";
 import { int32Max } from "#core/limits.ts";
+import { type LocatedYaml, parseYamlDocuments, placedText } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import type { ScaledObjectModel, TargetModel } from "#simulate/scenario.ts";
 import { keyed } from "#trigger/check-object.ts";
 import { countFindings } from "#trigger/field-rules.ts";
+import { builtInProfiles, type ProfileTable } from "#trigger/profiles.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { type TriggerWarning, triggerWarnings } from "#trigger/warnings.ts";
 import type { InputResult } from "./input-result.ts";
-import { type YamlDocument, yamlDocuments } from "./yaml-document.ts";
 
 /** A ScaledObject as a simulation plays it. */
 export interface ScaledObjectFile {
@@ -112,12 +113,19 @@ type Spec = v.InferOutput<typeof scaledObject>["spec"];
 
 /**
  * @param yamlText Any documents, one of which is a ScaledObject; the others are not read.
+ * @param profiles Those that its triggers may name.
  */
-export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFile> {
-  const documents = yamlDocuments(yamlText);
-  if (documents.problems !== undefined) return documents;
-  const kinds = documents.value.map(({ value }) => (isMapping(value) ? value["kind"] : undefined));
-  const all = documents.value.filter((_document, index) => kinds[index] === "ScaledObject");
+export function parseScaledObject(
+  yamlText: string,
+  profiles: ProfileTable = builtInProfiles,
+): InputResult<ScaledObjectFile> {
+  const documents: LocatedYaml[] = [];
+  for (const document of parseYamlDocuments(yamlText)) {
+    if (document.problems !== undefined) return { problems: document.problems.map(placedText) };
+    documents.push(document);
+  }
+  const kinds = documents.map(({ value }) => (isMapping(value) ? value["kind"] : undefined));
+  const all = documents.filter((_document, index) => kinds[index] === "ScaledObject");
   const [document] = all;
   if (document === undefined || all.length > 1) {
     const found = kinds.filter((kind) => kind !== undefined).join(", ") || "none with a kind";
@@ -126,17 +134,15 @@ export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFil
   const parsed = v.safeParse(scaledObject, document.value);
   if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
   const { spec, metadata } = parsed.output;
-  const counts = countFindings(spec).map(
-    ({ path, message }) => `line ${document.lineOf(path)}: ${message}`,
-  );
-  const problems = [...counts, ...triggerProblems(spec, document)];
+  const counts = countFindings(spec).map(({ path, message }) => document.located(path, message));
+  const problems = [...counts, ...triggerProblems(spec, document, profiles)];
   if (problems.length > 0) return { problems };
   return {
     value: {
       name: metadata.name,
       targetKind: spec.scaleTargetRef.kind,
       model: modelOf(spec),
-      warnings: warningsOf(spec),
+      warnings: warningsOf(spec, profiles),
     },
   };
 }
@@ -147,11 +153,15 @@ function modelOf({ scaleTargetRef: _target, advanced, ...spec }: Spec): ScaledOb
 }
 
 /** What the scaler itself would refuse, by its own parser. */
-function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly string[] {
+function triggerProblems(
+  { triggers }: Spec,
+  { located }: LocatedYaml,
+  profiles: ProfileTable,
+): readonly string[] {
   return triggers.flatMap(({ metadata }, index) => {
     const path = ["spec", "triggers", index, "metadata"] as const;
     const problemAt = (key: string | undefined, problem: string) =>
-      `line ${lineOf(key === undefined ? path : [...path, key])}: ${path.join(".")}.${problem}`;
+      located(key === undefined ? path : [...path, key], `${path.join(".")}.${problem}`, "key");
     const fromEnv = Object.keys(metadata).filter((key) => key.endsWith("FromEnv"));
     if (fromEnv.length > 0)
       return fromEnv.map((key) =>
@@ -161,7 +171,7 @@ function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly
         ),
       );
     try {
-      parseTrigger(metadata);
+      parseTrigger(metadata, profiles);
       return [];
     } catch (error) {
       if (!(error instanceof Fault && "problems" in error.facts)) throw error;
@@ -173,10 +183,13 @@ function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly
   });
 }
 
-function warningsOf({ triggers, ...spec }: Spec): readonly TriggerWarning[] {
+function warningsOf(
+  { triggers, ...spec }: Spec,
+  profiles: ProfileTable,
+): readonly TriggerWarning[] {
   const parsed = triggers.map(({ type, metadata, metricType = "AverageValue" }) => ({
     type,
-    trigger: parseTrigger(metadata),
+    trigger: parseTrigger(metadata, profiles),
     metricType,
   }));
   return parsed.flatMap((own) =>

@@ -19,7 +19,6 @@ import { metricOf } from "#metric/catalogue.ts";
 import type { HpaMetric } from "#simulate/hpa.ts";
 import type { ScalerAnswer } from "#simulate/keda.ts";
 import type { Simulation } from "#simulate/simulation.ts";
-import { builtInProfiles } from "#trigger/profiles.ts";
 import { parseTrigger, type Trigger, triggerParser } from "#trigger/trigger.ts";
 import type { WorkloadView } from "#workload/workload.ts";
 import { report } from "./agents.ts";
@@ -64,8 +63,9 @@ export interface Product {
 
 /** @throws {Fault} `trigger-invalid` for metadata that breaks a rule. */
 export function product(simulation: Simulation): Product {
-  const { triggers } = simulation.scenario.scaledObject;
-  const parsed = triggers.map(({ metadata }) => parseTrigger(metadata));
+  const { scaledObject, profiles } = simulation.scenario;
+  const { triggers } = scaledObject;
+  const parsed = triggers.map(({ metadata }) => parseTrigger(metadata, profiles));
   const { workloads, watch } = workloadView(simulation);
   const ofDevices = parsed.filter((trigger) => sourcesOf(trigger).includes("device"));
   return {
@@ -91,7 +91,7 @@ function scaler(
   workloads: WorkloadView,
 ): Scaler {
   const clock = clockOf(simulation);
-  const parse = triggerParser(() => builtInProfiles);
+  const parse = triggerParser(() => simulation.scenario.profiles);
   const isWide = triggers.some(({ scope = "workload" }) => scope !== "workload");
   const refs = simulation.scenario.scaledObject.triggers.map(
     ({ metadata }): WorkloadRef => ({ namespace, name: workloadName, scalerMetadata: metadata }),
