@@ -8,6 +8,8 @@ import { formatDuration, parseDurationMs } from "#core/duration.ts";
 import { isObjectName } from "#core/kubernetes-names.ts";
 import { requestTokensMax } from "#core/limits.ts";
 import type { TokenCount } from "#simulate/scenario.ts";
+import { type FrontEndName, frontEndNames, frontEndOf } from "#trigger/front-ends.ts";
+import { type TargetKind, targetKinds } from "#trigger/generated-triggers.ts";
 
 /** What values a flag takes. */
 export interface ValueKind<Value> {
@@ -213,6 +215,43 @@ export const hostPatterns: ValueKind<readonly string[]> = {
     const hosts = text.split(",");
     return hosts.every((host) => isIP(host) !== 0 || hostPattern.test(host)) ? hosts : undefined;
   },
+};
+
+/** Any text that is not empty. */
+export function text(value: string, rule: string): ValueKind<string> {
+  return pattern(value, rule, /./);
+}
+
+interface NamedTarget {
+  readonly kind: TargetKind;
+  readonly name: string;
+}
+
+const kinds = Object.keys(targetKinds) as TargetKind[];
+/** kubectl's short names. */
+const shortKinds: ReadonlyMap<string, TargetKind> = new Map([
+  ["deploy", "Deployment"],
+  ["sts", "StatefulSet"],
+  ["lws", "LeaderWorkerSet"],
+]);
+
+/** As kubectl takes it: `deployment/chat`. */
+export const scaleTarget: ValueKind<NamedTarget> = {
+  value: "KIND/NAME",
+  rule: `must be KIND/NAME, with KIND one of ${kinds.join(", ")} in any case`,
+  parse: (text) => {
+    const [word = "", name = "", ...more] = text.split("/");
+    const lower = word.toLowerCase();
+    const kind = kinds.find((known) => known.toLowerCase() === lower) ?? shortKinds.get(lower);
+    const isName = more.length === 0 && isObjectName(name);
+    return kind === undefined || !isName ? undefined : { kind, name };
+  },
+};
+
+/** What stands in front of engines; also by the name that a trigger gives it. */
+export const frontEnd: ValueKind<FrontEndName> = {
+  ...choice(frontEndNames),
+  parse: (text) => frontEndNames.find((name) => name === text || frontEndOf(name).engine === text),
 };
 
 function pattern(value: string, rule: string, shape: RegExp): ValueKind<string> {

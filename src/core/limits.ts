@@ -132,6 +132,10 @@ export const snapshotWatchdogMs = 60_000;
 export const validateFileBytesMax = 8 * 1024 * 1024;
 /** More files than a repository has, and fewer than a mistaken pattern can name. */
 export const validateFilesMax = 10_000;
+/** Of a generated ScaledObject that does not say it: a few GPU nodes' worth. */
+export const generatedReplicasMax = 10;
+/** More than one HPA is known to scale to. */
+export const generatedReplicasMost = 100_000;
 /** Prose of commands is wrapped at this: a terminal has 80 columns or more, and people read so far. */
 export const terminalColumns = 96;
 
@@ -296,6 +300,8 @@ export const windowSlicesMax = 61;
 export const targetLeast = 0.001;
 /** The thousandfold of a trigger's number still fits KEDA's int64, and it is exact as a double. */
 export const triggerNumberMax = 1_000_000_000_000;
+/** Comments of generated YAML: a width that reviews show whole. */
+export const commentColumns = 100;
 /** KEDA's own `pollingInterval`. */
 export const pollingSecondsDefault = 30;
 /** People wait a minute for a cold start, which this is only a part of. */

@@ -180,3 +180,11 @@ function isBlock(node: unknown): boolean {
 function offsetAt(node: unknown): number | undefined {
   return (node as Node | null | undefined)?.range?.[0];
 }
+
+/** A text as YAML has it, in quotes where another type or a comment would be read without them. */
+export function scalarText(text: string): string {
+  const isPlain = /^[a-z][-a-z0-9._/]*(:[-a-z0-9._/]+)*$/i.test(text);
+  return isPlain && !yamlWords.has(text.toLowerCase()) ? text : JSON.stringify(text);
+}
+/** Of YAML 1.1 too, which some readers still go by. */
+const yamlWords = new Set(["true", "false", "null", "yes", "no", "on", "off", "y", "n"]);

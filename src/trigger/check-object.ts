@@ -38,6 +38,8 @@ export interface KeyProblem {
   /** Of the metadata; absent: all of it. */
   readonly key?: string | undefined;
   readonly problem: string;
+  /** Of what only may be refused: a warning with this code. */
+  readonly code?: string | undefined;
 }
 
 export interface ObjectResult {
@@ -95,21 +97,22 @@ function checkTrigger(
 ): CheckedTrigger {
   if (type !== "external" && type !== "external-push") return { findings: [] };
   const path = ["spec", "triggers", index, "metadata"] as const;
-  const errorAt = ({ key, problem }: KeyProblem): ObjectFinding => {
-    const isThere = key !== undefined && Object.hasOwn(metadata, key);
-    const message = `${path.join(".")}.${problem}`;
-    const part = { part: "key" } as const;
-    return { severity: "error", path: isThere ? [...path, key] : path, ...part, message };
-  };
+  const findingAt = ({ key, problem, code }: KeyProblem): ObjectFinding => ({
+    severity: code === undefined ? "error" : "warning",
+    code,
+    path: key !== undefined && Object.hasOwn(metadata, key) ? [...path, key] : path,
+    part: "key",
+    message: `${path.join(".")}.${problem}`,
+  });
   const { scalerAddress } = metadata;
   if (scalerAddress === undefined) {
     const problem = "scalerAddress: required: KEDA refuses an external trigger without it";
-    return { findings: [errorAt({ problem })] };
+    return { findings: [findingAt({ problem })] };
   }
   if (!check.isOwn(scalerAddress)) return { whose: "other", findings: [] };
   const { trigger, problems } = parsedTrigger(metadata, check.profiles);
   const refusals = trigger === undefined ? [] : check.refusals(trigger, { metadata, namespace });
-  return { whose: "own", trigger, findings: [...problems, ...refusals].map(errorAt) };
+  return { whose: "own", trigger, findings: [...problems, ...refusals].map(findingAt) };
 }
 
 /**

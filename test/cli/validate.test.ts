@@ -173,7 +173,10 @@ describe("an error is", () => {
       "9: error: spec.triggers.0.metadata.scope: Cannot answer gpu_utilization in scope node: ",
     );
     const away = object([], [wake.replace("http://router", "http://gateway.infra.svc")]);
-    expect((await linesOf(away))[0]).toMatch(/^9: error: .*\.endpoint: .*--allow-endpoint names$/);
+    expect((await linesOf(away, "--allow-endpoint", "b"))[0]).toMatch(
+      /^9: error: .*\.endpoint: .*--allow-endpoint names$/,
+    );
+    expect((await linesOf(away))[0]).toMatch(/^9: warning: .* \[endpoint-not-allowed\]$/);
     expect(await linesOf(away, "--allow-endpoint", "gateway.infra.svc")).toEqual([]);
     const unnamed = away.replace("  namespace: inference\n", "");
     expect(await linesOf(unnamed)).toEqual([]);

@@ -4,6 +4,7 @@
  * @module
  */
 import { explainCommand } from "./explain.ts";
+import { generateCommand } from "./generate.ts";
 import { profilesCommand } from "./profiles.ts";
 import { serveCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
@@ -18,6 +19,7 @@ export const commands = {
   top: topCommand,
   snapshot: snapshotCommand,
   simulate: simulateCommand,
+  generate: generateCommand,
   validate: validateCommand,
   profiles: profilesCommand,
   version: versionCommand,

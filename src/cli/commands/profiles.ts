@@ -3,18 +3,16 @@
  *
  * @module
  */
-import { usage } from "#cli/arguments.ts";
 import { command, exitCodes } from "#cli/command.ts";
 import { choice, flag } from "#cli/flags.ts";
-import { profilesFlag, profileTable } from "#cli/profiles-flag.ts";
-import { didYouMean } from "#core/closest.ts";
+import { profileNamed, profilesFlag, profileTable } from "#cli/profiles-flag.ts";
 import { terminalColumns } from "#core/limits.ts";
 import { columnLines, headedLines } from "#core/text-lines.ts";
 import { metricOf } from "#metric/catalogue.ts";
 import { seriesText } from "#metric/engines.ts";
 import { adviceOf, type ProfileAdvice, scalingRulesText } from "#trigger/advice.ts";
 import { type ProfileUse, profileUses } from "#trigger/profile-uses.ts";
-import { type Profile, type ProfileTable, profileNames } from "#trigger/profiles.ts";
+import { type Profile, profileNames } from "#trigger/profiles.ts";
 
 /** One profile as `--output json` has it. */
 interface DescribedProfile extends Profile, Partial<ProfileUse> {
@@ -86,14 +84,6 @@ function detailText(profile: DescribedProfile): string {
   return `${[name, ...lines].join("\n")}\n`;
 }
 
-function one(name: string, table: ProfileTable): DescribedProfile {
-  const profile = table.get(name);
-  if (profile !== undefined) return described(name, profile);
-  const names = [...table.keys()];
-  const hint = didYouMean(name, names) || `; allowed: ${names.join(" ")}`;
-  throw usage("profiles", `no profile is named ${JSON.stringify(name)}${hint}`);
-}
-
 export const profilesCommand = command("profiles", {
   summary: "Say what each profile scales on, when to use it and when not",
   flags: {
@@ -112,7 +102,8 @@ export const profilesCommand = command("profiles", {
   examples: ["keda-gpu-scaler profiles", "keda-gpu-scaler profiles vllm-queue-depth"],
   run: async ({ flags: { profiles, output }, operands: [name] }, { stdout }) => {
     const table = await profileTable(profiles);
-    const chosen = name === undefined ? undefined : one(name, table);
+    const chosen =
+      name === undefined ? undefined : described(name, profileNamed("profiles", name, table));
     const all = [...table].map(([known, profile]) => described(known, profile));
     if (output === "json") stdout(`${JSON.stringify(chosen ?? all, null, 2)}\n`);
     else stdout(chosen === undefined ? tableText(all) : detailText(chosen));

@@ -49,7 +49,7 @@ const validateFlags = {
     help: "As serve has it: other scopes are errors",
   }),
   "allow-endpoint": flag(hostPatterns, {
-    help: "As serve has it: hosts that endpoints may name beside Services of their own namespace",
+    help: "As serve has it: other hosts are errors; without it, hosts that serve would have to allow are warnings",
   }),
   output: flag(choice(["text", "json"]), {
     fallback: "text",
@@ -90,7 +90,7 @@ type Rules = Omit<ObjectCheck, "kind">;
 
 async function rulesOf(flags: ValidateFlags): Promise<Rules> {
   const { all, service, namespace: implied } = flags;
-  const { "allow-scope": allowedScopes, "allow-endpoint": allow = [] } = flags;
+  const { "allow-scope": allowedScopes, "allow-endpoint": allow } = flags;
   return {
     profiles: await profileTable(flags.profiles),
     isOwn: (address) => all === true || address.includes(service),
@@ -108,11 +108,16 @@ async function rulesOf(flags: ValidateFlags): Promise<Rules> {
 function endpointRefusals(
   { endpoint }: Trigger,
   { metadata, namespace }: TriggerSource,
-  allow: readonly string[],
+  allow: readonly string[] | undefined,
 ): readonly KeyProblem[] {
   if (endpoint === undefined || namespace === undefined) return [];
   const key = endpointNames.find((name) => Object.hasOwn(metadata, name)) ?? "endpoint";
-  return refused(key, () => allowedUrl(endpoint, namespace, { allow, clusterDomain }));
+  const rules = { allow: allow ?? [], clusterDomain };
+  const code = allow === undefined ? "endpoint-not-allowed" : undefined;
+  return refused(key, () => allowedUrl(endpoint, namespace, rules)).map((one) => ({
+    ...one,
+    code,
+  }));
 }
 /** Of nearly every cluster; where it is another, a name without it is right everywhere. */
 const clusterDomain = "cluster.local";
