@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { run } from "#cli/run.ts";
 import { systemClock } from "#core/clock.ts";
+import { jobVariables } from "#device/job.ts";
 
 /** Set by the build; `bun run` has neither. */
 declare const BUILD_VERSION: string | undefined;
@@ -22,6 +23,7 @@ process.exit(
       nodeName: process.env["NODE_NAME"],
       kubernetesHost: process.env["KUBERNETES_SERVICE_HOST"],
       kubernetesPort: process.env["KUBERNETES_SERVICE_PORT"],
+      jobVariables: Object.fromEntries(jobVariables.map((name) => [name, process.env[name]])),
     },
     stdin: process.stdin,
     stdout: (text) => {

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import type { JobVariables } from "#device/job.ts";
 import { type Accepted, type ParsedArguments, parseArguments } from "./arguments.ts";
 import type { Flags } from "./flags.ts";
 
@@ -17,6 +18,8 @@ export interface Environment {
   /** `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: every pod has them. */
   readonly kubernetesHost: string | undefined;
   readonly kubernetesPort: string | undefined;
+  /** What schedulers and container runtimes say of the job's devices. */
+  readonly jobVariables?: JobVariables | undefined;
 }
 
 export interface TerminalSize {

@@ -235,6 +235,16 @@ const shortKinds: ReadonlyMap<string, TargetKind> = new Map([
   ["lws", "LeaderWorkerSet"],
 ]);
 
+/** Devices as the driver numbers them, or by UUID. */
+export const deviceNames: ValueKind<readonly string[]> = {
+  value: "INDEX|UUID",
+  rule: "must be an index or the beginning of a UUID, several with commas between",
+  parse: (text) => {
+    const names = text.split(",");
+    return names.every((name) => /^(\d{1,5}|[A-Za-z]+-[-\w]*)$/.test(name)) ? names : undefined;
+  },
+};
+
 /** As kubectl takes it: `deployment/chat`. */
 export const scaleTarget: ValueKind<NamedTarget> = {
   value: "KIND/NAME",

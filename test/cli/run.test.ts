@@ -99,13 +99,16 @@ Try it without a GPU: keda-gpu-scaler serve --collector mock
 
 usage: keda-gpu-scaler snapshot [FLAGS]
 
-  --format table|json|csv     How the readings are written (default table)
-  --interval DURATION         Repeat at this interval until stopped; without it, once
-  --collector auto|nvml|mock  Where readings come from; auto takes the vendor's library, never the mock (default auto)
-  --nvml-library PATH         libnvidia-ml.so.1, when it is not where drivers put it
-  --mock PATH                 YAML file that the mock collector plays; without it, its own default
+  --format table|json|csv               How the readings are written (default table)
+  --interval DURATION                   Repeat at this interval until stopped; without it, once
+  --env auto|k8s|slurm|flux|standalone  Whose devices: those of the pod, Slurm job or Flux job, or with standalone all of the machine (default auto)
+  --device INDEX|UUID                   Only these of them, by index or the beginning of a UUID; several times or with commas
+  --collector auto|nvml|mock            Where readings come from; auto takes the vendor's library, never the mock (default auto)
+  --nvml-library PATH                   libnvidia-ml.so.1, when it is not where drivers put it
+  --mock PATH                           YAML file that the mock collector plays; without it, its own default
 
 example: keda-gpu-scaler snapshot --format json
+         srun keda-gpu-scaler snapshot --env slurm --interval 10s --format csv
 `,
       });
     },

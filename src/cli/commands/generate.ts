@@ -59,7 +59,7 @@ export const generateCommand = command("generate", {
   summary: "Print a complete ScaledObject for a profile, with the reasons as comments",
   flags: generateFlags,
   examples: [
-    "keda-gpu-scaler generate --profile vllm-queue-depth --target deployment/chat > chat.yaml",
+    "keda-gpu-scaler generate --profile vllm-queue-depth --target deployment/chat",
     "keda-gpu-scaler generate --profile vllm-queue-depth --target deployment/chat --from-zero router",
   ],
   run: async ({ flags }, { stdout }) => {

@@ -1,28 +1,41 @@
 /**
- * `snapshot`: passes over the devices as text, a table for people, JSON and CSV for programs.
- *
- * An absent reading is `-` in the table, a missing key in JSON and an empty field in CSV: never 0.
+ * `snapshot`: passes over the devices, all of them or a job's.
  *
  * @module
  */
 import { collectorFlags, collectorOptions } from "#cli/collector-flags.ts";
 import { command } from "#cli/command.ts";
-import { choice, duration, flag } from "#cli/flags.ts";
+import { choice, deviceNames, duration, flag, repeatedFlag } from "#cli/flags.ts";
+import {
+  formatSnapshot,
+  type SnapshotEnvironment,
+  type SnapshotFormat,
+  snapshotFormats,
+} from "#cli/snapshot-formats.ts";
 import type { Clock } from "#core/clock.ts";
 import { snapshotSettleMs, snapshotWatchdogMs } from "#core/limits.ts";
 import { lineLog } from "#core/log.ts";
-import { columnLines } from "#core/text-lines.ts";
 import type { Collection, CollectorOptions } from "#device/collector.ts";
+import {
+  detectedJob,
+  type JobEnvironment,
+  type JobVariables,
+  jobEnvironment,
+  jobKinds,
+  selectDevices,
+} from "#device/job.ts";
 import { startSampler } from "#device/sampler.ts";
 import { spawnThread } from "#device/thread.ts";
-import { type Readings, readingNames } from "#metric/reading.ts";
-import type { DeviceSample } from "#metric/sample.ts";
 
 export interface SnapshotOptions {
   readonly format: SnapshotFormat;
   /** Absent: one snapshot. */
   readonly intervalMs?: number | undefined;
   readonly collector: CollectorOptions;
+  /** Whose devices are printed. */
+  readonly environment: JobEnvironment;
+  /** Of these, the ones that are printed, by index or UUID; absent: all. */
+  readonly deviceNames?: readonly string[] | undefined;
   readonly clock: Clock;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
@@ -33,7 +46,7 @@ export interface SnapshotOptions {
 /**
  * Prints the readings of the devices: once, or at every interval until stopped.
  *
- * @returns The exit code: 1 when the devices could not be read.
+ * @returns The exit code: 1 when the devices could not be read, or one that was named is not there.
  */
 async function snapshot(options: SnapshotOptions): Promise<number> {
   const { format, intervalMs, collector, clock, stdout, stderr, stopSignal } = options;
@@ -56,7 +69,9 @@ async function snapshot(options: SnapshotOptions): Promise<number> {
       passes += 1;
       if (intervalMs === undefined && passes !== 2) return;
       const ageMs = clock.monotonicMs() - takenAtMs;
-      stdout(formatSnapshot[format]({ takenAtMs: clock.wallMs() - ageMs, collection }));
+      const selection = selectionOf(collection, options);
+      if (selection.problem !== undefined) return fail({ message: selection.problem });
+      stdout(formatSnapshot[format]({ takenAtMs: clock.wallMs() - ageMs, ...selection }));
       if (intervalMs === undefined) end(0);
     },
     onChange: ({ fault }) => {
@@ -69,79 +84,51 @@ async function snapshot(options: SnapshotOptions): Promise<number> {
   return code;
 }
 
-const snapshotFormats = ["table", "json", "csv"] as const;
-type SnapshotFormat = (typeof snapshotFormats)[number];
+type Selection =
+  | {
+      readonly collection: Collection;
+      readonly environment: SnapshotEnvironment;
+      readonly problem?: never;
+    }
+  | { readonly problem: string };
 
-/** One pass over the devices, at a time since 1970. */
-interface Snapshot {
-  readonly takenAtMs: number;
-  readonly collection: Collection;
+/** What of a pass is the job's, and of that what the command line names. */
+function selectionOf(
+  collection: Collection,
+  { environment, deviceNames: names }: Pick<SnapshotOptions, "environment" | "deviceNames">,
+): Selection {
+  const job =
+    environment.devices === undefined
+      ? { devices: collection.devices, unmatched: undefined }
+      : selectDevices(collection.devices, environment.devices, environment.variable);
+  const unmatched = job.unmatched?.length === 0 ? undefined : job.unmatched;
+  if (names === undefined)
+    return {
+      collection: { ...collection, devices: job.devices },
+      environment: { ...environment, unmatched },
+    };
+  const selected = selectDevices(job.devices, names);
+  const [missing] = selected.unmatched;
+  if (missing !== undefined) {
+    const there = job.devices.map(({ index, uuid }) => `${index} (${uuid})`).join(", ") || "none";
+    return {
+      problem: `Cannot print device ${missing}: the devices here are ${there}; correct --device, or take --env standalone for all of the machine`,
+    };
+  }
+  return {
+    collection: { ...collection, devices: selected.devices },
+    environment: { ...environment, unmatched },
+  };
 }
 
-/** Ends with a newline; repeated snapshots can be written one after the other. */
-const formatSnapshot: Readonly<Record<SnapshotFormat, (snapshot: Snapshot) => string>> = {
-  table,
-  json: ({ takenAtMs, collection }) =>
-    `${JSON.stringify({ takenAt: new Date(takenAtMs).toISOString(), ...collection })}\n`,
-  csv,
-};
-
-const bytesPerGib = 1024 ** 3;
-
-/** Columns of the table. The unit stands in the heading, so that values can be compared. */
-const columns: Readonly<Record<string, (device: DeviceSample) => string | number | undefined>> = {
-  GPU: ({ index }) => index,
-  NAME: ({ model }) => model,
-  "UTIL %": ({ readings }) => readings.utilizationPercent?.toFixed(0),
-  "MEM %": ({ readings }) => memoryPercent(readings)?.toFixed(1),
-  "USED GiB": ({ readings }) => gib(readings.memoryUsedBytes),
-  "TOTAL GiB": ({ readings }) => gib(readings.memoryTotalBytes),
-  "TEMP °C": ({ readings }) => readings.temperatureCelsius?.toFixed(0),
-  "POWER W": ({ readings }) =>
-    watts(readings.powerAverageMilliwatts ?? readings.powerInstantMilliwatts),
-  "LIMIT W": ({ readings }) => watts(readings.powerLimitMilliwatts),
-  "SM MHz": ({ readings }) => readings.smClockMegahertz?.toFixed(0),
-  HEALTH: ({ health }) => health.state,
-  UUID: ({ uuid }) => uuid,
-};
-
-function memoryPercent({ memoryUsedBytes, memoryTotalBytes }: Readings): number | undefined {
-  if (memoryUsedBytes === undefined || memoryTotalBytes === undefined) return undefined;
-  return (memoryUsedBytes / memoryTotalBytes) * 100;
-}
-
-const gib = (bytes: number | undefined) =>
-  bytes === undefined ? undefined : (bytes / bytesPerGib).toFixed(1);
-const watts = (milliwatts: number | undefined) =>
-  milliwatts === undefined ? undefined : (milliwatts / 1000).toFixed(1);
-
-function table({ takenAtMs, collection }: Snapshot): string {
-  const { driverVersion = "unknown", libraryVersion = "unknown", devices } = collection;
-  const head = `${new Date(takenAtMs).toISOString()}  driver ${driverVersion}  library ${libraryVersion}`;
-  const headings = Object.keys(columns);
-  const rows = devices.map((device) =>
-    Object.values(columns).map((cell) => String(cell(device) ?? "-")),
-  );
-  return `${[head, ...columnLines([headings, ...rows])].join("\n")}\n`;
-}
-
-function csv({ takenAtMs, collection }: Snapshot): string {
-  const identity = ["index", "uuid", "model", "minor", "pciBusId", "vendor"] as const;
-  const headings = ["takenAt", ...identity, "health", ...readingNames];
-  const takenAt = new Date(takenAtMs).toISOString();
-  const rows = collection.devices.map((device) => [
-    takenAt,
-    ...identity.map((name) => device[name]),
-    device.health.state,
-    ...readingNames.map((name) => device.readings[name]),
-  ]);
-  return `${[headings, ...rows].map((row) => row.map(field).join(",")).join("\n")}\n`;
-}
-
-/** RFC 4180: quotes only where the text needs them. */
-function field(value: string | number | undefined): string {
-  const text = String(value ?? "");
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** The mock collector's devices are no job's. */
+function environmentOf(
+  name: "auto" | JobEnvironment["kind"],
+  { collector }: CollectorOptions,
+  variables: JobVariables,
+): JobEnvironment {
+  const detected = collector === "mock" ? "standalone" : detectedJob(variables);
+  return jobEnvironment(name === "auto" ? detected : name, variables);
 }
 
 const second = 1_000;
@@ -157,12 +144,28 @@ export const snapshotCommand = command("snapshot", {
     interval: flag(duration(100, hour), {
       help: "Repeat at this interval until stopped; without it, once",
     }),
+    env: flag(choice(["auto", ...jobKinds]), {
+      fallback: "auto",
+      help: "Whose devices: those of the pod, Slurm job or Flux job, or with standalone all of the machine",
+    }),
+    device: repeatedFlag(deviceNames, {
+      help: "Only these of them, by index or the beginning of a UUID; several times or with commas",
+    }),
     ...collectorFlags,
   },
-  examples: ["keda-gpu-scaler snapshot --format json"],
-  run: ({ flags }, { clock, stdout, stderr, stopSignal }) => {
+  examples: [
+    "keda-gpu-scaler snapshot --format json",
+    "srun keda-gpu-scaler snapshot --env slurm --interval 10s --format csv",
+  ],
+  run: ({ flags }, { environment: { jobVariables = {} }, clock, stdout, stderr, stopSignal }) => {
     const { format, interval: intervalMs } = flags;
     const collector = collectorOptions(flags);
-    return snapshot({ format, intervalMs, collector, clock, stdout, stderr, stopSignal });
+    const environment = environmentOf(flags.env, collector, jobVariables);
+    const runtime = { clock, stdout, stderr, stopSignal };
+    const names = flags.device?.flat();
+    return snapshot({
+      ...{ format, intervalMs, collector, environment, deviceNames: names },
+      ...runtime,
+    });
   },
 });

@@ -71,7 +71,7 @@ export const validateCommand = command("validate", {
     completion: "file",
   },
   examples: [
-    "keda-gpu-scaler validate chat.yaml batch.yaml",
+    "keda-gpu-scaler validate deploy/examples/profiles/*.yaml",
     "helm template chart | keda-gpu-scaler validate --namespace inference -",
   ],
   run: async ({ flags, operands }, context) => {
