@@ -73,15 +73,14 @@ describe("help", () => {
 
 usage: keda-gpu-scaler COMMAND [FLAGS]
 
-  serve     Read the devices and answer KEDA until stopped
-  explain   Say why a workload has its value, and what the HPA does with it
-  top       Show devices and workloads, live: a full screen, or rows where there is no terminal
-  snapshot  Print the devices' readings
-  simulate  Play a ScaledObject over a load, and report waits, GPU-hours and scale events
-  generate  Print a complete ScaledObject for a profile, with the reasons as comments
-  validate  Check the triggers in YAML as the server would, and warn of what cannot work
-  profiles  Say what each profile scales on, when to use it and when not
-  version   Print the version
+  serve       Read the devices and answer KEDA until stopped
+  snapshot    Print the devices' readings
+  simulate    Play a ScaledObject over a load, and report waits, GPU-hours and scale events
+  generate    Print a complete ScaledObject for a profile, with the reasons as comments
+  validate    Check the triggers in YAML as the server would, and warn of what cannot work
+  profiles    Say what each profile scales on, when to use it and when not
+  completion  Print a script by which your shell completes commands and flags
+  version     Print the version
 
 keda-gpu-scaler COMMAND --help lists the flags of a command.
 Try it without a GPU: keda-gpu-scaler serve --collector mock
@@ -153,12 +152,12 @@ describe("one line on stderr, and an exit code that tells", () => {
     [
       2,
       [],
-      "Cannot run: no command is given; allowed: serve explain top snapshot simulate generate validate profiles version; see keda-gpu-scaler --help",
+      "Cannot run: no command is given; allowed: serve explain top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
     ],
     [
       2,
       ["serv"],
-      "Cannot run: unknown command serv; did you mean serve? allowed: serve explain top snapshot simulate generate validate profiles version; see keda-gpu-scaler --help",
+      "Cannot run: unknown command serv; did you mean serve? allowed: serve explain top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
     ],
     [2, ["serve", "--host", "::1"], "unknown flag --host; did you mean --bind? allowed: --role"],
     [2, ["simulate", "--host", "x"], "unknown flag --host; allowed: --scaledobject"],

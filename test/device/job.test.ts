@@ -63,8 +63,8 @@ describe("the devices of", () => {
     ["k8s", { NVIDIA_VISIBLE_DEVICES: "/var/run/nvidia-container-devices" }],
     ["slurm", { SLURM_JOB_ID: "7" }],
     ["standalone", { CUDA_VISIBLE_DEVICES: "0", SLURM_JOB_GPUS: "0" }],
-  ])("%s with %j are not restricted", (...args) => {
-    const { variable, devices } = jobEnvironment(...args);
+  ])("%s with %j are not restricted", (kind, variables) => {
+    const { variable, devices } = jobEnvironment(kind, variables);
     expect({ variable, devices }).toEqual({ variable: undefined, devices: undefined });
   });
 });

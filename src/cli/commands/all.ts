@@ -4,6 +4,7 @@
  * @module
  */
 import { explainCommand } from "./explain.ts";
+import { completionCommand } from "./completion.ts";
 import { generateCommand } from "./generate.ts";
 import { profilesCommand } from "./profiles.ts";
 import { serveCommand } from "./serve.ts";
@@ -13,7 +14,7 @@ import { topCommand } from "./top.ts";
 import { validateCommand } from "./validate.ts";
 import { versionCommand } from "./version.ts";
 
-export const commands = {
+const described = {
   serve: serveCommand,
   explain: explainCommand,
   top: topCommand,
@@ -22,6 +23,15 @@ export const commands = {
   generate: generateCommand,
   validate: validateCommand,
   profiles: profilesCommand,
+} as const;
+
+export const commands = {
+  ...described,
+  completion: completionCommand((completion) => ({
+    ...described,
+    completion,
+    version: versionCommand,
+  })),
   version: versionCommand,
 } as const;
 export type CommandName = keyof typeof commands;

@@ -253,7 +253,7 @@ export const simulateCommand = command("simulate", {
   summary: "Play a ScaledObject over a load, and report waits, GPU-hours and scale events",
   flags: simulateFlags,
   examples: [
-    'keda-gpu-scaler simulate --scaledobject deploy/examples/profiles/llm-concurrency.yaml --load "2 rps for 10m, 8 rps for 10m"',
+    'keda-gpu-scaler simulate --scaledobject deploy/examples/profiles/llm-concurrency.yaml --load "2 rps for 10m"',
   ],
   run: async ({ flags }, { stdout, hasColor }) => {
     stdout(await reportOf(simulateOptions(flags, hasColor)));
