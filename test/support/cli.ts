@@ -6,13 +6,18 @@
 import type { CommandContext } from "#cli/command.ts";
 import { run } from "#cli/run.ts";
 import { systemClock } from "#core/clock.ts";
-import type { Finished } from "./binary.ts";
+
+interface CommandResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 /** Runs a command to its end. */
 export async function runCommand(
   args: readonly string[],
   context: Partial<CommandContext> = {},
-): Promise<Finished> {
+): Promise<CommandResult> {
   const output: string[] = [];
   const errors: string[] = [];
   const exitCode = await run(args, {
