@@ -115,7 +115,7 @@ function isNameOf(
   variable: JobVariable | undefined,
 ): boolean {
   if (!/^\d+$/.test(name))
-    return uuid.startsWith(name) || (parentUuid !== undefined && parentUuid.startsWith(name));
+    return uuid.startsWith(name) || parentUuid?.startsWith(name) === true;
   const isSlurm = variable === "SLURM_STEP_GPUS" || variable === "SLURM_JOB_GPUS";
   return Number(name) === (isSlurm ? (minor ?? index) : index);
 }

@@ -74,6 +74,8 @@ describe("help", () => {
 usage: keda-gpu-scaler COMMAND [FLAGS]
 
   serve       Read the devices and answer KEDA until stopped
+  explain     Say why a workload has its value, and what the HPA does with it
+  top         Show devices and workloads, live: a full screen, or rows where there is no terminal
   snapshot    Print the devices' readings
   simulate    Play a ScaledObject over a load, and report waits, GPU-hours and scale events
   generate    Print a complete ScaledObject for a profile, with the reasons as comments

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { explainCommand } from "./explain.ts";
+
 import { completionCommand } from "./completion.ts";
+import { explainCommand } from "./explain.ts";
 import { generateCommand } from "./generate.ts";
 import { profilesCommand } from "./profiles.ts";
 import { serveCommand } from "./serve.ts";
