@@ -32,6 +32,7 @@ import {
   type Kubernetes,
 } from "./cluster.ts";
 import { decisions } from "./decisions.ts";
+import { deletionCosts } from "./deletion-costs.ts";
 import { startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { ServeOptions } from "./options.ts";
@@ -63,12 +64,9 @@ export async function startScaler(
   const parse = triggerParser(profiles.table);
   const forbidden = scopeCheck(options, workloads);
   const parseAllowed = allowedParser(parse, forbidden);
-  const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
+  const served = { ...context, kubernetes, workloads, parse: parseAllowed };
+  const engines = startEngines(options, served);
   const localNode = devices.node && options.nodeName;
-  const request = (readings: readonly ReadingName[]) => {
-    demand.request(readings);
-    devices.node?.request(readings);
-  };
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
   const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
   const inner = answerer({
@@ -77,7 +75,7 @@ export async function startScaler(
     store: { view: store.view, subscribe: changes.subscribe },
     clock,
     localNode,
-    asked: request,
+    asked: devices.request,
     workloads: workloads?.view,
     synced: devices.synced,
   });
@@ -90,8 +88,9 @@ export async function startScaler(
     onDecision: record,
   });
   const { evaluate } = answers;
-  const read = { clock, workloads, parse: parseAllowed, store, evaluate, localNode, request };
+  const read = { ...served, store, evaluate, localNode, request: devices.request };
   const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
+  const costs = deletionCosts(options, { ...served, answers: inner });
   const service = externalScaler({
     answerer: answers,
     parse,
@@ -107,11 +106,13 @@ export async function startScaler(
       fleet: devices.fleet,
       engines: engines.stats,
       triggers,
+      deletionCosts: costs?.written,
     },
     status: scalerStatus({ clock, store, triggers, evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
       stopRounds();
+      costs?.stop();
       demand.stop();
       engines.stop();
       profiles.stop();
@@ -179,6 +180,8 @@ function admissionOf({ admit, subscribe }: Workloads, clock: Clock): Admission {
 /** Where the readings of devices come from: this node, or every agent. */
 interface Devices {
   readonly node?: LocalNode | undefined;
+  /** Has these readings taken for a while. */
+  readonly request: (readings: readonly ReadingName[]) => void;
   /** Absent where no agents are followed. */
   readonly fleet?: FleetStats | undefined;
   /** Whether all agents have been heard or tried; absent where none is followed. */
@@ -200,6 +203,7 @@ function startDevices(
     return {
       fleet: fleetStats(store, follower, context.clock),
       synced,
+      request: demand.request,
       unready: () => (synced() ? undefined : "the agents have not been heard yet"),
       stop: async () => close(),
     };
@@ -213,6 +217,10 @@ function startDevices(
   });
   return {
     node,
+    request: (readings) => {
+      demand.request(readings);
+      node.request(readings);
+    },
     unready: () => node.fault()?.message,
     stop: async () => {
       stopCopying();

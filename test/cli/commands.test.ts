@@ -31,6 +31,7 @@ describe("what serve is told", () => {
       allowedEndpoints: [],
       allowHostNetwork: false,
       allowedScopes: ["workload", "node", "cluster"],
+      deletionCost: false,
     });
   });
 
@@ -59,7 +60,7 @@ describe("what serve is told", () => {
       "engine-token-dir": "/tokens",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    args.push("--no-reflection", "--no-page", "--allow-host-network");
+    args.push("--no-reflection", "--no-page", "--allow-host-network", "--deletion-cost");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -84,6 +85,7 @@ describe("what serve is told", () => {
       allowHostNetwork: true,
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
+      deletionCost: true,
     });
   });
 
