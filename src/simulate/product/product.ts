@@ -10,6 +10,7 @@
  */
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
+import { type DeletionPlanner, deletionPlanner } from "#answer/deletion-planner.ts";
 import { readWindows } from "#answer/device-needs.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault, unlessFault } from "#core/fault.ts";
@@ -21,10 +22,9 @@ import type { ScalerAnswer } from "#simulate/keda.ts";
 import type { Simulation } from "#simulate/simulation.ts";
 import { builtInProfiles } from "#trigger/profiles.ts";
 import { parseTrigger, type Trigger, triggerParser } from "#trigger/trigger.ts";
-import type { WorkloadView } from "#workload/workload.ts";
 import { report } from "./agents.ts";
 import { engineReader } from "./engines.ts";
-import { epochMs, namespace, workloadName } from "./names.ts";
+import { epochMs, namespace, uidOf, workloadName } from "./names.ts";
 import { workloadView } from "./workload.ts";
 
 /** One replica of the scaler. */
@@ -37,6 +37,8 @@ export interface Scaler {
   readonly sample: () => void;
   /** Has everything ready for every trigger, as a scaler does that is not asked. */
   readonly prepare: () => void;
+  /** Writes the deletion costs that are due; absent in one that writes none. */
+  readonly writeDeletionCosts?: (() => void) | undefined;
   /** Forgets everything, as a new process does. */
   readonly restart: () => void;
 }
@@ -66,19 +68,26 @@ export interface Product {
 export function product(simulation: Simulation): Product {
   const { triggers } = simulation.scenario.scaledObject;
   const parsed = triggers.map(({ metadata }) => parseTrigger(metadata));
-  const { workloads, watch } = workloadView(simulation);
+  const { workloads, watch, costsChanged } = workloadView(simulation);
+  // Without engines of pods, devices tell what pods have to do, by means over a window.
+  const ordersByDevices =
+    simulation.scenario.deletionCost && !parsed.some((trigger) => readsPodEngines(trigger));
   const ofDevices = parsed.filter((trigger) => sourcesOf(trigger).includes("device"));
   return {
     metrics: parsed.map(({ target }, index) => ({
       metricType: triggers[index]?.metricType ?? "AverageValue",
       targetMilli: Math.round(target * 1000),
     })),
-    readsDevices: ofDevices.length > 0,
-    readsWindows: ofDevices.some(({ windowSeconds }) => windowSeconds > 0),
+    readsDevices: ordersByDevices || ofDevices.length > 0,
+    readsWindows: ordersByDevices || ofDevices.some(({ windowSeconds }) => windowSeconds > 0),
     readsEngines: parsed.some((trigger) => sourcesOf(trigger).includes("engine")),
     watch,
-    scaler: () => scaler(simulation, parsed, workloads),
+    scaler: () => scaler(simulation, parsed, { workloads, costsChanged }),
   };
+}
+
+function readsPodEngines({ metric, endpoint }: Trigger): boolean {
+  return metricOf(metric).source === "engine" && endpoint === undefined;
 }
 
 function sourcesOf({ metric, activationMetric }: Trigger) {
@@ -88,7 +97,7 @@ function sourcesOf({ metric, activationMetric }: Trigger) {
 function scaler(
   simulation: Simulation,
   triggers: readonly Trigger[],
-  workloads: WorkloadView,
+  { workloads, costsChanged }: Pick<ReturnType<typeof workloadView>, "workloads" | "costsChanged">,
 ): Scaler {
   const clock = clockOf(simulation);
   const parse = triggerParser(() => builtInProfiles);
@@ -99,11 +108,13 @@ function scaler(
   let sinceMs = Number.NEGATIVE_INFINITY;
   let store = fleetStore({ clock });
   let answers: Answerer;
+  let planner: DeletionPlanner;
   const start = () => {
     store = fleetStore({ clock });
     const synced = () => simulation.nowMs() >= sinceMs + scalerSyncMs;
     const engines = engineReader(simulation, sinceMs);
     answers = answerer({ store, clock, workloads, synced, engines, parse });
+    planner = deletionPlanner({ answers, workloads, clock });
   };
   start();
 
@@ -139,6 +150,18 @@ function scaler(
         unlessFault(() => answers.activity(ref, trigger));
       }
     },
+    writeDeletionCosts: simulation.scenario.deletionCost
+      ? () => {
+          const asked = refs.map((_ref, index) => question(index));
+          const changes = planner.next(asked.map(([ref, trigger]) => ({ ref, trigger })));
+          const costs = new Map(changes.map(({ pod: { uid }, cost }) => [uid, cost]));
+          for (const replica of simulation.pods.all()) {
+            const cost = costs.get(uidOf(replica));
+            if (cost !== undefined) replica.deletionCost = cost;
+          }
+          if (changes.length > 0) costsChanged();
+        }
+      : undefined,
     restart: () => {
       sinceMs = simulation.nowMs();
       start();
