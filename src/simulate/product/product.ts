@@ -10,6 +10,7 @@
  */
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
+import type { CostChange } from "#answer/deletion-costs.ts";
 import { type DeletionPlanner, deletionPlanner } from "#answer/deletion-planner.ts";
 import { readWindows } from "#answer/device-needs.ts";
 import type { Clock } from "#core/clock.ts";
@@ -118,8 +119,9 @@ function scaler(
   };
   start();
 
+  const refOf = (index: number) => refs[index] as WorkloadRef;
   const question = (index: number): [WorkloadRef, Trigger] => [
-    refs[index] as WorkloadRef,
+    refOf(index),
     triggers[index] as Trigger,
   ];
   return {
@@ -152,14 +154,10 @@ function scaler(
     },
     writeDeletionCosts: simulation.scenario.deletionCost
       ? () => {
-          const asked = refs.map((_ref, index) => question(index));
-          const changes = planner.next(asked.map(([ref, trigger]) => ({ ref, trigger })));
-          const costs = new Map(changes.map(({ pod: { uid }, cost }) => [uid, cost]));
-          for (const replica of simulation.pods.all()) {
-            const cost = costs.get(uidOf(replica));
-            if (cost !== undefined) replica.deletionCost = cost;
-          }
-          if (changes.length > 0) costsChanged();
+          const changes = planner.next(
+            triggers.map((trigger, at) => ({ ref: refOf(at), trigger })),
+          );
+          if (applyCosts(simulation, changes)) costsChanged();
         }
       : undefined,
     restart: () => {
@@ -167,6 +165,16 @@ function scaler(
       start();
     },
   };
+}
+
+/** @returns Whether any pod has another cost now. */
+function applyCosts({ pods }: Simulation, changes: readonly CostChange[]): boolean {
+  const costs = new Map(changes.map(({ pod: { uid }, cost }) => [uid, cost]));
+  for (const replica of pods.all()) {
+    const cost = costs.get(uidOf(replica));
+    if (cost !== undefined) replica.deletionCost = cost;
+  }
+  return costs.size > 0;
 }
 
 function orError<Result>(run: () => Result): Result | { readonly error: string } {
