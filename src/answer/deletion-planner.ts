@@ -8,6 +8,7 @@
  */
 import type { Clock } from "#core/clock.ts";
 import {
+  deletionCostCheckMs,
   deletionCostSpacingMs,
   deletionCostsPerCheck,
   deletionCostsPerWorkload,
@@ -24,9 +25,22 @@ export interface DeletionPlanner {
   /**
    * Takes every change that it returns for made; one that was not made is due again later.
    *
-   * @param triggers All that may ask at any time.
+   * @param objects The triggers of each object that is looked at now.
    */
-  readonly next: (triggers: readonly ParsedTrigger[]) => readonly CostChange[];
+  readonly next: (objects: readonly ObjectTriggers[]) => readonly CostChange[];
+  /** Forgets every object but these. */
+  readonly retain: (objects: readonly ObjectTriggers[]) => void;
+}
+
+/** All triggers of one object that may ask at any time; at least one. */
+export type ObjectTriggers = readonly ParsedTrigger[];
+
+export function byObject(triggers: readonly ParsedTrigger[]): readonly ObjectTriggers[] {
+  return [...Map.groupBy(triggers, ({ ref }) => keyOf(ref)).values()];
+}
+
+function keyOf({ namespace, name }: ParsedTrigger["ref"]): string {
+  return `${namespace}/${name}`;
 }
 
 /** What is remembered of a workload. */
@@ -38,26 +52,59 @@ interface KnownCosts {
 }
 
 export function deletionPlanner(options: DeletionPlannerOptions): DeletionPlanner {
-  let known: ReadonlyMap<string, KnownCosts> = new Map();
+  const known = new Map<string, KnownCosts>();
+  const allowance = changeAllowance();
   return {
-    next: (triggers) => {
+    next: (objects) => {
       const nowMs = options.clock.monotonicMs();
-      const objects = Map.groupBy(triggers, ({ ref }) => `${ref.namespace}/${ref.name}`);
-      const before = known;
-      known = new Map([...objects.keys()].map((key) => [key, before.get(key) ?? unchanged()]));
-      // Whose costs changed last waits for the others.
-      const turns = [...known].toSorted(
-        ([, one], [, other]) => one.changedAtMs - other.changedAtMs,
-      );
       const changes: CostChange[] = [];
-      for (const [key, own] of turns) {
-        const most = Math.min(deletionCostsPerWorkload, deletionCostsPerCheck - changes.length);
+      for (const { triggers, own } of inTurn(objects, known)) {
+        const most = Math.min(deletionCostsPerWorkload, allowance.left(nowMs));
         if (most === 0) break;
         if (nowMs < own.notBeforeMs) continue;
-        const loads = scaleInLoads(objects.get(key) ?? [], options);
-        if (loads !== undefined) changes.push(...dueChanges(own, loads, most, nowMs));
+        const loads = scaleInLoads(triggers, options);
+        const due = loads === undefined ? [] : dueChanges(own, loads, most, nowMs);
+        allowance.take(due.length);
+        changes.push(...due);
       }
       return changes;
+    },
+    retain: (objects) => {
+      const kept = new Set(objects.map(objectKey));
+      for (const key of known.keys()) if (!kept.has(key)) known.delete(key);
+    },
+  };
+}
+
+function objectKey([first]: ObjectTriggers): string {
+  return first === undefined ? "" : keyOf(first.ref);
+}
+
+/** Whose costs changed last waits for the others. */
+function inTurn(objects: readonly ObjectTriggers[], known: Map<string, KnownCosts>) {
+  return objects
+    .map((triggers) => {
+      const key = objectKey(triggers);
+      const own = known.get(key) ?? unchanged();
+      known.set(key, own);
+      return { triggers, own };
+    })
+    .toSorted((one, other) => one.own.changedAtMs - other.own.changedAtMs);
+}
+
+/** Changes that all workloads may have now; what was taken comes back in a check's time. */
+function changeAllowance() {
+  const perMs = deletionCostsPerCheck / deletionCostCheckMs;
+  let level = deletionCostsPerCheck;
+  let atMs = 0;
+  return {
+    left: (nowMs: number) => {
+      level = Math.min(deletionCostsPerCheck, level + (nowMs - atMs) * perMs);
+      atMs = nowMs;
+      return Math.floor(level);
+    },
+    take: (changes: number) => {
+      level -= changes;
     },
   };
 }

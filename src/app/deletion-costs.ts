@@ -4,9 +4,9 @@
  * @module
  */
 import type { Answerer } from "#answer/answer.ts";
-import { deletionPlanner } from "#answer/deletion-planner.ts";
+import { byObject, deletionPlanner, type ObjectTriggers } from "#answer/deletion-planner.ts";
 import { Fault } from "#core/fault.ts";
-import { deletionCostCheckMs } from "#core/limits.ts";
+import { deletionCostCheckMs, deletionCostParts } from "#core/limits.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import { type CostWriter, costWriter } from "#workload/cost-writer.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
@@ -41,10 +41,20 @@ export function deletionCosts(
   if (kubernetes === undefined || workloads === undefined) throw withoutCluster();
   const planner = deletionPlanner({ answers, workloads: workloads.peek, clock });
   const writer = costWriter({ client: kubernetes.client, clock, random, log });
-  const stop = clock.every(deletionCostCheckMs, () => {
+  let left: readonly ObjectTriggers[] = [];
+  let perPart = 0;
+  let part = 0;
+  const stop = clock.every(deletionCostCheckMs / deletionCostParts, () => {
+    if (part === 0) {
+      left = byObject(servedTriggers(workloads, parse));
+      perPart = Math.ceil(left.length / deletionCostParts);
+      planner.retain(left);
+    }
+    part = (part + 1) % deletionCostParts;
+    const now = left.slice(0, perPart);
+    left = left.slice(perPart);
     if (!writer.isOpen()) return;
-    for (const { pod, cost } of planner.next(servedTriggers(workloads, parse)))
-      void writer.write(pod, cost);
+    for (const { pod, cost } of planner.next(now)) void writer.write(pod, cost);
   });
   return {
     written: writer.count,

@@ -349,8 +349,10 @@ export const deletionCostCheckMs = 10_000;
 export const deletionCostSpacingMs = 60_000;
 /** Pods of one workload that get another cost in one check; the others follow in the next ones. */
 export const deletionCostsPerWorkload = 20;
-/** Of all workloads: four updates a second, where an API server serves hundreds. */
+/** Of all workloads in this time: four updates a second, where an API server serves hundreds. */
 export const deletionCostsPerCheck = 40;
+/** Parts of a check, so that thousands of workloads do not keep calls waiting. */
+export const deletionCostParts = 10;
 /** A device is busy one second and idle the next: what a pod has to do shows over some time. */
 export const deletionCostWindowSeconds = 60;
 /** A scale-in is near when a value that is so much of the present one would bring it. */

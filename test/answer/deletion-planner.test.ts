@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { ParsedTrigger } from "#answer/answer.ts";
-import { deletionPlanner } from "#answer/deletion-planner.ts";
+import { byObject, deletionPlanner } from "#answer/deletion-planner.ts";
 import {
   deletionCostCheckMs,
   deletionCostSpacingMs,
@@ -49,7 +49,7 @@ function replicaSet(
   const planner = () => {
     const { next } = deletionPlanner({ answers, workloads, clock });
     return (...triggers: readonly ParsedTrigger[]) => {
-      const all = next(triggers.length === 0 ? [asked(concurrency)] : triggers);
+      const all = next(byObject(triggers.length === 0 ? [asked(concurrency)] : triggers));
       for (const { pod: changed, cost } of all)
         costs.set(changed.name, { value: cost, isOwn: true });
       update();
@@ -122,7 +122,7 @@ describe("before a scale-in", () => {
       pages: { "10.0.0.0": busy(8), "10.0.0.1": busy(1), "10.0.0.2": { concurrency: 8 } },
     });
     const { next } = deletionPlanner({ answers, workloads, clock });
-    const names = next([asked(concurrency)]).map((one) => one.pod.name);
+    const names = next([[asked(concurrency)]]).map((one) => one.pod.name);
     expect(names).toEqual(["llm-0", "llm-1"]);
   });
 
@@ -134,7 +134,7 @@ describe("before a scale-in", () => {
       average: ({ uuid }) => ({ "GPU-x": 30, "GPU-y": 0, "GPU-z": 4 })[uuid],
     });
     const { next } = deletionPlanner({ answers: answers(), workloads, clock });
-    const changes = next([asked({ metricType: "gpu_utilization", targetValue: "80" })]);
+    const changes = next([[asked({ metricType: "gpu_utilization", targetValue: "80" })]]);
     expect(changes.map(({ pod: { name }, cost }) => [name, cost])).toEqual([
       ["x", 12],
       ["z", 6],
@@ -215,6 +215,7 @@ describe("changes of costs", () => {
         pod: one.name,
         activity: index === 0 ? 0 : 5,
       }));
+    let nowMs = 0;
     const { next } = deletionPlanner({
       answers: {
         value: ({ name }) => ({
@@ -229,14 +230,20 @@ describe("changes of costs", () => {
         }),
       },
       workloads: { of: (_namespace, name) => workload({ pods: pods(name) }) },
-      clock: { monotonicMs: () => 0 },
+      clock: { monotonicMs: () => nowMs },
     });
     const changed = () => {
-      const all = next(["a", "b", "c", "d"].map((name) => asked(concurrency, name)));
-      expect(all).toHaveLength(deletionCostsPerCheck);
-      return [...new Set(all.map(({ pod: { name } }) => name.slice(0, 1)))];
+      const all = next(["a", "b", "c", "d"].map((name) => [asked(concurrency, name)]));
+      return all.map(({ pod: { name } }) => name.slice(0, 1)).join("");
     };
-    expect(changed()).toEqual(["a", "b"]);
-    expect(changed()).toEqual(["c", "d"]);
+    const full = (name: string) => name.repeat(deletionCostsPerWorkload);
+    expect(changed()).toBe(full("a") + full("b"));
+    expect(changed()).toBe("");
+    // What all may have comes back little by little. None of the costs is ever written here, so who
+    // has had a turn finds other costs than its own, and waits.
+    nowMs = deletionCostCheckMs / 2;
+    expect(changed()).toBe("c".repeat(deletionCostsPerCheck / 2));
+    nowMs = 2 * deletionCostCheckMs;
+    expect(changed()).toBe(full("d"));
   });
 });

@@ -119,11 +119,11 @@ function scaler(
   };
   start();
 
-  const refOf = (index: number) => refs[index] as WorkloadRef;
   const question = (index: number): [WorkloadRef, Trigger] => [
-    refOf(index),
+    refs[index] as WorkloadRef,
     triggers[index] as Trigger,
   ];
+  const parsed = triggers.map((trigger, index) => ({ ref: question(index)[0], trigger }));
   return {
     ask: (index) => {
       const [ref, trigger] = question(index);
@@ -154,10 +154,7 @@ function scaler(
     },
     writeDeletionCosts: simulation.scenario.deletionCost
       ? () => {
-          const changes = planner.next(
-            triggers.map((trigger, at) => ({ ref: refOf(at), trigger })),
-          );
-          if (applyCosts(simulation, changes)) costsChanged();
+          if (applyCosts(simulation, planner.next([parsed]))) costsChanged();
         }
       : undefined,
     restart: () => {
