@@ -41,7 +41,7 @@ function replicaSet(
       serving(index, { ...of, deletionCost: costs.get(`llm-${index}`) }),
     ),
     pages: Object.fromEntries(loads.map((load, index) => [`10.0.0.${index}`, busy(load)])),
-    workload: { ...changes, replicas: loads.length },
+    workload: { replicas: loads.length, ...changes },
   });
   const cluster = withEngines(state());
   const { answers, workloads, clock } = cluster;
@@ -89,10 +89,15 @@ describe("before a scale-in", () => {
   test.each<[string, readonly number[], Partial<Workload>]>([
     ["the replicas have enough to do", [20, 10, 0], {}],
     ["there are as few replicas as may be", [9, 0, 1], { minReplicas: 3 }],
-    ["the last replica would go", [1], { minReplicas: 0 }],
     ["it is a ScaledJob", [9, 0, 1], { kind: "ScaledJob" }],
   ])("nothing changes where %s", (_what, loads, changes) => {
     expect(replicaSet(loads, changes).planner()()).toEqual([]);
+  });
+
+  test("nothing changes where the last replica would go, with a pod that is one too many beside it", () => {
+    const idle = asked({ metricType: "queue_depth", targetValue: "5" });
+    expect(replicaSet([9, 0], { minReplicas: 0, replicas: 1 }).planner()(idle)).toEqual([]);
+    expect(replicaSet([9, 0], { minReplicas: 0, replicas: 2 }).planner()(idle)).toHaveLength(1);
   });
 
   test("nothing changes where no ReplicaSet chooses", () => {

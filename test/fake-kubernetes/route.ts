@@ -49,6 +49,9 @@ function patch(store: ObjectStore, { url, body }: Asked, object: KubernetesObjec
   const manager = url.searchParams.get("fieldManager");
   if (manager === null)
     return json(400, statusObject(400, "fieldManager is required for apply patch", "BadRequest"));
+  const { apiVersion, kind } = body as KubernetesObject;
+  if (apiVersion !== object.apiVersion || kind !== object.kind)
+    return json(400, statusObject(400, "the object is of another kind", "BadRequest"));
   const result = applied(object, body as KubernetesObject, manager);
   return "conflict" in result
     ? json(409, statusObject(409, result.conflict as string, "Conflict"))
