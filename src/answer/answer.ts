@@ -10,6 +10,12 @@ export interface WorkloadRef {
   readonly scalerMetadata: Readonly<Record<string, string>>;
 }
 
+/** A trigger of an object, as it is asked about. */
+export interface ParsedTrigger {
+  readonly ref: WorkloadRef;
+  readonly trigger: Trigger;
+}
+
 /** The one number for a trigger now. */
 export interface Answer {
   /** In the metric's unit: finite, never negative. */

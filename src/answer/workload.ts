@@ -7,6 +7,7 @@
 import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { desiredReplicas, type HpaInputs } from "#kubernetes/hpa.ts";
+import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload } from "#workload/workload.ts";
 import type { Activity, Answer } from "./answer.ts";
 import {
@@ -56,7 +57,7 @@ export function workloadReadings(
 
 export function workloadValue(readings: WorkloadReadings): Answer {
   const { query, workload, replicas } = readings;
-  const hpa = hpaInputs(readings);
+  const hpa = hpaInputs(workload, query.trigger);
   const { value, notes } = reduced(readings, hpa);
   if (value === undefined) throw unholdable(readings, notes);
   const reducer = replicaReducer(query.trigger, workload);
@@ -178,9 +179,9 @@ function unholdable({ query, where }: WorkloadReadings, notes: readonly string[]
   );
 }
 
-function hpaInputs({ query, workload }: WorkloadReadings): HpaInputs {
+/** What the HPA sees of a workload beside the value. */
+export function hpaInputs(workload: Workload, { target }: Trigger): HpaInputs {
   const { metricType, replicas, statusReplicas, readyPods, tolerances } = workload;
-  const { target } = query.trigger;
   return { metricType, target, replicas, statusReplicas, readyPods, tolerances };
 }
 

@@ -75,6 +75,8 @@ export interface ScalerOptions {
   readonly allowedScopes: readonly Scope[];
   /** Whether pods on their node's network are asked for metrics. */
   readonly allowHostNetwork: boolean;
+  /** Whether pods' deletion costs are written, so that a scale-in takes the idlest. */
+  readonly deletionCost: boolean;
   /** Has one folder per namespace, with the bearer tokens and passwords of that namespace. */
   readonly engineTokenDirectory?: string | undefined;
   /** The same with the authorities of its engines' certificates. */

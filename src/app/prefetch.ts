@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { WorkloadRef } from "#answer/answer.ts";
+import type { ParsedTrigger, WorkloadRef } from "#answer/answer.ts";
 import { readNeeds, readsEngines } from "#answer/engine.ts";
 import type { EngineReader } from "#answer/engine-reader.ts";
 import { metadataBytes, triggerKey } from "#answer/trigger-key.ts";
@@ -25,7 +25,7 @@ import type { EngineScraper } from "#engine/scrape/scraper.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import type { Runtime } from "./options.ts";
-import { type ParsedTrigger, servedTriggers } from "./served-triggers.ts";
+import { servedTriggers } from "./served-triggers.ts";
 
 export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
   /** Absent where there is no Kubernetes API. */

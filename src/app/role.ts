@@ -22,7 +22,10 @@ export interface RunningRole {
   /** What it serves on the gRPC port. */
   readonly service: Registration;
   /** What it shows on `/metrics`. */
-  readonly metrics: Pick<MetricsOptions, "node" | "fleet" | "engines" | "triggers">;
+  readonly metrics: Pick<
+    MetricsOptions,
+    "node" | "fleet" | "engines" | "triggers" | "deletionCosts"
+  >;
   /** What it shows people of its devices and decisions. */
   readonly status: StatusSource;
   /** Why it cannot answer now, for people; `undefined` when it can. */

@@ -32,6 +32,7 @@ import {
   type Kubernetes,
 } from "./cluster.ts";
 import { decisions } from "./decisions.ts";
+import { deletionCosts } from "./deletion-costs.ts";
 import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { ServeOptions } from "./options.ts";
@@ -63,23 +64,18 @@ export async function startScaler(
   const parse = triggerParser(profiles.table);
   const forbidden = scopeCheck(options, workloads);
   const parseAllowed = allowedParser(parse, forbidden);
-  const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
-  const request = (readings: readonly ReadingName[]) => {
-    demand.request(readings);
-    devices.node?.request(readings);
-  };
-  const { answers, triggers, refused, stopRounds } = startAnswers({
+  const served = { ...context, kubernetes, workloads, parse: parseAllowed };
+  const engines = startEngines(options, served);
+  const { answers, inner, triggers, refused, stopRounds } = startAnswers({
     ...options,
-    ...context,
+    ...served,
+    parseAny: parse,
     devices,
     engines,
     store,
-    workloads,
-    parse,
-    parseAllowed,
     forbidden,
-    request,
   });
+  const costs = deletionCosts(options, { ...served, answers: inner });
   const service = externalScaler({
     answerer: answers,
     parse,
@@ -95,11 +91,13 @@ export async function startScaler(
       fleet: devices.fleet,
       engines: engines.stats,
       triggers,
+      deletionCosts: costs?.written,
     },
     status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
       stopRounds();
+      costs?.stop();
       demand.stop();
       engines.stop();
       profiles.stop();
@@ -116,27 +114,26 @@ interface AnswersOptions
   readonly engines: Engines;
   readonly store: FleetStore;
   readonly workloads: Workloads | undefined;
+  /** Refuses what is never answered. */
   readonly parse: ReturnType<typeof triggerParser>;
-  /** The same, which refuses what is never answered. */
-  readonly parseAllowed: ReturnType<typeof triggerParser>;
+  readonly parseAny: ReturnType<typeof triggerParser>;
   readonly forbidden: (trigger: Trigger) => Fault | undefined;
-  readonly request: (readings: readonly ReadingName[]) => void;
 }
 
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
   const { clock, log, changes, devices, engines, store, workloads } = options;
-  const { parse, parseAllowed, forbidden, request, nodeName } = options;
+  const { parse, parseAny, forbidden, nodeName } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
   const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
   const inner = answerer({
     engines: engines.reader,
-    parse,
+    parse: parseAny,
     store: { view: store.view, subscribe: changes.subscribe },
     clock,
     localNode,
-    asked: request,
+    asked: devices.request,
     workloads: workloads?.view,
     synced: devices.synced,
   });
@@ -149,9 +146,10 @@ function startAnswers(options: AnswersOptions) {
     onDecision: record,
   });
   const { evaluate } = answers;
-  const read = { clock, workloads, parse: parseAllowed, store, evaluate, localNode, request };
+  const { request } = devices;
+  const read = { clock, workloads, parse, store, evaluate, localNode, request };
   const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
-  return { answers, triggers, refused, stopRounds };
+  return { answers, inner, triggers, refused, stopRounds };
 }
 
 function scalerStatus({
@@ -212,6 +210,8 @@ function admissionOf({ admit, subscribe }: Workloads, clock: Clock): Admission {
 /** Where the readings of devices come from: this node, or every agent. */
 interface Devices {
   readonly node?: LocalNode | undefined;
+  /** Has these readings taken for a while. */
+  readonly request: (readings: readonly ReadingName[]) => void;
   /** Absent where no agents are followed. */
   readonly fleet?: FleetStats | undefined;
   /** Whether all agents have been heard or tried; absent where none is followed. */
@@ -233,6 +233,7 @@ function startDevices(
     return {
       fleet: fleetStats(store, follower, context.clock),
       synced,
+      request: demand.request,
       unready: () => (synced() ? undefined : "the agents have not been heard yet"),
       stop: async () => close(),
     };
@@ -246,6 +247,10 @@ function startDevices(
   });
   return {
     node,
+    request: (readings) => {
+      demand.request(readings);
+      node.request(readings);
+    },
     unready: () => node.fault()?.message,
     stop: async () => {
       stopCopying();

@@ -1,12 +1,7 @@
-import type { WorkloadRef } from "#answer/answer.ts";
+import type { ParsedTrigger, WorkloadRef } from "#answer/answer.ts";
 import { Fault } from "#core/fault.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
-
-export interface ParsedTrigger {
-  readonly ref: WorkloadRef;
-  readonly trigger: Trigger;
-}
 
 export type OnTriggerFault = (ref: WorkloadRef, fault: Fault) => void;
 

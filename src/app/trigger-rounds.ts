@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { ParsedTrigger } from "#answer/answer.ts";
 import { neededReadings, readWindows } from "#answer/device-needs.ts";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { unlessFault } from "#core/fault.ts";
@@ -17,7 +18,7 @@ import type { ReadingName } from "#metric/reading.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import type { EvaluatingAnswerer } from "./answers.ts";
-import { type OnTriggerFault, type ParsedTrigger, servedTriggers } from "./served-triggers.ts";
+import { type OnTriggerFault, servedTriggers } from "./served-triggers.ts";
 
 export interface TriggerRoundsOptions {
   readonly clock: Pick<Clock, "monotonicMs" | "every">;

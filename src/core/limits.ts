@@ -273,6 +273,11 @@ export const scaleRetryMostMs = 60_000;
 export const scaleSettleMs = 10_000;
 /** Reads of `/scale` at once: the first ones of 500 workloads must not come as one burst. */
 export const scaleReadsAtOnce = 4;
+/** Writes of deletion costs at once. */
+export const deletionCostsAtOnce = 4;
+/** Pauses of these writes after the API server refused one; a missing right takes a person to grant. */
+export const deletionCostPauseLeastMs = 10_000;
+export const deletionCostPauseMostMs = 300_000;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
 /** Of these, a namespace's: a tenant with many triggers leaves others their own. */
@@ -388,6 +393,20 @@ export const quantileSamplesLeast = [
 
 /** A demand reaches every agent in some seconds, and what it asks for comes with the second sample. */
 export const pendingMostMs = 30_000;
+/** How often costs of deletion are looked at: the HPA decides every 15 s. */
+export const deletionCostCheckMs = 10_000;
+/** Least time between two changes of a workload's costs, whoever made them: each updates pods. */
+export const deletionCostSpacingMs = 60_000;
+/** Pods of one workload that get another cost in one check; the others follow in the next ones. */
+export const deletionCostsPerWorkload = 20;
+/** Of all workloads in this time: four updates a second, where an API server serves hundreds. */
+export const deletionCostsPerCheck = 40;
+/** Parts of a check, so that thousands of workloads do not keep calls waiting. */
+export const deletionCostParts = 10;
+/** A device is busy one second and idle the next: what a pod has to do shows over some time. */
+export const deletionCostWindowSeconds = 60;
+/** A scale-in is near when a value that is so much of the present one would bring it. */
+export const scaleInNearShare = 0.95;
 /** More names than this make a message that nobody reads; the fault's facts carry all. */
 export const listedNamesMax = 8;
 

@@ -114,8 +114,7 @@ function isNameOf(
   { uuid, parentUuid, index, minor }: DeviceIdentity,
   variable: JobVariable | undefined,
 ): boolean {
-  if (!/^\d+$/.test(name))
-    return uuid.startsWith(name) || parentUuid?.startsWith(name) === true;
+  if (!/^\d+$/.test(name)) return uuid.startsWith(name) || parentUuid?.startsWith(name) === true;
   const isSlurm = variable === "SLURM_STEP_GPUS" || variable === "SLURM_JOB_GPUS";
   return Number(name) === (isSlurm ? (minor ?? index) : index);
 }

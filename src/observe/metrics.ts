@@ -9,8 +9,10 @@ import { type NodeStats, registerNode } from "./node-metrics.ts";
 import { registerProcess } from "./process-metrics.ts";
 import { gauge } from "./read-metric.ts";
 import {
+  type CostOutcome,
   type EngineStats,
   type FleetStats,
+  registerDeletionCosts,
   registerEngines,
   registerFleet,
 } from "./scaler-metrics.ts";
@@ -33,6 +35,8 @@ export interface MetricsOptions {
   readonly engines?: EngineStats | undefined;
   /** What was decided lately; absent in a process that answers no triggers. */
   readonly triggers?: (() => readonly TriggerStatus[]) | undefined;
+  /** Writes of deletion costs since the start; absent in a process that writes none. */
+  readonly deletionCosts?: ((outcome: CostOutcome) => number) | undefined;
 }
 
 export interface Metrics {
@@ -56,12 +60,14 @@ interface FinishedRpc {
 
 export function processMetrics(options: MetricsOptions): Metrics {
   const { clock, version, revision, isFresh, node, fleet, engines, triggers } = options;
+  const { deletionCosts } = options;
   const registry = new Registry();
   const finished = registerCalls(registry);
   const collectionSeconds = node && registerNode(registry, node);
   if (fleet !== undefined) registerFleet(registry, fleet);
   if (engines !== undefined) registerEngines(registry, engines);
   if (triggers !== undefined) registerTriggers(registry, triggers, clock);
+  if (deletionCosts !== undefined) registerDeletionCosts(registry, deletionCosts);
   const dataFresh = {
     name: "keda_gpu_scaler_data_fresh",
     help: "1 while the newest sample may be answered with",

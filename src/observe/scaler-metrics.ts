@@ -111,3 +111,23 @@ export function registerEngines(registry: Registry, { targets, scrapes }: Engine
     },
   });
 }
+
+/** How a write of a deletion cost ended; `left`: somebody else has set one, or the pod is gone. */
+const costOutcomes = ["ok", "left", "failed"] as const;
+export type CostOutcome = (typeof costOutcomes)[number];
+
+export function registerDeletionCosts(
+  registry: Registry,
+  written: (outcome: CostOutcome) => number,
+): void {
+  const total = new Counter({
+    name: "keda_gpu_scaler_deletion_cost_writes_total",
+    help: "Writes of pods' deletion costs, by how they ended: ok, left to others, or failed",
+    labelNames: ["outcome"],
+    registers: [registry],
+    collect: () => {
+      total.reset();
+      for (const outcome of costOutcomes) total.inc({ outcome }, written(outcome));
+    },
+  });
+}

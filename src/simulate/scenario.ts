@@ -198,6 +198,10 @@ export interface Scenario {
   readonly profiles?: ProfileTable;
   /** Replicas of the scaler; KEDA asks the first until an incident says otherwise. */
   readonly scalers?: number;
+  /** Which replica the front end chooses: `random` is how a Service of Kubernetes does it. */
+  readonly routing?: "fewest-requests" | "random";
+  /** Whether scalers write deletion costs, so that a scale-in takes the idlest pods of a Deployment. */
+  readonly deletionCost?: boolean;
   /** How often the timeline has a row although nothing changed. */
   readonly timelineSeconds?: number;
 }
@@ -252,6 +256,8 @@ export function completed(scenario: Scenario): CompleteScenario {
     incidents: [],
     profiles: builtInProfiles,
     scalers: 1,
+    routing: "fewest-requests",
+    deletionCost: false,
     timelineSeconds: 15,
     ...scenario,
     replica: { ...replicaDefaults, ...scenario.replica },

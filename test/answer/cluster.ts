@@ -101,16 +101,20 @@ export function inCluster(first: ClusterState) {
     unavailable: state.silent ?? [],
     average: state.average ?? (() => undefined),
   });
+  const clock = { monotonicMs: () => nowMs + passedMs };
   const start = () =>
     answerer({
       store: { view, subscribe: () => () => undefined },
-      clock: { monotonicMs: () => nowMs + passedMs },
+      clock,
       workloads,
       synced: () => state.synced ?? true,
     });
   let answers = start();
   return {
     lookUps,
+    workloads,
+    clock,
+    answers: () => answers,
     become: (next: ClusterState) => {
       state = next;
     },

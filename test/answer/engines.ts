@@ -133,16 +133,21 @@ export function withEngines(first: EngineClusterState) {
     mountedFile: (key, namespace, name) =>
       `/${key === "engineCaFile" ? "authorities" : "tokens"}/${namespace}/${name}`,
   };
+  const workloads = { of: () => workload(state) };
+  const clock = { monotonicMs: () => nowMs + passedMs };
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },
-    clock: { monotonicMs: () => nowMs + passedMs },
-    workloads: { of: () => workload(state) },
+    clock,
+    workloads,
     // The agents' readings have no part in these answers.
     synced: () => false,
     engines,
   });
   return {
     reads,
+    answers,
+    workloads,
+    clock,
     become: (next: EngineClusterState) => {
       state = next;
     },

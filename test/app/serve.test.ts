@@ -53,6 +53,7 @@ async function optionsWith(
     service: "gpu",
     allowedEndpoints: [],
     allowHostNetwork: false,
+    deletionCost: false,
     allowedScopes: ["workload", "node", "cluster"],
     ...options,
   };

@@ -34,6 +34,7 @@ describe("what serve is told", () => {
       allowedEndpoints: [],
       allowHostNetwork: false,
       allowedScopes: ["workload", "node", "cluster"],
+      deletionCost: false,
     });
   });
 
@@ -63,7 +64,7 @@ describe("what serve is told", () => {
       "engine-ca-dir": "/authorities",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    args.push("--no-reflection", "--no-page", "--allow-host-network");
+    args.push("--no-reflection", "--no-page", "--allow-host-network", "--deletion-cost");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -89,6 +90,7 @@ describe("what serve is told", () => {
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
       engineCaDirectory: "/authorities",
+      deletionCost: true,
     });
   });
 

@@ -255,6 +255,21 @@ test("profiles reach the scaler", () => {
   expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-/);
 });
 
+test("only with deletion costs may scalers change anything, and then pods alone", () => {
+  const rulesOf = (objects: Objects) => only(ofKind(objects, "ClusterRole")).rules;
+  const objects = render(...sets("scaler.deletionCost.enabled=true"));
+  expectConsistent(objects);
+  const { args = [] } = containerOf(scalerOf(objects));
+  expect(args).toContain("--deletion-cost");
+  expectStarts(args);
+  const added = { apiGroups: [""], resources: ["pods"], verbs: ["patch"] } as const;
+  const more = rulesOf(objects).filter(({ verbs }) => verbs.some((verb) => verb === "patch"));
+  expect<readonly unknown[]>(more).toEqual([added]);
+  expect(rulesOf(objects).filter((rule) => !more.includes(rule))).toEqual(rulesOf(render()));
+  expect(containerOf(agentOf(objects)).args?.join(" ")).not.toContain("deletion");
+  expect(containerOf(scalerOf(render())).args?.join(" ")).not.toContain("deletion");
+});
+
 test("a parent chart may bring its global values", () => {
   expect(render(...sets("global.region=eu"))).toEqual(render());
 });

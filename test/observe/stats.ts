@@ -1,7 +1,7 @@
 import { readingNames } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import type { NodeStats } from "#observe/node-metrics.ts";
-import type { EngineStats, FleetStats } from "#observe/scaler-metrics.ts";
+import type { CostOutcome, EngineStats, FleetStats } from "#observe/scaler-metrics.ts";
 import type { TriggerStatus } from "#observe/trigger-history.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 
@@ -78,6 +78,8 @@ export const triggers: readonly TriggerStatus[] = [
     refusals: new Map([["trigger-invalid", 7]]),
   },
 ];
+
+export const deletionCosts = (outcome: CostOutcome) => ({ ok: 40, left: 2, failed: 1 })[outcome];
 
 function triggerStatus(
   name: string,

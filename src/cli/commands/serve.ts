@@ -103,6 +103,9 @@ const serveFlags = {
   "allow-host-network": flag(present, {
     help: "Ask pods on their node's network for metrics too; then triggers reach ports of nodes",
   }),
+  "deletion-cost": flag(present, {
+    help: "Write the annotation pod-deletion-cost, so that a scale-in takes the pods with the least to do; needs the right to patch pods",
+  }),
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
     help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
@@ -162,6 +165,7 @@ export function serveOptions(
     allowHostNetwork: flags["allow-host-network"] !== undefined,
     engineTokenDirectory: flags["engine-token-dir"],
     engineCaDirectory: flags["engine-ca-dir"],
+    deletionCost: flags["deletion-cost"] !== undefined,
   };
 }
 

@@ -157,6 +157,9 @@ end knows a client by; a Service's are what a client calls it.
 {{- if .Values.engineCas }}
 - --engine-ca-dir=/etc/keda-gpu-scaler-cas
 {{- end }}
+{{- if .Values.scaler.deletionCost.enabled }}
+- --deletion-cost
+{{- end }}
 {{- include "tlsArgs" (list $ "scaler") }}
 {{- range .Values.scaler.extraArgs }}
 - {{ . | quote }}
