@@ -15,6 +15,7 @@ export type WarningCode =
   | "memory-runs-away"
   | "no-wake-source"
   | "latency-without-guard"
+  | "inverted-metric"
   | "target-as-fraction"
   | "target-beyond-percentage"
   | "target-off-bucket-edge"
@@ -127,6 +128,17 @@ const latencyWithoutGuard: Check = ({ metric }, { otherTriggers }) => {
   };
 };
 
+const invertedMetric: Check = ({ metric }) => {
+  const row = metricOf(metric);
+  if (row.source !== "engine" || row.isInverted !== true) return;
+  return {
+    code: "inverted-metric",
+    message:
+      `${metric} is good when it is high, and the HPA adds replicas above the target and removes them below it: ` +
+      "as it falls, replicas go; scale on queue_depth or concurrency (profiles vllm-queue-depth, llm-concurrency)",
+  };
+};
+
 const targetAsFraction: Check = ({ metric, target }) => {
   if (metricOf(metric).unit !== "%" || target > 1) return;
   return {
@@ -231,6 +243,7 @@ const checks: readonly Check[] = [
   memoryRunsAway,
   noWakeSource,
   latencyWithoutGuard,
+  invertedMetric,
   targetAsFraction,
   targetBeyondPercentage,
   targetOffBuckets,

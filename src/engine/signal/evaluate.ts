@@ -10,7 +10,7 @@ import { counterWindowMs, widestWindowMs } from "#core/limits.ts";
 import type { Series } from "#engine/page/series.ts";
 import { isLatency, type SignalName } from "#metric/catalogue.ts";
 import { activityResult } from "./activity.ts";
-import { formulasOf } from "./asked.ts";
+import { formulasOf, waitingSignal } from "./asked.ts";
 import { averageResult, histogramResult, rateResult } from "./counters.ts";
 import {
   type Formula,
@@ -20,6 +20,7 @@ import {
   type SumFormula,
 } from "./formula.ts";
 import { type QueryContext, type Scrape, valueIn, windowOf } from "./history.ts";
+import { labelListResult } from "./label-list.ts";
 import { type LatencyState, latencyResult, latencyStateAfter } from "./latency.ts";
 import { notFound, notOffered, refusalOf } from "./no-value.ts";
 import { applicable, gaugeSeries, isPresent, unusableSeries } from "./presence.ts";
@@ -39,7 +40,7 @@ export function evaluate(context: QueryContext, latency: LatencyState): Evaluati
   const observed = signalResult(context);
   if (!isOfLatency(query)) return { result: observed, latency };
   const load = {
-    waiting: valueNow(context, "queue_depth"),
+    waiting: valueNow(context, waitingSignal(query.signal)),
     // An engine that does not say what runs says what arrives.
     running: () => valueNow(context, "running_requests") ?? valueNow(context, "request_rate"),
   };
@@ -102,6 +103,8 @@ function formulaResult(context: QueryContext, formula: Formula): SignalResult {
       return averageResult(context, formula);
     case "quantile":
       return histogramResult(context, formula);
+    case "label-list":
+      return labelListResult(context, formula);
     case "sum":
       return sumResult(context, formula);
   }

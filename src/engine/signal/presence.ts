@@ -29,6 +29,7 @@ function seriesOf(context: QueryContext, formula: Formula): readonly Series[] {
     case "gauge":
       return [...gaugeSeries(context, formula), ...ofFirst(formula.meanOver ?? [])];
     case "rate":
+    case "label-list":
       return ofFirst(formula.names);
     case "ratio":
       return [formula.names, [formula.denominator]].flatMap(ofFirst);
@@ -84,6 +85,7 @@ export function isPresent(context: QueryContext, formula: SingleFormula): boolea
       return firstOnPage(context, formula.names, "_bucket") !== undefined;
     case "rate":
     case "ratio":
+    case "label-list":
       return firstOnPage(context, formula.names) !== undefined;
   }
 }

@@ -48,7 +48,7 @@ export function meanResult(counted: Omit<MeanObservations, "kind">): SignalResul
   const observations: Observations = { kind: "mean", ...counted };
   return count > 0
     ? { value: (sum / count) * scale, observations }
-    : { reason: "no-samples", why: "no request finished in the window", observations };
+    : { reason: "no-samples", why: "nothing was counted in the window", observations };
 }
 
 /** The quantile, if there are enough observations for it. */
@@ -73,10 +73,11 @@ export function quantileResult(counted: Omit<BucketObservations, "kind">): Signa
  * Idle ones add nothing.
  *
  * @param results Of the same query at each target.
- * @returns `undefined` when the signal is not made of observations, and replicas are to be reduced
- *   one by one.
+ * @returns `undefined` when the signal, or one target's, is not made of observations, and replicas
+ *   are to be reduced one by one.
  */
 export function mergedResult(results: readonly SignalResult[]): SignalResult | undefined {
+  if (results.some(isMeanAlone)) return undefined;
   const merged = mergedObservations(results.flatMap(({ observations }) => observations ?? []));
   const waits = results.flatMap((result) =>
     "value" in result && result.queueState !== undefined ? [result.value] : [],
@@ -88,6 +89,11 @@ export function mergedResult(results: readonly SignalResult[]): SignalResult | u
   return "value" in merged && merged.value >= longest
     ? merged
     : { value: longest, queueState: "stalled" };
+}
+
+/** A value that nothing can be added to: of a version that tells the mean and not what it is over. */
+function isMeanAlone(result: SignalResult): boolean {
+  return "value" in result && result.observations === undefined && result.queueState === undefined;
 }
 
 function mergedObservations(observations: readonly Observations[]): SignalResult | undefined {
