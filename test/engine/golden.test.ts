@@ -305,7 +305,8 @@ const rows: readonly (readonly [
       prompt_tokens_per_second: 0,
     },
   ],
-  ["epp-1.1.prom", "epp", { ...load, e2e_p95_ms: 3750, ...requests, ...errors, ...tokens }],
+  // It tells its queue, and not yet whether flow control runs.
+  ["epp-1.1.prom", "epp", { ...load, e2e_p95_ms: 3500, ...requests, ...errors, ...tokens }],
   [
     "epp-1.0.prom",
     "epp",
@@ -314,7 +315,7 @@ const rows: readonly (readonly [
       running_requests: 11,
       concurrency: 11,
       kv_cache_usage: 75,
-      e2e_p95_ms: 3750,
+      e2e_p95_ms: 3500,
       ...requests,
       ...errors,
       ...tokens,
