@@ -215,6 +215,7 @@ const rows: readonly (readonly [
     "ray-serve",
     { ...load, ...times, ...queued, ...requests, ...tokens, preemptions_per_second: 0 },
   ],
+  ["ray-serve-2.60.prom", "ray-serve", { queue_depth: 5, running_requests: 2, concurrency: 7 }],
   [
     "vllm-router.prom",
     "vllm-router",
