@@ -1,7 +1,7 @@
 /**
- * Rates and quantiles beside Prometheus': `bun bench/prometheus.ts [SECONDS]`.
+ * Rates and quantiles beside Prometheus': `bun bench/prometheus.ts [SECONDS] [SCRAPE_SECONDS]`.
  *
- * Plays one vLLM page a load. A Prometheus, found on PATH, scrapes each every second; the scaler's own
+ * Plays one vLLM page a load. A Prometheus, found on PATH, scrapes each every second, or as often as told; the scaler's own
  * scraper reads them as it does in the product, every 5 s. At each of our scrapes Prometheus is asked for
  * `rate()` and `histogram_quantile()` over the same minute. What really came in that minute is known
  * here, so that each is compared with it as well.
@@ -111,7 +111,7 @@ function played({ name, rate, median = () => 0.15, restartSeconds }: Load, start
   return { name, server, port: server.port ?? 0, trueRate };
 }
 
-async function startPrometheus(ports: readonly number[]) {
+async function startPrometheus(ports: readonly number[], scrapeSeconds: number) {
   const binary = Bun.which("prometheus");
   if (binary === null)
     throw new Error(
@@ -119,7 +119,7 @@ async function startPrometheus(ports: readonly number[]) {
     );
   const folder = mkdtempSync(join(tmpdir(), "bench-prometheus-"));
   const targets = ports.map((port) => `"127.0.0.1:${port}"`).join(", ");
-  const config = `global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs:\n  - job_name: bench\n    static_configs: [{ targets: [${targets}] }]\n`;
+  const config = `global: { scrape_interval: ${scrapeSeconds}s, scrape_timeout: 1s }\nscrape_configs:\n  - job_name: bench\n    static_configs: [{ targets: [${targets}] }]\n`;
   await Bun.write(join(folder, "prometheus.yml"), config);
   const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
   const address = `127.0.0.1:${free.port}`;
@@ -185,10 +185,13 @@ const mean = (values: readonly number[]) =>
 const shown = (values: readonly number[]) =>
   values.length === 0 ? "" : `${mean(values).toFixed(2)} / ${Math.max(...values).toFixed(2)}`;
 
-async function compare(seconds: number): Promise<void> {
+async function compare(seconds: number, scrapeSeconds: number): Promise<void> {
   const startMs = Date.now();
   const pages = loads.map((load) => played(load, startMs));
-  const prometheus = await startPrometheus(pages.map(({ port }) => port));
+  const prometheus = await startPrometheus(
+    pages.map(({ port }) => port),
+    scrapeSeconds,
+  );
   const clock = systemClock();
   const scraper = engineScraper({
     clock,
@@ -210,7 +213,7 @@ async function compare(seconds: number): Promise<void> {
     const ours = read(page, signal);
     if (ours.state !== "known" || ours.ageMs === undefined) return;
     const atMs = Date.now() - ours.ageMs;
-    // Its newest scrape is up to a second older than ours, and a query sees what came until then.
+    // Its newest scrape is older than ours by up to its interval, and a query sees what came until then.
     const theirs = await prometheus.ask(query(`127.0.0.1:${page.port}`), atMs);
     if (theirs === undefined) return;
     const key = `${page.name}|${what}`;
@@ -251,4 +254,4 @@ function print(differences: ReadonlyMap<string, Differences>): void {
   process.stdout.write(`${[heading, ...lines].join("\n")}\n`);
 }
 
-await compare(Number(process.argv[2] ?? 120));
+await compare(Number(process.argv[2] ?? 120), Number(process.argv[3] ?? 1));

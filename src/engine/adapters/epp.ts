@@ -47,7 +47,8 @@ export const epp: Adapter = {
   otherPaths: [],
   enable: "give the bearer token; its queue needs flow control switched on",
   checked: {
-    versions: "gateway extension 0.3 to 1.5, of which 1.0.1 and 1.1.0 were run; llm-d router at ebab6879",
+    versions:
+      "gateway extension 0.3 to 1.5, of which 1.0.1 and 1.1.0 were run; llm-d router at ebab6879",
     source:
       "llm-d/llm-d-router: pkg/epp/metrics/metrics.go and llm_d_router_metrics.go; kubernetes-sigs/gateway-api-inference-extension: pkg/epp/metrics/metrics.go",
     lacks: "a queue of its own without flow control: then what waits in the engines",
