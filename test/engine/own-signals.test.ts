@@ -37,8 +37,8 @@ describe("a share of two counters", () => {
   test("is left to the caller where a replica tells its own share alone", () => {
     const older = resultOf("prefix_cache_hit_rate", ["vllm:gpu_prefix_cache_hit_rate 0.4"]);
     expect(shown(older)).toBe(40);
-    expect(mergedResult([older, share(30, 40)])).toBeUndefined();
-    expect(mergedResult([share(30, 40), older])).toBeUndefined();
+    expect(mergedResult([older, share(30, 40)])).not.toHaveProperty("value");
+    expect(mergedResult([share(30, 40), older])).not.toHaveProperty("value");
   });
 
   test("is absent with its whole, and no 0", () => {
