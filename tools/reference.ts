@@ -67,6 +67,16 @@ function metricTable(): string {
   return table(["metric", "unit", "kind", "source", "what", "where a device lacks it"], rows);
 }
 
+function scalingTable(): string {
+  const names = new RegExp(`\\b(${metricNames.join("|")})\\b`, "g");
+  const rows = metricNames.flatMap((name) => {
+    const metric = metricOf(name);
+    if (metric.source !== "engine" || metric.advice === undefined) return [];
+    return [[code(name), metric.advice.replace(names, (other) => code(other))]];
+  });
+  return table(["metric", "when to scale on it, and when not"], rows);
+}
+
 function profileTable(): string {
   const rows = profileNames.map((name) => {
     const profile = profileOf(name);
@@ -172,6 +182,8 @@ Aggregations: ${reducerNames.map(code).join(", ")}; percentiles are nearest-rank
 A quantity adds up over replicas, an intensity does not.
 
 ${metricTable()}
+
+${scalingTable()}
 
 ## Profiles
 

@@ -16,6 +16,7 @@ export type WarningCode =
   | "memory-runs-away"
   | "no-wake-source"
   | "latency-without-guard"
+  | "inverted-metric"
   | "target-as-fraction"
   | "target-beyond-percentage"
   | "target-off-bucket-edge"
@@ -126,6 +127,17 @@ const latencyWithoutGuard: Check = ({ metric }, { otherTriggers }) => {
     message:
       `${metric} is known only of requests that got through, so it comes late when a queue forms and is silent when the engine hangs; ` +
       "add a second trigger with metricType queue_depth: the HPA takes the larger of both",
+  };
+};
+
+const invertedMetric: Check = ({ metric }) => {
+  const row = metricOf(metric);
+  if (row.source !== "engine" || row.isInverted !== true) return;
+  return {
+    code: "inverted-metric",
+    message:
+      `${metric} is good when it is high, and the HPA adds replicas above the target and removes them below it: ` +
+      "as it falls, replicas go; scale on queue_depth or concurrency (profiles vllm-queue-depth, llm-concurrency)",
   };
 };
 
@@ -245,6 +257,7 @@ const checks: readonly Check[] = [
   memoryRunsAway,
   noWakeSource,
   latencyWithoutGuard,
+  invertedMetric,
   targetAsFraction,
   targetBeyondPercentage,
   targetOffBuckets,

@@ -48,6 +48,16 @@ const ofSeries: Partial<Trigger> = {
   metricName: "gpu-engine-metric",
 };
 
+test.each(["kv_transfer_requests", "kv_transfer_p95_ms", "lora_adapters_waiting"])(
+  "%s has no target unless it is given, for it is no percentage",
+  (metricType) => {
+    expect(problemsOf({ metricType })).toEqual([
+      expect.stringContaining(`targetValue: must be given for ${metricType}`),
+    ]);
+    expect(problemsOf({ metricType, targetValue: "4" })).toEqual([]);
+  },
+);
+
 describe("parseTrigger() fills in", () => {
   test.each<[string, Metadata, Partial<Trigger>]>([
     ["every default", {}, {}],

@@ -99,6 +99,19 @@ describe("triggerWarnings() gives", () => {
       ["sum-under-value"],
     ],
 
+    [
+      "a cache's hit rate",
+      { metricType: "prefix_cache_hit_rate", targetValue: "60" },
+      {},
+      ["inverted-metric"],
+    ],
+    [
+      "a share of accepted drafts",
+      { metricType: "spec_decode_acceptance_rate", targetValue: "60" },
+      {},
+      ["inverted-metric"],
+    ],
+    ["a share of slots", { metricType: "lora_slot_usage", targetValue: "60" }, {}, []],
     ["a latency under Value", ttft, { metricType: "Value" }, []],
     [
       "a latency under AverageValue",

@@ -21,6 +21,11 @@ export function activityFormulas(signals: SignalFormulas): readonly Formula[] {
   return activitySignals.flatMap((signal) => signals[signal] ?? []);
 }
 
+/** The requests whose waiting shows that a latency is at least that long. */
+export function waitingSignal(signal: AskedSignal): "queue_depth" | "kv_transfer_requests" {
+  return signal === "kv_transfer_p95_ms" ? "kv_transfer_requests" : "queue_depth";
+}
+
 /** What can be asked of an engine: `activity` is whether anything waits, runs or arrives there. */
 export type AskedSignal = SignalName | NamedMetric | "activity";
 

@@ -10,7 +10,7 @@ import { counterWindowMs, widestWindowMs } from "#core/limits.ts";
 import type { Series } from "#engine/page/series.ts";
 import { isLatency, type SignalName } from "#metric/catalogue.ts";
 import { activityResult } from "./activity.ts";
-import { formulasOf } from "./asked.ts";
+import { formulasOf, waitingSignal } from "./asked.ts";
 import { averageResult, counterWindowOf, histogramResult, rateResult } from "./counters.ts";
 import {
   type Formula,
@@ -21,6 +21,7 @@ import {
   type SumFormula,
 } from "./formula.ts";
 import { type QueryContext, type Scrape, valueIn, windowOf } from "./history.ts";
+import { labelListResult } from "./label-list.ts";
 import { type LatencyState, latencyResult, latencyStateAfter } from "./latency.ts";
 import { isOfEvents } from "./named.ts";
 import { notFound, notOffered, refusalOf } from "./no-value.ts";
@@ -46,7 +47,7 @@ export function evaluate(context: QueryContext, latency: LatencyState): Evaluati
   const isNamed = typeof signal !== "string";
   if (isNamed ? !isOfEvents(signal) : !isOfLatency(query)) return { result: observed, latency };
   const load = {
-    waiting: valueNow(context, "queue_depth"),
+    waiting: valueNow(context, waitingSignal(query.signal)),
     // An engine that does not say what runs says what arrives.
     running: () => valueNow(context, "running_requests") ?? valueNow(context, "request_rate"),
   };
@@ -115,6 +116,8 @@ function formulaResult(context: QueryContext, formula: Formula): SignalResult {
       return averageResult(context, formula);
     case "quantile":
       return histogramResult(context, formula);
+    case "label-list":
+      return labelListResult(context, formula);
     case "sum":
       return sumResult(context, formula);
   }

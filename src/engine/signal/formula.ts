@@ -63,13 +63,28 @@ export interface RatioFormula {
   readonly denominator: GaugeFormula | RateFormula;
   readonly scale: number;
 }
+/**
+ * How many names a label lists, with commas between. The series of a page that are of other lists
+ * stay there; the value of each is the time when it was true.
+ */
+export interface LabelListFormula extends FormulaBase {
+  readonly kind: "label-list";
+  readonly label: string;
+  /** The label that says how many there may be; absent: the count itself is the value. */
+  readonly limitLabel?: string | undefined;
+}
 /** An optional term that is absent adds nothing. */
 export interface SumFormula {
   readonly kind: "sum";
   readonly terms: readonly (GaugeFormula | RateFormula)[];
   readonly optional: readonly (GaugeFormula | RateFormula)[];
 }
-export type SingleFormula = GaugeFormula | RateFormula | QuantileFormula | AverageFormula;
+export type SingleFormula =
+  | GaugeFormula
+  | RateFormula
+  | QuantileFormula
+  | AverageFormula
+  | LabelListFormula;
 export type Formula = SingleFormula | SumFormula | RatioFormula;
 
 /** The formulas of each signal, in the order to try. */
@@ -99,6 +114,22 @@ export function rate(names: Names, options: Options = {}): RateFormula {
 export function ratio(numerator: string, denominator: string, options: Options = {}): RatioFormula {
   const [part, whole] = [gauge(numerator, options), gauge(denominator)];
   return { kind: "ratio", numerator: part, denominator: whole, scale: 100 };
+}
+
+/**
+ * What one counter gained as a share of what another did, in percent: over several targets the sum
+ * of all parts by the sum of all wholes.
+ *
+ * @param parts Without `_total`; each belongs to the whole at the same place.
+ */
+export function counterShare(parts: Names, wholes: Names): AverageFormula {
+  const { names } = rate(parts);
+  return { kind: "average", names, countNames: rate(wholes).names, scale: 100 };
+}
+
+/** A quantile of a histogram, in milliseconds. */
+export function quantile(names: Names, q: number, unitMs: number): QuantileFormula {
+  return { kind: "quantile", names: listOf(names), q, scale: unitMs };
 }
 
 export function sum(
@@ -136,22 +167,19 @@ export function latencies(
   unitMs = 1000,
   options: Options = {},
 ): SignalFormulas {
-  const quantile = (names: Names, q: number): QuantileFormula => ({
-    kind: "quantile",
-    names: listOf(names),
-    q,
-    scale: unitMs,
+  const timed = (names: Names, q: number): QuantileFormula => ({
+    ...quantile(names, q, unitMs),
     ...options,
   });
   // Spread, because a key says that the engine has the signal.
   return {
     ...(ttft && {
-      ttft_p50_ms: [quantile(ttft, 0.5)],
-      ttft_p95_ms: [quantile(ttft, 0.95)],
-      ttft_p99_ms: [quantile(ttft, 0.99)],
+      ttft_p50_ms: [timed(ttft, 0.5)],
+      ttft_p95_ms: [timed(ttft, 0.95)],
+      ttft_p99_ms: [timed(ttft, 0.99)],
     }),
-    ...(interToken && { inter_token_p95_ms: [quantile(interToken, 0.95)] }),
-    ...(e2e && { e2e_p95_ms: [quantile(e2e, 0.95)] }),
+    ...(interToken && { inter_token_p95_ms: [timed(interToken, 0.95)] }),
+    ...(e2e && { e2e_p95_ms: [timed(e2e, 0.95)] }),
     ...(queue && { queue_wait_ms: [histogramMean(queue, unitMs, options)] }),
   };
 }
@@ -173,6 +201,13 @@ export function combined(...tables: readonly SignalFormulas[]): SignalFormulas {
     for (const signal of Object.keys(table) as SignalName[])
       all[signal] = [...(all[signal] ?? []), ...(table[signal] ?? [])];
   return all;
+}
+
+/** Those of a table that an engine has of it. */
+export function picked(signals: SignalFormulas, names: readonly SignalName[]): SignalFormulas {
+  return Object.fromEntries(
+    Object.entries(signals).filter(([name]) => names.some((one) => one === name)),
+  );
 }
 
 /** The same formulas, for pages where a signal's absence can also mean another engine. */
@@ -208,6 +243,7 @@ export function namesOf(formula: Formula): readonly string[] {
     case "gauge":
       return [...formula.names, ...(formula.meanOver ?? []), ...lazyNames(formula)];
     case "rate":
+    case "label-list":
       return [...formula.names, ...lazyNames(formula)];
     case "average":
       return [

@@ -35,6 +35,7 @@ function seriesOf(context: QueryContext, formula: Formula): readonly Series[] {
     case "gauge":
       return [...gaugeSeries(context, formula), ...ofFirst(formula.meanOver ?? [])];
     case "rate":
+    case "label-list":
       return ofFirst(formula.names);
     case "average":
       return (averageNames(context, formula) ?? []).flatMap((name) => ofFirst([name]));
@@ -86,6 +87,7 @@ export function isPresent(context: QueryContext, formula: SingleFormula): boolea
     case "quantile":
       return firstOnPage(context, formula.names, "_bucket") !== undefined;
     case "rate":
+    case "label-list":
       return firstOnPage(context, formula.names) !== undefined;
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { type LabelMatcher, seriesText } from "#metric/engines.ts";
-import { type AskedSignal, activityFormulas, formulasOf } from "./asked.ts";
+import { type AskedSignal, activityFormulas, formulasOf, waitingSignal } from "./asked.ts";
 import { namesOf } from "./formula.ts";
 
 export interface SignalQuery {
@@ -43,7 +43,11 @@ export function queryNames(
     // They also tell what an engine does while it observes no latency.
     const always = activityFormulas(signals);
     for (const { signal } of queries)
-      for (const formula of [...formulasOf(signal, signals), ...always])
+      for (const formula of [
+        ...formulasOf(signal, signals),
+        ...formulasOf(waitingSignal(signal), signals),
+        ...always,
+      ])
         for (const name of namesOf(formula)) names.add(name);
   }
   return names;

@@ -50,7 +50,7 @@ export function meanResult(counted: Omit<MeanObservations, "kind">): SignalResul
   const observations: Observations = { kind: "mean", ...counted };
   return count > 0
     ? { value: (sum / count) * scale, observations }
-    : { reason: "no-samples", why: "no request finished in the window", observations };
+    : { reason: "no-samples", why: "nothing was counted in the window", observations };
 }
 
 /** The quantile, if there are enough observations for it. */
