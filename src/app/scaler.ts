@@ -40,6 +40,7 @@ import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
+import { usage } from "./usage.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -66,7 +67,7 @@ export async function startScaler(
   const parseAllowed = allowedParser(parse, forbidden);
   const served = { ...context, kubernetes, workloads, parse: parseAllowed };
   const engines = startEngines(options, served);
-  const { answers, inner, triggers, refused, stopRounds } = startAnswers({
+  const { answers, inner, triggers, refused, usageOf, stopRounds } = startAnswers({
     ...options,
     ...served,
     parseAny: parse,
@@ -93,7 +94,7 @@ export async function startScaler(
       triggers,
       deletionCosts: costs?.written,
     },
-    status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
+    status: scalerStatus({ clock, store, triggers, usageOf, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
       stopRounds();
@@ -148,22 +149,30 @@ function startAnswers(options: AnswersOptions) {
   const { evaluate } = answers;
   const { request } = devices;
   const read = { clock, workloads, parse, store, evaluate, localNode, request };
-  const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
-  return { answers, inner, triggers, refused, stopRounds };
+  const used = usage({ ...read, engines: { ...engines.reader, peek: engines.peek } });
+  const stopRounds = triggerRounds({
+    ...read,
+    onEvaluated: used.evaluated,
+    onFault: broken,
+    onRound: expire,
+  });
+  return { answers, inner, triggers, refused, usageOf: used.of, stopRounds };
 }
 
 function scalerStatus({
   clock,
   store,
   triggers,
+  usageOf,
   evaluate,
 }: Pick<RoleContext, "clock"> &
-  Pick<StatusSource, "triggers"> &
+  Pick<StatusSource, "triggers" | "usageOf"> &
   Pick<EvaluatingAnswerer, "evaluate"> & { readonly store: FleetStore }): StatusSource {
   return {
     nodes: () => fleetNodes(store.view(), clock.monotonicMs()),
     unavailable: () => silentAgents(store.view().unavailable, clock.monotonicMs()),
     triggers,
+    usageOf,
     evaluate: ({ ref, trigger }) => (trigger === undefined ? [] : evaluate(ref, trigger)),
   };
 }

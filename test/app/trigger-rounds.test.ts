@@ -42,6 +42,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       looked.push(name);
       return [];
     },
+    onEvaluated: () => undefined,
     onFault: ({ name }, { code }) => faults.push(`${name}: ${code}`),
     onRound: () => rounds.push(clock.monotonicMs()),
     request: (readings) => {

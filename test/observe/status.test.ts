@@ -50,6 +50,7 @@ function setup() {
         changes: [{ atMs: 1, kind: "activated", text: "above" }],
       },
     ],
+    usageOf: () => undefined,
     evaluate: ({ ref }) => {
       looked.push(ref.name);
       return [{ question: "value", answer: { value: 81, explanation } }];
