@@ -162,10 +162,12 @@ function mostOf(values: readonly number[]): number | undefined {
   return values.length === 0 ? undefined : Math.max(...values);
 }
 
+const longestFirst = engineNames.toSorted((one, other) => other.length - one.length);
+
 /** `vllm`, `vllm-openai`: people name the container after what runs in it. */
 function likelyEngine(pods: readonly Pod[]): string | undefined {
   const names = new Set(pods.flatMap(({ containers }) => containers.map(({ name }) => name)));
-  return engineNames.find((engine) =>
+  return longestFirst.find((engine) =>
     [...names].some((name) => name === engine || name.startsWith(`${engine}-`)),
   );
 }

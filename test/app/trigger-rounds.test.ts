@@ -26,6 +26,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
   const looked: string[] = [];
   const faults: string[] = [];
   const rounds: number[] = [];
+  const evaluated: string[] = [];
   const view: WorkloadView = {
     of: (_namespace, name) => {
       if (name !== "gone") return workload({ pods: [pod("x")] });
@@ -42,7 +43,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       looked.push(name);
       return [];
     },
-    onEvaluated: () => undefined,
+    onEvaluated: ({ ref }, outcomes) => evaluated.push(`${ref.name}: ${outcomes.length}`),
     onFault: ({ name }, { code }) => faults.push(`${name}: ${code}`),
     onRound: () => rounds.push(clock.monotonicMs()),
     request: (readings) => {
@@ -79,7 +80,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       { namespace, name, scalerMetadata: metadata },
       parse(metadata),
     ).value;
-  return { clock, store, requested, looked, faults, rounds, busy, ask, stop };
+  return { clock, store, requested, looked, evaluated, faults, rounds, busy, ask, stop };
 }
 
 test.each<[string, ServedTrigger["metadata"]]>([
@@ -106,13 +107,14 @@ test("a window is kept for as long as its trigger is served, however rarely some
 });
 
 test("every reading that served triggers need is requested, and no other", () => {
-  const { clock, requested, looked, faults, rounds, stop } = scaler([
+  const { clock, requested, looked, evaluated, faults, rounds, stop } = scaler([
     llm({ metricType: "pcie_tx_kbps", targetValue: "1", activationMetricType: "gpu_utilization" }),
     llm({ metricType: "queue_depth", targetValue: "1" }),
   ]);
   clock.advance(triggerRoundMs);
   expect([...requested].toSorted()).toEqual(["pcieTxKilobytesPerSecond", "utilizationPercent"]);
   expect(looked).toEqual(["llm", "llm"]);
+  expect(evaluated).toEqual(["llm: 0", "llm: 0"]);
   expect(faults).toEqual([]);
   expect(rounds).toEqual([triggerRoundMs]);
   requested.clear();

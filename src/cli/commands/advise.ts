@@ -59,13 +59,11 @@ function listText(advice: readonly WorkloadAdvice[]): string {
   if (advice.length === 0)
     return "Nothing is recommended for any ScaledObject, by what was observed so far.\n";
   return linesText(
-    advice.flatMap((one) =>
-      headedLines(
-        "",
-        `${objectText(one)}  ${observedText(one.summary)}: ${one.recommendations.map(({ code }) => code).join(", ")}`,
-        terminalColumns,
-      ),
-    ),
+    advice.flatMap((one) => {
+      const codes = one.recommendations.map(({ code }) => code).join(", ");
+      const text = `${objectText(one)} (seen for ${spanText(one.summary.observedMs)}): ${codes}`;
+      return proseLines(text, terminalColumns);
+    }),
   );
 }
 

@@ -64,11 +64,12 @@ export const oftenIdle: AdviceRule = ({ summary, triggers, minReplicas }) => {
       why,
       evidence,
     };
-  const wait = starts === undefined ? "" : `, and waits about ${spanText(starts.medianMs)}`;
+  const wait =
+    starts === undefined ? "" : `, and the first request waits about ${spanText(starts.medianMs)}`;
   return {
     code: "often-idle",
     level: "change",
-    text: `Set minReplicaCount to 0, which saves up to ${idleReplicaHours} replica-hours in ${spanText(summary.observedMs)}; a trigger on what stands in front (gateway, router) has to wake it, which its first request comes through${wait}`,
+    text: `Set minReplicaCount to 0, which saves up to ${idleReplicaHours} replica-hours in ${spanText(summary.observedMs)}; a trigger on what stands in front (gateway, router) has to wake it${wait}`,
     why,
     evidence,
   };
