@@ -78,6 +78,10 @@ export const usageObjectsMax = 2_000;
 export const usageObjectsShare = 1_000;
 /** Of what is remembered of all objects: 2,000 of 13 KiB each, and some room. */
 export const usageBytesMax = 32 * 1024 * 1024;
+/** One look in this time: what lasts for less changes no advice. */
+export const usageSampleMs = 60_000;
+/** The largest number of half precision: a longer queue is remembered as one of this length. */
+export const usageValueMost = 65_504;
 /** Six hours show a morning's rise, and are few enough to be kept in memory alone. */
 export const usageMinutesMax = 360;
 /** A workload of which nothing came for so long makes room for another. */
@@ -92,6 +96,41 @@ export const adviceBusyMinutesLeast = 30;
 export const adviceMinutesLeast = 60;
 /** Requests waited in so many minutes, or else it was an accident. */
 export const waitingMinutesLeast = 3;
+/** Percent: above it a device works, whatever its driver calls idle. */
+export const busyUtilizationLeast = 5;
+/** Percent: a device that is never without a kernel shows no more load than this. */
+export const saturatedUtilizationLeast = 90;
+/** Percent of a key-value cache: engines begin to put requests off, or to preempt them, about here. */
+export const fullCacheLeast = 90;
+/** Percent: with so much room left it is not the cache that requests wait for. */
+export const roomyCacheMost = 60;
+/** Percent: what an engine takes at its start is most of the device. */
+export const constantMemoryLeast = 60;
+/** Points of a percentage that are no change of memory. */
+export const constantMemoryPointsMost = 5;
+/** Points of a percentage that are a change of load. */
+export const variedUtilizationPointsLeast = 20;
+/** How many times as many watts are a change of load. */
+export const variedPowerRatioLeast = 1.3;
+/** Of the most that a replica ran without a queue: room for what comes while the next one loads. */
+export const requestTargetShare = 0.7;
+/** Of the same: a target above it is reached too late. */
+export const lateTargetShare = 0.8;
+/** By how much a target is raised at once: how much a replica can do was not observed. */
+export const raisedTargetRatio = 1.5;
+/** Changes of direction in an hour, of what is asked for and of what comes of it, that are restless. */
+export const desiredTurnsLeast = 4;
+export const replicaTurnsLeast = 2;
+/** Seconds of a stabilization window: twice the HPA's default, and the HPA's most. */
+export const calmWindowLeast = 600;
+export const calmWindowMost = 3_600;
+/** Of all minutes, and minutes: so long above the maximum is no peak that it is there for. */
+export const aboveMaximumShare = 0.2;
+export const aboveMaximumMinutesLeast = 15;
+/** Of the minutes in which replicas were there: so idle, it is worth a front end. */
+export const idleShare = 0.25;
+/** Seconds, KEDA's default. */
+export const cooldownSecondsLeast = 300;
 /** Starting takes so long that it has to be planned for. */
 export const slowStartLeastMs = 60_000;
 

@@ -86,10 +86,10 @@ function statusRoutes({
       const object = objectOf(url);
       return object === undefined ? unnamed() : Response.json(explain(object), { headers });
     },
-    "/api/advice": ({ url }) => {
+    "/api/advice": async ({ url }) => {
       const object = objectOf(url);
       if (object === undefined && new URL(url).search !== "") return unnamed();
-      return Response.json(advice(object), { headers });
+      return Response.json(await advice(object), { headers });
     },
     "/api/events": (request, server) => {
       const events = stream.open();

@@ -172,7 +172,7 @@ export interface StatusViews {
   /** Of one object's triggers; empty where none is known by that name. */
   readonly explain: (object: ScaledName) => readonly ExplainedTrigger[];
   /** For one object, or for each that something is recommended for. */
-  readonly advice: (object?: ScaledName) => readonly WorkloadAdvice[];
+  readonly advice: (object?: ScaledName) => Promise<readonly WorkloadAdvice[]>;
 }
 
 export interface ScaledName {
@@ -205,35 +205,46 @@ export function statusViews(
         .triggers()
         .filter(({ ref }) => isOf(ref, object))
         .map((status) => explained(status, source)),
-    advice: (object) =>
-      object === undefined
-        ? advised(source.triggers(), source).filter(
-            ({ recommendations }) => recommendations.length > 0,
-          )
-        : advised(
-            source.triggers().filter(({ ref }) => isOf(ref, object)),
-            source,
-          ),
+    advice: async (object) => {
+      const triggers = source.triggers();
+      if (object !== undefined)
+        return advised(
+          triggers.filter(({ ref }) => isOf(ref, object)),
+          source,
+        );
+      return adviceOfAll(triggers, source);
+    },
   };
+}
+
+/** An object at a time: all of a cluster would keep calls waiting. */
+async function adviceOfAll(
+  triggers: readonly IdentifiedStatus[],
+  source: StatusSource,
+): Promise<readonly WorkloadAdvice[]> {
+  const all: WorkloadAdvice[] = [];
+  const objects = Map.groupBy(triggers, ({ ref: { namespace, name } }) => `${namespace}/${name}`);
+  for (const statuses of objects.values()) {
+    all.push(...advised(statuses, source).filter((one) => one.recommendations.length > 0));
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  return all;
 }
 
 function isOf(ref: ScaledName, { namespace, name }: ScaledName): boolean {
   return ref.namespace === namespace && ref.name === name;
 }
 
-/** Of the objects of these triggers, those that were observed. */
+/** For the object of these triggers; empty where it was not observed. */
 function advised(
-  triggers: readonly IdentifiedStatus[],
+  statuses: readonly IdentifiedStatus[],
   { usageOf }: StatusSource,
 ): readonly WorkloadAdvice[] {
-  const objects = Map.groupBy(triggers, ({ ref: { namespace, name } }) => `${namespace}/${name}`);
-  return [...objects.values()].flatMap((statuses) => {
-    const [first] = statuses;
-    const history = first && usageOf(first.ref);
-    if (first === undefined || history === undefined) return [];
-    const { namespace, name } = first.ref;
-    return [{ namespace, name, ...adviceFor(history, statuses) }];
-  });
+  const [first] = statuses;
+  const history = first && usageOf(first.ref);
+  if (first === undefined || history === undefined) return [];
+  const { namespace, name } = first.ref;
+  return [{ namespace, name, ...adviceFor(history, statuses) }];
 }
 
 function nodeRow({ ageMs, devices, ...node }: StatusNode, atMs: number): NodeStatusRow {

@@ -64,16 +64,16 @@ test("a round remembers what was decided and measured, once a minute", () => {
   expect(state.lookUps).toBe(1);
   const history = of(llm);
   expect(history?.minutes).toBe(1);
-  expect(history?.at("desiredReplicas", 0)).toBe(4);
-  expect(history?.at("utilizationMean", 0)).toBe(70);
+  expect(history?.column("desiredReplicas")[0]).toBe(4);
+  expect(history?.column("utilizationMean")[0]).toBe(70);
 });
 
 test("without a value the minute has what is known else", () => {
   const { of, evaluated } = setup();
   const fault = new Fault("data-missing", "Cannot answer", { known: 0, missing: [] });
   evaluated(one, [{ question: "value", fault }]);
-  expect(of(llm)?.at("desiredReplicas", 0)).toBeNaN();
-  expect(of(llm)?.at("replicas", 0)).toBe(1);
+  expect(of(llm)?.column("desiredReplicas")[0]).toBeNaN();
+  expect(of(llm)?.column("replicas")[0]).toBe(1);
 });
 
 test("of an object that is not known now, and of a ScaledJob, nothing is remembered", () => {

@@ -25,8 +25,7 @@ function setup() {
   const store = usageStore(clock);
   const record = (changes: Partial<UsageSample> = {}) => store.record(llm, usageSample(changes));
   const replicas = () => {
-    const history = store.of(llm);
-    return Array.from({ length: history?.minutes ?? 0 }, (_, at) => history?.at("replicas", at));
+    return [...(store.of(llm)?.column("replicas") ?? [])];
   };
   return { clock, store, record, replicas };
 }
@@ -41,7 +40,7 @@ test("a minute has what was known, and NaN for what was not", () => {
     engine: { name: "vllm", waiting: 0, running: 70_000, runningMost: 20, cachePercentMost: 30 },
   });
   const history = store.of(llm) as UsageHistory;
-  const at = (column: Parameters<typeof history.at>[0]) => history.at(column, 0);
+  const at = (name: Parameters<typeof history.column>[0]) => history.column(name)[0];
   expect([at("replicas"), at("readyReplicas"), at("maxReplicas")]).toEqual([2, 2, 9]);
   expect([at("utilizationLeast"), at("utilizationMean"), at("utilizationMost")]).toEqual([
     40, 50, 60,
@@ -75,9 +74,9 @@ test("the triggers of one object add up: what one does not know, and the most th
   record({ desiredReplicas: 2 });
   record({});
   const history = store.of(llm);
-  expect(history?.at("desiredReplicas", 0)).toBe(5);
-  expect(history?.at("running", 0)).toBe(4);
-  expect(history?.at("memoryMean", 0)).toBe(90);
+  expect(history?.column("desiredReplicas")[0]).toBe(5);
+  expect(history?.column("running")[0]).toBe(4);
+  expect(history?.column("memoryMean")[0]).toBe(90);
   expect(history?.engine).toBe("vllm");
 });
 

@@ -25,6 +25,7 @@ import type { Log } from "#core/log.ts";
 import { slots } from "#core/slots.ts";
 import { sharedFilters } from "#engine/page/name-filter.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
+import type { SignalResult } from "#engine/signal/result.ts";
 import { type EngineName, engineFacts } from "#metric/engines.ts";
 import { sharedPatterns } from "#metric/label-pattern.ts";
 import { memoryBudget } from "./memory-budget.ts";
@@ -175,6 +176,7 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
   const text = targetText(target);
   const named = namedAdapter(target)?.engine;
   const scraper = targetScraper(target, tools);
+  const reading = targetReading(text, scraper, clock);
   const subscribers = listeners();
   let lastReadMs = clock.monotonicMs();
   let isStopped = false;
@@ -184,13 +186,12 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
   const isGateway = () => isFrontEnd(scraper.state().adapter?.engine ?? named);
   const paceMs = () => (!subscribers.isEmpty() && isGateway() ? gatewayMs : intervalMs);
 
-  const letGo = () => {
-    scraper.stop();
-    tools.dropped();
-  };
   const turn = async (): Promise<void> => {
     const startedAtMs = clock.monotonicMs();
-    if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) return letGo();
+    if (subscribers.isEmpty() && startedAtMs - lastReadMs > engineHoldMs) {
+      scraper.stop();
+      return tools.dropped();
+    }
     cancel = undefined;
     const before = scraper.state();
     await slot(() => scraper.scrape(paceMs()), target.at.namespace);
@@ -198,7 +199,7 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
     const state = scraper.state();
     tools.ended(state.failure?.code ?? "ok");
     logChange(log, text, before, state);
-    const leftMs = Math.max(0, paceMs() - (clock.monotonicMs() - startedAtMs));
+    const leftMs = Math.max(0, paceMs() + startedAtMs - clock.monotonicMs());
     // Targets come in crowds, at a start or a roll-out: from the second scrape on they are spread.
     schedule(state.tries === 1 ? random() * paceMs() : leftMs);
     subscribers.notify();
@@ -217,13 +218,9 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
   return {
     read: (query) => {
       lastReadMs = clock.monotonicMs();
-      const at = { target: text, result: scraper.result(query), state: scraper.state() };
-      return readingOf(at, query, lastReadMs, targetStaleMs(paceMs()));
+      return reading(query, scraper.result(query), paceMs());
     },
-    peek: (query) => {
-      const at = { target: text, result: scraper.peek(query), state: scraper.state() };
-      return readingOf(at, query, clock.monotonicMs(), targetStaleMs(paceMs()));
-    },
+    peek: (query) => reading(query, scraper.peek(query), paceMs()),
     listen: (listener) => {
       const unsubscribe = subscribers.subscribe(listener);
       // Its next scrape may be a whole interval away.
@@ -243,6 +240,16 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
       scraper.stop();
     },
   };
+}
+
+/** What a result says now; what was read of a target that is scraped each `paceMs` grows old. */
+function targetReading(
+  target: string,
+  { state }: Pick<ReturnType<typeof targetScraper>, "state">,
+  { monotonicMs }: TargetScraperTools["clock"],
+) {
+  return (query: SignalQuery, result: SignalResult, paceMs: number): EngineReading =>
+    readingOf({ target, result, state: state() }, query, monotonicMs(), targetStaleMs(paceMs));
 }
 
 function tooMany(): Fault {

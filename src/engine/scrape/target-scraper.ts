@@ -93,6 +93,11 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
     evaluateTracked(tracked, { history: history.now(), adapter, intervalMs, patternOf });
   };
 
+  const evaluated = (tracked: TrackedQuery): SignalResult => {
+    if (tracked.evaluation === undefined) evaluateNow(tracked);
+    return tracked.evaluation?.result ?? notRead;
+  };
+
   const accept = (page: EnginePage, { add }: HistoryPage): void => {
     const { adapter, warnings } = page;
     const scrape = scrapeOf(page, clock);
@@ -107,16 +112,8 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
 
   return {
     state: () => state,
-    result: (query) => {
-      const tracked = queries.track(query, clock.monotonicMs());
-      if (tracked.evaluation === undefined) evaluateNow(tracked);
-      return tracked.evaluation?.result ?? notRead;
-    },
-    peek: (query) => {
-      const untracked: TrackedQuery = { query, lastReadMs: 0, evaluation: undefined };
-      evaluateNow(untracked);
-      return untracked.evaluation?.result ?? notRead;
-    },
+    result: (query) => evaluated(queries.track(query, clock.monotonicMs())),
+    peek: (query) => evaluated({ query, lastReadMs: 0, evaluation: undefined }),
     scrape: async (everyMs) => {
       intervalMs = everyMs;
       try {

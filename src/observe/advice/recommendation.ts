@@ -1,6 +1,6 @@
 import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName, SignalName } from "#metric/catalogue.ts";
-import type { Percentiles, UsageSummary } from "./usage-summary.ts";
+import type { MinutePercentiles, UsageSummary } from "./usage-summary.ts";
 
 export type RecommendationCode =
   | "memory-constant"
@@ -60,7 +60,7 @@ export function minutesText(minutes: number, of: number, kind = "busy minutes"):
   return `${minutes} of ${of} ${kind}`;
 }
 
-export function rangeText({ p5, p95 }: Percentiles, unit: string): string {
+export function rangeText({ p5, p95 }: MinutePercentiles, unit: string): string {
   return p5 === p95 ? `${p5} ${unit}` : `${p5} to ${p95} ${unit}`;
 }
 

@@ -3,30 +3,28 @@
  *
  * @module
  */
-import { adviceMinutesLeast, slowStartLeastMs } from "#core/limits.ts";
+import {
+  aboveMaximumMinutesLeast,
+  aboveMaximumShare,
+  adviceMinutesLeast,
+  calmWindowLeast,
+  calmWindowMost,
+  cooldownSecondsLeast,
+  desiredTurnsLeast,
+  idleShare,
+  replicaTurnsLeast,
+  slowStartLeastMs,
+} from "#core/limits.ts";
 import { spanText } from "#core/span-text.ts";
 import { type AdviceRule, minutesText } from "./recommendation.ts";
-
-/** Turns in an hour: of what is asked for, and of what comes of it. */
-const restlessTurns = 4;
-const restlessReplicaTurns = 2;
-/** The HPA's default is 300 s, and its most 3,600 s. */
-const calmWindowSeconds = { least: 600, most: 3_600 } as const;
-/** Of all minutes, and minutes: then it is no peak that the maximum is there for. */
-const longShare = 0.2;
-const longMinutes = 15;
-/** Of the minutes in which replicas were there. */
-const idleShare = 0.25;
-/** KEDA's default. */
-const cooldownSeconds = 300;
 
 export const replicasRestless: AdviceRule = ({ summary: { desired } }) => {
   if (desired === undefined || desired.knownMinutes < adviceMinutesLeast) return undefined;
   const { turnsPerHour, replicaTurnsPerHour, knownMinutes } = desired;
-  if (turnsPerHour < restlessTurns || replicaTurnsPerHour < restlessReplicaTurns) return undefined;
+  if (turnsPerHour < desiredTurnsLeast || replicaTurnsPerHour < replicaTurnsLeast) return undefined;
   // Two turns are one swing: what was asked for at its height is remembered until the next.
   const swingSeconds = 60 * Math.ceil((2 * 60) / replicaTurnsPerHour);
-  const seconds = Math.min(Math.max(calmWindowSeconds.least, swingSeconds), calmWindowSeconds.most);
+  const seconds = Math.min(Math.max(calmWindowLeast, swingSeconds), calmWindowMost);
   return {
     code: "replicas-restless",
     level: "change",
@@ -39,7 +37,8 @@ export const replicasRestless: AdviceRule = ({ summary: { desired } }) => {
 export const maximumReached: AdviceRule = ({ summary: { desired }, maxReplicas }) => {
   if (desired === undefined || desired.knownMinutes < adviceMinutesLeast) return undefined;
   const { aboveMaximumMinutes, knownMinutes, most } = desired;
-  if (aboveMaximumMinutes < Math.max(longMinutes, longShare * knownMinutes)) return undefined;
+  if (aboveMaximumMinutes < Math.max(aboveMaximumMinutesLeast, aboveMaximumShare * knownMinutes))
+    return undefined;
   return {
     code: "maximum-reached",
     level: "change",
@@ -79,7 +78,7 @@ export const slowStart: AdviceRule = ({ summary: { starts } }) => {
   if (starts === undefined || starts.medianMs < slowStartLeastMs) return undefined;
   const { count, medianMs } = starts;
   const seconds = Math.round(medianMs / 1_000);
-  const cooldown = Math.max(cooldownSeconds, 60 * Math.ceil((2 * seconds) / 60));
+  const cooldown = Math.max(cooldownSecondsLeast, 60 * Math.ceil((2 * seconds) / 60));
   return {
     code: "slow-start",
     level: "note",

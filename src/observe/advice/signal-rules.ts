@@ -3,7 +3,19 @@
  *
  * @module
  */
-import { adviceBusyMinutesLeast, adviceMinutesLeast, waitingMinutesLeast } from "#core/limits.ts";
+import {
+  adviceBusyMinutesLeast,
+  adviceMinutesLeast,
+  constantMemoryLeast,
+  constantMemoryPointsMost,
+  fullCacheLeast,
+  requestTargetShare,
+  roomyCacheMost,
+  saturatedUtilizationLeast,
+  variedPowerRatioLeast,
+  variedUtilizationPointsLeast,
+  waitingMinutesLeast,
+} from "#core/limits.ts";
 import type { MetricName } from "#metric/catalogue.ts";
 import { profileOf } from "#trigger/profiles.ts";
 import {
@@ -15,18 +27,9 @@ import {
   rangeText,
   readsSignal,
 } from "./recommendation.ts";
-import { fullCache, roomyCache, saturatedUtilization, type UsageSummary } from "./usage-summary.ts";
+import type { UsageSummary } from "./usage-summary.ts";
 
-/** Of the most that a replica ran without a queue: room for what comes while the next one loads. */
-const headroomShare = 0.7;
 const memoryMetrics: readonly MetricName[] = ["memory_used_percent", "memory_used_mib"];
-/** Percent: what an engine takes at its start is most of the device. */
-const highMemory = 60;
-/** Points of a percentage that are no change. */
-const flatPoints = 5;
-/** Points of a percentage, and a ratio, that are one. */
-const movedPoints = 20;
-const movedRatio = 1.3;
 /** Engines that tell nothing of their requests. */
 const silentEngines: readonly string[] = ["ollama"];
 
@@ -36,8 +39,8 @@ export const memoryConstant: AdviceRule = (context) => {
   const trigger = triggers.find(({ metric }) => memoryMetrics.includes(metric));
   const load = variedLoad(summary);
   if (trigger === undefined || memory === undefined || load === undefined) return undefined;
-  if (busyMinutes < adviceBusyMinutesLeast || memory.p5 < highMemory) return undefined;
-  if (memory.p95 - memory.p5 > flatPoints) return undefined;
+  if (busyMinutes < adviceBusyMinutesLeast || memory.p5 < constantMemoryLeast) return undefined;
+  if (memory.p95 - memory.p5 > constantMemoryPointsMost) return undefined;
   return {
     code: "memory-constant",
     level: "change",
@@ -61,7 +64,7 @@ export const utilizationSaturated: AdviceRule = (context) => {
     level: "change",
     text: `Do not scale on ${trigger.metric}; ${instead(context)}`,
     why:
-      `Utilization was ${saturatedUtilization} % or more on average of all replicas in ` +
+      `Utilization was ${saturatedUtilizationLeast} % or more on average of all replicas in ` +
       `${minutesText(saturatedMinutes, knownMinutes)}${load === undefined ? "" : `, while ${load}`}: ` +
       "it is the share of time in which any kernel ran, and cannot tell a load from three times that",
     evidence: { saturatedMinutes, knownMinutes, utilizationP50Percent: utilization.p50 },
@@ -120,7 +123,7 @@ export const cacheFull: AdviceRule = ({ summary, triggers, engine }) => {
     code: "cache-full",
     level: "change",
     text: `Add a second trigger on kv_cache_usage with target ${target}`,
-    why: `The key-value cache was at ${fullCache} % or more in ${minutesText(fullWaitingMinutes, waitingMinutes, "minutes in which requests waited")}: the cache ends the batch, so that few long requests fill a replica`,
+    why: `The key-value cache was at ${fullCacheLeast} % or more in ${minutesText(fullWaitingMinutes, waitingMinutes, "minutes in which requests waited")}: the cache ends the batch, so that few long requests fill a replica`,
     evidence: { fullWaitingMinutes, waitingMinutes, cacheMostPercent: most },
     metadata:
       engine === "vllm"
@@ -142,7 +145,7 @@ export const cacheRoomy: AdviceRule = ({ summary, triggers, engine }) => {
     text: readsCache
       ? "Do not scale on kv_cache_usage alone: put a trigger on requests beside it"
       : `Scale on requests, not on the cache; a larger batch of the engine${flag} may serve more on each replica`,
-    why: `The key-value cache was below ${roomyCache} % in ${minutesText(roomyWaitingMinutes, waitingMinutes, "minutes in which requests waited")}: the batch is full before the cache`,
+    why: `The key-value cache was below ${roomyCacheMost} % in ${minutesText(roomyWaitingMinutes, waitingMinutes, "minutes in which requests waited")}: the batch is full before the cache`,
     evidence: { roomyWaitingMinutes, waitingMinutes, cacheMostPercent: most },
   };
 };
@@ -151,7 +154,7 @@ export const cacheRoomy: AdviceRule = ({ summary, triggers, engine }) => {
 export function concurrencyTarget({ requests }: UsageSummary): number | undefined {
   const { unqueuedMost, knownMinutes = 0 } = requests ?? {};
   if (unqueuedMost === undefined || knownMinutes < adviceBusyMinutesLeast) return undefined;
-  return unqueuedMost < 2 ? undefined : Math.round(headroomShare * unqueuedMost);
+  return unqueuedMost < 2 ? undefined : Math.round(requestTargetShare * unqueuedMost);
 }
 
 function isMost(minutes: number, of: number): boolean {
@@ -170,8 +173,8 @@ function isSteady(summary: UsageSummary): boolean {
     utilization !== undefined &&
     longestBusyMinutes >= adviceMinutesLeast &&
     busyMinutes >= 9 * idleMinutes &&
-    utilization.p5 >= saturatedUtilization - movedPoints &&
-    utilization.p95 - utilization.p5 < movedPoints
+    utilization.p5 >= saturatedUtilizationLeast - variedUtilizationPointsLeast &&
+    utilization.p95 - utilization.p5 < variedUtilizationPointsLeast
   );
 }
 
@@ -181,10 +184,10 @@ function variedLoad(summary: UsageSummary, withUtilization = true): string | und
   const running = requests?.running;
   if (running !== undefined && running.p95 >= 2 * Math.max(running.p5, 1))
     return `a replica ran ${rangeText(running, "requests")}`;
-  if (power !== undefined && power.p95 >= movedRatio * power.p5)
+  if (power !== undefined && power.p95 >= variedPowerRatioLeast * power.p5)
     return `a device drew ${rangeText(power, "W")}`;
   if (!withUtilization) return undefined;
-  if (utilization !== undefined && utilization.p95 - utilization.p5 >= movedPoints)
+  if (utilization !== undefined && utilization.p95 - utilization.p5 >= variedUtilizationPointsLeast)
     return `utilization was ${rangeText(utilization, "%")}`;
   return idleMinutes >= waitingMinutesLeast
     ? `${busyMinutes} minutes were busy and ${idleMinutes} idle`

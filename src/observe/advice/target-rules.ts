@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { adviceBusyMinutesLeast, waitingMinutesLeast } from "#core/limits.ts";
+import {
+  adviceBusyMinutesLeast,
+  lateTargetShare,
+  raisedTargetRatio,
+  roomyCacheMost,
+  waitingMinutesLeast,
+} from "#core/limits.ts";
 import { profileOf } from "#trigger/profiles.ts";
 import {
   type AdviceContext,
@@ -13,12 +19,7 @@ import {
   readsSignal,
 } from "./recommendation.ts";
 import { concurrencyTarget } from "./signal-rules.ts";
-import { roomyCache } from "./usage-summary.ts";
 
-/** Of the most that a replica ran without a queue: a target above it is reached too late. */
-const lateShare = 0.8;
-/** By how much a target is raised at once: how much a replica can do was not seen. */
-const raiseRatio = 1.5;
 const queueProfiles: Readonly<
   Record<string, "vllm-queue-depth" | "tgi-queue-depth" | "sglang-queue-depth">
 > = {
@@ -42,7 +43,7 @@ function lowerTarget(context: AdviceContext, before: number): Recommendation | u
   const { requests } = context.summary;
   const target = concurrencyTarget(context.summary);
   const { unqueuedMost = 0 } = requests ?? {};
-  if (target === undefined || before <= lateShare * unqueuedMost) return undefined;
+  if (target === undefined || before <= lateTargetShare * unqueuedMost) return undefined;
   return {
     code: "requests-wait",
     level: "change",
@@ -86,8 +87,8 @@ export const targetLow: AdviceRule = ({ summary, triggers, minReplicas }) => {
   // With as few replicas as there may be, and below half of the target, the target decides nothing.
   if (replicas.most <= Math.max(minReplicas, 1) || 2 * running.p95 < trigger.target)
     return undefined;
-  if (cache !== undefined && cache.most >= roomyCache) return undefined;
-  const target = Math.ceil(raiseRatio * trigger.target);
+  if (cache !== undefined && cache.most >= roomyCacheMost) return undefined;
+  const target = Math.ceil(raisedTargetRatio * trigger.target);
   const room =
     cache === undefined ? "" : `, and the key-value cache never held more than ${cache.most} %`;
   return {

@@ -17,6 +17,8 @@ import {
   usageMinutesMax,
   usageObjectsMax,
   usageObjectsShare,
+  usageSampleMs,
+  usageValueMost,
 } from "#core/limits.ts";
 
 /** What is remembered of a minute: counts up to 2,048 exactly, everything to half a thousandth. */
@@ -42,15 +44,11 @@ const columns = [
 ] as const;
 export type UsageColumn = (typeof columns)[number];
 
-const minuteMs = 60_000;
 const columnIndex = Object.fromEntries(columns.map((name, at) => [name, at])) as Readonly<
   Record<UsageColumn, number>
 >;
-/** Half precision has two bytes and ends here. */
-const float16Most = 65_504;
-const valueBytes = 2;
 /** Of each object. */
-export const usageBytes = usageMinutesMax * columns.length * valueBytes;
+export const usageBytes = usageMinutesMax * columns.length * Float16Array.BYTES_PER_ELEMENT;
 
 type ObjectName = Pick<WorkloadRef, "namespace" | "name">;
 
@@ -66,8 +64,8 @@ export interface UsageHistory {
   readonly observedMs: number;
   /** Of the last six hours, oldest first; of which some may be empty. */
   readonly minutes: number;
-  /** NaN where it was not known. */
-  readonly at: (column: UsageColumn, minute: number) => number;
+  /** One value a minute; NaN where it was not known. */
+  readonly column: (name: UsageColumn) => Float64Array;
   readonly minReplicas: number;
   readonly maxReplicas: number;
   /** As its page says it. */
@@ -106,7 +104,7 @@ export function usageStore(clock: Pick<Clock, "monotonicMs">): UsageStore {
     objects.size >= objectsMax || namespaces.of(namespace) >= usageObjectsShare;
   const expire = (nowMs: number) => {
     for (const [key, { recordedAtMs }] of objects)
-      if (nowMs - recordedAtMs > usageIdleMinutesMax * minuteMs) {
+      if (nowMs - recordedAtMs > usageIdleMinutesMax * usageSampleMs) {
         objects.delete(key);
         namespaces.change(key.slice(0, key.indexOf("/")), -1);
       }
@@ -155,7 +153,7 @@ function keyOf({ namespace, name }: ObjectName): string {
 }
 
 function minuteOf(nowMs: number): number {
-  return Math.floor(nowMs / minuteMs);
+  return Math.floor(nowMs / usageSampleMs);
 }
 
 function isNew({ minute }: ObjectUsage, { monotonicMs }: Pick<Clock, "monotonicMs">): boolean {
@@ -170,29 +168,27 @@ function isOpen(
   return monotonicMs() - recordedAtMs < triggerRoundMs / 2;
 }
 
-/** Empties the row of the new minute, and those of minutes in which nothing came. */
+/** Empties the new minute, and those in which nothing came. */
 function advance(usage: ObjectUsage, nowMs: number): void {
   const minute = minuteOf(nowMs);
   const passed = Math.min(minute - usage.minute, usageMinutesMax);
-  for (let row = minute - passed + 1; row <= minute; row += 1) {
-    const start = rowStart(row);
-    usage.values.fill(Number.NaN, start, start + columns.length);
-  }
+  for (let empty = minute - passed + 1; empty <= minute; empty += 1)
+    for (const column of columns) usage.values[placeOf(column, empty)] = Number.NaN;
   usage.minute = minute;
   usage.recordedAtMs = nowMs;
 }
 
-function rowStart(minute: number): number {
-  return (minute % usageMinutesMax) * columns.length;
+/** A column lies in one piece, and its minutes go round in it. */
+function placeOf(column: UsageColumn, minute: number): number {
+  return columnIndex[column] * usageMinutesMax + (minute % usageMinutesMax);
 }
 
 function take(usage: ObjectUsage, sample: UsageSample): void {
-  const start = rowStart(usage.minute);
   const put = (column: UsageColumn, value: number | undefined, isKept = true) => {
-    const at = start + columnIndex[column];
+    const at = placeOf(column, usage.minute);
     const earlier = usage.values[at] ?? Number.NaN;
     if (value === undefined || (isKept && !Number.isNaN(earlier))) return;
-    usage.values[at] = Math.min(value, float16Most);
+    usage.values[at] = Math.min(value, usageValueMost);
   };
   const putSpread = (name: "utilization" | "memory" | "power", spread?: ReplicaSpread) => {
     put(`${name}Least`, spread?.least);
@@ -211,7 +207,7 @@ function take(usage: ObjectUsage, sample: UsageSample): void {
   put("unqueuedMost", sample.engine?.unqueuedMost);
   put("cacheMost", sample.engine?.cachePercentMost);
   // The HPA follows the trigger that asks for most.
-  const desired = usage.values[start + columnIndex.desiredReplicas] ?? Number.NaN;
+  const desired = usage.values[placeOf("desiredReplicas", usage.minute)] ?? Number.NaN;
   if (!(desired >= (sample.desiredReplicas ?? 0)))
     put("desiredReplicas", sample.desiredReplicas, false);
   usage.newest = sample;
@@ -233,9 +229,18 @@ function historyOf(usage: ObjectUsage, nowMs: number): UsageHistory {
   const minutes = Math.min(observed, usageMinutesMax);
   const first = minute - minutes + 1;
   return {
-    observedMs: Math.min(nowMs - firstAtMs, usageMinutesMax * minuteMs),
+    observedMs: Math.min(nowMs - firstAtMs, usageMinutesMax * usageSampleMs),
     minutes,
-    at: (column, at) => values[rowStart(first + at) + columnIndex[column]] ?? Number.NaN,
+    column: (name) => {
+      const start = placeOf(name, first);
+      const end = (columnIndex[name] + 1) * usageMinutesMax;
+      const ordered = new Float64Array(minutes);
+      const older = values.subarray(start, Math.min(start + minutes, end));
+      ordered.set(older);
+      const begin = end - usageMinutesMax;
+      ordered.set(values.subarray(begin, begin + minutes - older.length), older.length);
+      return ordered;
+    },
     minReplicas: newest.minReplicas,
     maxReplicas: newest.maxReplicas,
     engine,

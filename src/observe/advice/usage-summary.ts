@@ -3,10 +3,16 @@
  *
  * @module
  */
+import {
+  busyUtilizationLeast,
+  fullCacheLeast,
+  roomyCacheMost,
+  saturatedUtilizationLeast,
+} from "#core/limits.ts";
 import type { UsageColumn, UsageHistory } from "./usage-store.ts";
 
 /** 5th, 50th and 95th percentile of minutes: a minute that is an accident does not decide. */
-export interface Percentiles {
+export interface MinutePercentiles {
   readonly p5: number;
   readonly p50: number;
   readonly p95: number;
@@ -26,12 +32,12 @@ export interface UsageSummary {
   readonly replicaHours: number;
   readonly idleReplicaHours: number;
   /** Percent, the mean of all replicas, in busy minutes. */
-  readonly utilization?: (Percentiles & MinuteShare) | undefined;
+  readonly utilization?: (MinutePercentiles & MinuteShare) | undefined;
   /** Percent, the mean of all replicas, in every minute with a ready replica. */
-  readonly memory?: Percentiles | undefined;
+  readonly memory?: MinutePercentiles | undefined;
   /** Watts of a device, the mean of all replicas, in busy minutes. */
-  readonly power?: Percentiles | undefined;
-  readonly requests?: RequestSummary | undefined;
+  readonly power?: MinutePercentiles | undefined;
+  readonly requests?: EngineRequests | undefined;
   readonly desired?: DesiredSummary | undefined;
   readonly starts?: { readonly count: number; readonly medianMs: number } | undefined;
 }
@@ -43,14 +49,14 @@ interface MinuteShare {
 }
 
 /** What engines told, in busy minutes. */
-interface RequestSummary {
+interface EngineRequests {
   readonly knownMinutes: number;
   readonly waitingMinutes: number;
   /** Of these, those in which there could have been more replicas. */
   readonly waitingBelowMaximumMinutes: number;
   readonly waitingMost: number;
   /** In the replica that runs most. */
-  readonly running: Percentiles;
+  readonly running: MinutePercentiles;
   readonly runningMost: number;
   /** The most that a replica ran while nothing waited there. */
   readonly unqueuedMost?: number | undefined;
@@ -60,7 +66,7 @@ interface RequestSummary {
 interface CacheSummary {
   /** Percent, of the fullest replica. */
   readonly most: number;
-  /** Minutes with waiting requests in which it is known. */
+  /** MinuteList with waiting requests in which it is known. */
   readonly waitingMinutes: number;
   readonly fullWaitingMinutes: number;
   readonly roomyWaitingMinutes: number;
@@ -77,26 +83,19 @@ interface DesiredSummary {
   readonly replicaTurnsPerHour: number;
 }
 
-/** Percent: above it a device works, whatever its driver calls idle. */
-const busyUtilization = 5;
-/** Percent: a device that is never without a kernel shows no more load than this. */
-export const saturatedUtilization = 90;
-/** Percent: engines begin to put requests off, or to preempt them, about here. */
-export const fullCache = 90;
-/** Percent: with so much room left it is not the cache that requests wait for. */
-export const roomyCache = 60;
-
-type Minute = (column: UsageColumn) => number;
+type ReadColumn = (name: UsageColumn) => Float64Array;
+/** Which minutes, by their place in a column. */
+type MinuteList = readonly number[];
 
 export function usageSummary(history: UsageHistory): UsageSummary {
-  const { observedMs, startsMs } = history;
-  const all = minutesOf(history);
-  const states = all.map(stateOf);
-  const inState = (state: ReturnType<typeof stateOf>) =>
-    all.filter((_, at) => states[at] === state);
+  const { observedMs, startsMs, minutes } = history;
+  const column = columnReader(history);
+  const states = statesOf(column, minutes);
+  const all = states.map((_, minute) => minute);
+  const inState = (state: UsageState) => all.filter((minute) => states[minute] === state);
   const busy = inState("busy");
   const idle = inState("idle");
-  const replicas = known(all, "replicas");
+  const replicas = known(column("replicas"), all);
   return {
     observedMs,
     observedMinutes: replicas.length,
@@ -107,13 +106,13 @@ export function usageSummary(history: UsageHistory): UsageSummary {
       replicas.length === 0
         ? undefined
         : { least: Math.min(...replicas), most: Math.max(...replicas) },
-    replicaHours: hours(known(all, "readyReplicas")),
-    idleReplicaHours: hours(known(idle, "readyReplicas")),
-    utilization: utilizationSummary(busy),
-    memory: percentiles(known(all, "memoryMean")),
-    power: percentiles(known(busy, "powerMean")),
-    requests: requestSummary(busy),
-    desired: desiredSummary(all),
+    replicaHours: hours(known(column("readyReplicas"), all)),
+    idleReplicaHours: hours(known(column("readyReplicas"), idle)),
+    utilization: utilizationSummary(column, busy),
+    memory: percentiles(known(column("memoryMean"), all)),
+    power: percentiles(known(column("powerMean"), busy)),
+    requests: requestSummary(column, busy),
+    desired: desiredSummary(column, all),
     starts:
       startsMs.length === 0
         ? undefined
@@ -121,30 +120,48 @@ export function usageSummary(history: UsageHistory): UsageSummary {
   };
 }
 
-function minutesOf({ minutes, at }: UsageHistory): readonly Minute[] {
-  return Array.from(
-    { length: minutes },
-    (_, minute): Minute =>
-      (column) =>
-        at(column, minute),
-  );
+function columnReader({ column }: UsageHistory): ReadColumn {
+  const read = new Map<UsageColumn, Float64Array>();
+  return (name) => {
+    const values = read.get(name) ?? column(name);
+    read.set(name, values);
+    return values;
+  };
 }
 
-function known(minutes: readonly Minute[], column: UsageColumn): readonly number[] {
-  return minutes.map((minute) => minute(column)).filter((value) => !Number.isNaN(value));
+/** The values of these minutes that are known. */
+function known(values: Float64Array, minutes: MinuteList): readonly number[] {
+  const found: number[] = [];
+  // A loop, because all objects of a cluster may be advised on at once.
+  for (const minute of minutes) {
+    const value = valueAt(values, minute);
+    if (value !== undefined) found.push(value);
+  }
+  return found;
 }
 
-function stateOf(minute: Minute): "busy" | "idle" | "unknown" {
-  if (!(minute("readyReplicas") > 0)) return "unknown";
-  const [waiting, running] = [minute("waiting"), minute("running")];
-  if (waiting > 0 || running > 0) return "busy";
-  if (running === 0) return "idle";
-  const utilization = minute("utilizationMost");
-  if (Number.isNaN(utilization)) return "unknown";
-  return utilization >= busyUtilization ? "busy" : "idle";
+function valueAt(values: Float64Array, minute: number): number | undefined {
+  const value = values[minute];
+  return value === undefined || Number.isNaN(value) ? undefined : value;
 }
 
-function longestRun<State>(states: readonly State[], state: State): number {
+type UsageState = "busy" | "idle" | "unknown";
+
+function statesOf(column: ReadColumn, minutes: number): readonly UsageState[] {
+  const [ready, waiting] = [column("readyReplicas"), column("waiting")];
+  const [running, utilization] = [column("running"), column("utilizationMost")];
+  return Array.from({ length: minutes }, (_, minute): UsageState => {
+    if ((valueAt(ready, minute) ?? 0) === 0) return "unknown";
+    const runs = valueAt(running, minute);
+    if ((valueAt(waiting, minute) ?? 0) > 0 || (runs ?? 0) > 0) return "busy";
+    if (runs === 0) return "idle";
+    const percent = valueAt(utilization, minute);
+    if (percent === undefined) return "unknown";
+    return percent >= busyUtilizationLeast ? "busy" : "idle";
+  });
+}
+
+function longestRun(states: readonly UsageState[], state: UsageState): number {
   let run = 0;
   let longest = 0;
   for (const one of states) {
@@ -159,7 +176,7 @@ function hours(minutes: readonly number[]): number {
   return Math.round((10 * minutes.reduce((sum, value) => sum + value, 0)) / 60) / 10;
 }
 
-function percentiles(values: readonly number[]): Percentiles | undefined {
+function percentiles(values: readonly number[]): MinutePercentiles | undefined {
   if (values.length === 0) return undefined;
   const sorted = Float64Array.from(values).sort();
   const rank = (share: number) =>
@@ -171,59 +188,65 @@ function rounded(value: number): number {
   return Math.round(10 * value) / 10;
 }
 
-function utilizationSummary(busy: readonly Minute[]): UsageSummary["utilization"] {
-  const values = known(busy, "utilizationMean");
+function utilizationSummary(column: ReadColumn, busy: MinuteList): UsageSummary["utilization"] {
+  const values = known(column("utilizationMean"), busy);
   const shares = percentiles(values);
   if (shares === undefined) return undefined;
-  const saturatedMinutes = values.filter((value) => value >= saturatedUtilization).length;
+  const saturatedMinutes = values.filter((value) => value >= saturatedUtilizationLeast).length;
   return { ...shares, knownMinutes: values.length, saturatedMinutes };
 }
 
-function requestSummary(busy: readonly Minute[]): RequestSummary | undefined {
-  const running = percentiles(known(busy, "runningMost"));
-  if (running === undefined) return undefined;
-  const waiting = busy.filter((minute) => minute("waiting") > 0);
-  const unqueued = known(busy, "unqueuedMost");
+function requestSummary(column: ReadColumn, busy: MinuteList): EngineRequests | undefined {
+  const running = known(column("runningMost"), busy);
+  const shares = percentiles(running);
+  if (shares === undefined) return undefined;
+  const [queue, replicas, maximum] = [column("waiting"), column("replicas"), column("maxReplicas")];
+  const waiting = busy.filter((minute) => (valueAt(queue, minute) ?? 0) > 0);
+  const unqueued = known(column("unqueuedMost"), busy);
+  const isBelowMaximum = (minute: number) =>
+    (valueAt(replicas, minute) ?? 0) < (valueAt(maximum, minute) ?? 0);
   return {
-    knownMinutes: known(busy, "runningMost").length,
+    knownMinutes: running.length,
     waitingMinutes: waiting.length,
-    waitingBelowMaximumMinutes: waiting.filter(
-      (minute) => minute("replicas") < minute("maxReplicas"),
-    ).length,
-    waitingMost: Math.max(0, ...known(waiting, "waiting")),
-    running,
-    runningMost: Math.max(...known(busy, "runningMost")),
+    waitingBelowMaximumMinutes: waiting.filter(isBelowMaximum).length,
+    waitingMost: Math.max(0, ...known(queue, waiting)),
+    running: shares,
+    runningMost: Math.max(...running),
     unqueuedMost: unqueued.length === 0 ? undefined : Math.max(...unqueued),
-    cache: cacheSummary(busy, waiting),
+    cache: cacheSummary(column("cacheMost"), busy, waiting),
   };
 }
 
 function cacheSummary(
-  busy: readonly Minute[],
-  waiting: readonly Minute[],
+  cache: Float64Array,
+  busy: MinuteList,
+  waiting: MinuteList,
 ): CacheSummary | undefined {
-  const all = known(busy, "cacheMost");
+  const all = known(cache, busy);
   if (all.length === 0) return undefined;
-  const whileWaiting = known(waiting, "cacheMost");
+  const whileWaiting = known(cache, waiting);
   return {
     most: rounded(Math.max(...all)),
     waitingMinutes: whileWaiting.length,
-    fullWaitingMinutes: whileWaiting.filter((percent) => percent >= fullCache).length,
-    roomyWaitingMinutes: whileWaiting.filter((percent) => percent < roomyCache).length,
+    fullWaitingMinutes: whileWaiting.filter((percent) => percent >= fullCacheLeast).length,
+    roomyWaitingMinutes: whileWaiting.filter((percent) => percent < roomyCacheMost).length,
   };
 }
 
-function desiredSummary(all: readonly Minute[]): DesiredSummary | undefined {
-  const desired = known(all, "desiredReplicas");
-  if (desired.length === 0) return undefined;
+function desiredSummary(column: ReadColumn, all: MinuteList): DesiredSummary | undefined {
+  const desired = column("desiredReplicas");
+  const values = known(desired, all);
+  if (values.length === 0) return undefined;
+  const maximum = column("maxReplicas");
+  const isAboveMaximum = (minute: number) =>
+    (valueAt(desired, minute) ?? 0) > (valueAt(maximum, minute) ?? Number.POSITIVE_INFINITY);
   const perHour = (turns: number) => rounded((60 * turns) / all.length);
   return {
-    knownMinutes: desired.length,
-    most: Math.max(...desired),
-    aboveMaximumMinutes: all.filter((minute) => minute("desiredReplicas") > minute("maxReplicas"))
-      .length,
-    turnsPerHour: perHour(turnsOf(desired)),
-    replicaTurnsPerHour: perHour(turnsOf(known(all, "replicas"))),
+    knownMinutes: values.length,
+    most: Math.max(...values),
+    aboveMaximumMinutes: all.filter(isAboveMaximum).length,
+    turnsPerHour: perHour(turnsOf(values)),
+    replicaTurnsPerHour: perHour(turnsOf(known(column("replicas"), all))),
   };
 }
 
