@@ -15,6 +15,7 @@ const checks = [
   ["generated code", process.execPath, "tools/gen.ts", "--check"],
   ["generated reference", process.execPath, "tools/reference.ts", "--check"],
   ["generated table of engines", process.execPath, "tools/engines.ts", "--check"],
+  ["generated admission policy", process.execPath, "tools/policy.ts", "--check"],
   ["format, lint and room rules", "biome", "ci", "--error-on-warnings", "."],
   ["types", "tsc"],
   ["dead code", "knip"],

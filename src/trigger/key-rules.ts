@@ -171,15 +171,17 @@ function sharedPageProblems({ values, has, profile, resolved }: ResolvedMetadata
 }
 
 /** Keys that would be used to read an engine, where none is read. */
+export const idleKeys = ["engineLabels", "engineTokenFile"] as const;
+
 function idleKeyProblems({ has, resolved }: ResolvedMetadata): readonly string[] {
-  return (["engineLabels", "engineTokenFile"] as const)
+  return idleKeys
     .filter(has)
     .map((name) => `${name}: only has a meaning for a metric of an engine, got ${resolved.metric}`);
 }
 
 /** Keys that mean something in one scope alone, and imply that scope. */
-const scopeOf = { node: "node", podSelector: "workload", container: "workload" } as const;
-const scopedNames = Object.keys(scopeOf) as (keyof typeof scopeOf)[];
+export const scopeOf = { node: "node", podSelector: "workload", container: "workload" } as const;
+export const scopedNames = Object.keys(scopeOf) as (keyof typeof scopeOf)[];
 
 export function impliedScope(values: TriggerValues): (typeof scopes)[number] | undefined {
   const name = scopedNames.find((scoped) => values[scoped] !== undefined);

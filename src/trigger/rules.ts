@@ -7,7 +7,7 @@
  * @module
  */
 import * as v from "valibot";
-import { parseSelector } from "#kubernetes/label-selector.ts";
+import { parseSelector, selectorLike } from "#kubernetes/label-selector.ts";
 import type { LabelMatcher } from "#metric/engines.ts";
 
 /** A kind of value: `rule` completes the sentence "must be …". */
@@ -16,6 +16,13 @@ export interface Rule<Value> {
   readonly schema: v.GenericSchema<string, Value>;
   /** What can be chosen, for "did you mean". */
   readonly choices?: readonly string[];
+  /**
+   * Where the schema decides by code: a pattern for readers without that code, such as the API
+   * server. It takes whatever the schema takes, and some texts more.
+   */
+  readonly like?: RegExp;
+  /** A pattern that no text has which the schema takes. */
+  readonly unlike?: RegExp;
 }
 
 /** Text that is not looked into. */
@@ -72,6 +79,8 @@ export const domainName: Rule<string> = {
 export const httpUrl: Rule<string> = {
   rule: "an http URL without user, password and fragment",
   schema: v.pipe(v.string(), v.regex(/^http:\/\/[!-~]+$/i), v.check(isPlainUrl)),
+  // A URL parser takes \ for /, any number of them, and leaves out a user without a name.
+  like: /^[a-z]+:[/\\]*(:?@)?[^@/?#\\]+([/?\\][^#]*)?$/i,
 };
 
 function isPlainUrl(text: string): boolean {
@@ -79,20 +88,24 @@ function isPlainUrl(text: string): boolean {
   return url !== null && url.username === "" && url.password === "" && !text.includes("#");
 }
 
+/** A URL parser leaves such parts out, however they are written. */
+const dotSegment = /^[^?]*\/(\.|%2e){1,2}(\/|\?|$)/i;
+
 export const urlPath: Rule<string> = {
   rule: "a URL path that starts with / and has no spaces, no fragment and no . or .. in it",
-  schema: v.pipe(v.string(), v.regex(/^\/(?!\/)[!-"$-~]*$/), v.check(isPlainPath)),
+  schema: v.pipe(
+    v.string(),
+    v.regex(/^\/([!-"$-.0-~][!-"$-~]*)?$/),
+    v.check((text) => !dotSegment.test(text)),
+  ),
+  unlike: dotSegment,
 };
-
-/** Whether a path leads where it says: a URL parser leaves out `..`, however it is written. */
-function isPlainPath(text: string): boolean {
-  return !/(^|\/)(\.|%2e){1,2}(\/|\?|$)/i.test(text.split("?", 1)[0] ?? "");
-}
 
 /** Kept as text: the room that has the pods parses it again. */
 export const labelSelector: Rule<string> = {
   rule: 'a label selector, such as "app=llm,tier in (web,batch),!canary"',
   schema: v.pipe(v.string(), v.check(isLabelSelector)),
+  like: selectorLike,
 };
 
 /** An empty selector matches every object at the API server, and is a mistake in a trigger. */
@@ -105,6 +118,8 @@ export const seriesName: Rule<string> = {
   rule: "the name of a Prometheus metric: letters, digits, _ and :, at most 200 characters",
   schema: v.pipe(v.string(), v.regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/)),
 };
+
+const matcher = String.raw`\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(!?=)\s*"((?:[^"\\\n]|\\["\\n])*)"\s*`;
 
 /**
  * Matchers as PromQL writes them between braces; both kinds that need no regular expression.
@@ -122,10 +137,11 @@ export const labelMatchers: Rule<readonly LabelMatcher[]> = {
       return NEVER;
     }),
   ),
+  like: new RegExp(`^${matcher}(,${matcher})*$`),
 };
 
 function readMatchers(text: string): readonly LabelMatcher[] | undefined {
-  const one = /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(!?=)\s*"((?:[^"\\\n]|\\["\\n])*)"\s*(,|$)/y;
+  const one = new RegExp(`${matcher}(,|$)`, "y");
   const matchers: LabelMatcher[] = [];
   for (let end: string | undefined = ","; end === ","; ) {
     const [, label, op, value, next] = one.exec(text) ?? [];

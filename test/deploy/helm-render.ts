@@ -15,6 +15,7 @@ export const sets = (...pairs: readonly string[]) => pairs.flatMap((pair) => ["-
 export type Objects = ReturnType<typeof render>;
 export function render(...options: readonly string[]) {
   const base = ["template", "any-release", chartPath, "--namespace", "gpu-scaling"];
+  base.push(...sets("image.repository=registry.example/keda-gpu-scaler"));
   return parseObjects(helm(...base, ...options));
 }
 
