@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { run } from "#cli/run.ts";
 import { systemClock } from "#core/clock.ts";
+import { jobVariables } from "#device/job.ts";
 
 /** Set by the build; `bun run` has neither. */
 declare const BUILD_VERSION: string | undefined;
@@ -22,10 +23,15 @@ process.exit(
       nodeName: process.env["NODE_NAME"],
       kubernetesHost: process.env["KUBERNETES_SERVICE_HOST"],
       kubernetesPort: process.env["KUBERNETES_SERVICE_PORT"],
+      jobVariables: Object.fromEntries(jobVariables.map((name) => [name, process.env[name]])),
     },
+    stdin: process.stdin,
     stdout: (text) => {
       process.stdout.write(text);
     },
+    terminal: process.stdout.isTTY
+      ? () => ({ columns: process.stdout.columns, rows: process.stdout.rows })
+      : undefined,
     // https://no-color.org: whatever stands in it, unless it is empty.
     hasColor: process.stdout.isTTY === true && !process.env["NO_COLOR"],
     stderr: (text) => {

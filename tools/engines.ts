@@ -3,6 +3,13 @@
  * document is not what they give.
  */
 import { join } from "node:path";
+import {
+  counterWindowMs,
+  labelPatternCharsMax,
+  labelPatternWorkMax,
+  quantileSamplesLeast,
+  widestWindowMs,
+} from "#core/limits.ts";
 import { type Adapter, offeredSignals } from "#engine/adapters/adapter.ts";
 import { adapters } from "#engine/adapters/all.ts";
 import { engineFacts } from "#metric/engines.ts";
@@ -52,9 +59,32 @@ function activityOf({ signals }: Adapter): string {
   return told.length === 0 ? "does not tell" : told.join(", ");
 }
 
+function namedTable(): string {
+  const rows = [
+    ["a gauge", "its newest value, or its mean over `windowSeconds`", "`sum`, `mean`, `max`"],
+    ["a counter", "what it gains in a second", "`sum`"],
+    [
+      "a histogram, named with or without `_bucket`",
+      "the quantile of what it observed in the window, in its own unit",
+      "`p50`, `p90`, `p95`, `p99`",
+    ],
+    [
+      'a summary, with `engineLabels: quantile="0.9"`',
+      "that quantile as the process computed it; of several series or replicas it is no quantile any more",
+      "`mean`, `max`",
+    ],
+    ["a ratio", "one part for each of the other", "`sum`, `mean`, `max`, of each part"],
+  ];
+  return table(["what", "its value", "`engineReduce`, for several series of a page"], rows);
+}
+
 function inOrder(): readonly Adapter[] {
   return adapters.toSorted((one, other) => (one.engine < other.engine ? -1 : 1));
 }
+
+const samplesText = quantileSamplesLeast
+  .map(({ q, samples }) => `below ${samples}${q > 0 ? ` for p${q * 100}` : " else"}`)
+  .join(", ");
 
 const text = `# Engines
 
@@ -69,6 +99,26 @@ ${engineTable()}
 A workload is in use, and kept from zero replicas, while its engines show any of the third column. What arrives counts for a minute.
 
 ${signalTable()}
+
+## Metrics that a trigger names
+
+\`engineMetric\` is the name of a series as the page spells it, or two of them as a ratio, \`a / b\`. \`engineLabels\` chooses series with PromQL's matchers, in both parts of a ratio: \`=\`, \`!=\`, \`=~\` and \`!~\`, the value in double quotes, where a backslash is written twice, or in backquotes as it stands. A pattern is one of RE2's and of the whole value; a label that a series lacks is the empty text. Patterns have at most ${labelPatternCharsMax} characters together, and one query compares at most ${labelPatternWorkMax.toLocaleString("en")} characters times steps of its patterns on a page: choose by another label with \`=\` first where that is too little.
+
+${namedTable()}
+
+The kind is \`engineMetricKind\`, which is both parts' of a ratio; where that is left out, the page's \`# TYPE\`; where that does not say it, a counter for a name that ends in \`_total\`, \`_sum\`, \`_count\` or \`_bucket\`. What makes no sense is refused, with what to ask instead: a quantile of a gauge, a ratio of quantiles, all buckets of a histogram added up, the highest of several counters.
+
+**A ratio** is made of both parts as they would be alone, each over all its series on the page: \`sum(rate(a)) / sum(rate(b))\` for counters, over \`windowSeconds\` or else ${counterWindowMs / 1_000} s, and over up to ${widestWindowMs / 60_000} minutes while \`b\` gains nothing. One that is above 0 for each of 0 is unknown.
+
+**Replicas.** A quantile, a ratio and a summary's quantile do not add up. With \`metricType: Value\` beside \`metadata\`, and behind a Service, all replicas have one quantile of all their observations, or one ratio of their sums: \`sum(a) / sum(b)\`, so that a replica that does little weighs little. Buckets may differ, as they do during an update: observations of a replica that lacks a bound are spread evenly inside its own bucket, and those above its last one count as below the next that another has. Where replicas cannot be put together, each one's own value counts, and the explanation says why. Under \`AverageValue\` each replica's own value is added up, and the HPA divides by the replicas.
+
+**Where nothing happens** a quantile has no observation and a ratio is 0 for each of 0, for which Prometheus has NaN; too few observations (${samplesText}) are as good as none. The HPA removes no replica whose value is unknown, so an idle engine would be kept for ever, and 0 of an engine that is stuck would remove it. So:
+
+- an engine that says that nothing waits and nothing runs is idle, and the value is 0, also after too few observations for a quantile;
+
+- while it says that something waits or runs, the value is unknown;
+
+- of a page that says neither, or not with the labels that are chosen, the value is 0 once everything that is read of it has stood still for ${widestWindowMs / 60_000} minutes. A server that may hang without a word needs a second trigger on its queue.
 
 ## What the names were compared with
 

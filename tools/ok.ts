@@ -13,11 +13,13 @@ const checks = [
   ["protocol files", "buf", "lint"],
   ["protocol compatibility", process.execPath, "tools/breaking.ts"],
   ["generated code", process.execPath, "tools/gen.ts", "--check"],
+  ["generated status page", process.execPath, "tools/page.ts", "--check"],
   ["generated reference", process.execPath, "tools/reference.ts", "--check"],
   ["generated table of engines", process.execPath, "tools/engines.ts", "--check"],
   ["generated admission policy", process.execPath, "tools/policy.ts", "--check"],
   ["format, lint and room rules", "biome", "ci", "--error-on-warnings", "."],
   ["types", "tsc"],
+  ["types of the status page", "tsc", "-p", "src/page"],
   ["dead code", "knip"],
 ] as const;
 

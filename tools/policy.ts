@@ -13,7 +13,8 @@ import { metadataKeysMax } from "#core/limits.ts";
 import { triggerKeyNames } from "#trigger/keys.ts";
 import { every, firstOf, list, literal, map, not, says } from "./cel.ts";
 import { keepsRule, quotedIn, ruleProblem, ruleWords } from "./policy-keys.ts";
-import { keyRules, readNames, resolved, ruleTables } from "./policy-rules.ts";
+import { keyRules } from "./policy-rules.ts";
+import { readNames, resolved, ruleTables } from "./policy-terms.ts";
 import { chartPath } from "./render-manifests.ts";
 
 export const policyPath = join(chartPath, "policy.yaml");

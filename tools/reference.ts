@@ -4,19 +4,23 @@
  */
 import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
-import { commandNames, commands } from "#cli/commands.ts";
-import type { Flags } from "#cli/flags.ts";
+import type { Command } from "#cli/command.ts";
+import { commandNames, commands } from "#cli/commands/all.ts";
+import { operandText } from "#cli/help.ts";
+import { decidedTriggersMax } from "#core/limits.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
 import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/node-metrics.ts";
+import { triggerGauges } from "#observe/trigger-metrics.ts";
 import { grpcCodes } from "#rpc/codes.ts";
 import { presetNames, replicaPresets } from "#simulate/input/presets.ts";
 import { replicaKeys } from "#simulate/input/replica-file.ts";
-import { profileAdvice, type ScalingRules } from "#trigger/advice.ts";
+import { profileAdvice, scalingRulesText } from "#trigger/advice.ts";
 import { profileFields } from "#trigger/custom-profiles.ts";
 import { type TriggerKeyName, triggerKeyNames, triggerKeys } from "#trigger/keys.ts";
+import { profileUses } from "#trigger/profile-uses.ts";
 import { profileNames, profileOf } from "#trigger/profiles.ts";
 import { code, table, written } from "./markdown.ts";
 
@@ -25,17 +29,23 @@ const path = join(import.meta.dir, "..", "docs", "reference.md");
 function flagTables(): string {
   return commandNames
     .map((name) => {
-      const { summary, flags }: { summary: string; flags: Flags } = commands[name];
-      const rows = Object.entries(flags).map(([flag, { value, fallback, help, rule }]) => [
-        code(`--${flag} ${value}`.trimEnd()),
-        fallback === undefined ? "none" : code(fallback),
-        help,
-        rule,
-      ]);
-      const intro = `### ${code(`keda-gpu-scaler ${name}`)}\n\n${summary}.`;
+      const { summary, flags, operands, examples }: Command = commands[name];
+      const rows = [
+        ...(operands === undefined
+          ? []
+          : [[code(operandText(operands)), "none", operands.help, operands.rule]]),
+        ...Object.entries(flags).map(([flag, { value, fallback, help, rule }]) => [
+          code(`--${flag} ${value}`.trimEnd()),
+          fallback === undefined ? "none" : code(fallback),
+          help,
+          rule,
+        ]),
+      ];
+      const shown = `\`\`\`sh\n${examples.join("\n")}\n\`\`\``;
+      const intro = `### ${code(`keda-gpu-scaler ${name}`)}\n\n${summary}.\n\n${shown}`;
       return rows.length === 0
         ? intro
-        : `${intro}\n\n${table(["flag", "default", "what", "rule"], rows)}`;
+        : `${intro}\n\n${table(["argument", "default", "what", "rule"], rows)}`;
     })
     .join("\n\n");
 }
@@ -55,6 +65,16 @@ function metricTable(): string {
     return [code(name), metric.unit, metric.kind, metric.source, metric.help, instead];
   });
   return table(["metric", "unit", "kind", "source", "what", "where a device lacks it"], rows);
+}
+
+function scalingTable(): string {
+  const names = new RegExp(`\\b(${metricNames.join("|")})\\b`, "g");
+  const rows = metricNames.flatMap((name) => {
+    const metric = metricOf(name);
+    if (metric.source !== "engine" || metric.advice === undefined) return [];
+    return [[code(name), metric.advice.replace(names, (other) => code(other))]];
+  });
+  return table(["metric", "when to scale on it, and when not"], rows);
 }
 
 function profileTable(): string {
@@ -78,15 +98,25 @@ function profileTable(): string {
 }
 
 function adviceTable(): string {
-  const policy = ({ type, value, periodSeconds }: NonNullable<ScalingRules["policies"]>[number]) =>
-    `${value}${type === "Pods" ? (value === 1 ? " pod" : " pods") : " %"} in ${periodSeconds} s`;
-  const rules = ({ stabilizationWindowSeconds, policies = [] }: ScalingRules) =>
-    [`window ${stabilizationWindowSeconds} s`, ...policies.map(policy)].join(", ");
   const rows = profileNames.map((name) => {
     const { scaleUp, scaleDown, cooldownSeconds, wake } = profileAdvice[name];
-    return [code(name), rules(scaleUp), rules(scaleDown), `${cooldownSeconds} s`, wake];
+    return [
+      code(name),
+      scalingRulesText(scaleUp),
+      scalingRulesText(scaleDown),
+      `${cooldownSeconds} s`,
+      wake,
+    ];
   });
   return table(["profile", "up", "down", "cooldown", "what wakes it"], rows);
+}
+
+function useTable(): string {
+  const rows = profileNames.map((name) => {
+    const { when, whenNot } = profileUses[name];
+    return [code(name), when, whenNot];
+  });
+  return table(["profile", "when to use it", "when not"], rows);
 }
 
 function engineTable(): string {
@@ -153,6 +183,8 @@ A quantity adds up over replicas, an intensity does not.
 
 ${metricTable()}
 
+${scalingTable()}
+
 ## Profiles
 
 Every field can be overridden by its own key. \`metricType\` is the one that the target is meant for; a ScaledObject's trigger says it beside its \`metadata\`.
@@ -162,6 +194,10 @@ ${profileTable()}
 What a ScaledObject should say beside its trigger; \`deploy/examples/profiles\` has complete ones.
 
 ${adviceTable()}
+
+\`keda-gpu-scaler profiles NAME\` says the same of one.
+
+${useTable()}
 
 ### Custom profiles
 
@@ -180,11 +216,17 @@ profiles:
 
 ${engineTable()}
 
-\`engineTokenFile\` is a file name and never a path: whoever runs the scaler mounts each namespace's tokens in a folder of that namespace's name below \`--engine-token-dir\`, and a ScaledObject can use those of its own namespace only.
+\`engineTokenFile\`, \`engineBasicAuthFile\` and \`engineCaFile\` are file names and never paths: whoever runs the scaler mounts each namespace's files in a folder of that namespace's name below \`--engine-token-dir\` and \`--engine-ca-dir\`, and a ScaledObject can use those of its own namespace only. They are read again at each scrape.
+
+An \`https\` URL and \`engineScheme: https\` are TLS 1.2 or newer, and the certificate is always verified: by the authorities of \`engineCaFile\`, or the system's; for the name that \`engineServerName\` gives, or the URL's host, of pods their address.
+
+\`engineJsonPath\` reads a page in JSON: \`$.queue\` is a number, \`$.models[*].size_vram\` several, which \`engineReduce\` makes one, and with \`engineReduce: count\` the values that it leads to are counted, as in \`$[?@.is_processing==true]\`. A sum or count is 0 where the array or object that a part in brackets goes through is there and nothing in it fits; what is not there, and what is no number from 0, is unknown and never 0. An element that lacks a name is left out where another has it.
 
 ## Simulation
 
 \`simulate\` plays the triggers, behaviour, cooldown, limits and fallback of one ScaledObject a file. Its triggers must be this scaler's own. It begins with \`minReplicaCount\` replicas, at least one, all ready. A request that has no first token at the end counts with the time it has waited by then.
+
+A trigger's \`profile\` may be one of a file of \`--profiles\`, in the form that \`serve\` takes.
 
 A load is segments with commas between, each \`RATE rps for DURATION\` or \`ramp RATE..RATE rps over DURATION\`. A trace is CSV with the columns \`TIMESTAMP\` (a date or seconds), \`ContextTokens\` and \`GeneratedTokens\`, a request a line.
 
@@ -194,7 +236,7 @@ ${replicaKeyTable()}
 
 ${presetTable()}
 
-What is not measured there is computed from the data sheets; the code of the presets says how.
+The code of the presets says how an estimate is computed, and what bounds it.
 
 ## gRPC codes
 
@@ -215,5 +257,19 @@ ${table(
   ["metric", "what"],
   deviceGauges.map(({ name, help }) => [code(name), help]),
 )}
+
+## Prometheus metrics of a trigger
+
+A scaler shows them of every trigger that names it, whichever replica of the scaler KEDA asks: ask for the maximum over
+instances. Labels: \`namespace\`, \`name\`, \`metric\` (the name that KEDA registers). There are at most ${decidedTriggersMax} triggers.
+
+${table(
+  ["metric", "what"],
+  triggerGauges.map(({ name, help }) => [code(name), help]),
+)}
+
+With a label \`code\` more: \`keda_gpu_scaler_trigger_refused\` is 1 while there is no answer, and
+\`keda_gpu_scaler_trigger_refusals_total\` counts the calls of KEDA that were refused. \`keda_gpu_scaler_trigger_warnings\`
+has \`namespace\`, \`name\` and \`code\`.
 `;
 await written(path, text);

@@ -10,6 +10,12 @@ export interface WorkloadRef {
   readonly scalerMetadata: Readonly<Record<string, string>>;
 }
 
+/** A trigger of an object, as it is asked about. */
+export interface ParsedTrigger {
+  readonly ref: WorkloadRef;
+  readonly trigger: Trigger;
+}
+
 /** The one number for a trigger now. */
 export interface Answer {
   /** In the metric's unit: finite, never negative. */
@@ -42,13 +48,4 @@ export interface Answerer {
    * and runs `listener` after each reading of that.
    */
   readonly watchActivity: (ref: WorkloadRef, trigger: Trigger, listener: () => void) => Cancel;
-}
-
-/** One that can be made ready for questions that may come. */
-export interface PreparedAnswerer extends Answerer {
-  /**
-   * Takes in what is missing now, so that its time runs in every replica of the scaler, whichever of
-   * them is asked.
-   */
-  readonly prepare: (ref: WorkloadRef, trigger: Trigger) => void;
 }

@@ -11,7 +11,7 @@ import type { ReadingName } from "#metric/reading.ts";
 import { parseTrigger, type Scope, type Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
-import type { Activity, Answer, PreparedAnswerer } from "./answer.ts";
+import type { Activity, Answer, Answerer } from "./answer.ts";
 import {
   clusterReadings,
   type DeviceGroupReadings,
@@ -67,9 +67,7 @@ export interface AnswererOptions {
 /** What an answer is made of. */
 type AnswerReadings = WorkloadReadings | EndpointReadings | DeviceGroupReadings;
 
-const purposes = ["value", "activity"] as const;
-
-export function answerer(options: AnswererOptions): PreparedAnswerer {
+export function answerer(options: AnswererOptions): Answerer {
   const { store, clock, engines, workloads, parse = parseTrigger } = options;
   const tracker = missingTracker(clock);
   const read = (query: MetricQuery): AnswerReadings =>
@@ -92,10 +90,6 @@ export function answerer(options: AnswererOptions): PreparedAnswerer {
       trigger.alwaysActive
         ? alwaysActive(trigger, scopeOf(trigger, workloads !== undefined))
         : activityOf(read(metricQuery(ref, trigger, "activity"))),
-    prepare: (ref, trigger) => {
-      // Whoever asks gets the same fault.
-      for (const purpose of purposes) unlessFault(() => read(metricQuery(ref, trigger, purpose)));
-    },
     subscribe: store.subscribe,
     watchActivity: (ref, trigger, listener) =>
       engines === undefined ? () => undefined : watchActivity(ref, trigger, engines, listener),

@@ -16,20 +16,15 @@ import { metricOf } from "#metric/catalogue.ts";
 import { type ReducerName, reducers } from "#metric/reduce.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Activity, Answer, WorkloadRef } from "./answer.ts";
-import {
-  endpointTarget,
-  engineResult,
-  lastHeardMs,
-  mergeable,
-  mergedValue,
-  refuseIfAllLack,
-} from "./engine.ts";
+import { engineResult, lastHeardMs, mergeable, mergedReadings, refuseIfAllLack } from "./engine.ts";
 import type { EngineReader } from "./engine-reader.ts";
+import { endpointTarget } from "./engine-target.ts";
 import {
   activationText,
   type EngineShare,
   type Explanation,
   listed,
+  mergedText,
   windowText,
 } from "./explanation.ts";
 import type { MissingTracker } from "./missing.ts";
@@ -75,9 +70,9 @@ export function endpointReadings(
   const readings = results.map(({ reading }) => reading);
   refuseIfAllLack(readings);
   const reducer = reducerOf(query);
-  const merged = reducer === "avg" ? mergedValue(readings, engines) : undefined;
+  const merged = reducer === "avg" ? mergedReadings(readings, engines) : undefined;
   const isKnown = (reading: EngineReading) =>
-    reading.state === "known" || (merged !== undefined && mergeable(reading) !== undefined);
+    reading.state === "known" || (merged?.value !== undefined && mergeable(reading) !== undefined);
 
   const missing = results.flatMap(({ reading, isReady }): readonly MissingEndpoint[] => {
     // A URL may be long, and the tracker keeps many keys.
@@ -87,7 +82,7 @@ export function endpointReadings(
     const text = `${reading.target}: ${reading.fault.message}`;
     return [{ text, sinceMs: lastHeardMs(reading, nowMs) ?? tracker.missing(key) }];
   });
-  const shares = results.map(({ share }) => share);
+  const shares = results.map(({ share }) => ({ ...share, merged }));
   return {
     scope: "endpoint",
     query,
@@ -95,7 +90,7 @@ export function endpointReadings(
     shares,
     knownCount: readings.filter(isKnown).length,
     missing,
-    partial: merged ?? reduced(readings, reducer),
+    partial: merged?.value ?? reduced(readings, reducer),
     activity: shares.reduce((sum, { activity = 0 }) => sum + activity, 0),
     nowMs,
   };
@@ -150,7 +145,7 @@ function explained(readings: EndpointReadings, outcome: string): Explanation {
     scope: "endpoint",
     rule:
       `${reducerOf(query)} of ${metric} in ${row.unit} over ${knownCount} of ` +
-      `${knownCount + missing.length} addresses behind ${url}, ${windowText(windowMsOf(query))}: ${outcome}`,
+      `${knownCount + missing.length} addresses behind ${url}, ${windowText(windowMsOf(query))}${mergedText(shares)}: ${outcome}`,
     devices: [],
     engines: shares,
   };

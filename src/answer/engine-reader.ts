@@ -11,6 +11,9 @@ import type { ScrapeTarget } from "#engine/scrape/target.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import type { SignalResult } from "#engine/signal/result.ts";
 
+/** Keys of a trigger whose value is the name of a file that the operator mounted for its namespace. */
+export type MountedFileKey = "engineTokenFile" | "engineBasicAuthFile" | "engineCaFile";
+
 /** One address behind a URL of a trigger. */
 export interface EngineEndpoint {
   readonly at: ScrapeTarget["at"];
@@ -18,7 +21,9 @@ export interface EngineEndpoint {
   readonly port?: number;
   /** The path of the URL, where it has one. */
   readonly path?: string | undefined;
-  /** Whether it belongs to the trigger's namespace: tokens of that go nowhere else. */
+  /** Of an https URL: what the certificate is for unless the trigger says otherwise. */
+  readonly serverName?: string | undefined;
+  /** Whether it belongs to the trigger's namespace: credentials of that go nowhere else. */
   readonly isOwn: boolean;
   /** Whether it says of itself that it serves: one that does not counts as far as it answers. */
   readonly ready: boolean;
@@ -45,11 +50,11 @@ export interface EngineReader {
    */
   readonly endpointsOf: (url: string, namespace: string) => readonly EngineEndpoint[];
   /**
-   * Where a bearer token of a namespace lies.
+   * Where a namespace's file lies that a trigger names with `key`.
    *
-   * @throws {Fault} `file-invalid` in a process that was given no directory for them.
+   * @throws {Fault} `file-invalid` in a process that was given no directory for such files.
    */
-  readonly tokenFile: (namespace: string, name: string) => string;
+  readonly mountedFile: (key: MountedFileKey, namespace: string, name: string) => string;
   /** Reads the target as often as is good for it, and runs `listener` after each time. */
   readonly listen: (target: ScrapeTarget, listener: () => void) => Cancel;
   /** Runs `listener` when a URL may lead to other addresses. */

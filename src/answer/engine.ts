@@ -1,5 +1,5 @@
 /**
- * What engines say of a metric: which target a trigger means, and what is read there.
+ * What engines say of a metric.
  *
  * @module
  */
@@ -12,8 +12,9 @@ import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
-import type { EngineEndpoint, EngineReader } from "./engine-reader.ts";
-import type { EngineShare } from "./explanation.ts";
+import type { EngineReader } from "./engine-reader.ts";
+import { endpointTarget, podTarget } from "./engine-target.ts";
+import type { EngineShare, MergedReadings } from "./explanation.ts";
 import { type EngineQuery, lookUpWorkload, metricQuery } from "./query.ts";
 import { type PodResult, replicaReducer } from "./replicas.ts";
 
@@ -66,15 +67,15 @@ function isToCome(inUse: EngineReading): boolean {
 /**
  * The engines' observations as one number, where they are made of observations and it takes all of
  * them: quantiles of replicas must not be averaged, and requests are not spread evenly.
- *
- * @returns `undefined` where each engine's own value counts.
  */
-export function mergedValue(
+export function mergedReadings(
   readings: readonly EngineReading[],
   { merge }: Pick<EngineReader, "merge">,
-): number | undefined {
+): MergedReadings {
   const merged = merge(readings.flatMap((reading) => mergeable(reading) ?? []));
-  return merged !== undefined && "value" in merged ? merged.value : undefined;
+  if (merged === undefined) return {};
+  if ("value" in merged) return { value: merged.value };
+  return merged.reason === "refused" ? { apart: merged.why } : {};
 }
 
 /** What it adds to a merged value: few requests are too few alone, and enough together. */
@@ -99,7 +100,7 @@ export function podEngineResults(
     return { pod, result: target && engineResult(target, query, engines) };
   });
   const readings = read.flatMap(({ result }) => result?.reading ?? []);
-  const merged = isMerged(query, workload) ? mergedValue(readings, engines) : undefined;
+  const merged = isMerged(query, workload) ? mergedReadings(readings, engines) : undefined;
   return read.map(({ pod, refusal, result }) =>
     refusal === undefined
       ? podEngineResult(pod, result, merged, nowMs)
@@ -118,16 +119,16 @@ function isMerged({ purpose, row, trigger }: EngineQuery, workload: Workload): b
 function podEngineResult(
   pod: Pod,
   result: EngineResult | undefined,
-  merged: number | undefined,
+  merged: MergedReadings | undefined,
   nowMs: number,
 ): PodResult {
   if (pod.state === "warming") return { pod, state: "warming", devices: [] };
   if (result === undefined)
     return { pod, state: "missing", reason: "it has no address yet", devices: [] };
   const { reading, share } = result;
-  const base = { pod, devices: [], engine: { ...share, pod: pod.name } };
-  if (merged !== undefined && mergeable(reading) !== undefined)
-    return { ...base, state: "known", value: merged };
+  const base = { pod, devices: [], engine: { ...share, merged, pod: pod.name } };
+  if (merged?.value !== undefined && mergeable(reading) !== undefined)
+    return { ...base, state: "known", value: merged.value };
   if (reading.state === "known") return { ...base, state: "known", value: reading.value };
   const { fault } = reading;
   if (lacksMetric(reading)) return { ...base, state: "unfit", fault };
@@ -143,71 +144,13 @@ export function lastHeardMs(reading: EngineReading, nowMs: number): number | und
     : undefined;
 }
 
-type Tokens = Pick<EngineReader, "tokenFile">;
-type PodRules = Pick<EngineReader, "tokenFile" | "podRefusal">;
-
-/** Port names that people give to a page of metrics, in whatever words around them. */
-const metricsPort = /metric|prom/;
-
-/** Where a pod's engine is, or why it is not asked; `undefined` while the pod has no address. */
-function podTarget(
-  pod: Pod,
-  trigger: Trigger,
-  engines: PodRules,
-): ScrapeTarget | Fault | undefined {
-  if (pod.ip === undefined) return undefined;
-  const declared = pod.containers.flatMap(({ ports }) => ports);
-  const likely = declared.filter(({ name = "" }) => metricsPort.test(name));
-  const ports = [...new Set([...likely, ...declared].map(({ port }) => port))];
-  const { namespace, uid: owner, name, onHostNetwork } = pod;
-  const { engine, enginePort: port, enginePath: path } = trigger;
-  const refusal = engines.podRefusal({ name, ports, onHostNetwork }, { engine, port });
-  if (refusal !== undefined) return refusal;
-  const at = { podAddress: pod.ip, namespace, ports, owner };
-  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, engines) };
-}
-
-/**
- * A URL says the port and the path itself.
- *
- * @throws {Fault} `endpoint-refused` where a token would leave its namespace.
- */
-export function endpointTarget(
-  { at, port, path, isOwn }: EngineEndpoint,
-  namespace: string,
-  trigger: Trigger,
-  tokens: Tokens,
-): ScrapeTarget {
-  const { engine, endpoint = "", engineTokenFile } = trigger;
-  if (engineTokenFile !== undefined && !isOwn) throw tokenRefused(endpoint, namespace);
-  return { at, engine, port, path, tokenFile: tokenFileOf(trigger, namespace, tokens) };
-}
-
-function tokenRefused(endpoint: string, namespace: string): Fault {
-  const rule =
-    `a bearer token of namespace ${namespace} goes to pods and Services of that namespace only; ` +
-    "put such a Service before the host, or leave engineTokenFile out";
-  return new Fault("endpoint-refused", `Cannot ask ${endpoint} with a token: ${rule}`, {
-    endpoint,
-    rule,
-  });
-}
-
-function tokenFileOf(
-  { engineTokenFile }: Trigger,
-  namespace: string,
-  { tokenFile }: Tokens,
-): string | undefined {
-  return engineTokenFile === undefined ? undefined : tokenFile(namespace, engineTokenFile);
-}
-
 /** Whether anything that a trigger asks for is read from engines. */
 export function readsEngines({ metric, activationMetric }: Trigger): boolean {
   return [metric, activationMetric].some((name) => metricOf(name).source === "engine");
 }
 
 export interface NeedsOptions {
-  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile" | "podRefusal">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "mountedFile" | "podRefusal">;
   readonly workloads?: WorkloadView | undefined;
 }
 

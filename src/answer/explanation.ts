@@ -26,6 +26,14 @@ export interface DeviceShare {
   readonly reason?: string | undefined;
 }
 
+/** Engines' observations as one value. */
+export interface MergedReadings {
+  /** Absent where each engine's own value counts. */
+  readonly value?: number | undefined;
+  /** Why each one's own value counts although one of all together should. */
+  readonly apart?: string | undefined;
+}
+
 /** What one engine contributes. */
 export interface EngineShare {
   /** Where it is read. */
@@ -38,8 +46,10 @@ export interface EngineShare {
   readonly pod?: string | undefined;
   /** Its own, in the metric's unit; absent when it has none. */
   readonly value?: number | undefined;
-  /** The observations that a latency is made of. */
+  /** The observations that a latency or a named ratio is made of. */
   readonly observations?: Observations | undefined;
+  /** What it is a part of; absent where its own value is to count. */
+  readonly merged?: MergedReadings | undefined;
   /** Why a latency is not made of observations. */
   readonly queueState?: QueueState | undefined;
   /** Requests that wait or run in it, or else arrive in a second; absent when it does not tell. */
@@ -105,6 +115,13 @@ export function seconds(ms: number): string {
 /** Which of a metric's readings count. */
 export function windowText(windowMs: number): string {
   return windowMs > 0 ? `means over ${windowMs / 1_000} s` : "newest readings";
+}
+
+/** Whether engines' values were reduced one by one, and if not as is usual, why. */
+export function mergedText(engines: readonly EngineShare[]): string {
+  const [merged] = engines.flatMap((one) => one.merged ?? []);
+  if (merged?.value !== undefined) return ", of all their observations together";
+  return merged?.apart === undefined ? "" : `, not put together because ${merged.apart}`;
 }
 
 /** Why something is active or not. */

@@ -11,7 +11,8 @@ import {
   type MetricName,
   metricOf,
 } from "#metric/catalogue.ts";
-import { isQuantile } from "#metric/engines.ts";
+import type { JsonMetric } from "#metric/engines.ts";
+import { metricKind } from "#trigger/metric-kind.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload, WorkloadView } from "#workload/workload.ts";
 import type { WorkloadRef } from "./answer.ts";
@@ -54,12 +55,8 @@ export function metricQuery(
   return { ref, trigger, purpose, metric, source: "engine", row, signal, activity };
 }
 
-/** A quantile of a series that the trigger names does not add up, whatever others do. */
-function rowOf(metric: MetricName, { engineMetric }: Trigger): DeviceMetric | EngineMetric {
-  const row = metricOf(metric);
-  return metric === "engine_metric" && engineMetric && isQuantile(engineMetric.reduce)
-    ? { ...row, kind: "intensity" }
-    : row;
+function rowOf(metric: MetricName, trigger: Trigger): DeviceMetric | EngineMetric {
+  return { ...metricOf(metric), kind: metricKind(metric, trigger) };
 }
 
 /** Over which time readings are averaged: whether anybody is there now is seen in the newest. */
@@ -72,10 +69,15 @@ function signalQuery(
   trigger: Trigger,
   purpose: MetricQuery["purpose"],
 ): SignalQuery {
-  const { engineMetric, engineLabels = [] } = trigger;
-  const signal = row.signal ?? engineMetric;
+  const { engineMetric, engineJson, engineLabels = [] } = trigger;
+  const signal = row.signal ?? engineMetric ?? (engineJson && jsonSignal(engineJson));
   assert(signal !== undefined, "a trigger that asks for engine_metric names it");
   return { signal, windowMs: windowMsOf({ purpose, trigger }), match: engineLabels };
+}
+
+/** The page has one number, under its path. */
+function jsonSignal({ path }: JsonMetric): SignalQuery["signal"] {
+  return { metric: path, kind: "gauge" };
 }
 
 /**

@@ -7,12 +7,15 @@
 import { Fault } from "#core/fault.ts";
 import { missingGraceMs } from "#core/limits.ts";
 import { desiredReplicas, type HpaInputs } from "#kubernetes/hpa.ts";
+import type { Trigger } from "#trigger/trigger.ts";
 import type { Workload } from "#workload/workload.ts";
 import type { Activity, Answer } from "./answer.ts";
 import {
   activationText,
+  type EngineShare,
   type Explanation,
   listed,
+  mergedText,
   type PodShare,
   type WorkloadShare,
   windowText,
@@ -54,7 +57,7 @@ export function workloadReadings(
 
 export function workloadValue(readings: WorkloadReadings): Answer {
   const { query, workload, replicas } = readings;
-  const hpa = hpaInputs(readings);
+  const hpa = hpaInputs(workload, query.trigger);
   const { value, notes } = reduced(readings, hpa);
   if (value === undefined) throw unholdable(readings, notes);
   const reducer = replicaReducer(query.trigger, workload);
@@ -113,7 +116,7 @@ export function workloadActivity(readings: WorkloadReadings): Activity {
   const active = isAbove || activity > 0;
   if (!active && missing.some(({ sinceMs }) => nowMs - sinceMs <= missingGraceMs))
     throw dataMissing(readings, "what is missing could be in use, and what is known is not");
-  if (!active && workload.drainingPods > 0)
+  if (!active && isDraining(readings))
     return answer(true, `active: ${workload.drainingPods} pods that are being deleted still serve`);
   // As in the value, where such a replica counts as the target. KEDA would get an error for as long
   // as the replica is missing, and drops the value with it: nothing could scale in.
@@ -142,6 +145,31 @@ function dataMissing({ query, where, replicas }: WorkloadReadings, rule: string)
   );
 }
 
+/**
+ * Whether pods that are being deleted still serve somebody. Those that go because the workload was
+ * taken to zero would wake it again.
+ *
+ * @throws {Fault} `workload-syncing` while it may have been.
+ */
+function isDraining(readings: WorkloadReadings): boolean {
+  const { drainingPods, isAtZero } = readings.workload;
+  if (drainingPods === 0 || isAtZero === true) return false;
+  if (isAtZero === undefined) throw countSyncing(readings);
+  return true;
+}
+
+function countSyncing({ query, where, workload }: WorkloadReadings): Fault {
+  const { namespace, name } = query.ref;
+  const waitingFor = "its count of replicas";
+  return new Fault(
+    "workload-syncing",
+    `Cannot answer ${query.metric} for ${where}: ${workload.drainingPods} pods that are being ` +
+      `deleted still serve, and ${waitingFor}, which may be 0 by now, is read again; ask again in ` +
+      "a moment",
+    { namespace, name, waitingFor },
+  );
+}
+
 /** The HPA would change the replicas by whatever is sent: by an error it does not. */
 function unholdable({ query, where }: WorkloadReadings, notes: readonly string[]): Fault {
   return new Fault(
@@ -151,9 +179,9 @@ function unholdable({ query, where }: WorkloadReadings, notes: readonly string[]
   );
 }
 
-function hpaInputs({ query, workload }: WorkloadReadings): HpaInputs {
+/** What the HPA sees of a workload beside the value. */
+export function hpaInputs(workload: Workload, { target }: Trigger): HpaInputs {
   const { metricType, replicas, statusReplicas, readyPods, tolerances } = workload;
-  const { target } = query.trigger;
   return { metricType, target, replicas, statusReplicas, readyPods, tolerances };
 }
 
@@ -168,7 +196,7 @@ function replicasText(replicas: readonly Replica[]): string {
 function perReplicaText({ query, replicas }: WorkloadReadings): string {
   const { metric, row, trigger } = query;
   if (query.source === "engine")
-    return `${metric} in ${row.unit} of each pod's engine, ${windowText(windowMsOf(query))}`;
+    return `${metric} in ${row.unit} of each pod's engine, ${windowText(windowMsOf(query))}${mergedText(enginesOf(replicas))}`;
   const shared = replicas
     .flatMap(({ devices }) => devices)
     .some(({ sharedBy = 1 }) => sharedBy > 1);
@@ -187,7 +215,7 @@ function explained(
 ): Explanation & { readonly workload: WorkloadShare } {
   const { kind, metricType, replicas: count, minReplicas, maxReplicas, ageMs } = workload;
   const pods = replicas.map((one) => podShare(one, nowMs));
-  const engines = replicas.flatMap(({ engine }) => engine ?? []);
+  const engines = enginesOf(replicas);
   return {
     metric: query.metric,
     scope: "workload",
@@ -196,6 +224,10 @@ function explained(
     engines: query.source === "engine" ? engines : undefined,
     workload: { kind, metricType, replicas: count, minReplicas, maxReplicas, ageMs, pods },
   };
+}
+
+function enginesOf(replicas: readonly Replica[]): readonly EngineShare[] {
+  return replicas.flatMap(({ engine }) => engine ?? []);
 }
 
 function podShare(replica: Replica, nowMs: number): PodShare {

@@ -6,6 +6,7 @@ import { connectionKey } from "#rpc/streams.ts";
 import { localNode } from "./local-node.ts";
 import type { NodeOptions } from "./options.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
+import { reportedNodes } from "./status-nodes.ts";
 
 /** Role `agent`: reads this node and serves it to scalers. */
 export function startAgent(options: NodeOptions, context: RoleContext): RunningRole {
@@ -22,6 +23,12 @@ export function startAgent(options: NodeOptions, context: RoleContext): RunningR
   return {
     service: registration(NodeTelemetry, telemetry),
     metrics: { node: node.stats },
+    status: {
+      nodes: () => reportedNodes(node.reports),
+      unavailable: () => [],
+      triggers: () => [],
+      evaluate: () => [],
+    },
     unready: () => node.fault()?.message,
     stop: node.stop,
   };

@@ -1,12 +1,15 @@
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
-import type { Explanation } from "#answer/explanation.ts";
+import { assert } from "#core/assert.ts";
 import type { Cancel } from "#core/clock.ts";
-import { digest } from "#core/digest.ts";
-import { type Fault, unlessFault } from "#core/fault.ts";
-import type { Log } from "#core/log.ts";
+import { Fault, unlessFault } from "#core/fault.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
+import {
+  type DecisionOutcome,
+  type Question,
+  questions,
+  type TriggerDecision,
+} from "#observe/decision.ts";
 import type { Trigger } from "#trigger/trigger.ts";
-import type { TriggerWarning } from "#trigger/warnings.ts";
 
 /** Which calls are answered at all. */
 export interface Admission {
@@ -25,54 +28,85 @@ export interface AnswerHooks {
   readonly deviceFault: () => Fault | undefined;
   /** Called before each answer, those that fail included, of calls that were let in. */
   readonly onRequest: (ref: WorkloadRef, trigger: Trigger) => void;
-  /** Called with each value's warnings, none included. */
-  readonly onWarnings: (ref: WorkloadRef, warnings: readonly TriggerWarning[]) => void;
-  /** Each answer is a debug line: how it came about. */
-  readonly log: Log;
+  /** Called with each call that was not let in. */
+  readonly onRefused: (ref: WorkloadRef, fault: Fault) => void;
+  /** Called with what came of each question of a trigger that was let in. */
+  readonly onDecision: (decision: TriggerDecision) => void;
 }
 
-/** One short text for each trigger: its object and its metadata, whatever their order. */
-export function triggerKey({ namespace, name, scalerMetadata }: WorkloadRef): string {
-  return digest(JSON.stringify([namespace, name, Object.entries(scalerMetadata).sort()]));
+export interface EvaluatingAnswerer extends Answerer {
+  /**
+   * Answers both questions although nobody asks: whichever replica of the scaler is asked, each takes
+   * in what is missing now, so that its time runs, and knows what it would have said.
+   */
+  readonly evaluate: (ref: WorkloadRef, trigger: Trigger) => readonly DecisionOutcome[];
+}
+
+interface Call {
+  readonly ref: WorkloadRef;
+  readonly trigger: Trigger;
+  readonly asked: boolean;
 }
 
 /** The answers of a process: those of `answers`, and what the process does beside each. */
 export function instrumentedAnswerer(
   answers: Answerer,
-  { scopeFault, admission, deviceFault, onRequest, onWarnings, log }: AnswerHooks,
-): Answerer {
-  const checkCall = (ref: WorkloadRef, trigger: Trigger) => {
-    const fault = scopeFault(trigger);
-    if (fault !== undefined) throw fault;
-    admission?.admit(ref);
+  { scopeFault, admission, deviceFault, onRequest, onRefused, onDecision }: AnswerHooks,
+): EvaluatingAnswerer {
+  const letIn = (ref: WorkloadRef, trigger: Trigger) => {
+    try {
+      const fault = scopeFault(trigger);
+      if (fault !== undefined) throw fault;
+      admission?.admit(ref);
+    } catch (error) {
+      if (error instanceof Fault) onRefused(ref, error);
+      throw error;
+    }
+    onRequest(ref, trigger);
   };
   /** While nothing is fresh, the collector's own message says more than an age of the last sample. */
   const checkDevices = (metric: MetricName) => {
     const fault = metricOf(metric).source === "device" ? deviceFault() : undefined;
     if (fault !== undefined) throw fault;
   };
-  const logAnswer = (event: string, ref: WorkloadRef, { metric, rule }: Explanation) =>
-    log("debug", event, { namespace: ref.namespace, name: ref.name, metric, rule });
+  /** What comes of a question; a bug is thrown. */
+  const outcomeOf = (question: Question, { ref, trigger }: Call): DecisionOutcome => {
+    try {
+      if (question === "value") {
+        checkDevices(trigger.metric);
+        return { question, answer: answers.value(ref, trigger) };
+      }
+      if (!trigger.alwaysActive) checkDevices(trigger.activationMetric);
+      return { question, answer: answers.activity(ref, trigger) };
+    } catch (fault) {
+      if (fault instanceof Fault) return { question, fault };
+      throw fault;
+    }
+  };
+  const decide = (question: Question, call: Call): DecisionOutcome => {
+    const outcome = outcomeOf(question, call);
+    onDecision({ ...call, outcome });
+    return outcome;
+  };
 
   return {
     ...answers,
     value: (ref, trigger) => {
-      checkCall(ref, trigger);
-      onRequest(ref, trigger);
-      checkDevices(trigger.metric);
-      const answer = answers.value(ref, trigger);
-      onWarnings(ref, answer.explanation.warnings ?? []);
-      logAnswer("value answered", ref, answer.explanation);
-      return answer;
+      letIn(ref, trigger);
+      const outcome = decide("value", { ref, trigger, asked: true });
+      if ("fault" in outcome) throw outcome.fault;
+      assert(outcome.question === "value", "an answer is to what was asked");
+      return outcome.answer;
     },
     activity: (ref, trigger) => {
-      checkCall(ref, trigger);
-      onRequest(ref, trigger);
-      if (!trigger.alwaysActive) checkDevices(trigger.activationMetric);
-      const answer = answers.activity(ref, trigger);
-      logAnswer("activity answered", ref, answer.explanation);
-      return answer;
+      letIn(ref, trigger);
+      const outcome = decide("activity", { ref, trigger, asked: true });
+      if ("fault" in outcome) throw outcome.fault;
+      assert(outcome.question === "activity", "an answer is to what was asked");
+      return outcome.answer;
     },
+    evaluate: (ref, trigger) =>
+      questions.map((question) => decide(question, { ref, trigger, asked: false })),
     // A stream of a forbidden scope ends with the first answer, and has nothing read before that.
     watchActivity: (ref, trigger, listener) => {
       if (scopeFault(trigger) !== undefined) return () => undefined;

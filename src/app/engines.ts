@@ -12,7 +12,14 @@ import { Fault } from "#core/fault.ts";
 import { isLabel } from "#core/kubernetes-names.ts";
 import { credentialFileBytesMax } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
-import { allowedUrl, type EndpointRules, isNamed, portOf } from "#engine/scrape/address-policy.ts";
+import {
+  allowedUrl,
+  type EndpointRules,
+  hostOf,
+  isNamed,
+  isTlsUrl,
+  portOf,
+} from "#engine/scrape/address-policy.ts";
 import { type EngineScraper, engineScraper } from "#engine/scrape/scraper.ts";
 import { podRefusal } from "#engine/scrape/target.ts";
 import { mergedResult } from "#engine/signal/result.ts";
@@ -27,7 +34,7 @@ import type { RoleContext } from "./role.ts";
 
 export type EnginesOptions = Pick<
   ServeOptions,
-  "role" | "allowedEndpoints" | "allowHostNetwork" | "engineTokenDirectory"
+  "role" | "allowedEndpoints" | "allowHostNetwork" | "engineTokenDirectory" | "engineCaDirectory"
 >;
 
 export interface EnginesContext extends Pick<RoleContext, "clock" | "log" | "random" | "changes"> {
@@ -63,7 +70,7 @@ export function startEngines(options: EnginesOptions, context: EnginesContext): 
     podRefusal: (pod, target) => podRefusal(pod, target, options.allowHostNetwork),
     merge: mergedResult,
     endpointsOf: endpointsOf(rules, services),
-    tokenFile: tokenFile(options.engineTokenDirectory),
+    mountedFile: mountedFile(options),
     listen: scraper.listen,
     onEndpointsChange: (listener) => services?.subscribe(listener) ?? (() => undefined),
   };
@@ -100,17 +107,23 @@ function allowedHosts(
   return isAlone ? [...allowedEndpoints, "localhost", "127.0.0.1", "[::1]"] : allowedEndpoints;
 }
 
-function tokenFile(directory: string | undefined): EngineReader["tokenFile"] {
-  return (namespace, name) => {
+function mountedFile(options: EnginesOptions): EngineReader["mountedFile"] {
+  const { engineTokenDirectory, engineCaDirectory } = options;
+  const secret = { flag: "--engine-token-dir", directory: engineTokenDirectory };
+  const kinds = {
+    engineTokenFile: { ...secret, what: "bearer token" },
+    engineBasicAuthFile: { ...secret, what: "user and password" },
+    engineCaFile: { flag: "--engine-ca-dir", directory: engineCaDirectory, what: "authorities" },
+  };
+  return (key, namespace, name) => {
+    const { what, flag, directory } = kinds[key];
     // A call made by hand names any namespace, which must not lead out of the directory.
     if (directory !== undefined && isLabel(namespace)) return join(directory, namespace, name);
     const problem =
       directory === undefined
-        ? "--engine-token-dir is not given"
+        ? `${flag} is not given`
         : `${JSON.stringify(namespace)} is no namespace`;
-    const message =
-      `Cannot read the bearer token ${name}: ${problem}; correct it, or leave ` +
-      "engineTokenFile out";
+    const message = `Cannot read the ${what} ${name}: ${problem}; correct it, or leave ${key} out`;
     throw new Fault("file-invalid", message, { path: name, problems: [problem] });
   };
 }
@@ -125,8 +138,11 @@ function endpointsOf(
 ): EngineReader["endpointsOf"] {
   return (text, namespace) => {
     const { url, service } = allowedUrl(text, namespace, rules);
-    if (service === undefined || services === undefined)
-      return [{ at: { url: text, namespace }, isOwn: services === undefined, ready: true }];
+    const serverName = isTlsUrl(url) ? hostOf(url) : undefined;
+    if (service === undefined || services === undefined) {
+      const isOwn = services === undefined;
+      return [{ at: { url: text, namespace }, isOwn, ready: true, serverName }];
+    }
     const path = `${url.pathname === "/" ? "" : url.pathname}${url.search}`;
     const isAllowed = ({ address, port, isPod }: NamedEndpoint) =>
       isPod || isNamed(address, port, rules);
@@ -141,6 +157,7 @@ function endpointsOf(
         },
         port,
         ready,
+        serverName,
         path: path === "" ? undefined : path,
       }),
     );

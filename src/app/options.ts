@@ -29,6 +29,8 @@ export interface ServeOptions extends NodeOptions, ScalerOptions {
   readonly streamsMax: number;
   /** Whether the gRPC services are described to whoever asks. */
   readonly hasReflection: boolean;
+  /** Whether the HTTP port shows the status, as a page and as JSON. */
+  readonly hasPage: boolean;
 }
 
 /** Paths of PEM files, which are read again when they change. */
@@ -73,8 +75,12 @@ export interface ScalerOptions {
   readonly allowedScopes: readonly Scope[];
   /** Whether pods on their node's network are asked for metrics. */
   readonly allowHostNetwork: boolean;
-  /** Has one folder per namespace, with the bearer tokens of that namespace. */
+  /** Whether pods' deletion costs are written, so that a scale-in takes the idlest. */
+  readonly deletionCost: boolean;
+  /** Has one folder per namespace, with the bearer tokens and passwords of that namespace. */
   readonly engineTokenDirectory?: string | undefined;
+  /** The same with the authorities of its engines' certificates. */
+  readonly engineCaDirectory?: string | undefined;
 }
 
 /** What everything in the process is given. */

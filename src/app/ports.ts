@@ -6,14 +6,19 @@
 import { Fault, messageOf } from "#core/fault.ts";
 import type { Listeners } from "#core/listeners.ts";
 import type { TlsSource } from "#core/tls.ts";
+import { page } from "#gen/page.ts";
 import { startHttp } from "#observe/http.ts";
 import type { Metrics } from "#observe/metrics.ts";
+import { statusViews } from "#observe/status.ts";
+import { statusStream } from "#observe/status-stream.ts";
 import { grpcLimits, startGrpcServer } from "#rpc/server.ts";
 import type { Runtime, ServeOptions } from "./options.ts";
 import type { RunningRole } from "./role.ts";
 
 export interface PortsContext extends Runtime {
-  readonly role: Pick<RunningRole, "service" | "unready">;
+  readonly role: Pick<RunningRole, "service" | "unready" | "status">;
+  /** As its status shows it. */
+  readonly version: string;
   readonly metrics: Metrics;
   /** Absent: the gRPC port is in plain text. */
   readonly credentials: TlsSource | undefined;
@@ -31,10 +36,8 @@ export interface Ports {
 }
 
 /** @throws {Fault} `address-unusable`: what the system says of the address, and what to do. */
-export async function openPorts(
-  options: ServeOptions,
-  { clock, log, random, role, metrics, changes, credentials }: PortsContext,
-): Promise<Ports> {
+export async function openPorts(options: ServeOptions, context: PortsContext): Promise<Ports> {
+  const { clock, log, random, role, metrics, changes, credentials } = context;
   const { bind, grpcPort, httpPort, connectionAgeMs, streamsMax, hasReflection } = options;
   const reflection = hasReflection ? grpcLimits.reflection : undefined;
   const grpc = await listen({ flag: "--port", bind, port: grpcPort }, () =>
@@ -51,14 +54,31 @@ export async function openPorts(
       tls: credentials && { credentials, clientNames: options.tls?.clientNames ?? [] },
     }),
   );
+  const status = options.hasPage ? httpStatus(options, context) : undefined;
   const http = await listen({ flag: "--http-port", bind, port: httpPort }, () =>
-    startHttp({ bind, port: httpPort, metrics, unready: role.unready }),
+    startHttp({ bind, port: httpPort, metrics, unready: role.unready, status }),
   ).catch(async (fault: unknown) => {
     // Nobody would ever close it: who asked for two ports gets both or none.
     await grpc.stop();
     throw fault;
   });
-  return { grpcPort: grpc.port, httpPort: http.port, stopGrpc: grpc.stop, stopHttp: http.stop };
+  const stopHttp = async () => {
+    status?.stream.stop();
+    await http.stop();
+  };
+  return { grpcPort: grpc.port, httpPort: http.port, stopGrpc: grpc.stop, stopHttp };
+}
+
+function httpStatus(
+  { role: name, nodeName }: ServeOptions,
+  { clock, version, role }: PortsContext,
+) {
+  const views = statusViews(
+    role.status,
+    { version, role: name, nodeName, startedAtMs: clock.wallMs(), unready: role.unready },
+    clock,
+  );
+  return { ...views, stream: statusStream(views.status, clock), page };
 }
 
 interface ListenAddress {

@@ -6,9 +6,10 @@
  *
  * @module
  */
-import type { WorkloadRef } from "#answer/answer.ts";
+import type { ParsedTrigger, WorkloadRef } from "#answer/answer.ts";
 import { readNeeds, readsEngines } from "#answer/engine.ts";
 import type { EngineReader } from "#answer/engine-reader.ts";
+import { metadataBytes, triggerKey } from "#answer/trigger-key.ts";
 import { byteBoundedMap } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
@@ -23,9 +24,8 @@ import {
 import type { EngineScraper } from "#engine/scrape/scraper.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
-import { triggerKey } from "./answers.ts";
 import type { Runtime } from "./options.ts";
-import { type ParsedTrigger, servedTriggers } from "./served-triggers.ts";
+import { servedTriggers } from "./served-triggers.ts";
 
 export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
   /** Absent where there is no Kubernetes API. */
@@ -34,7 +34,7 @@ export interface PrefetchOptions extends Pick<Runtime, "clock" | "log"> {
     | undefined;
   /** Remembers what it parsed: metadata is the same object until its ScaledObject changes. */
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
-  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "tokenFile" | "podRefusal">;
+  readonly engines: Pick<EngineReader, "read" | "endpointsOf" | "mountedFile" | "podRefusal">;
   readonly targets: EngineScraper["targets"];
   /** Called when `waitingFor` may have nothing more to wait for. */
   readonly onChange: () => void;
@@ -108,21 +108,9 @@ function recentRequests(clock: Clock) {
   };
 }
 
-/** Of what a caller can make long; names are short. */
-function metadataBytes({ scalerMetadata }: WorkloadRef): number {
-  const texts = Object.entries(scalerMetadata).flat();
-  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-}
-
 /** Those that may ask at any time and read engines. */
-function servedEngineTriggers({
-  workloads,
-  parse,
-  log,
-}: PrefetchOptions): Map<string, ParsedTrigger> {
-  const served = servedTriggers(workloads, parse, ({ namespace, name }, { message: problem }) =>
-    log("warn", "trigger cannot be prepared", { namespace, name, problem }),
-  );
+function servedEngineTriggers({ workloads, parse }: PrefetchOptions): Map<string, ParsedTrigger> {
+  const served = servedTriggers(workloads, parse);
   return new Map(
     served.filter(({ trigger }) => readsEngines(trigger)).map((one) => [triggerKey(one.ref), one]),
   );

@@ -1,6 +1,7 @@
 import type { Listeners } from "#core/listeners.ts";
 import type { TlsSource } from "#core/tls.ts";
 import type { MetricsOptions } from "#observe/metrics.ts";
+import type { StatusSource } from "#observe/status.ts";
 import type { Registration } from "#rpc/server.ts";
 import type { Runtime } from "./options.ts";
 
@@ -21,7 +22,12 @@ export interface RunningRole {
   /** What it serves on the gRPC port. */
   readonly service: Registration;
   /** What it shows on `/metrics`. */
-  readonly metrics: Pick<MetricsOptions, "node" | "fleet" | "engines" | "warnings">;
+  readonly metrics: Pick<
+    MetricsOptions,
+    "node" | "fleet" | "engines" | "triggers" | "deletionCosts"
+  >;
+  /** What it shows people of its devices and decisions. */
+  readonly status: StatusSource;
   /** Why it cannot answer now, for people; `undefined` when it can. */
   readonly unready: () => string | undefined;
   readonly stop: () => Promise<void>;

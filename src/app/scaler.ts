@@ -3,10 +3,11 @@
  *
  * @module
  */
+import type { WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import { scopeFault } from "#answer/scope.ts";
 import type { Clock } from "#core/clock.ts";
-import type { Fault } from "#core/fault.ts";
+import { type Fault, unlessFault } from "#core/fault.ts";
 import { pushSpacingMs } from "#core/limits.ts";
 import { readRegularFile } from "#core/regular-file.ts";
 import { type ReadingDemand, readingDemand } from "#fleet/demand.ts";
@@ -18,10 +19,11 @@ import { throttled } from "#keda/throttle.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import { podResourcesSocket } from "#node/pod-resources.ts";
 import type { FleetStats } from "#observe/scaler-metrics.ts";
+import type { StatusSource } from "#observe/status.ts";
 import { registration } from "#rpc/server.ts";
 import { type Trigger, triggerParser } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
-import { type Admission, instrumentedAnswerer } from "./answers.ts";
+import { type Admission, type EvaluatingAnswerer, instrumentedAnswerer } from "./answers.ts";
 import {
   findKubernetes,
   fleetStats,
@@ -29,13 +31,15 @@ import {
   followWorkloads,
   type Kubernetes,
 } from "./cluster.ts";
-import { devicePrefetch } from "./device-prefetch.ts";
-import { startEngines } from "./engines.ts";
+import { decisions } from "./decisions.ts";
+import { deletionCosts } from "./deletion-costs.ts";
+import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import type { ServeOptions } from "./options.ts";
 import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
-import { warningRecorder } from "./trigger-warnings.ts";
+import { fleetNodes, silentAgents } from "./status-nodes.ts";
+import { triggerRounds } from "./trigger-rounds.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -60,39 +64,25 @@ export async function startScaler(
   const parse = triggerParser(profiles.table);
   const forbidden = scopeCheck(options, workloads);
   const parseAllowed = allowedParser(parse, forbidden);
-  const engines = startEngines(options, { ...context, kubernetes, workloads, parse: parseAllowed });
-  const localNode = devices.node && options.nodeName;
-  const request = (readings: readonly ReadingName[]) => {
-    demand.request(readings);
-    devices.node?.request(readings);
-  };
-  const warnings = warningRecorder({ clock, log });
-  const answers = answerer({
-    engines: engines.reader,
-    parse,
-    store: { view: store.view, subscribe: changes.subscribe },
-    clock,
-    localNode,
-    asked: request,
-    workloads: workloads?.view,
-    synced: devices.synced,
+  const served = { ...context, kubernetes, workloads, parse: parseAllowed };
+  const engines = startEngines(options, served);
+  const { answers, inner, triggers, refused, stopRounds } = startAnswers({
+    ...options,
+    ...served,
+    parseAny: parse,
+    devices,
+    engines,
+    store,
+    forbidden,
   });
-  const { prepare } = answers;
-  const read = { clock, workloads, parse: parseAllowed, store, prepare, localNode, request };
-  const stopPrefetch = devicePrefetch(read);
+  const costs = deletionCosts(options, { ...served, answers: inner });
   const service = externalScaler({
-    answerer: instrumentedAnswerer(answers, {
-      scopeFault: forbidden,
-      admission: workloads && admissionOf(workloads, clock),
-      deviceFault: () => devices.node?.fault(),
-      onRequest: engines.requested,
-      onWarnings: warnings.record,
-      log,
-    }),
+    answerer: answers,
     parse,
     onParseChange: profiles.subscribe,
     pushSpacingMs,
     clock,
+    onRefused: refused,
   });
   return {
     service: registration(ExternalScaler, service),
@@ -100,17 +90,81 @@ export async function startScaler(
       node: devices.node?.stats,
       fleet: devices.fleet,
       engines: engines.stats,
-      warnings: warnings.counts,
+      triggers,
+      deletionCosts: costs?.written,
     },
+    status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
-      stopPrefetch();
+      stopRounds();
+      costs?.stop();
       demand.stop();
       engines.stop();
       profiles.stop();
       workloads?.stop();
       await devices.stop();
     },
+  };
+}
+
+interface AnswersOptions
+  extends Pick<ServeOptions, "nodeName">,
+    Pick<RoleContext, "clock" | "log" | "changes"> {
+  readonly devices: Devices;
+  readonly engines: Engines;
+  readonly store: FleetStore;
+  readonly workloads: Workloads | undefined;
+  /** Refuses what is never answered. */
+  readonly parse: ReturnType<typeof triggerParser>;
+  readonly parseAny: ReturnType<typeof triggerParser>;
+  readonly forbidden: (trigger: Trigger) => Fault | undefined;
+}
+
+/** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
+function startAnswers(options: AnswersOptions) {
+  const { clock, log, changes, devices, engines, store, workloads } = options;
+  const { parse, parseAny, forbidden, nodeName } = options;
+  const localNode = devices.node && nodeName;
+  const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
+  const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
+  const inner = answerer({
+    engines: engines.reader,
+    parse: parseAny,
+    store: { view: store.view, subscribe: changes.subscribe },
+    clock,
+    localNode,
+    asked: devices.request,
+    workloads: workloads?.view,
+    synced: devices.synced,
+  });
+  const answers = instrumentedAnswerer(inner, {
+    scopeFault: forbidden,
+    admission: workloads && admissionOf(workloads, clock),
+    deviceFault: () => devices.node?.fault(),
+    onRequest: engines.requested,
+    onRefused: refused,
+    onDecision: record,
+  });
+  const { evaluate } = answers;
+  const { request } = devices;
+  const read = { clock, workloads, parse, store, evaluate, localNode, request };
+  const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
+  return { answers, inner, triggers, refused, stopRounds };
+}
+
+function scalerStatus({
+  clock,
+  store,
+  triggers,
+  evaluate,
+}: Pick<RoleContext, "clock"> &
+  Pick<StatusSource, "triggers"> &
+  Pick<EvaluatingAnswerer, "evaluate"> & { readonly store: FleetStore }): StatusSource {
+  return {
+    nodes: () => fleetNodes(store.view(), clock.monotonicMs()),
+    unavailable: () => silentAgents(store.view().unavailable, clock.monotonicMs()),
+    triggers,
+    evaluate: ({ ref, trigger }) => (trigger === undefined ? [] : evaluate(ref, trigger)),
   };
 }
 
@@ -131,6 +185,20 @@ function allowedParser(
   };
 }
 
+/** Whether an object has the trigger that asks; whoever asks where there is no Kubernetes API. */
+function isAdmitted(
+  workloads: Workloads | undefined,
+  { namespace, name, scalerMetadata }: WorkloadRef,
+): boolean {
+  if (workloads === undefined) return true;
+  return (
+    unlessFault(() => {
+      workloads.admit(namespace, name, scalerMetadata);
+      return true;
+    }) === true
+  );
+}
+
 /** Where there is a Kubernetes API, only what one of its objects really asks for is answered. */
 function admissionOf({ admit, subscribe }: Workloads, clock: Clock): Admission {
   return {
@@ -142,6 +210,8 @@ function admissionOf({ admit, subscribe }: Workloads, clock: Clock): Admission {
 /** Where the readings of devices come from: this node, or every agent. */
 interface Devices {
   readonly node?: LocalNode | undefined;
+  /** Has these readings taken for a while. */
+  readonly request: (readings: readonly ReadingName[]) => void;
   /** Absent where no agents are followed. */
   readonly fleet?: FleetStats | undefined;
   /** Whether all agents have been heard or tried; absent where none is followed. */
@@ -163,6 +233,7 @@ function startDevices(
     return {
       fleet: fleetStats(store, follower, context.clock),
       synced,
+      request: demand.request,
       unready: () => (synced() ? undefined : "the agents have not been heard yet"),
       stop: async () => close(),
     };
@@ -176,6 +247,10 @@ function startDevices(
   });
   return {
     node,
+    request: (readings) => {
+      demand.request(readings);
+      node.request(readings);
+    },
     unready: () => node.fault()?.message,
     stop: async () => {
       stopCopying();

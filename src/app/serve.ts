@@ -70,6 +70,7 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
     log,
     random,
     role,
+    version,
     metrics,
     changes,
     credentials,

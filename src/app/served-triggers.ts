@@ -1,12 +1,9 @@
-import type { WorkloadRef } from "#answer/answer.ts";
+import type { ParsedTrigger, WorkloadRef } from "#answer/answer.ts";
 import { Fault } from "#core/fault.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 
-export interface ParsedTrigger {
-  readonly ref: WorkloadRef;
-  readonly trigger: Trigger;
-}
+export type OnTriggerFault = (ref: WorkloadRef, fault: Fault) => void;
 
 /**
  * The triggers that name this scaler: KEDA may ask for them at any time.
@@ -17,7 +14,7 @@ export interface ParsedTrigger {
 export function servedTriggers(
   workloads: Pick<Workloads, "servedTriggers"> | undefined,
   parse: (metadata: Readonly<Record<string, string>>) => Trigger,
-  onFault: (ref: WorkloadRef, fault: Fault) => void = () => {},
+  onFault: OnTriggerFault = () => {},
 ): readonly ParsedTrigger[] {
   return (workloads?.servedTriggers() ?? []).flatMap(({ namespace, name, metadata }) => {
     // What KEDA will resolve is not known before it asks.

@@ -7,13 +7,13 @@
  *
  * @module
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
 import type { Clock } from "#core/clock.ts";
 import { Fault, messageOf } from "#core/fault.ts";
 import { tlsFileBytesMax, tlsReadEveryMs } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
-import type { TlsCredentials, TlsSource } from "#core/tls.ts";
+import { certificatesOf, type TlsCredentials, type TlsSource } from "#core/tls.ts";
 import type { TlsOptions } from "./options.ts";
 
 export interface TlsFilesOptions extends Omit<TlsOptions, "clientNames"> {
@@ -114,15 +114,6 @@ function parsed<T>(flag: string, path: string, kind: string, parse: () => T): T 
   } catch (error) {
     throw unusable(flag, path, `must be ${kind}: ${messageOf(error)}`);
   }
-}
-
-const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-/** Each of them, so that a broken one among many is found too. */
-function certificatesOf(pem: string): readonly [X509Certificate, ...X509Certificate[]] {
-  const [first, ...rest] = (pem.match(pemCertificate) ?? []).map((one) => new X509Certificate(one));
-  if (first === undefined) throw new Error("it has no BEGIN CERTIFICATE");
-  return [first, ...rest];
 }
 
 function certificateOf(pem: string): X509Certificate {

@@ -1,25 +1,26 @@
 /**
- * The command line as data: one table of flags serves parsing, `--help` and every refusal.
+ * Flags as data: one table serves parsing, `--help`, completion and every refusal.
  *
  * @module
  */
 import { isIP } from "node:net";
-import { parseArgs } from "node:util";
-import { closest } from "#core/closest.ts";
 import { formatDuration, parseDurationMs } from "#core/duration.ts";
-import { Fault } from "#core/fault.ts";
 import { isObjectName } from "#core/kubernetes-names.ts";
 import { requestTokensMax } from "#core/limits.ts";
 import type { TokenCount } from "#simulate/scenario.ts";
+import { type FrontEndName, frontEndNames, frontEndOf } from "#trigger/front-ends.ts";
+import { type TargetKind, targetKinds } from "#trigger/generated-triggers.ts";
 
 /** What values a flag takes. */
-interface ValueKind<Value> {
+export interface ValueKind<Value> {
   /** How `--help` names the value. */
   readonly value: string;
   /** What is allowed, as a refusal says it. */
   readonly rule: string;
   /** @returns `undefined` when the text breaks the rule. */
   readonly parse: (text: string) => Value | undefined;
+  /** What a shell offers for it: names, or the files that are there. */
+  readonly completion?: readonly string[] | "file" | "directory" | undefined;
 }
 
 export interface Flag<Value, Default extends string | undefined = string | undefined>
@@ -73,6 +74,7 @@ export function choice<const Name extends string>(names: readonly Name[]): Value
     value: names.join("|"),
     rule: `must be one of ${names.join(", ")}`,
     parse: (text) => names.find((name) => name === text),
+    completion: names,
   };
 }
 
@@ -89,6 +91,7 @@ export function choices<const Name extends string>(
       const known = names.filter((name) => words.includes(name));
       return known.length === words.length ? known : undefined;
     },
+    completion: names,
   };
 }
 
@@ -161,11 +164,20 @@ export const ipAddress: ValueKind<string> = {
   parse: (text) => (text === "localhost" || isIP(text) !== 0 ? text : undefined),
 };
 
-export const directory = pattern("PATH", "must be the path of a directory", /./);
-export const file = pattern("PATH", "must be the path of a file", /./);
+export const directory: ValueKind<string> = {
+  ...pattern("PATH", "must be the path of a directory", /./),
+  completion: "directory",
+};
+export const file: ValueKind<string> = {
+  ...pattern("PATH", "must be the path of a file", /./),
+  completion: "file",
+};
 /** Text that the command reads itself. */
-export const load = pattern("LOAD", "must be a load", /./);
-export const presetOrFile = pattern("FILE|PRESET", "must be a preset or the path of a file", /./);
+export const loadExpression = pattern("LOAD", "must be a load", /./);
+export const presetOrFile: ValueKind<string> = {
+  ...pattern("FILE|PRESET", "must be a preset or the path of a file", /./),
+  completion: "file",
+};
 
 /** A name that Kubernetes accepts for most things. */
 export const kubernetesName: ValueKind<string> = {
@@ -205,84 +217,53 @@ export const hostPatterns: ValueKind<readonly string[]> = {
   },
 };
 
+/** Any text that is not empty. */
+export function text(value: string, rule: string): ValueKind<string> {
+  return pattern(value, rule, /./);
+}
+
+interface NamedTarget {
+  readonly kind: TargetKind;
+  readonly name: string;
+}
+
+const kinds = Object.keys(targetKinds) as TargetKind[];
+/** kubectl's short names. */
+const shortKinds: ReadonlyMap<string, TargetKind> = new Map([
+  ["deploy", "Deployment"],
+  ["sts", "StatefulSet"],
+  ["lws", "LeaderWorkerSet"],
+]);
+
+/** Devices as the driver numbers them, or by UUID. */
+export const deviceNames: ValueKind<readonly string[]> = {
+  value: "INDEX|UUID",
+  rule: "must be an index or the beginning of a UUID, several with commas between",
+  parse: (text) => {
+    const names = text.split(",");
+    return names.every((name) => /^(\d{1,5}|[A-Za-z]+-[-\w]*)$/.test(name)) ? names : undefined;
+  },
+};
+
+/** As kubectl takes it: `deployment/chat`. */
+export const scaleTarget: ValueKind<NamedTarget> = {
+  value: "KIND/NAME",
+  rule: `must be KIND/NAME, with KIND one of ${kinds.join(", ")} in any case`,
+  parse: (text) => {
+    const [word = "", name = "", ...more] = text.split("/");
+    const lower = word.toLowerCase();
+    const kind = kinds.find((known) => known.toLowerCase() === lower) ?? shortKinds.get(lower);
+    const isName = more.length === 0 && isObjectName(name);
+    return kind === undefined || !isName ? undefined : { kind, name };
+  },
+};
+
+/** What stands in front of engines; also by the name that a trigger gives it. */
+export const frontEnd: ValueKind<FrontEndName> = {
+  ...choice(frontEndNames),
+  parse: (text) => frontEndNames.find((name) => name === text || frontEndOf(name).engine === text),
+};
+
 function pattern(value: string, rule: string, shape: RegExp): ValueKind<string> {
   return { value, rule, parse: (text) => (shape.test(text) ? text : undefined) };
-}
-
-/**
- * Reads arguments by a table.
- *
- * @param args What follows the command's name.
- * @returns Every flag of the table, defaults filled in.
- * @throws {Fault} `usage-invalid`, one line that says what is allowed.
- */
-export function parseFlags<F extends Flags>(
-  command: string,
-  flags: F,
-  args: string[],
-): FlagValues<F> {
-  const texts = flagTexts(command, flags, args);
-  return Object.fromEntries(
-    Object.entries(flags).map(([name, { fallback, parse, repeats, ...own }]) => {
-      const parsed = (text: string) => {
-        const value = parse(text);
-        if (value !== undefined) return value;
-        throw usage(command, `--${name} ${own.rule}, got ${JSON.stringify(text)}`);
-      };
-      const all = texts.get(name);
-      if (all !== undefined && repeats === true) return [name, all.flatMap(parsed)];
-      const text = all?.[0] ?? fallback;
-      return [name, text === undefined ? undefined : parsed(text)];
-    }),
-  ) as FlagValues<F>;
-}
-
-/** The texts of each flag that stands in the arguments, by its name. */
-function flagTexts(
-  command: string,
-  flags: Flags,
-  args: string[],
-): ReadonlyMap<string, readonly string[]> {
-  const options = Object.fromEntries(
-    Object.entries(flags).map(([name, { value }]) => {
-      const type = value === present.value ? ("boolean" as const) : ("string" as const);
-      return [name, { type }];
-    }),
-  );
-  const { tokens } = parseArgs({
-    args,
-    options,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const texts = new Map<string, readonly string[]>();
-  for (const token of tokens) {
-    if (token.kind !== "option")
-      throw usage(command, `unexpected argument ${JSON.stringify(args[token.index] ?? "--")}`);
-    const known = flags[token.name];
-    if (known === undefined) {
-      const allowed = Object.keys(flags).map((name) => `--${name}`);
-      throw usage(command, notKnown("flag", token.rawName, allowed));
-    }
-    const before = texts.get(token.name) ?? [];
-    if (before.length > 0 && known.repeats !== true)
-      throw usage(command, `--${token.name} is given twice`);
-    if (token.value === undefined && known.value !== present.value)
-      throw usage(command, `--${token.name} ${known.rule}, got nothing`);
-    texts.set(token.name, [...before, token.value ?? present.value]);
-  }
-  return texts;
-}
-
-/** Says that a word is not one of those allowed, which they are, and which was probably meant. */
-export function notKnown(what: string, word: string, allowed: readonly string[]): string {
-  const near = closest(word, allowed);
-  const hint = near === undefined ? "" : `did you mean ${near}? `;
-  const choice = allowed.length === 0 ? "none is allowed" : `allowed: ${allowed.join(" ")}`;
-  return `unknown ${what} ${word}; ${hint}${choice}`;
-}
-
-function usage(command: string, problem: string): Fault {
-  return new Fault("usage-invalid", `Cannot run ${command}: ${problem}`, { problems: [problem] });
 }

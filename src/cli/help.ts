@@ -1,5 +1,6 @@
-import { type CommandName, commandNames, commands } from "./commands.ts";
-import type { Flags } from "./flags.ts";
+import type { Operands } from "./arguments.ts";
+import type { Command } from "./command.ts";
+import { type CommandName, commandNames, commands } from "./commands/all.ts";
 
 /** `--help`: what there is, and where to ask for more. */
 export function generalHelp(): string {
@@ -18,21 +19,37 @@ export function generalHelp(): string {
   ].join("\n");
 }
 
-/** `COMMAND --help`: every flag, its value, its default. */
+/** `COMMAND --help`: what it takes, every flag with its value and default, and examples. */
 export function commandHelp(name: CommandName): string {
-  const { summary, flags }: { summary: string; flags: Flags } = commands[name];
-  const rows = Object.entries(flags).map(([flag, { value, help, fallback }]) => ({
-    left: `  --${flag} ${value}`.trimEnd(),
-    right: `${help}${fallback === undefined ? "" : ` (default ${fallback})`}`,
-  }));
+  const { summary, flags, operands, examples }: Command = commands[name];
+  const hasFlags = Object.keys(flags).length > 0;
+  const usage = [
+    `keda-gpu-scaler ${name}`,
+    ...(operands === undefined ? [] : [operandText(operands)]),
+    ...(hasFlags ? ["[FLAGS]"] : []),
+  ];
+  const rows = [
+    ...(operands === undefined ? [] : [{ left: `  ${operands.value}`, right: operands.help }]),
+    ...Object.entries(flags).map(([flag, { value, help, fallback }]) => ({
+      left: `  --${flag} ${value}`.trimEnd(),
+      right: `${help}${fallback === undefined ? "" : ` (default ${fallback})`}`,
+    })),
+  ];
   const width = Math.max(0, ...rows.map(({ left }) => left.length));
+  const lines = rows.map(({ left, right }) => `${left.padEnd(width)}  ${right}`);
   return [
     `keda-gpu-scaler ${name}: ${summary}`,
     "",
-    `usage: keda-gpu-scaler ${name}${rows.length === 0 ? "" : " [FLAGS]"}`,
-    ...(rows.length === 0
-      ? []
-      : ["", ...rows.map((row) => `${row.left.padEnd(width)}  ${row.right}`)]),
+    `usage: ${usage.join(" ")}`,
+    "",
+    ...(lines.length === 0 ? [] : [...lines, ""]),
+    ...examples.map((example, index) => `${index === 0 ? "example: " : "         "}${example}`),
     "",
   ].join("\n");
+}
+
+/** `FILE…`, `[NAME]`. */
+export function operandText({ value, least, most }: Operands): string {
+  const several = most > 1 ? `${value}…` : value;
+  return least === 0 ? `[${several}]` : several;
 }

@@ -26,6 +26,7 @@ export interface MapBounds {
 export interface ByteBoundedMap<Key, Value> extends Iterable<readonly [Key, Value]> {
   /** Sets an entry as the newest; one that has more bytes than all may have together is not kept. */
   readonly set: (key: Key, value: Value, bytes: number) => void;
+  readonly get: (key: Key) => Value | undefined;
   readonly delete: (key: Key) => void;
 }
 
@@ -52,6 +53,7 @@ export function byteBoundedMap<Key, Value>({
         remove(oldest);
       }
     },
+    get: (key) => entries.get(key)?.value,
     delete: remove,
     *[Symbol.iterator]() {
       for (const [key, { value }] of entries) yield [key, value] as const;

@@ -68,6 +68,8 @@ export interface FaultFacts {
   "usage-invalid": { readonly problems: readonly string[] };
   /** An address that must not be asked; `rule` is the rule that it breaks. */
   "endpoint-refused": { readonly endpoint: string; readonly rule: string };
+  /** A process whose status is read does not give it. */
+  "server-unreachable": { readonly server: string };
   /** An engine does not answer, or with a status that is no success: then `status` is that. */
   "engine-unreachable": { readonly target: string; readonly status?: number };
   /** An engine does not export what was asked, or not so that it can be used. */

@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { didYouMean } from "./closest.ts";
+import { type Aliases, didYouMean } from "./closest.ts";
 
 /**
  * An object that names every key it does not know, where `v.strictObject` names one. The message
@@ -30,10 +30,10 @@ export function say(rule: string) {
   return ({ received }: { readonly received: string }) => `${rule}, got ${received}`;
 }
 
-export function choice<const Names extends readonly string[]>(names: Names) {
+export function choice<const Names extends readonly string[]>(names: Names, aliases?: Aliases) {
   const rule = say(`must be one of ${names.join(", ")}`);
   return v.picklist(names, (issue) => {
-    const hint = typeof issue.input === "string" ? didYouMean(issue.input, names) : "";
+    const hint = typeof issue.input === "string" ? didYouMean(issue.input, names, aliases) : "";
     return `${rule(issue)}${hint}`;
   });
 }

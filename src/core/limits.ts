@@ -55,8 +55,6 @@ export const enginesFirstMs = 10_000;
 export const engineTriggersMax = 2_000;
 /** Of their metadata, all together: a trigger has some hundred bytes, and a call may send 256 KiB. */
 export const engineTriggersBytesMax = 8 * 1024 * 1024;
-/** Triggers whose warnings are kept for the process' own metrics. */
-export const warnedTriggersMax = 2_000;
 /** A missed scrape or two is not an outage. */
 export const engineStaleIntervals = 3;
 export const engineStaleLeastMs = 30_000;
@@ -65,7 +63,52 @@ export const pageLineBytesMax = 64 * 1024;
 /** Series of the wanted names on one target: eight engines with all their buckets are about 4,000. */
 export const pageSeriesMax = 20_000;
 
+// ---- observe
+
+/** A status page shows what is new this often: faster than that people do not read. */
+export const statusIntervalMs = 1_000;
+/** Pages and terminals that watch at once: each costs up to 500 KB/s with 1,000 devices. */
+export const statusWatchersMax = 16;
+/** One that does not read is sent nothing more, until it has read; a large fleet is one row of 500 KB. */
+export const statusUnreadBytesMax = 1024 * 1024;
+
+// ---- page
+
+/** An open explanation is asked for this often; it is made anew each time. */
+export const explanationRefreshMs = 5_000;
+/** A node that has not been heard for this many of its intervals is shown as late. */
+export const pageLateIntervals = 5;
+/** Pixels, of the plot in a card and of those in an explanation. */
+export const cardPlotPixels = 110;
+export const explanationPlotPixels = 160;
+/** What the server remembers. */
+export const plotWindowSeconds = 900;
+
 // ---- app and cli
+
+/** A status of 5,000 nodes takes a second to make; a person does not wait longer than this. */
+export const statusAnswerMs = 10_000;
+
+/** Triggers of which is remembered what was decided: two for each of 2,000 objects. */
+export const decidedTriggersMax = 4_000;
+/** Of their metadata and what is remembered: some 8 KiB a trigger, and a call may send 256 KiB. */
+export const decidedTriggersBytesMax = 48 * 1024 * 1024;
+/** What was decided and said of one trigger, about. */
+export const decidedTriggerBytes = 8 * 1024;
+/** KEDA asks every 15 to 30 s: a point a trigger in this time shows each of its answers. */
+export const decisionPointMs = 10_000;
+/** With one each ten seconds, a quarter of an hour. */
+export const decisionPointsMax = 90;
+/** Of a trigger, to be read by people: a day of a calm workload, minutes of a restless one. */
+export const decisionChangesMax = 20;
+/** Of one sentence that is remembered: a fault may list ten pods. */
+export const decisionTextCharsMax = 400;
+/** A round through every trigger is cut into this many parts, so that none keeps calls waiting. */
+export const roundPartsMax = 20;
+/** What was decided for a trigger that nobody asks and no object has any more is kept for this long. */
+export const decisionKeptMs = 900_000;
+/** Refused callers that are remembered, so that each is logged once, some 100 bytes each. */
+export const strangersMax = 2_000;
 
 /** A Secret holds no more. */
 export const tlsFileBytesMax = 1024 * 1024;
@@ -77,13 +120,24 @@ export const profilesReadEveryMs = 5_000;
 /** A pod or trigger that came or went has its engines read, or let go, this soon. */
 export const prefetchCheckMs = 1_000;
 /** A trigger that came or went begins or ends its windows and demands this soon. */
-export const devicePrefetchMs = 5_000;
+export const triggerRoundMs = 5_000;
 /** Late timers show up within half a second, at the cost of two wake-ups a second. */
 export const eventLoopCheckMs = 500;
 /** Rates and performance counters are differences, so only the second of two passes has them all. */
 export const snapshotSettleMs = 250;
 /** A driver call lasts up to 45 s; a snapshot gives up when no pass has ended after this. */
 export const snapshotWatchdogMs = 60_000;
+
+/** The rendered charts of a whole cluster have a few megabytes. */
+export const validateFileBytesMax = 8 * 1024 * 1024;
+/** More files than a repository has, and fewer than a mistaken pattern can name. */
+export const validateFilesMax = 10_000;
+/** Of a generated ScaledObject that does not say it: a few GPU nodes' worth. */
+export const generatedReplicasMax = 10;
+/** More than one HPA is known to scale to. */
+export const generatedReplicasMost = 100_000;
+/** Prose of commands is wrapped at this: a terminal has 80 columns or more, and people read so far. */
+export const terminalColumns = 96;
 
 // ---- device
 
@@ -219,6 +273,11 @@ export const scaleRetryMostMs = 60_000;
 export const scaleSettleMs = 10_000;
 /** Reads of `/scale` at once: the first ones of 500 workloads must not come as one burst. */
 export const scaleReadsAtOnce = 4;
+/** Writes of deletion costs at once. */
+export const deletionCostsAtOnce = 4;
+/** Pauses of these writes after the API server refused one; a missing right takes a person to grant. */
+export const deletionCostPauseLeastMs = 10_000;
+export const deletionCostPauseMostMs = 300_000;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
 /** Of these, a namespace's: a tenant with many triggers leaves others their own. */
@@ -246,8 +305,24 @@ export const windowSlicesMax = 61;
 export const targetLeast = 0.001;
 /** The thousandfold of a trigger's number still fits KEDA's int64, and it is exact as a double. */
 export const triggerNumberMax = 1_000_000_000_000;
+/** Comments of generated YAML: a width that reviews show whole. */
+export const commentColumns = 100;
+/** KEDA's own `pollingInterval`. */
+export const pollingSecondsDefault = 30;
+/** People wait a minute for a cold start, which this is only a part of. */
+export const slowPollSeconds = 60;
+/** Words that a refusal suggests: more of them is no answer to what was meant. */
+export const suggestionsMax = 4;
 /** Longer text is cut in a problem's message, which travels in a header. */
 export const quotedCharsMax = 60;
+/** Of all patterns of one `engineLabels`: the slowest of that length takes 15 ms to prepare. */
+export const labelPatternCharsMax = 256;
+/** A character takes at most some 20 ns a step; a pattern that is written out in full has one a letter. */
+export const labelPatternStepsMax = 500;
+/** What a pattern may learn of values: more is learned more slowly than the steps are taken anew. */
+export const labelPatternBytesMax = 16 * 1024;
+/** Patterns that are kept ready: together 4 MB where each learns all that it may. */
+export const labelPatternsMax = 256;
 
 // ---- engine
 
@@ -275,6 +350,12 @@ export const engineMemoryBytesShare = 48 * 1024 * 1024;
 export const engineRoomMs = 60_000;
 /** TensorRT-LLM prints up to 1,000 iterations of some 1.5 kB; a page in JSON is read whole. */
 export const engineJsonBytesMax = 2 * 1024 * 1024;
+/** A path of ten names is a third of this. */
+export const jsonPathCharsMax = 512;
+/** Names, indices and comparisons of one path: each costs up to 1 µs for each value it goes through. */
+export const jsonPathTermsMax = 16;
+/** Lists of slots, models or jobs have tens of entries; these take some 20 ms of the thread that answers. */
+export const jsonPathVisitsMax = 4_000;
 /** No engine has a name near this: of a page's names 5,000 are gathered, of 64 pages at once. */
 export const pageNameBytesMax = 128;
 /** Enough to know an engine by; a page of random names must not fill the memory. */
@@ -291,6 +372,8 @@ export const targetQueriesMax = 64;
 export const targetQueryCharsMax = 64 * 1024;
 /** Versions of an engine differ in bounds; a page with thousands of sets would take seconds to add up. */
 export const bucketLayoutsMax = 64;
+/** Characters times steps that one query compares with patterns on a page: at worst some 20 ms. */
+export const labelPatternWorkMax = 1_000_000;
 /** Scrapes between two checks whose page it is: what is behind a Service may change. */
 export const identifyScrapes = 12;
 /** Ports that a target's text lists; of an engine that nobody named there are a dozen. */
@@ -310,6 +393,20 @@ export const quantileSamplesLeast = [
 
 /** A demand reaches every agent in some seconds, and what it asks for comes with the second sample. */
 export const pendingMostMs = 30_000;
+/** How often costs of deletion are looked at: the HPA decides every 15 s. */
+export const deletionCostCheckMs = 10_000;
+/** Least time between two changes of a workload's costs, whoever made them: each updates pods. */
+export const deletionCostSpacingMs = 60_000;
+/** Pods of one workload that get another cost in one check; the others follow in the next ones. */
+export const deletionCostsPerWorkload = 20;
+/** Of all workloads in this time: four updates a second, where an API server serves hundreds. */
+export const deletionCostsPerCheck = 40;
+/** Parts of a check, so that thousands of workloads do not keep calls waiting. */
+export const deletionCostParts = 10;
+/** A device is busy one second and idle the next: what a pod has to do shows over some time. */
+export const deletionCostWindowSeconds = 60;
+/** A scale-in is near when a value that is so much of the present one would bring it. */
+export const scaleInNearShare = 0.95;
 /** More names than this make a message that nobody reads; the fault's facts carry all. */
 export const listedNamesMax = 8;
 

@@ -16,6 +16,7 @@ import {
   LineCounter,
   type Node,
   type Pair,
+  parseAllDocuments,
   parseDocument,
 } from "yaml";
 import { messageOf } from "./fault.ts";
@@ -24,18 +25,33 @@ import { problemOf } from "./file-schema.ts";
 /** Keys of mappings and positions in lists, from the whole file inwards. */
 export type YamlPath = readonly (string | number)[];
 
+/** Where something stands in a text; both from 1. */
+export interface YamlPlace {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface PlacedProblem extends YamlPlace {
+  /** With its path in front. */
+  readonly problem: string;
+}
+
 export interface LocatedYaml {
   readonly value: unknown;
-  /**
-   * A problem with its place in front, as `line 3, column 12: `: that of the value at `path`, or of
-   * its key, or of the deepest part of the path that is there.
-   */
+  /** Of the value at `path`, or of its key, or of the deepest part of the path that is there. */
+  readonly placeOf: (path: YamlPath, part?: "key" | "value") => YamlPlace;
+  /** A problem with its place in front, as `line 3, column 12: `. */
   readonly located: (path: YamlPath, problem: string, part?: "key" | "value") => string;
   /**
-   * What a schema found, each with its place and in the order of the text.
+   * What a schema found, in the order of the text.
    *
-   * @param within Path of what the schema is about; default: the whole file.
+   * @param within Path of what the schema is about; default: the whole document.
    */
+  readonly placed: (
+    issues: readonly v.BaseIssue<unknown>[],
+    within?: YamlPath,
+  ) => readonly PlacedProblem[];
+  /** The same, each with its place in front. */
   readonly problemsOf: (
     issues: readonly v.BaseIssue<unknown>[],
     within?: YamlPath,
@@ -44,40 +60,94 @@ export interface LocatedYaml {
 }
 export type ParsedYaml = LocatedYaml | { readonly problems: readonly string[] };
 
+/** One document of several, or the first place where it is not YAML. */
+export type ParsedDocument =
+  | LocatedYaml
+  | { readonly problems: readonly [PlacedProblem, ...PlacedProblem[]] };
+
 /** @returns The one document of a text; or the first place where it is not YAML. */
 export function parseYaml(text: string): ParsedYaml {
   const lines = new LineCounter();
-  const placeOf = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return `line ${line}, column ${col}`;
-  };
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true });
+    const document = parseDocument(text, { ...options, lineCounter: lines });
     const [error] = document.errors;
     if (error !== undefined) {
       const rule = error.code === "MULTIPLE_DOCS" ? "there is a second document" : messageOf(error);
-      return { problems: [`${placeOf(error.pos[0])}: must be one YAML document: ${rule}`] };
+      const place = placeText(placeAt(lines, error.pos[0]));
+      return { problems: [`${place}: must be one YAML document: ${rule}`] };
     }
-    return {
-      value: document.toJS() as unknown,
-      located: (path, problem, part = "value") =>
-        `${placeOf(offsetOf(document, path, part))}: ${problem}`,
-      problemsOf: (issues, within = []) =>
-        issues
-          .map((issue) => {
-            const inside = (issue.path ?? []).map(({ key }) => key as string | number);
-            const part = issue.type === "never" ? "key" : "value";
-            const around = within.length === 0 ? undefined : within.join(".");
-            const offset = offsetOf(document, [...within, ...inside], part);
-            return { offset, problem: problemOf(issue, around) };
-          })
-          .sort((one, other) => one.offset - other.offset)
-          .map(({ offset, problem }) => `${placeOf(offset)}: ${problem}`),
-    };
+    return locatedYaml(document, lines);
   } catch (error) {
     // Nesting without end, or aliases that multiply.
     return { problems: [`the file: must be one YAML document: ${messageOf(error)}`] };
   }
+}
+
+/** @returns Every document of a text, without empty ones; a broken one spoils no other. */
+export function parseYamlDocuments(text: string): readonly ParsedDocument[] {
+  const lines = new LineCounter();
+  let documents: readonly Document.Parsed[];
+  try {
+    documents = parseAllDocuments(text, { ...options, lineCounter: lines });
+  } catch (error) {
+    // Nesting without end.
+    return [broken({ line: 1, column: 1 }, error)];
+  }
+  return documents.flatMap((document): readonly ParsedDocument[] => {
+    const [error] = document.errors;
+    if (error !== undefined) return [broken(placeAt(lines, error.pos[0]), error)];
+    const { contents } = document;
+    if (contents === null || (isScalar(contents) && contents.source === "")) return [];
+    try {
+      return [locatedYaml(document, lines)];
+    } catch (failure) {
+      // Aliases that multiply.
+      return [broken(placeAt(lines, document.range[0]), failure)];
+    }
+  });
+}
+
+function broken(place: YamlPlace, reason: unknown): ParsedDocument {
+  return { problems: [{ ...place, problem: `must be YAML: ${messageOf(reason)}` }] };
+}
+
+const options = { prettyErrors: false, merge: true } as const;
+
+function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
+  const placeOf: LocatedYaml["placeOf"] = (path, part = "value") =>
+    placeAt(lines, offsetOf(document, path, part));
+  const placed: LocatedYaml["placed"] = (issues, within = []) =>
+    issues
+      .map((issue) => {
+        const inside = (issue.path ?? []).map(({ key }) => key as string | number);
+        const part = issue.type === "never" ? "key" : "value";
+        const around = within.length === 0 ? undefined : within.join(".");
+        const offset = offsetOf(document, [...within, ...inside], part);
+        return { offset, problem: problemOf(issue, around) };
+      })
+      .sort((one, other) => one.offset - other.offset)
+      .map(({ offset, problem }) => ({ ...placeAt(lines, offset), problem }));
+  return {
+    value: document.toJS() as unknown,
+    placeOf,
+    located: (path, problem, part) => placedText({ ...placeOf(path, part), problem }),
+    placed,
+    problemsOf: (issues, within) => placed(issues, within).map(placedText),
+  };
+}
+
+function placeAt(lines: LineCounter, offset: number): YamlPlace {
+  const { line, col } = lines.linePos(offset);
+  return { line, column: col };
+}
+
+/** A problem with its place in front, as `line 3, column 12: `. */
+export function placedText({ problem, ...place }: PlacedProblem): string {
+  return `${placeText(place)}: ${problem}`;
+}
+
+function placeText({ line, column }: YamlPlace): string {
+  return `line ${line}, column ${column}`;
 }
 
 /** Where in the text the value at `path`, or its key, begins. */
@@ -110,3 +180,11 @@ function isBlock(node: unknown): boolean {
 function offsetAt(node: unknown): number | undefined {
   return (node as Node | null | undefined)?.range?.[0];
 }
+
+/** A text as YAML has it, in quotes where another type or a comment would be read without them. */
+export function scalarText(text: string): string {
+  const isPlain = /^[a-z][-a-z0-9._/]*(:[-a-z0-9._/]+)*$/i.test(text);
+  return isPlain && !yamlWords.has(text.toLowerCase()) ? text : JSON.stringify(text);
+}
+/** Of YAML 1.1 too, which some readers still go by. */
+const yamlWords = new Set(["true", "false", "null", "yes", "no", "on", "off", "y", "n"]);

@@ -28,6 +28,8 @@ export interface ExternalScalerOptions {
   /** Least time between two updates of the push streams. */
   readonly pushSpacingMs: number;
   readonly clock: Clock;
+  /** Called with each call whose metadata breaks a rule: KEDA shows its error to nobody. */
+  readonly onRefused: (ref: WorkloadRef, fault: Fault) => void;
 }
 
 /** Faults that only another trigger or another process can cure: they end a push stream. */
@@ -42,10 +44,16 @@ const permanentFaults: ReadonlySet<FaultCode> = new Set([
 type TriggerOf = (ref: ScaledObjectRef) => Trigger;
 
 export function externalScaler(options: ExternalScalerOptions): ServiceImpl<typeof ExternalScaler> {
-  const { answerer, parse, onParseChange = () => () => {} } = options;
+  const { answerer, parse, onParseChange = () => () => {}, onRefused } = options;
   const triggerOf: TriggerOf = (ref) => {
+    // A name that no object can have is of nobody, and may be long: nothing is kept of it.
     checkObjectNames(ref);
-    return parse(ref.scalerMetadata);
+    try {
+      return parse(ref.scalerMetadata);
+    } catch (error) {
+      if (error instanceof Fault) onRefused(ref, error);
+      throw error;
+    }
   };
   return {
     isActive: (ref) => ({ result: answerer.activity(ref, triggerOf(ref)).active }),

@@ -22,6 +22,14 @@ export interface KubernetesClient {
    */
   readonly get: (path: string, query?: Query, signal?: AbortSignal) => Promise<unknown>;
   /**
+   * Applies fields of an object as `fieldManager` (server-side apply). Fields that somebody else has
+   * set to another value are theirs: then nothing is changed.
+   *
+   * @throws {Fault} `kubernetes-failed`, with status 409 for such fields and for an object that is
+   * gone or has another uid, and with status 0 when no answer came.
+   */
+  readonly apply: (path: string, fields: object, signal?: AbortSignal) => Promise<void>;
+  /**
    * Opens a watch and yields each line of it, parsed. Ends when the server ends it, or when nothing
    * came for `apiSilentMs`: a healthy server sends a bookmark each minute, so the connection has died
    * unnoticed.
@@ -31,34 +39,37 @@ export interface KubernetesClient {
   readonly watch: (path: string, query: Query, options: WatchOptions) => AsyncIterable<unknown>;
 }
 
-export function kubernetesClient(access: KubernetesAccess, clock: Clock): KubernetesClient {
-  const open = async (path: string, query: Query, signal: AbortSignal) => {
-    const url = new URL(access.server + path);
-    for (const [name, value] of Object.entries(query))
-      if (value !== undefined) url.searchParams.set(name, `${value}`);
-    const { headers, ...credentials } = await access.credentials();
-    const send = url.protocol === "https:" ? httpsRequest : httpRequest;
-    return new Promise<IncomingMessage>((resolve, reject) => {
-      const accept = { accept: "application/json", ...headers };
-      const sent = send(url, { ...credentials, headers: accept, signal }, resolve);
-      sent.on("error", reject);
-      sent.end();
-    });
-  };
+/** Whose fields are those that this process applies; the API server writes it beside each. */
+export const fieldManager = "keda-gpu-scaler";
 
-  const get = async (path: string, query: Query = {}, signal?: AbortSignal) => {
+export function kubernetesClient(access: KubernetesAccess, clock: Clock): KubernetesClient {
+  const open = opener(access);
+
+  const ask = async (
+    path: string,
+    query: Query,
+    signal: AbortSignal | undefined,
+    applied?: string,
+  ) => {
     const timer = silenceTimer(clock, signal);
     timer.within(apiAnswerMs);
+    const verb = applied === undefined ? "get" : "patch";
     try {
-      const response = await open(path, query, timer.signal);
+      const response = await open(path, query, timer.signal, applied);
       const text = await textOf(response);
-      if (response.statusCode !== 200) throw refused(path, response, text);
+      if (response.statusCode !== 200) throw refused(verb, path, response, text);
       return JSON.parse(text) as unknown;
     } catch (cause) {
-      throw failure(path, timer.expired() ? `no answer within ${apiAnswerMs} ms` : cause);
+      throw failure(verb, path, timer.expired() ? `no answer within ${apiAnswerMs} ms` : cause);
     } finally {
       timer.cancel();
     }
+  };
+
+  const get = (path: string, query: Query = {}, signal?: AbortSignal) => ask(path, query, signal);
+
+  const apply = async (path: string, fields: object, signal?: AbortSignal) => {
+    await ask(path, { fieldManager, force: "false" }, signal, JSON.stringify(fields));
   };
 
   async function* watch(path: string, query: Query, { opened, signal }: WatchOptions) {
@@ -67,21 +78,47 @@ export function kubernetesClient(access: KubernetesAccess, clock: Clock): Kubern
     let isOpen = false;
     try {
       const response = await open(path, { ...query, watch: 1 }, timer.signal);
-      if (response.statusCode !== 200) throw refused(path, response, await textOf(response));
+      if (response.statusCode !== 200) throw refused("get", path, response, await textOf(response));
       isOpen = true;
       opened();
       timer.within(apiSilentMs);
       yield* events(response, () => timer.within(apiSilentMs));
     } catch (cause) {
       if (isOpen && timer.expired()) return;
-      throw failure(path, timer.expired() ? `no answer within ${apiAnswerMs} ms` : cause);
+      throw failure("get", path, timer.expired() ? `no answer within ${apiAnswerMs} ms` : cause);
     } finally {
       timer.cancel();
       timer.abort();
     }
   }
 
-  return { get, watch };
+  return { get, apply, watch };
+}
+
+/** Sends a request, and waits for the head of its answer. */
+function opener(access: KubernetesAccess) {
+  /** @param applied Fields to apply, as JSON. */
+  return async (path: string, query: Query, signal: AbortSignal, applied?: string) => {
+    const url = new URL(access.server + path);
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) url.searchParams.set(name, `${value}`);
+    const { headers: own, ...credentials } = await access.credentials();
+    const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+    const method = applied === undefined ? "GET" : "PATCH";
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = { accept: "application/json", ...own, ...contentHeaders(applied) };
+      const sent = send(url, { ...credentials, method, headers, signal }, resolve);
+      sent.on("error", reject);
+      sent.end(applied);
+    });
+  };
+}
+
+/** JSON is YAML, and by the name of the latter the API server knows server-side apply. */
+function contentHeaders(applied: string | undefined) {
+  if (applied === undefined) return {};
+  const contentType = "application/apply-patch+yaml";
+  return { "content-type": contentType, "content-length": Buffer.byteLength(applied) };
 }
 
 async function* events(response: IncomingMessage, received: () => void): AsyncGenerator<unknown> {
@@ -145,17 +182,21 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+type Verb = "get" | "patch";
+
 /** What to do about a status, where that is known. */
 const advice: Readonly<Record<number, string>> = {
   401: "check that the ServiceAccount's token is mounted and belongs to this cluster",
   404: "check that its kind is installed and that it exists",
+  409: "fields that somebody else has set are left alone",
   410: "the list begins anew",
   429: "the API server is busy; it is asked again later",
 };
 
 /** What the chart's ClusterRole grants: scales are read, kinds are discovered, the rest is watched. */
-function grant(path: string): string {
-  const verbs = path.endsWith("/scale") ? "get" : "list and watch";
+function grant(verb: Verb, path: string): string {
+  const reads = path.endsWith("/scale") ? "get" : "list and watch";
+  const verbs = verb === "patch" ? "patch" : reads;
   return groupVersion.test(path)
     ? "bind the ClusterRole system:discovery to this ServiceAccount"
     : `grant ${verbs} on it to this ServiceAccount`;
@@ -163,12 +204,18 @@ function grant(path: string): string {
 
 const groupVersion = /^\/(api|apis\/[^/]+)\/[^/]+$/;
 
-function refused(path: string, { statusCode = 0, headers }: IncomingMessage, text: string): Fault {
-  const next = statusCode === 403 ? grant(path) : (advice[statusCode] ?? "it is asked again later");
+function refused(
+  verb: Verb,
+  path: string,
+  { statusCode = 0, headers }: IncomingMessage,
+  text: string,
+): Fault {
+  const next =
+    statusCode === 403 ? grant(verb, path) : (advice[statusCode] ?? "it is asked again later");
   const retryAfterSeconds = Number(headers["retry-after"] ?? Number.NaN);
   return new Fault(
     "kubernetes-failed",
-    `Cannot get ${path}: status ${statusCode}, ${statusMessage(text)}; ${next}`,
+    `Cannot ${verb} ${path}: status ${statusCode}, ${statusMessage(text)}; ${next}`,
     {
       path,
       status: statusCode,
@@ -187,11 +234,11 @@ function statusMessage(text: string): string {
   }
 }
 
-function failure(path: string, cause: unknown): Fault {
+function failure(verb: Verb, path: string, cause: unknown): Fault {
   if (cause instanceof Fault) return cause;
   return new Fault(
     "kubernetes-failed",
-    `Cannot get ${path}: ${messageOf(cause)}; check that the API server can be reached`,
+    `Cannot ${verb} ${path}: ${messageOf(cause)}; check that the API server can be reached`,
     { path, status: 0 },
     cause,
   );

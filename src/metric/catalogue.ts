@@ -36,6 +36,10 @@ export interface EngineMetric extends MetricBase {
    * the trigger's `engineMetric` names.
    */
   readonly signal?: SignalName;
+  /** When to scale on it, or why not: whole sentences. */
+  readonly advice?: string;
+  /** It is good when it is high, so that the HPA moves the wrong way. */
+  readonly isInverted?: boolean;
 }
 
 /** What inference engines and the gateways in front of them tell, whichever they are. */
@@ -56,6 +60,12 @@ export const signalNames = [
   "prompt_tokens_per_second",
   "preemptions_per_second",
   "loaded_models",
+  "prefix_cache_hit_rate",
+  "spec_decode_acceptance_rate",
+  "lora_slot_usage",
+  "lora_adapters_waiting",
+  "kv_transfer_requests",
+  "kv_transfer_p95_ms",
 ] as const;
 export type SignalName = (typeof signalNames)[number];
 
@@ -310,6 +320,63 @@ const metrics = {
     "Requests put back for want of key-value cache in a second",
   ),
   loaded_models: engine("loaded_models", "models", "quantity", "Models held in device memory"),
+  prefix_cache_hit_rate: {
+    ...engine(
+      "prefix_cache_hit_rate",
+      "%",
+      "intensity",
+      "Prompt tokens that the prefix cache had, of all that were looked up there",
+    ),
+    isInverted: true,
+    advice:
+      "Do not scale on it: it is inverted, for it falls when each request takes more work, and a replica that was just added has an empty cache and lowers it further. Scale on queue_depth or ttft_p95_ms, and look at this one to tell why they grow.",
+  },
+  spec_decode_acceptance_rate: {
+    ...engine(
+      "spec_decode_acceptance_rate",
+      "%",
+      "intensity",
+      "Draft tokens that the model accepted, of all that speculative decoding proposed",
+    ),
+    isInverted: true,
+    advice:
+      "Do not scale on it: it is inverted, and comes of the draft model and of the texts, which no replica changes. Scale on inter_token_p95_ms or generation_tokens_per_second, and look at this one to tell why they change.",
+  },
+  lora_slot_usage: {
+    ...engine("lora_slot_usage", "%", "intensity", "LoRA slots in use, of those that there are"),
+    advice:
+      "Scale on it where a router keeps each adapter to few replicas, with a target below 100; where any replica gets any adapter, all of them stay full with every number of replicas.",
+  },
+  lora_adapters_waiting: {
+    ...engine(
+      "lora_adapters_waiting",
+      "adapters",
+      "quantity",
+      "Different LoRA adapters among the requests that wait",
+    ),
+    advice:
+      "Scale on it beside queue_depth, with a target of one adapter or more, where a router keeps each adapter to few replicas: what waits there waits for a slot.",
+  },
+  kv_transfer_requests: {
+    ...engine(
+      "kv_transfer_requests",
+      "requests",
+      "quantity",
+      "Requests that wait for a key-value cache to come from, or go to, another server",
+    ),
+    advice:
+      "Scale the other side on it: on prefill servers it grows while decode servers are slow to take over, on decode servers while prefill servers or the network are; more replicas of the side that waits do not shorten the wait.",
+  },
+  kv_transfer_p95_ms: {
+    ...engine(
+      "kv_transfer_p95_ms",
+      "ms",
+      "intensity",
+      "Time of a key-value cache transfer between servers that 95 % stay below",
+    ),
+    advice:
+      "Do not scale on it: it is the network's time, and more replicas share the same network. Scale on queue_depth, and look at this one to tell why ttft_p95_ms grows.",
+  },
   engine_metric: {
     unit: "its own",
     kind: "quantity",

@@ -5,11 +5,27 @@
  * @module
  */
 
-/** A condition on one label of a metrics page. A label that a series lacks is the empty text. */
+/**
+ * A condition on one label of a metrics page. A label that a series lacks is the empty text. `value`
+ * is a pattern for `=~` and `!~`.
+ */
 export interface LabelMatcher {
   readonly label: string;
-  readonly op: "=" | "!=";
+  readonly op: "=" | "!=" | "=~" | "!~";
   readonly value: string;
+}
+
+/** What a trigger names of a page: a series, or one for each of another. */
+export interface NamedSeries {
+  /** As the page spells it. */
+  readonly metric: string;
+  /** What `metric` is divided by, once the series of each are one value. */
+  readonly denominator?: string | undefined;
+}
+
+/** As the trigger has it. */
+export function seriesText({ metric, denominator }: NamedSeries): string {
+  return denominator === undefined ? metric : `${metric} / ${denominator}`;
 }
 
 /** What a series that a trigger names may be, where its page does not say it. */
@@ -28,6 +44,17 @@ export function isQuantile(reduce: SeriesReducer): reduce is QuantileName {
   return Object.hasOwn(seriesQuantiles, reduce);
 }
 
+/** Ways for the values that a JSON page has to become one; `count` counts them, whatever they are. */
+export const jsonReducers = ["sum", "mean", "max", "count"] as const;
+export type JsonReducer = (typeof jsonReducers)[number];
+
+/** A number of a page in JSON. */
+export interface JsonMetric {
+  /** A query of RFC 9535. */
+  readonly path: string;
+  readonly reduce: JsonReducer;
+}
+
 export interface EngineFacts {
   /** It stands in front of engines, is there at 0 replicas, and so can wake them. */
   readonly isFrontEnd: boolean;
@@ -43,6 +70,7 @@ const engines = {
   "dynamo-worker": inPods,
   epp: frontEnd,
   "http-add-on": { isFrontEnd: true, sharedBy: ["route_name", "route_namespace"] },
+  json: frontEnd,
   litellm: frontEnd,
   "llama.cpp": inPods,
   lmdeploy: inPods,

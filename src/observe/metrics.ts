@@ -9,13 +9,15 @@ import { type NodeStats, registerNode } from "./node-metrics.ts";
 import { registerProcess } from "./process-metrics.ts";
 import { gauge } from "./read-metric.ts";
 import {
+  type CostOutcome,
   type EngineStats,
   type FleetStats,
+  registerDeletionCosts,
   registerEngines,
   registerFleet,
-  registerWarnings,
-  type WarningCount,
 } from "./scaler-metrics.ts";
+import type { TriggerStatus } from "./trigger-history.ts";
+import { registerTriggers } from "./trigger-metrics.ts";
 
 export interface MetricsOptions {
   readonly clock: Clock;
@@ -31,8 +33,10 @@ export interface MetricsOptions {
   readonly fleet?: FleetStats | undefined;
   /** Absent in a process that reads no engines. */
   readonly engines?: EngineStats | undefined;
-  /** What is warned of now; absent in a process that answers no triggers. */
-  readonly warnings?: (() => readonly WarningCount[]) | undefined;
+  /** What was decided lately; absent in a process that answers no triggers. */
+  readonly triggers?: (() => readonly TriggerStatus[]) | undefined;
+  /** Writes of deletion costs since the start; absent in a process that writes none. */
+  readonly deletionCosts?: ((outcome: CostOutcome) => number) | undefined;
 }
 
 export interface Metrics {
@@ -55,13 +59,15 @@ interface FinishedRpc {
 }
 
 export function processMetrics(options: MetricsOptions): Metrics {
-  const { clock, version, revision, isFresh, node, fleet, engines, warnings } = options;
+  const { clock, version, revision, isFresh, node, fleet, engines, triggers } = options;
+  const { deletionCosts } = options;
   const registry = new Registry();
   const finished = registerCalls(registry);
   const collectionSeconds = node && registerNode(registry, node);
   if (fleet !== undefined) registerFleet(registry, fleet);
   if (engines !== undefined) registerEngines(registry, engines);
-  if (warnings !== undefined) registerWarnings(registry, warnings);
+  if (triggers !== undefined) registerTriggers(registry, triggers, clock);
+  if (deletionCosts !== undefined) registerDeletionCosts(registry, deletionCosts);
   const dataFresh = {
     name: "keda_gpu_scaler_data_fresh",
     help: "1 while the newest sample may be answered with",

@@ -1,6 +1,5 @@
 /**
- * What a process shows of that which it answers from and of whom it warns: agents, engines and
- * triggers.
+ * What a process shows of that which it answers from: agents and engines.
  *
  * @module
  */
@@ -30,14 +29,6 @@ interface EngineTargetStats {
   readonly isFailing: boolean;
   /** Of its last good scrape; absent before there was one. */
   readonly ageMs?: number | undefined;
-}
-
-/** How many of an object's triggers have a warning of a code. */
-export interface WarningCount {
-  readonly namespace: string;
-  readonly name: string;
-  readonly code: string;
-  readonly count: number;
 }
 
 export function registerFleet(registry: Registry, fleet: FleetStats): void {
@@ -121,19 +112,22 @@ export function registerEngines(registry: Registry, { targets, scrapes }: Engine
   });
 }
 
-export function registerWarnings(
+/** How a write of a deletion cost ended; `left`: somebody else has set one, or the pod is gone. */
+const costOutcomes = ["ok", "left", "failed"] as const;
+export type CostOutcome = (typeof costOutcomes)[number];
+
+export function registerDeletionCosts(
   registry: Registry,
-  warnings: () => readonly WarningCount[],
+  written: (outcome: CostOutcome) => number,
 ): void {
-  gauge(
-    registry,
-    {
-      name: "keda_gpu_scaler_trigger_warnings",
-      help: "Triggers of an object that will not work as their author hopes, by the warning's code",
-      labelNames: ["namespace", "name", "code"],
+  const total = new Counter({
+    name: "keda_gpu_scaler_deletion_cost_writes_total",
+    help: "Writes of pods' deletion costs, by how they ended: ok, left to others, or failed",
+    labelNames: ["outcome"],
+    registers: [registry],
+    collect: () => {
+      total.reset();
+      for (const outcome of costOutcomes) total.inc({ outcome }, written(outcome));
     },
-    (set) => {
-      for (const { count, ...labels } of warnings()) set(count, labels);
-    },
-  );
+  });
 }

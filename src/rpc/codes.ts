@@ -45,6 +45,8 @@ export const grpcCodes = {
   "file-invalid": Code.FailedPrecondition,
   // Ends a stream that this process reads; no caller sees it.
   "report-invalid": Code.Internal,
+  // A command that reads another process says it, and no caller sees it.
+  "server-unreachable": Code.Internal,
   // Both stop the process before it serves, so a caller who sees one sees a bug.
   "address-unusable": Code.Internal,
   "usage-invalid": Code.Internal,

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Controller } from "./controller.ts";
+import { inDeletionOrder } from "./deletion-order.ts";
 import type { Pods } from "./pods.ts";
 import { isDeleting, isServing, type ServingReplica } from "./replica.ts";
 import type { TargetModel } from "./scenario.ts";
@@ -115,7 +116,8 @@ function syncPods({ revision, replicas }: ReplicaSet, pods: Pods, nowMs: number)
   for (let count = own.length; count < replicas; count += 1)
     if (!pods.create(revision, -1, nowMs)) return;
   if (own.length <= replicas) return;
-  for (const pod of own.toSorted(firstToGo).slice(0, own.length - replicas))
+  const related = pods.all().filter((pod) => !isDeleting(pod));
+  for (const pod of inDeletionOrder(own, related, nowMs).slice(0, own.length - replicas))
     pods.remove(pod, nowMs);
 }
 
@@ -142,17 +144,6 @@ function countOf(
   round: (value: number) => number,
 ): number {
   return typeof setting === "number" ? setting : round((Number.parseFloat(setting) * spec) / 100);
-}
-
-const phaseOrder = { pending: 0, loading: 1, ready: 2, gone: 3 };
-
-/** The order in which a ReplicaSet deletes: the least far first, then the youngest. */
-function firstToGo(one: ServingReplica, other: ServingReplica): number {
-  return (
-    phaseOrder[one.phase] - phaseOrder[other.phase] ||
-    other.readyChangedAtMs - one.readyChangedAtMs ||
-    other.number - one.number
-  );
 }
 
 function clamped(value: number, least: number, most: number): number {

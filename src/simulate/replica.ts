@@ -27,6 +27,8 @@ export interface ServingReplica {
   readyChangedAtMs: number;
   /** When it was first asked to end. */
   deletingAtMs?: number;
+  /** The annotation that says which pods a ReplicaSet should delete first; absent: 0. */
+  deletionCost?: number;
   /** Node of each of its pods; empty while it is pending. */
   nodes: readonly number[];
   /** Devices of each of its pods, by their numbers in the cluster. */

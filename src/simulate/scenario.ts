@@ -6,6 +6,7 @@
  * @module
  */
 import type { MetricType } from "#kubernetes/hpa.ts";
+import { builtInProfiles, type ProfileTable } from "#trigger/profiles.ts";
 
 /** Requests a second over time. */
 export type LoadRate =
@@ -193,8 +194,14 @@ export interface Scenario {
   readonly target?: Partial<TargetModel>;
   readonly scaledObject: ScaledObjectModel;
   readonly incidents?: readonly Incident[];
+  /** Those that triggers may name; the built-in ones where left out. */
+  readonly profiles?: ProfileTable;
   /** Replicas of the scaler; KEDA asks the first until an incident says otherwise. */
   readonly scalers?: number;
+  /** Which replica the front end chooses: `random` is how a Service of Kubernetes does it. */
+  readonly routing?: "fewest-requests" | "random";
+  /** Whether scalers write deletion costs, so that a scale-in takes the idlest pods of a Deployment. */
+  readonly deletionCost?: boolean;
   /** How often the timeline has a row although nothing changed. */
   readonly timelineSeconds?: number;
 }
@@ -247,7 +254,10 @@ const targetDefaults: TargetModel = {
 export function completed(scenario: Scenario): CompleteScenario {
   return {
     incidents: [],
+    profiles: builtInProfiles,
     scalers: 1,
+    routing: "fewest-requests",
+    deletionCost: false,
     timelineSeconds: 15,
     ...scenario,
     replica: { ...replicaDefaults, ...scenario.replica },

@@ -7,12 +7,13 @@
  * @module
  */
 import {
-  devicePrefetchMs,
+  deletionCostCheckMs,
   engineIntervalMs,
   simulatedHpaPhaseMs,
   simulatedPushMs,
   simulatedRetryMs,
   simulatedTickMs,
+  triggerRoundMs,
 } from "#core/limits.ts";
 import { cluster } from "./cluster.ts";
 import type { Controller } from "./controller.ts";
@@ -23,6 +24,7 @@ import { type Keda, keda, type ScalerClient, type ScaleSubresource } from "./ked
 import { arrivals } from "./load.ts";
 import { type Pods, pods } from "./pods.ts";
 import { type ExplainedAnswer, type Product, product, type Scaler } from "./product/product.ts";
+import { randomStream } from "./random.ts";
 import { isServing } from "./replica.ts";
 import { type Recorder, type Run, recorder } from "./run.ts";
 import { type CompleteScenario, completed, type Incident, type Scenario } from "./scenario.ts";
@@ -85,6 +87,7 @@ function begin(
     arrivals: arrivals(scenario.load, seed, scenario.seconds * 1000),
     model: scenario.replica,
     speedOf: devices.speedOf,
+    chance: scenario.routing === "random" ? randomStream(seed, "routing").next : undefined,
   });
   const ownPods = pods({ scenario, cluster: devices, traffic: requests });
   const simulation: Simulation = {
@@ -161,7 +164,8 @@ function tick(loop: SimulationLoop, nowMs: number): void {
   loop.product.watch();
   scrape(loop);
   if (loop.product.readsWindows) sample(loop);
-  if (nowMs % devicePrefetchMs === 0) prepare(loop);
+  if (nowMs % triggerRoundMs === 0) prepare(loop);
+  writeDeletionCosts(loop, nowMs);
   const pollMs = (scenario.scaledObject.pollingInterval ?? pollingDefaultSeconds) * 1000;
   if (nowMs % pollMs === 0) poll(loop);
   if (loop.scale.spec === 0 || nowMs % simulatedPushMs === 0) push(loop);
@@ -258,6 +262,17 @@ function prepare(loop: SimulationLoop): void {
   if (scalers.length === 1) return;
   if (made.readsDevices) sample(loop);
   for (const scaler of scalers) scaler.prepare();
+}
+
+/** Each scaler at times of its own, as processes that started one after the other. */
+function writeDeletionCosts({ scalers, product: made }: SimulationLoop, nowMs: number): void {
+  for (const [index, { sample: takeIn, writeDeletionCosts: write }] of scalers.entries()) {
+    if (write === undefined || (nowMs - index * simulatedTickMs) % deletionCostCheckMs !== 0)
+      continue;
+    if (made.readsDevices) takeIn();
+    write();
+    made.watch();
+  }
 }
 
 function poll(loop: SimulationLoop): void {

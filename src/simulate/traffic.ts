@@ -1,6 +1,6 @@
 /**
- * The front end: hands each request to the replica that has the fewest, keeps those for which there
- * is none, and plays everything that happens to requests in the order of time.
+ * The front end: hands each request to the replica that has the fewest, or to any, keeps those for
+ * which there is none, and plays everything that happens to requests in the order of time.
  *
  * @module
  */
@@ -36,6 +36,8 @@ export interface TrafficOptions {
   readonly arrivals: Arrivals;
   readonly model: ReplicaModel;
   readonly speedOf: (replica: ServingReplica) => number;
+  /** From 0 to below 1: chooses among replicas; absent: the one with the fewest requests is next. */
+  readonly chance?: (() => number) | undefined;
 }
 
 interface TrafficState {
@@ -46,6 +48,7 @@ interface TrafficState {
   readonly history: EngineHistory;
   /** By the number of their replica. */
   readonly engines: Engine[];
+  readonly chance: (() => number) | undefined;
   serving: readonly ServingReplica[];
   /** Who is next among equals. */
   turn: number;
@@ -54,7 +57,7 @@ interface TrafficState {
   interrupted: number;
 }
 
-export function traffic({ arrivals, model, speedOf }: TrafficOptions): Traffic {
+export function traffic({ arrivals, model, speedOf, chance }: TrafficOptions): Traffic {
   const state: TrafficState = {
     arrivals,
     requests: requestTable(),
@@ -62,6 +65,7 @@ export function traffic({ arrivals, model, speedOf }: TrafficOptions): Traffic {
     front: fifo(),
     history: engineHistory(),
     engines: [],
+    chance,
     serving: [],
     turn: 0,
     outstanding: 0,
@@ -126,7 +130,9 @@ function leastBusy({ serving, turn }: TrafficState): ServingReplica | undefined 
 }
 
 function route(state: TrafficState, request: number, nowMs: number): void {
-  const replica = leastBusy(state);
+  const { serving, chance } = state;
+  const replica =
+    chance === undefined ? leastBusy(state) : serving[Math.floor(chance() * serving.length)];
   state.turn += 1;
   if (replica === undefined) {
     state.front.push(request);

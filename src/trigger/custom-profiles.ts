@@ -8,41 +8,45 @@ import { between, choice, exact, isMapping, say, whole } from "#core/file-schema
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { parseYaml } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
+import { engineAliases, metricAliases, reducerAliases } from "#metric/aliases.ts";
 import { isLatency, metricNames } from "#metric/catalogue.ts";
 import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { builtInProfiles, type Profile, type ProfileTable, replicaReducers } from "./profiles.ts";
 import { kindProblem } from "./resolve.ts";
-import { labelMatchers, labelName, type Rule, seriesName } from "./rules.ts";
+import { labelMatchers, labelName, namedSeries, type Rule, ruleProblem } from "./rules.ts";
 
 /** Text under the rule that the trigger key of the same name has. */
-function ruled<Value>({ rule, schema }: Rule<Value>) {
+function ruled<Value>(rule: Rule<Value>) {
   return v.pipe(
     v.string(say("must be text")),
     v.rawTransform<string, Value>(({ dataset, addIssue, NEVER }) => {
-      const parsed = v.safeParse(schema, dataset.value);
+      const parsed = v.safeParse(rule.schema, dataset.value);
       if (parsed.success) return parsed.output;
-      addIssue({ message: `must be ${rule}, got ${JSON.stringify(dataset.value)}` });
+      addIssue({ message: ruleProblem(rule, dataset.value) });
       return NEVER;
     }),
   );
 }
 
+/** A page in JSON is read by a path, which a trigger has and no profile. */
+export const profileEngines = engineNames.filter((name) => name !== "json");
+
 /** What a custom profile may say: a trigger's own keys, with numbers as numbers. */
 const profileEntries = {
-  metric: choice(metricNames),
+  metric: choice(metricNames, metricAliases),
   target: between(targetLeast, triggerNumberMax),
-  activationMetric: v.optional(choice(metricNames)),
+  activationMetric: v.optional(choice(metricNames, metricAliases)),
   activationThreshold: v.optional(between(0, triggerNumberMax), 0),
   scalesToZero: v.optional(v.boolean(say("must be true or false")), true),
   metricType: v.optional(choice(metricTypes)),
   windowSeconds: v.optional(whole(0, windowSecondsMax)),
-  aggregation: v.optional(choice(reducerNames)),
-  replicaAggregation: v.optional(choice(replicaReducers)),
-  engine: v.optional(choice(engineNames)),
-  engineMetric: v.optional(ruled(seriesName)),
+  aggregation: v.optional(choice(reducerNames, reducerAliases)),
+  replicaAggregation: v.optional(choice(replicaReducers, reducerAliases)),
+  engine: v.optional(choice(profileEngines, engineAliases)),
+  engineMetric: v.optional(ruled(namedSeries)),
   engineMetricKind: v.optional(choice(seriesKinds)),
-  engineReduce: v.optional(choice(seriesReducers)),
+  engineReduce: v.optional(choice(seriesReducers, reducerAliases)),
   engineLabels: v.optional(ruled(labelMatchers)),
 };
 const profileSchema = exact(profileEntries);
@@ -122,7 +126,7 @@ function seriesProblems(profile: CustomProfile): readonly SeriesProblem[] {
     found("engineReduce", "only has a meaning beside engineMetric");
   if (engineMetricKind !== undefined && engineMetric === undefined)
     found("engineMetricKind", "only has a meaning beside engineMetric");
-  const mismatch = kindProblem(engineMetricKind, engineReduce);
+  const mismatch = kindProblem(engineMetric, engineMetricKind, engineReduce);
   if (mismatch !== undefined) problems.push({ key: "engineReduce", problem: mismatch });
   if (engine === "prometheus" && !readsSeries)
     found("engine", "prometheus tells nothing but an engineMetric");

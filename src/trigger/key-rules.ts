@@ -5,23 +5,19 @@
  */
 import { metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
-import type { ParsedMetadata, scopes, TriggerValues } from "./keys.ts";
-import type { Profile } from "./profiles.ts";
+import { accessKeys, accessProblems } from "./access-rules.ts";
+import { jsonProblems } from "./json-rules.ts";
+import type { scopes, TriggerValues } from "./keys.ts";
 import {
   endpointEngines,
   endpointNames,
   haveSameUnit,
   kindProblem,
-  type ResolvedMetrics,
+  type ResolvedMetadata,
+  seriesReduce,
   shorthandNames,
   shorthands,
 } from "./resolve.ts";
-
-/** Metadata beside what it resolves to; both leave out the keys whose own rule is broken. */
-export interface ResolvedMetadata extends ParsedMetadata {
-  readonly profile: Profile | undefined;
-  readonly resolved: ResolvedMetrics;
-}
 
 /** Every problem that no key has by itself. */
 export function crossKeyProblems(metadata: ResolvedMetadata): readonly string[] {
@@ -76,6 +72,8 @@ function endpointProblems({ values, has }: ResolvedMetadata): readonly string[] 
     problems.push(`${first}: means engine ${engine}, got engine ${values.engine}`);
   if (has("enginePort"))
     problems.push(`enginePort: must not be given beside ${first}, whose URL names the port`);
+  if (has("engineScheme"))
+    problems.push(`engineScheme: must not be given beside ${first}, whose URL names the scheme`);
   const url = values[first];
   if (has("enginePath") && url !== undefined && URL.parse(url)?.pathname !== "/")
     problems.push(`enginePath: must not be given beside ${first}, whose URL has a path`);
@@ -92,8 +90,11 @@ function engineProblems(metadata: ResolvedMetadata): readonly string[] {
     (metric) => metricOf(metric).source === "engine",
   );
   return [
-    ...seriesProblems(metadata),
-    ...(readsEngine ? locationProblems(metadata) : idleKeyProblems(metadata)),
+    ...jsonProblems(metadata),
+    ...(has("engineJsonPath") || resolved.engine === "json" ? [] : seriesProblems(metadata)),
+    ...(readsEngine
+      ? [...locationProblems(metadata), ...accessProblems(metadata)]
+      : idleKeyProblems(metadata)),
   ];
 }
 
@@ -104,12 +105,13 @@ function seriesProblems(metadata: ResolvedMetadata): readonly string[] {
   const isRead =
     resolved.metric === "engine_metric" || resolved.activationMetric === "engine_metric";
   const { engineMetricKind = profile?.engineMetricKind } = values;
-  const { engineReduce = profile?.engineReduce } = values;
+  const engineReduce = seriesReduce(values) ?? profile?.engineReduce;
+  const { engineMetric = profile?.engineMetric } = values;
   return [
     ...(["engineMetricKind", "engineReduce"] as const)
-      .filter((name) => has(name) && !isNamed)
+      .filter((name) => has(name) && !isNamed && values[name] !== "count")
       .map((name) => `${name}: only has a meaning beside engineMetric`),
-    ...[kindProblem(engineMetricKind, engineReduce) ?? []].flat(),
+    ...[kindProblem(engineMetric, engineMetricKind, engineReduce) ?? []].flat(),
     ...(isRead ? readSeriesProblems(metadata, isNamed) : unreadSeriesProblems(metadata)),
   ];
 }
@@ -140,20 +142,26 @@ function locationProblems(metadata: ResolvedMetadata): readonly string[] {
   const { engine, metric, activationMetric } = resolved;
   if (engine === undefined) return [];
   const problems: string[] = [];
-  const isAnyPage = engine === "prometheus";
-  const places = ["podSelector", ...(isAnyPage ? (["enginePort"] as const) : [])] as const;
+  const pageKey = ofAnyPage(engine);
+  const places = ["podSelector", ...(pageKey === undefined ? [] : [pageKey])] as const;
   if (engineFacts(engine).isFrontEnd && ![...endpointNames, ...places].some(has))
     problems.push(
-      isAnyPage
-        ? "endpoint: must be given for engine prometheus, or enginePort for pages of the pods"
+      pageKey !== undefined
+        ? `endpoint: must be given for engine ${engine}, or ${pageKey} for pages of the pods`
         : `endpoint: must be given for engine ${engine}, which is not in the workload's pods; or podSelector, for its own pods`,
     );
   const own = [metric, activationMetric].find(
     (name) => metricOf(name).source === "engine" && name !== "engine_metric",
   );
-  if (isAnyPage && own !== undefined)
+  if (engine === "prometheus" && own !== undefined)
     problems.push(`engineMetric: must be given for engine prometheus, which does not tell ${own}`);
   return [...problems, ...sharedPageProblems(metadata)];
+}
+
+/** Engines that are any page, and which key says that it is one of the workload's own pods. */
+export function ofAnyPage(engine: string): "enginePort" | "enginePath" | undefined {
+  if (engine === "prometheus") return "enginePort";
+  return engine === "json" ? "enginePath" : undefined;
 }
 
 /** One page for many workloads: labels have to say which part of it is this one's. */
@@ -171,7 +179,7 @@ function sharedPageProblems({ values, has, profile, resolved }: ResolvedMetadata
 }
 
 /** Keys that would be used to read an engine, where none is read. */
-export const idleKeys = ["engineLabels", "engineTokenFile"] as const;
+export const idleKeys = ["engineLabels", ...accessKeys] as const;
 
 function idleKeyProblems({ has, resolved }: ResolvedMetadata): readonly string[] {
   return idleKeys

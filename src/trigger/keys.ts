@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { didYouMean } from "#core/closest.ts";
+import { type Aliases, didYouMean } from "#core/closest.ts";
 import {
   metadataKeysMax,
   metadataValueBytesMax,
@@ -15,9 +15,11 @@ import {
   windowSecondsMax,
 } from "#core/limits.ts";
 import { quoted } from "#core/quoted.ts";
+import { engineAliases, metricAliases, reducerAliases } from "#metric/aliases.ts";
 import { metricNames } from "#metric/catalogue.ts";
 import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
+import { keyAliases } from "./key-aliases.ts";
 import { profileNames, replicaReducers } from "./profiles.ts";
 import {
   anyText,
@@ -26,14 +28,19 @@ import {
   fileName,
   httpUrl,
   integer,
+  jsonQuery,
   labelMatchers,
   labelName,
   labelSelector,
+  namedSeries,
   oneOf,
   type Rule,
-  seriesName,
+  ruleProblem,
+  serverName,
   urlPath,
 } from "./rules.ts";
+
+export const engineSchemes = ["http", "https"] as const;
 
 export const scopes = ["workload", "node", "cluster"] as const;
 
@@ -53,7 +60,7 @@ export const triggerKeys = {
     "none",
     "A set of defaults for a kind of workload: built in, or of --profiles",
   ),
-  metricType: key(oneOf(metricNames), "gpu_utilization", "What to scale on"),
+  metricType: key(oneOf(metricNames, metricAliases), "gpu_utilization", "What to scale on"),
   targetValue: key(
     decimal(targetLeast, triggerNumberMax),
     "the profile's, else 80 for a percentage; must be given for any other metric",
@@ -75,18 +82,18 @@ export const triggerKeys = {
     "Above this the workload is in use and kept from zero replicas; a metric of engines is in use while anything waits, runs or arrives there too",
   ),
   activationMetricType: key(
-    oneOf(metricNames),
+    oneOf(metricNames, metricAliases),
     "metricType",
     "What is compared with activationThreshold",
   ),
   gpuIndex: key(integer(-1, 65_535), "-1", "Only devices with this index on their node; -1: all"),
   aggregation: key(
-    oneOf(reducerNames),
+    oneOf(reducerNames, reducerAliases),
     "max, or the profile's",
     "How the devices of one replica become one value",
   ),
   replicaAggregation: key(
-    oneOf(replicaReducers),
+    oneOf(replicaReducers, reducerAliases),
     "the profile's, else sum, or avg under metricType Value of the ScaledObject",
     "How the replicas become one value; in scope workload",
   ),
@@ -114,35 +121,60 @@ export const triggerKeys = {
   container: key(labelName, "all", "Only devices that this container holds; in scope workload"),
   node: key(domainName, "this node", "Whose devices count in scope node"),
   engine: key(
-    oneOf(engineNames),
+    oneOf(engineNames, engineAliases),
     "the profile's; prometheus for an endpoint that is read for engineMetric alone; or detected",
     "Which inference engine the pods run, or what stands in front of them",
   ),
   enginePort: key(integer(1, 65_535), "the engine's own", "Where the pods serve engine metrics"),
   enginePath: key(urlPath, "the engine's own", "Where the pods serve engine metrics"),
+  engineScheme: key(
+    oneOf(engineSchemes),
+    "http; of a URL its own",
+    "How the pods serve engine metrics: https is TLS, whose certificate is always verified",
+  ),
   vllmEndpoint: key(httpUrl, "none", "A vLLM to read in place of the pods"),
   tritonEndpoint: key(httpUrl, "none", "A Triton to read in place of the pods"),
   endpoint: key(httpUrl, "none", "An engine or gateway to read in place of the pods"),
   engineMetric: key(
-    seriesName,
+    namedSeries,
     "none",
-    "A series of the engine's page to scale on, whatever it is: means metricType engine_metric",
+    "A series of the engine's page to scale on, whatever it is, or one divided by another: means metricType engine_metric",
   ),
   engineMetricKind: key(
     oneOf(seriesKinds),
     "by the page's TYPE, else by the name's end",
-    "What engineMetric is: a gauge's value, what a counter gains in a second, or a histogram's quantile",
+    "What engineMetric is, both parts of a ratio: a gauge's value, what a counter gains in a second, or a histogram's quantile",
   ),
   engineReduce: key(
-    oneOf(seriesReducers),
+    oneOf([...seriesReducers, "count"], reducerAliases),
     "sum",
-    "How several series of engineMetric on one page become one value; p50 to p99: of a histogram, named without _bucket",
+    "How several series of engineMetric on one page become one value, each part of a ratio for itself; p50 to p99: of a histogram, named with or without _bucket; count: how many values engineJsonPath leads to",
+  ),
+  engineJsonPath: key(
+    jsonQuery,
+    "none",
+    "A number of a page in JSON to scale on: means metricType engine_metric and engine json",
   ),
   engineLabels: key(labelMatchers, "all", "Only series with these labels, at each engine"),
   engineTokenFile: key(
     fileName,
     "none",
     "Bearer token for the engine: a file of --engine-token-dir/<namespace of the ScaledObject>",
+  ),
+  engineBasicAuthFile: key(
+    fileName,
+    "none",
+    "User and password for the engine, as user:password: a file of --engine-token-dir/<namespace of the ScaledObject>",
+  ),
+  engineCaFile: key(
+    fileName,
+    "the system's authorities",
+    "PEM authorities of the engine's certificate: a file of --engine-ca-dir/<namespace of the ScaledObject>",
+  ),
+  engineServerName: key(
+    serverName,
+    "the URL's host; of pods their address",
+    "The name that the engine's certificate must be for",
   ),
   scalerAddress: key(anyText, "none", "For KEDA itself"),
   enableTLS: key(anyText, "none", "For KEDA itself"),
@@ -199,7 +231,7 @@ export function parseMetadata(
   for (const [key, text] of entries) {
     const name = keyName(key);
     if (name === undefined) {
-      problems.push(`${quoted(key)}: unknown key${guess(key, triggerKeyNames)}`);
+      problems.push(`${quoted(key)}: unknown key${guess(key, triggerKeyNames, keyAliases)}`);
       continue;
     }
     const earlier = keyOf.get(name);
@@ -223,18 +255,19 @@ function keyName(key: string): TriggerKeyName | undefined {
 }
 
 function parseValue(
-  { schema, rule, choices = [] }: Rule<unknown>,
+  rule: Rule<unknown>,
   text: string,
 ): { readonly value?: unknown; readonly problem?: string } {
   const bytes = Buffer.byteLength(text);
   // Checked before the rule, so that no pattern meets a long text.
   if (bytes > metadataValueBytesMax)
     return { problem: `must have at most ${metadataValueBytesMax} bytes, got ${bytes}` };
+  const { schema, choices = [], aliases } = rule;
   const parsed = v.safeParse(schema, text, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return { value: parsed.output };
-  return { problem: `must be ${rule}, got ${quoted(text)}${guess(text, choices)}` };
+  return { problem: `${ruleProblem(rule, text)}${guess(text, choices, aliases)}` };
 }
 
-function guess(text: string, names: readonly string[]): string {
-  return text.length > quotedCharsMax ? "" : didYouMean(text, names);
+function guess(text: string, names: readonly string[], aliases?: Aliases): string {
+  return text.length > quotedCharsMax ? "" : didYouMean(text, names, aliases);
 }

@@ -8,7 +8,13 @@
  */
 import type { MetricType } from "#kubernetes/hpa.ts";
 import type { MetricName } from "#metric/catalogue.ts";
-import type { EngineName, LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
+import type {
+  EngineName,
+  LabelMatcher,
+  NamedSeries,
+  SeriesKind,
+  SeriesReducer,
+} from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 
 /** Ways for the replicas of a workload to become one value. */
@@ -21,7 +27,7 @@ export interface ProfileDefaults {
   readonly windowSeconds?: number | undefined;
   /** The engine it means. */
   readonly engine?: EngineName | undefined;
-  readonly engineMetric?: string | undefined;
+  readonly engineMetric?: NamedSeries | undefined;
   readonly engineMetricKind?: SeriesKind | undefined;
   readonly engineReduce?: SeriesReducer | undefined;
   readonly engineLabels?: readonly LabelMatcher[] | undefined;
@@ -45,7 +51,8 @@ export type ProfileTable = ReadonlyMap<string, Profile>;
 
 export const profiles = {
   "vllm-inference": profile("memory_used_percent", 80, 5),
-  "triton-inference": profile("gpu_utilization", 75, 10),
+  // A device is busy or idle at any one moment: only a mean says how much it has to do.
+  "triton-inference": profile("gpu_utilization", 75, 10, { windowSeconds: 60 }),
   training: profile("gpu_utilization", 90, 0, { scalesToZero: false }),
   batch: profile("memory_used_percent", 70, 1),
   "vllm-queue-depth": profile("vllm_queue_depth", 5, 1, { engine: "vllm" }),

@@ -8,11 +8,13 @@ import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import {
   type EngineName,
   isQuantile,
+  type NamedSeries,
   type SeriesKind,
   type SeriesReducer,
   seriesQuantiles,
+  seriesText,
 } from "#metric/engines.ts";
-import type { TriggerValues } from "./keys.ts";
+import type { ParsedMetadata, TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
 
 export const defaultMetric: MetricName = "gpu_utilization";
@@ -45,6 +47,12 @@ export interface ResolvedMetrics {
   readonly engine?: EngineName | undefined;
 }
 
+/** Metadata beside what it resolves to; both leave out the keys whose own rule is broken. */
+export interface ResolvedMetadata extends ParsedMetadata {
+  readonly profile: Profile | undefined;
+  readonly resolved: ResolvedMetrics;
+}
+
 /** The keys decide, then the shorthand, then `engineMetric`, then the profile, then the defaults. */
 export function resolveMetrics(
   values: TriggerValues,
@@ -65,6 +73,7 @@ export function resolveMetrics(
     engine:
       values.engine ??
       (endpoint && endpointEngines[endpoint]) ??
+      (values.engineJsonPath === undefined ? undefined : "json") ??
       profile?.engine ??
       (endpoint && readsSeriesAlone([metric, activationMetric]) ? "prometheus" : undefined),
   };
@@ -78,11 +87,17 @@ function readsSeriesAlone(metrics: readonly MetricName[]): boolean {
 
 /** What a series is said to be, against how it is to become one value. */
 export function kindProblem(
+  series: NamedSeries | undefined,
   kind: SeriesKind | undefined,
   reduce: SeriesReducer | undefined,
 ): string | undefined {
   const quantiles = Object.keys(seriesQuantiles).join(", ");
   const isOfHistogram = reduce !== undefined && isQuantile(reduce);
+  const ratio = series?.denominator === undefined ? undefined : seriesText(series);
+  if (ratio !== undefined && isOfHistogram)
+    return `engineReduce: ${reduce} is of one histogram, got the ratio ${ratio}`;
+  if (ratio !== undefined && kind === "histogram")
+    return `engineMetricKind: must be gauge or counter for the ratio ${ratio}, got histogram`;
   if (kind === "histogram" && !isOfHistogram)
     return `engineReduce: must be one of ${quantiles} for engineMetricKind histogram`;
   if (kind !== undefined && kind !== "histogram" && isOfHistogram)
@@ -93,10 +108,14 @@ export function kindProblem(
 }
 
 /** A series that is named decides on the size, unless it is to decide on activity. */
-function seriesMetric({ engineMetric, activationMetricType }: TriggerValues) {
-  return engineMetric === undefined || activationMetricType === "engine_metric"
-    ? undefined
-    : "engine_metric";
+function seriesMetric({ engineMetric, engineJsonPath, activationMetricType }: TriggerValues) {
+  const isNamed = engineMetric !== undefined || engineJsonPath !== undefined;
+  return isNamed && activationMetricType !== "engine_metric" ? "engine_metric" : undefined;
+}
+
+/** How series become one value; a count is of values of a page in JSON. */
+export function seriesReduce({ engineReduce }: TriggerValues): SeriesReducer | undefined {
+  return engineReduce === "count" ? undefined : engineReduce;
 }
 
 /** A threshold in another unit than the profile's would be a number that nobody chose. */

@@ -1,16 +1,28 @@
 import { Fault } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
-import type { LabelMatcher, SeriesKind, SeriesReducer } from "#metric/engines.ts";
+import {
+  type JsonMetric,
+  jsonReducers,
+  type LabelMatcher,
+  type NamedSeries,
+  type SeriesKind,
+  type SeriesReducer,
+} from "#metric/engines.ts";
 import type { ReducerName } from "#metric/reduce.ts";
 import { crossKeyProblems, impliedScope } from "./key-rules.ts";
-import { parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
+import { type engineSchemes, parseMetadata, type scopes, type TriggerValues } from "./keys.ts";
 import {
   builtInProfiles,
   type Profile,
   type ProfileTable,
   type replicaReducers,
 } from "./profiles.ts";
-import { defaultMetricName, type ResolvedMetrics, resolveMetrics } from "./resolve.ts";
+import {
+  defaultMetricName,
+  type ResolvedMetrics,
+  resolveMetrics,
+  seriesReduce,
+} from "./resolve.ts";
 
 export type Scope = (typeof scopes)[number];
 
@@ -35,18 +47,27 @@ export interface Trigger extends ResolvedMetrics {
   readonly node?: string | undefined;
   readonly enginePort?: number | undefined;
   readonly enginePath?: string | undefined;
+  /** Of the pods; absent: http. */
+  readonly engineScheme?: (typeof engineSchemes)[number] | undefined;
   /** Only where `metric` or `activationMetric` is `engine_metric`: the series, as its page spells it. */
   readonly engineMetric?:
-    | {
-        readonly metric: string;
+    | (NamedSeries & {
         readonly kind?: SeriesKind | undefined;
         readonly reduce: SeriesReducer;
-      }
+      })
     | undefined;
+  /** In place of `engineMetric`: a number of a page in JSON. */
+  readonly engineJson?: JsonMetric | undefined;
   /** Which series count at each engine. */
   readonly engineLabels?: readonly LabelMatcher[] | undefined;
   /** A name below the token directory's folder of the ScaledObject's namespace; never a path. */
   readonly engineTokenFile?: string | undefined;
+  /** The same of a file with `user:password`. */
+  readonly engineBasicAuthFile?: string | undefined;
+  /** A name below the authorities' folder of the ScaledObject's namespace; absent: the system's. */
+  readonly engineCaFile?: string | undefined;
+  /** A DNS name; absent: the URL's host, of pods their address. */
+  readonly engineServerName?: string | undefined;
   /** What the ScaledObject's trigger should say as `metricType`, where the profile knows. */
   readonly advisedMetricType?: MetricType | undefined;
 }
@@ -118,9 +139,15 @@ function withDefaults(
     node: values.node,
     enginePort: values.enginePort,
     enginePath: values.enginePath,
+    engineScheme: values.engineScheme,
     engineMetric: seriesOf(values, profile, resolved),
-    engineLabels: values.engineLabels ?? profile?.engineLabels,
+    engineJson: jsonOf(values),
+    engineLabels:
+      values.engineLabels ?? (values.engineJsonPath ? undefined : profile?.engineLabels),
     engineTokenFile: values.engineTokenFile,
+    engineBasicAuthFile: values.engineBasicAuthFile,
+    engineCaFile: values.engineCaFile,
+    engineServerName: values.engineServerName,
     advisedMetricType: profile?.metric === resolved.metric ? profile.metricType : undefined,
   };
 }
@@ -131,11 +158,17 @@ function seriesOf(
   profile: Profile | undefined,
   { metric, activationMetric }: ResolvedMetrics,
 ): Trigger["engineMetric"] {
-  const name = values.engineMetric ?? profile?.engineMetric;
-  if (name === undefined || ![metric, activationMetric].includes("engine_metric")) return undefined;
+  const series = values.engineJsonPath ? undefined : (values.engineMetric ?? profile?.engineMetric);
+  if (series === undefined || ![metric, activationMetric].includes("engine_metric"))
+    return undefined;
   return {
-    metric: name,
+    ...series,
     kind: values.engineMetricKind ?? profile?.engineMetricKind,
-    reduce: values.engineReduce ?? profile?.engineReduce ?? "sum",
+    reduce: seriesReduce(values) ?? profile?.engineReduce ?? "sum",
   };
+}
+
+function jsonOf({ engineJsonPath: path, engineReduce = "sum" }: TriggerValues) {
+  const reduce = jsonReducers.find((one) => one === engineReduce);
+  return path === undefined || reduce === undefined ? undefined : { path, reduce };
 }

@@ -9,12 +9,15 @@
 import { hpaTolerance, type MetricType } from "#kubernetes/hpa.ts";
 import { isLatency, metricOf } from "#metric/catalogue.ts";
 import { engineFacts } from "#metric/engines.ts";
+import { metricKind } from "./metric-kind.ts";
 import type { Trigger } from "./trigger.ts";
 
 export type WarningCode =
   | "memory-runs-away"
   | "no-wake-source"
   | "latency-without-guard"
+  | "inverted-metric"
+  | "cache-without-guard"
   | "target-as-fraction"
   | "target-beyond-percentage"
   | "target-off-bucket-edge"
@@ -22,6 +25,7 @@ export type WarningCode =
   | "metric-type-unsuited"
   | "average-of-average"
   | "sum-under-value"
+  | "total-under-value"
   | "shared-device";
 
 export interface TriggerWarning {
@@ -113,17 +117,42 @@ const guards: ReadonlySet<string> = new Set([
   "running_requests",
 ]);
 
-const latencyWithoutGuard: Check = ({ metric }, { otherTriggers }) => {
-  if (!isLatency(metric) || otherTriggers === undefined) return;
-  const isGuarded = otherTriggers.some(
-    ({ trigger }) => trigger !== undefined && guards.has(trigger.metric),
-  );
-  if (isGuarded) return;
+/** Whether another trigger sees the requests themselves; true where the others are not known. */
+function isGuarded({ otherTriggers }: TriggerFacts): boolean {
+  if (otherTriggers === undefined) return true;
+  return otherTriggers.some(({ trigger }) => trigger !== undefined && guards.has(trigger.metric));
+}
+
+const latencyWithoutGuard: Check = ({ metric }, facts) => {
+  if (!isLatency(metric) || isGuarded(facts)) return;
   return {
     code: "latency-without-guard",
     message:
       `${metric} is known only of requests that got through, so it comes late when a queue forms and is silent when the engine hangs; ` +
       "add a second trigger with metricType queue_depth: the HPA takes the larger of both",
+  };
+};
+
+const invertedMetric: Check = ({ metric }) => {
+  const row = metricOf(metric);
+  if (row.source !== "engine" || row.isInverted !== true) return;
+  return {
+    code: "inverted-metric",
+    message:
+      `${metric} is good when it is high, and the HPA adds replicas above the target and removes them below it: ` +
+      "as it falls, replicas go; scale on queue_depth or concurrency (profiles vllm-queue-depth, llm-concurrency)",
+  };
+};
+
+const caches: ReadonlySet<string> = new Set(["kv_cache_usage", "vllm_kv_cache_usage"]);
+
+const cacheWithoutGuard: Check = ({ metric, target }, facts) => {
+  if (!caches.has(metric) || isGuarded(facts)) return;
+  return {
+    code: "cache-without-guard",
+    message:
+      `An engine whose batch is full before its cache stays below the target of ${target} % however many requests wait: replicas are removed and none is added; ` +
+      "add a second trigger with profile llm-concurrency: the HPA takes the larger of both",
   };
 };
 
@@ -190,7 +219,7 @@ const averageOfAverage: Check = (trigger, { metricType: actual }) => {
   const { metric, replicaAggregation = "sum", scope = "workload", endpoint } = trigger;
   if (actual !== "AverageValue") return;
   const isOne = scope !== "workload" || endpoint !== undefined;
-  const isIntensity = metricOf(metric).kind === "intensity";
+  const isIntensity = metricKind(metric, trigger) === "intensity";
   if (isOne ? !isIntensity : replicaAggregation === "sum") return;
   const what = isOne ? `the ${metric} of all together` : `the ${replicaAggregation} over replicas`;
   return {
@@ -214,6 +243,18 @@ const sumUnderValue: Check = (
   };
 };
 
+/** Where the profile says which metricType is right, that has been said already. */
+const totalUnderValue: Check = (trigger, { metricType: actual }) => {
+  const { metric, endpoint, advisedMetricType } = trigger;
+  const { kind, source } = metricOf(metric);
+  const isTotal = endpoint !== undefined && kind === "quantity" && source === "engine";
+  if (actual !== "Value" || !isTotal || advisedMetricType !== undefined) return;
+  return {
+    code: "total-under-value",
+    message: `Under Value the HPA multiplies value/target by the replicas, and the ${metric} that one page tells of all does not shrink with each new one: every replica asks for more; write metricType: AverageValue beside metadata`,
+  };
+};
+
 const sharedDevice: Check = ({ metric }, { sharedBy }) => {
   const row = metricOf(metric);
   if (row.source !== "device" || sharedBy === undefined) return;
@@ -231,11 +272,14 @@ const checks: readonly Check[] = [
   memoryRunsAway,
   noWakeSource,
   latencyWithoutGuard,
+  invertedMetric,
+  cacheWithoutGuard,
   targetAsFraction,
   targetBeyondPercentage,
   targetOffBuckets,
   unsuitedMetricType,
   averageOfAverage,
   sumUnderValue,
+  totalUnderValue,
   sharedDevice,
 ];

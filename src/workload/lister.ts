@@ -53,10 +53,11 @@ export function workloadLister(
     const ageMs = Math.max(source.ageMs(), pods.ageMs());
     if (ageMs > workloadStaleMs) throw stale(query, ageMs);
 
-    const { selector, replicas, isOutdated } = scaleFor(informers, query, scaled);
+    const scale = scaleFor(informers, query, scaled);
+    const { selector, replicas } = scale;
     const { own, ending } = podsSelected(scaled, selector, pods, generation);
     // Taken to zero, it would seem to be asked for, and be woken again.
-    if (own.length === 0 && replicas > 0 && isOutdated === true)
+    if (own.length === 0 && replicas > 0 && scale.isOutdated === true)
       throw syncing(query, `scale of ${namespace}/${name} after its last pod went`);
     return {
       kind: scaled.kind,
@@ -66,6 +67,7 @@ export function workloadLister(
       statusReplicas: own.length + (countsEnding(scaled) ? ending.length : 0),
       readyPods: [...own, ...ending].filter(({ ready }) => ready).length,
       drainingPods: ending.filter(({ ready }) => ready).length,
+      isAtZero: scaled.kind === "ScaledJob" ? false : isAtZero(scale, own.length),
       tolerances: scaled.tolerances,
       minReplicas: scaled.minReplicas,
       maxReplicas: scaled.maxReplicas,
@@ -79,6 +81,12 @@ export function workloadLister(
       generation,
     };
   };
+}
+
+/** A controller that is told to have none has fewer than before as soon as the first one goes. */
+function isAtZero({ replicas, isOutdated = false }: Scale, own: number): boolean | undefined {
+  if (!isOutdated) return replicas === 0;
+  return own < replicas || replicas === 0 ? undefined : false;
 }
 
 /** The status of a Deployment leaves out pods that are being deleted, that of a StatefulSet does not. */

@@ -10,6 +10,7 @@
  * @module
  */
 import type { Labels } from "#kubernetes/label-selector.ts";
+import { type DeletionCost, deletionCostOf, type ManagedMetadata } from "./deletion-cost.ts";
 
 export interface PodContainer {
   readonly name: string;
@@ -37,6 +38,10 @@ export interface Pod {
   readonly labels: Labels;
   /** Whether its spec asks for an accelerator. */
   readonly requestsDevice: boolean;
+  /** Whether a ReplicaSet made it, such as that of a Deployment: it chooses among its pods by cost. */
+  readonly inReplicaSet?: boolean | undefined;
+  /** Absent where nobody has set one, which counts as 0. */
+  readonly deletionCost?: DeletionCost | undefined;
   /** The other pods of its group, where a replica is a group of pods and this one leads it. */
   readonly members?: readonly Pod[] | undefined;
 }
@@ -55,12 +60,17 @@ interface RawStatus {
   readonly ready?: boolean;
 }
 interface RawPod {
-  readonly metadata: {
+  readonly metadata: ManagedMetadata & {
     readonly name: string;
     readonly namespace: string;
     readonly uid: string;
     readonly labels?: Labels;
     readonly deletionTimestamp?: string;
+    readonly ownerReferences?: readonly {
+      readonly apiVersion?: string;
+      readonly kind: string;
+      readonly controller?: boolean;
+    }[];
   };
   readonly spec?: {
     readonly nodeName?: string;
@@ -97,11 +107,20 @@ export function podOf(object: unknown): Pod | undefined {
     containers: containersOf(spec, status),
     labels: metadata.labels ?? {},
     requestsDevice: requestsDevice(spec),
+    inReplicaSet: isInReplicaSet(metadata) || undefined,
+    deletionCost: deletionCostOf(metadata),
     node: spec.nodeName || undefined,
     ip: status.podIP || undefined,
     onHostNetwork:
       spec.hostNetwork === true || (status.podIP !== undefined && status.podIP === status.hostIP),
   };
+}
+
+function isInReplicaSet({ ownerReferences = [] }: RawPod["metadata"]): boolean {
+  return ownerReferences.some(
+    ({ apiVersion = "", kind, controller }) =>
+      controller === true && kind === "ReplicaSet" && apiVersion.startsWith("apps/"),
+  );
 }
 
 /** GPUs, shared ones and slices too, as the vendors' device plugins name them. */

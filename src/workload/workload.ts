@@ -14,6 +14,11 @@ export interface Workload {
   readonly readyPods: number;
   /** Those of them that are being deleted: they may still work on what they have. */
   readonly drainingPods: number;
+  /**
+   * Whether the count was set to 0, so that what is there goes for good; `undefined` while the count
+   * is older than the last pod that went.
+   */
+  readonly isAtZero: boolean | undefined;
   /** Of the ScaledObject's `behavior`. */
   readonly tolerances: HpaTolerances;
   readonly minReplicas: number;

@@ -73,6 +73,7 @@ export function workload({ pods = [], workload: changes = {} }: ClusterState): W
     statusReplicas: changes.replicas ?? pods.length,
     readyPods: pods.filter(({ containers }) => containers.every(({ ready }) => ready)).length,
     drainingPods: 0,
+    isAtZero: false,
     tolerances: { up: 0.1, down: 0.1 },
     minReplicas: 1,
     maxReplicas: 100,
@@ -100,16 +101,20 @@ export function inCluster(first: ClusterState) {
     unavailable: state.silent ?? [],
     average: state.average ?? (() => undefined),
   });
+  const clock = { monotonicMs: () => nowMs + passedMs };
   const start = () =>
     answerer({
       store: { view, subscribe: () => () => undefined },
-      clock: { monotonicMs: () => nowMs + passedMs },
+      clock,
       workloads,
       synced: () => state.synced ?? true,
     });
   let answers = start();
   return {
     lookUps,
+    workloads,
+    clock,
+    answers: () => answers,
     become: (next: ClusterState) => {
       state = next;
     },

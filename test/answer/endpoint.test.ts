@@ -178,6 +178,9 @@ describe("an endpoint", () => {
     const cluster = withEngines({ endpoints: [{ at, ready: true, isOwn: false }] });
     const ask = () => cluster.value({ ...router, engineTokenFile: "metrics" });
     expect(ask).toThrow("a bearer token of namespace ml goes to pods and Services of that");
+    expect(() => cluster.value({ ...router, engineBasicAuthFile: "basic" })).toThrow(
+      "a password of namespace ml goes to pods and Services of that namespace only; put such a Service before the host, or leave engineBasicAuthFile out",
+    );
     expect(cluster.reads).toEqual([]);
   });
 
@@ -190,6 +193,38 @@ describe("an endpoint", () => {
     cluster.value({ ...router, engineTokenFile: "metrics" });
     const target = { engine: "vllm-router", port: 8_001, path: "/own" };
     expect(cluster.reads[0]?.spec).toEqual({ at, ...target, tokenFile: "/tokens/ml/metrics" });
+  });
+
+  test("is asked over TLS under its URL's host, or under the name that the metadata says", () => {
+    const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [] };
+    const cluster = withEngines({
+      pages: { "10.0.0.1": page(1) },
+      endpoints: [{ at, ready: true, isOwn: true, port: 8_001, serverName: "router.ml.svc" }],
+    });
+    const overTls = { ...router, endpoint: "https://router.ml.svc" };
+    cluster.value(overTls);
+    cluster.value({ ...overTls, engineServerName: "llm.example", engineCaFile: "ca" });
+    const specs = cluster.reads.map(({ spec }) => spec.tls);
+    expect(specs).toContainEqual({ serverName: "router.ml.svc" });
+    expect(specs).toContainEqual({ serverName: "llm.example", caFile: "/authorities/ml/ca" });
+  });
+
+  test("is read for one number of its page in JSON", () => {
+    const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [] };
+    const cluster = withEngines({
+      pages: { "10.0.0.1": { "$.queue": 4 } },
+      endpoints: [{ at, ready: true, isOwn: true, path: "/status" }],
+    });
+    const metadata = {
+      engineJsonPath: "$.queue",
+      engineReduce: "max",
+      endpoint: "http://app/status",
+      targetValue: "1",
+    };
+    expect(cluster.value(metadata).value).toBe(4);
+    const [first] = cluster.reads;
+    expect(first?.spec).toMatchObject({ engine: "json", json: { path: "$.queue", reduce: "max" } });
+    expect(first?.ask.signal).toEqual({ metric: "$.queue", kind: "gauge" });
   });
 
   test("explains an activity by its value", () => {

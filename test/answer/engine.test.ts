@@ -1,10 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { readNeeds, readsEngines } from "#answer/engine.ts";
 import { Fault } from "#core/fault.ts";
-import { missingGraceMs } from "#core/limits.ts";
+import { bucketLayoutsMax, missingGraceMs } from "#core/limits.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { workload } from "./cluster.ts";
-import { latency, serving, unusedEngines, withEngines } from "./engines.ts";
+import {
+  endpoint,
+  latency,
+  type Shown,
+  serving,
+  share,
+  unusedEngines,
+  withEngines,
+} from "./engines.ts";
 import { faultOf } from "./faults.ts";
 
 const queue = { metricType: "queue_depth", targetValue: "5" };
@@ -254,6 +262,100 @@ describe("a latency", () => {
   });
 });
 
+describe("a latency whose replicas have different buckets", () => {
+  const ttft = { metricType: "ttft_p95_ms", targetValue: "1000" };
+  const pods = [serving(1), serving(2)];
+  const older = latency(95, [0.1, 100], [1, 100], [2, 100], [Infinity, 100]);
+  const answerOf = (newer: Shown) =>
+    withEngines({
+      pods,
+      pages: { "10.0.0.1": { ttft_p95_ms: older }, "10.0.0.2": { ttft_p95_ms: newer } },
+      workload: { metricType: "Value" },
+    }).value(ttft);
+
+  test("is of all requests over the bounds of both, as during a roll-out", () => {
+    const { value, explanation } = answerOf(latency(1_475, [0.5, 0], [1.5, 20], [Infinity, 20]));
+    // The 114th of 120: of the newer replica's 20, seven tenths above 0.5 s, half of them above 1 s.
+    expect(value).toBeCloseTo(1_200, 6);
+    expect(explanation.rule).toContain("newest readings, of all their observations together: ");
+    expect(explanation.engines?.map(({ value: own, merged }) => [own, merged])).toEqual([
+      [95, { value }],
+      [1_475, { value }],
+    ]);
+  });
+
+  test("of which one has too many sets of them is of each one's own, and says why", () => {
+    const cluster = withEngines({
+      pods: Array.from({ length: bucketLayoutsMax + 1 }, (_, at) => serving(at)),
+      pages: Object.fromEntries(
+        Array.from({ length: bucketLayoutsMax + 1 }, (_, at) => [
+          `10.0.0.${at}`,
+          { ttft_p95_ms: latency(at, [at + 1, 30], [Infinity, 30]) },
+        ]),
+      ),
+      workload: { metricType: "Value", replicas: bucketLayoutsMax + 1 },
+    });
+    const { value, explanation } = cluster.value(ttft);
+    expect(value).toBe(bucketLayoutsMax / 2);
+    expect(explanation.rule).toContain(
+      "not put together because its buckets have 65 different sets of bounds",
+    );
+  });
+
+  test("leaves no replica out that tells its latency and not of what it is made", () => {
+    const { value, explanation } = answerOf(5_000);
+    expect(value).toBe((95 + 5_000) / 2);
+    expect(explanation.rule).toContain(
+      "not put together because some engines give no observations, or others than the rest",
+    );
+  });
+});
+
+describe("a ratio that the trigger names", () => {
+  const ratio = { engineMetric: "used / slots", engine: "vllm", targetValue: "0.5" };
+  const pages = {
+    "10.0.0.1": { "used / slots": share(9, 10) },
+    "10.0.0.2": { "used / slots": share(1, 90) },
+  };
+  const pods = [serving(1), serving(2)];
+
+  test("is of the sums of all replicas under metricType Value", () => {
+    const answer = withEngines({ pods, pages, workload: { metricType: "Value" } }).value(ratio);
+    expect(answer.value).toBeCloseTo(0.1, 9);
+    expect(answer.explanation.engines?.map(({ value }) => value)).toEqual([0.9, 1 / 90]);
+  });
+  test("counts what one has for none of the other in the sums alone", () => {
+    const three = { ...pages, "10.0.0.3": { "used / slots": share(10, 0) } };
+    const all = [...pods, serving(3)];
+    const cluster = withEngines({ pods: all, pages: three, workload: { metricType: "Value" } });
+    expect(cluster.value(ratio).value).toBeCloseTo(0.2, 9);
+  });
+  test("is each replica's own otherwise", () => {
+    expect(withEngines({ pods, pages }).value(ratio).value).toBeCloseTo(0.9 + 1 / 90, 9);
+  });
+  test("is in use where it is in the busiest replica, not where it adds up to that", () => {
+    const { activity } = withEngines({ pods, pages });
+    expect(activity({ ...ratio, activationThreshold: "0.905" }).active).toBe(false);
+    expect(activity({ ...ratio, activationThreshold: "0.895" }).active).toBe(true);
+  });
+  test("is of the sums of all addresses behind a Service", () => {
+    const { value } = withEngines({ pages, endpoints: [endpoint(1), endpoint(2)] });
+    const answer = value({ ...ratio, endpoint: "http://llm" });
+    expect(answer.value).toBeCloseTo(0.1, 9);
+    expect(answer.explanation.rule).toStartWith("avg of engine_metric");
+    expect(answer.explanation.rule).toContain("of all their observations together");
+  });
+});
+
+test("a summary's quantile does not add up behind a Service", () => {
+  const pages = { "10.0.0.1": { wait: 3 }, "10.0.0.2": { wait: 5 } };
+  const { value } = withEngines({ pages, endpoints: [endpoint(1), endpoint(2)] });
+  const wait = { engineMetric: "wait", engine: "vllm", targetValue: "1", endpoint: "http://llm" };
+  expect(value(wait).value).toBe(8);
+  expect(value({ ...wait, engineLabels: 'quantile="0.9"' }).value).toBe(4);
+  expect(value({ ...wait, engineLabels: 'quantile=~"0.9"' }).value).toBe(8);
+});
+
 describe("the target in a pod", () => {
   const specOf = (changes: Parameters<typeof serving>[1], metadata = {}) => {
     const { value, reads } = withEngines({
@@ -294,6 +396,32 @@ describe("the target in a pod", () => {
       path: "/m",
       tokenFile: "/tokens/ml/metrics",
     });
+  });
+
+  test("is not read, and shown nothing, where the pod must not be asked", () => {
+    const rule = "it is on its node's network";
+    const refusal = new Fault("endpoint-refused", `Cannot ask: ${rule}`, { endpoint: "x", rule });
+    const { value, reads } = withEngines({
+      pods: [serving(1)],
+      pages: { "10.0.0.1": page(0) },
+      refused: { "llm-1": refusal },
+    });
+    expect(faultOf(() => value({ ...queue, engineTokenFile: "metrics" }))).toBe(refusal);
+    expect(reads).toEqual([]);
+  });
+
+  test("is asked over TLS, and shown credentials, as the metadata says", () => {
+    const at = { podAddress: "10.0.0.1", namespace: "ml", ports: [8000], owner: "uid-llm-1" };
+    const spec = (metadata: Record<string, string>) =>
+      specOf(declaring({ port: 8000 }), { engineScheme: "https", ...metadata });
+    expect(spec({})).toEqual({ at, tls: { serverName: "10.0.0.1" } });
+    const keys = { engineServerName: "vllm.ml", engineCaFile: "ca", engineBasicAuthFile: "basic" };
+    expect(spec(keys)).toEqual({
+      at,
+      basicAuthFile: "/tokens/ml/basic",
+      tls: { serverName: "vllm.ml", caFile: "/authorities/ml/ca" },
+    });
+    expect(spec({ engineScheme: "http" })).toEqual({ at });
   });
 
   test("is asked for the trigger's own series, labels and window", () => {
@@ -350,7 +478,7 @@ describe("readNeeds()", () => {
         },
         endpointsOf: (url, namespace) => [{ at: { url, namespace }, isOwn: true, ready: true }],
         podRefusal: () => undefined,
-        tokenFile: () => "",
+        mountedFile: () => "",
       },
       workloads: isInCluster
         ? { of: () => workload({ pods: [serving(1), serving(2, { state: "warming" })] }) }

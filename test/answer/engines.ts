@@ -36,6 +36,12 @@ export function latency(
   return value === undefined ? { observations } : { value, observations };
 }
 
+/** How much of one there is for each of another. */
+export function share(sum: number, count: number): Shown {
+  const observations: Observations = { kind: "mean", sum, count, scale: 1 };
+  return count === 0 ? { observations } : { value: sum / count, observations };
+}
+
 function readingOf(spec: ScrapeTarget, ask: SignalQuery, page: Page = {}): EngineReading {
   const target = targetText(spec);
   const base = { target, engine: "vllm", ageMs: 1_500 };
@@ -74,6 +80,8 @@ export interface EngineClusterState {
   readonly pages?: Readonly<Record<string, Page>>;
   /** Behind every URL. */
   readonly endpoints?: readonly EngineEndpoint[];
+  /** Why pods are not asked, by their names. */
+  readonly refused?: Readonly<Record<string, Fault>>;
 }
 
 /** What stands behind a Service at `10.0.0.<number>`. */
@@ -95,7 +103,7 @@ export const unusedEngines: EngineReader = {
   read: unused,
   merge: unused,
   endpointsOf: unused,
-  tokenFile: unused,
+  mountedFile: unused,
   podRefusal: () => undefined,
   listen: unused,
   onEndpointsChange: unused,
@@ -121,18 +129,25 @@ export function withEngines(first: EngineClusterState) {
     },
     merge: mergedResult,
     endpointsOf: () => state.endpoints ?? [],
-    tokenFile: (namespace, name) => `/tokens/${namespace}/${name}`,
+    podRefusal: ({ name }) => state.refused?.[name],
+    mountedFile: (key, namespace, name) =>
+      `/${key === "engineCaFile" ? "authorities" : "tokens"}/${namespace}/${name}`,
   };
+  const workloads = { of: () => workload(state) };
+  const clock = { monotonicMs: () => nowMs + passedMs };
   const answers = answerer({
     store: { view: unused, subscribe: () => () => undefined },
-    clock: { monotonicMs: () => nowMs + passedMs },
-    workloads: { of: () => workload(state) },
+    clock,
+    workloads,
     // The agents' readings have no part in these answers.
     synced: () => false,
     engines,
   });
   return {
     reads,
+    answers,
+    workloads,
+    clock,
     become: (next: EngineClusterState) => {
       state = next;
     },

@@ -38,6 +38,18 @@ describe("a workload is", () => {
       {},
       true,
     ],
+    [
+      "inactive while such pods go because the count was set to 0",
+      { ...loaded(0), workload: { drainingPods: 1, isAtZero: true } },
+      {},
+      false,
+    ],
+    [
+      "active above 0, whatever the count may be by now",
+      { ...loaded(1), workload: { drainingPods: 1, isAtZero: undefined } },
+      {},
+      true,
+    ],
     ["active above 0", loaded(0, 1), {}, true],
     ["inactive at 0", loaded(0, 0), {}, false],
     [
@@ -102,6 +114,12 @@ describe("a workload is", () => {
     const { active, explanation } = cluster.activity();
     expect(active).toBe(true);
     expect(explanation.rule).toBe("active: missing for long and so counted as in use: 1");
+  });
+
+  test("unknown while pods that still serve may go because the count was set to 0", () => {
+    const cluster = inCluster({ ...loaded(0), workload: { drainingPods: 2, isAtZero: undefined } });
+    const parts = ["2 pods that are being deleted still serve", "may be 0 by now"];
+    expectFault(cluster.activity, "workload-syncing", ...parts);
   });
 
   test("active by the newest reading, however long the window of its value is", () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import type { Explanation } from "#answer/explanation.ts";
-import { type Admission, instrumentedAnswerer, triggerKey } from "#app/answers.ts";
+import { type Admission, instrumentedAnswerer } from "#app/answers.ts";
 import { Fault } from "#core/fault.ts";
 import { listeners } from "#core/listeners.ts";
+import type { DecisionOutcome } from "#observe/decision.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 
 const deviceFault = new Fault("data-stale", "Cannot answer: the driver reloads", { limitMs: 1 });
@@ -49,8 +50,9 @@ function setup(
     admission,
     deviceFault: () => fault,
     onRequest: ({ name }, { metric }) => events.push(`requested ${name} ${metric}`),
-    onWarnings: ({ name }, list) => events.push(`${list.length} warnings of ${name}`),
-    log: (level, event, facts) => events.push([level, event, facts]),
+    onRefused: ({ name }, { code }) => events.push(`refused ${name} ${code}`),
+    onDecision: ({ ref: { name }, asked, outcome }) =>
+      events.push([name, outcome.question, asked, result(outcome)]),
   });
   const ask = (question: "value" | "activity", metadata: Readonly<Record<string, string>>) => {
     const ref = { ...llm, scalerMetadata: metadata };
@@ -62,37 +64,33 @@ function setup(
   return { answers, inner, ask, events };
 }
 
-const line = (event: string) => [
-  "debug",
-  event,
-  { namespace: "ml", name: "llm", metric: "gpu_utilization", rule: "as it is" },
-];
+function result(outcome: DecisionOutcome) {
+  if ("fault" in outcome) return outcome.fault.code;
+  return outcome.question === "value" ? outcome.answer.value : outcome.answer.active;
+}
 
 describe("an answer", () => {
-  test("of a value is requested, given, searched for warnings and logged", () => {
-    const { ask, events } = setup(undefined, { warnings });
-    expect(ask("value", ofDevices)).toBe(7);
+  test.each([
+    ["value", 7],
+    ["activity", true],
+  ] as const)("of %s is requested, given and told", (question, answer) => {
+    const { ask, events } = setup(undefined);
+    expect(ask(question, ofDevices)).toBe(answer);
     expect(events).toEqual([
       "requested llm gpu_utilization",
       "answered",
-      "1 warnings of llm",
-      line("value answered"),
+      ["llm", question, true, answer],
     ]);
   });
 
-  test("without warnings says so, for those before are over", () => {
-    const { ask, events } = setup(undefined);
-    ask("value", ofDevices);
-    expect(events).toContain("0 warnings of llm");
-  });
-
-  test("of activity is requested, given and logged", () => {
-    const { ask, events } = setup(undefined, { warnings });
-    expect(ask("activity", ofDevices)).toBe(true);
+  test("that nobody asked for is told as such, for both questions, and requests nothing", () => {
+    const { answers, events } = setup(undefined);
+    expect(answers.evaluate(llm, parseTrigger(ofDevices)).map(result)).toEqual([7, true]);
     expect(events).toEqual([
-      "requested llm gpu_utilization",
       "answered",
-      line("activity answered"),
+      ["llm", "value", false, 7],
+      "answered",
+      ["llm", "activity", false, true],
     ]);
   });
 });
@@ -101,7 +99,10 @@ describe("while the devices of this process cannot be read", () => {
   test.each(["value", "activity"] as const)("%s of a device metric is their fault", (question) => {
     const { ask, events } = setup(deviceFault);
     expect(() => ask(question, ofDevices)).toThrow(deviceFault);
-    expect(events).toEqual(["requested llm gpu_utilization"]);
+    expect(events).toEqual([
+      "requested llm gpu_utilization",
+      ["llm", question, true, "data-stale"],
+    ]);
   });
 
   test.each(["value", "activity"] as const)("%s of an engine metric is answered", (question) => {
@@ -130,12 +131,13 @@ describe("a trigger in a scope that is forbidden", () => {
   const { answers, ask, events } = setup(undefined, {}, undefined, forbidden);
   const always = { profile: "training" };
 
-  test("is asked nothing, and nothing is remembered of it", () => {
+  test("is asked nothing, and refused", () => {
     for (const metadata of [ofDevices, ofEngines, always]) {
       expect(() => ask("value", metadata)).toThrow(forbidden);
       expect(() => ask("activity", metadata)).toThrow(forbidden);
     }
-    expect(events).toEqual([]);
+    expect(new Set(events)).toEqual(new Set(["refused llm scope-forbidden"]));
+    events.length = 0;
   });
 
   test("has nothing read for a stream", () => {
@@ -178,7 +180,7 @@ describe("where there is a Kubernetes API", () => {
   ] as const)("nothing comes of %s of %p that no object asks for", (question, metadata) => {
     const { ask, events } = setup(deviceFault, { warnings }, door(false));
     expect(() => ask(question, metadata)).toThrow(unmatched);
-    expect(events).toEqual([]);
+    expect(events).toEqual(["refused llm trigger-unmatched"]);
   });
 
   test.each(["value", "activity"] as const)(
@@ -229,20 +231,4 @@ test("the rest is the answerer's own", () => {
   const ref: WorkloadRef = { namespace: "ml", name: "llm", scalerMetadata: ofEngines };
   answers.watchActivity(ref, parseTrigger(ofEngines), () => {})();
   expect(events).toEqual(["watch of llm begins", "watch of llm ends"]);
-});
-
-test("a trigger is known by its object and its metadata, in any order", () => {
-  const key = (namespace: string, name: string, scalerMetadata: Record<string, string>) =>
-    triggerKey({ namespace, name, scalerMetadata });
-  const one = key("ml", "llm", { a: "1", b: "2" });
-  expect(key("ml", "llm", { b: "2", a: "1" })).toBe(one);
-  const others = [
-    key("dev", "llm", { a: "1", b: "2" }),
-    key("ml", "tts", { a: "1", b: "2" }),
-    key("ml", "llm", { a: "2", b: "1" }),
-    key("ml", "llm", { a: "1" }),
-  ];
-  expect(new Set([one, ...others]).size).toBe(5);
-  const long = key("ml", "llm", { a: "x".repeat(4_096) });
-  expect(long).toHaveLength(one.length);
 });

@@ -147,10 +147,59 @@ describe("a Service of the trigger's namespace", () => {
   });
 });
 
+describe("an https URL", () => {
+  test.each([
+    ["https://router.ml.svc/metrics", "router.ml.svc"],
+    ["HTTPS://Router.ML:8443", "router.ml"],
+    ["https://127.0.0.1:1", "127.0.0.1"],
+    ["https://[::1]:8000", "::1"],
+  ])("%s has to show a certificate for %s", (url, serverName) => {
+    expect(started().reader.endpointsOf(url, "ml")).toMatchObject([{ serverName }]);
+  });
+
+  test("of a Service is for each pod behind it, at port 443 unless it says another", async () => {
+    const { fake, kubernetes } = await startedKubernetes();
+    fake.apply(
+      endpointSlice({
+        namespace: "ml",
+        service: "router",
+        name: "one",
+        ports: [{ name: "https", port: 8443 }],
+        endpoints: [{ address: "10.0.0.1" }],
+      }),
+    );
+    const { reader } = started({}, kubernetes);
+    const ask = () => reader.endpointsOf("https://router.ml.svc/stats", "ml");
+    await until(() => faultOf(ask) === undefined);
+    expect(ask()).toMatchObject([{ serverName: "router.ml.svc", port: 8443, path: "/stats" }]);
+  });
+});
+
+describe("an authority and a password", () => {
+  const directories = { engineTokenDirectory: "/tokens", engineCaDirectory: "/authorities" };
+  test("lie in their namespace's folders", () => {
+    const { mountedFile } = started(directories).reader;
+    expect(mountedFile("engineCaFile", "ml", "ca.crt")).toBe("/authorities/ml/ca.crt");
+    expect(mountedFile("engineBasicAuthFile", "ml", "basic")).toBe("/tokens/ml/basic");
+  });
+
+  test("of a namespace that is none, or without their directory, are refused", () => {
+    const { mountedFile } = started({ engineTokenDirectory: "/tokens" }).reader;
+    expect(() => mountedFile("engineCaFile", "ml", "ca")).toThrow(
+      "Cannot read the authorities ca: --engine-ca-dir is not given; correct it, or leave engineCaFile out",
+    );
+    const { mountedFile: below } = started(directories).reader;
+    expect(() => below("engineCaFile", "../ml", "ca")).toThrow('"../ml" is no namespace');
+    expect(() => below("engineBasicAuthFile", "../ml", "basic")).toThrow(
+      'Cannot read the user and password basic: "../ml" is no namespace; correct it, or leave engineBasicAuthFile out',
+    );
+  });
+});
+
 describe("a bearer token", () => {
   test("lies in its namespace's folder", () => {
     const { reader } = started({ engineTokenDirectory: "/tokens" });
-    expect(reader.tokenFile("ml", "vllm")).toBe("/tokens/ml/vllm");
+    expect(reader.mountedFile("engineTokenFile", "ml", "vllm")).toBe("/tokens/ml/vllm");
   });
 
   test.each([
@@ -159,7 +208,7 @@ describe("a bearer token", () => {
     ["/tokens", "", '"" is no namespace'],
   ])("below %j for namespace %j is refused", (engineTokenDirectory, namespace, problem) => {
     const { reader } = started({ engineTokenDirectory });
-    const fault = faultOf(() => reader.tokenFile(namespace, "vllm"));
+    const fault = faultOf(() => reader.mountedFile("engineTokenFile", namespace, "vllm"));
     expect(fault).toMatchObject({
       code: "file-invalid",
       message: `Cannot read the bearer token vllm: ${problem}; correct it, or leave engineTokenFile out`,

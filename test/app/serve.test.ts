@@ -44,6 +44,7 @@ async function optionsWith(
     connectionAgeMs,
     streamsMax,
     hasReflection: true,
+    hasPage: true,
     nodeName: "node-a",
     collector: { collector: "mock", mockFile },
     sampleIntervalMs: 100,
@@ -52,6 +53,7 @@ async function optionsWith(
     service: "gpu",
     allowedEndpoints: [],
     allowHostNetwork: false,
+    deletionCost: false,
     allowedScopes: ["workload", "node", "cluster"],
     ...options,
   };

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { collectorOptions, commands, type Environment, serveOptions } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseArguments } from "#cli/arguments.ts";
+import { collectorOptions } from "#cli/collector-flags.ts";
+import type { Environment } from "#cli/command.ts";
+import { commands } from "#cli/commands/all.ts";
+import { serveOptions } from "#cli/commands/serve.ts";
 
 const laptop: Environment = {
   hostname: "laptop",
@@ -9,7 +12,7 @@ const laptop: Environment = {
   kubernetesPort: undefined,
 };
 const optionsOf = (args: string[], environment = laptop) =>
-  serveOptions(parseFlags("serve", commands.serve.flags, args), environment);
+  serveOptions(parseArguments("serve", commands.serve, args).flags, environment);
 
 describe("what serve is told", () => {
   test("without flags, on a laptop", () => {
@@ -21,6 +24,7 @@ describe("what serve is told", () => {
       connectionAgeMs: 600_000,
       streamsMax: 2_500,
       hasReflection: true,
+      hasPage: true,
       nodeName: "laptop",
       collector: { collector: "auto" },
       sampleIntervalMs: 1_000,
@@ -30,6 +34,7 @@ describe("what serve is told", () => {
       allowedEndpoints: [],
       allowHostNetwork: false,
       allowedScopes: ["workload", "node", "cluster"],
+      deletionCost: false,
     });
   });
 
@@ -56,9 +61,10 @@ describe("what serve is told", () => {
       "allow-endpoint": "a,b",
       "allow-scope": "workload",
       "engine-token-dir": "/tokens",
+      "engine-ca-dir": "/authorities",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    args.push("--no-reflection", "--allow-host-network");
+    args.push("--no-reflection", "--no-page", "--allow-host-network", "--deletion-cost");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -67,6 +73,7 @@ describe("what serve is told", () => {
       connectionAgeMs: 3_000,
       streamsMax: 7,
       hasReflection: false,
+      hasPage: false,
       nodeName: "node-a",
       collector: { collector: "mock", mockFile: "mock.yaml" },
       sampleIntervalMs: 400,
@@ -82,6 +89,8 @@ describe("what serve is told", () => {
       allowHostNetwork: true,
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
+      engineCaDirectory: "/authorities",
+      deletionCost: true,
     });
   });
 
@@ -146,7 +155,7 @@ describe("TLS", () => {
 
 describe("a collector", () => {
   const collectorOf = (...args: string[]) =>
-    collectorOptions(parseFlags("snapshot", commands.snapshot.flags, args));
+    collectorOptions(parseArguments("snapshot", commands.snapshot, args).flags);
 
   test("may be told which library or file it reads", () => {
     expect(collectorOf("--nvml-library", "/x.so")).toEqual({

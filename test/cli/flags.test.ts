@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseArguments } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
 import { Fault } from "#core/fault.ts";
 
 const { flags } = commands.serve;
-const parsed = (...args: string[]) => parseFlags("serve", flags, args);
+const parsed = (...args: string[]) => parseArguments("serve", commands.serve, args).flags;
 type Name = keyof typeof flags;
 
 describe("values that a flag takes", () => {
@@ -21,6 +21,7 @@ describe("values that a flag takes", () => {
     ["max-streams", "10000", 10_000],
     ["mock", "a b.yaml", "a b.yaml"],
     ["engine-token-dir", "/tokens", "/tokens"],
+    ["engine-ca-dir", "/authorities", "/authorities"],
     ["node-name", "node-1.example", "node-1.example"],
     ["node-name", "a", "a"],
     ["node-name", "a".repeat(253), "a".repeat(253)],
@@ -49,6 +50,7 @@ describe("values that a flag refuses", () => {
     ["no-reflection", "true", "false"],
     ["mock", ""],
     ["engine-token-dir", ""],
+    ["engine-ca-dir", ""],
     ["node-name", "-a", "a-", "A", "a_b", "a..b", "a".repeat(254)],
     ["agents", "a", "a:1,", "a :1", "a:b", "x a:1"],
     ["allow-scope", "", "pod", "node,", "node node", "node,node", "Node"],

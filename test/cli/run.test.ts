@@ -73,10 +73,16 @@ describe("help", () => {
 
 usage: keda-gpu-scaler COMMAND [FLAGS]
 
-  serve     Read the devices and answer KEDA until stopped
-  snapshot  Print the devices' readings
-  simulate  Play a ScaledObject over a load, and report waits, GPU-hours and scale events
-  version   Print the version
+  serve       Read the devices and answer KEDA until stopped
+  explain     Say why a workload has its value, and what the HPA does with it
+  top         Show devices and workloads, live: a full screen, or rows where there is no terminal
+  snapshot    Print the devices' readings
+  simulate    Play a ScaledObject over a load, and report waits, GPU-hours and scale events
+  generate    Print a complete ScaledObject for a profile, with the reasons as comments
+  validate    Check the triggers in YAML as the server would, and warn of what cannot work
+  profiles    Say what each profile scales on, when to use it and when not
+  completion  Print a script by which your shell completes commands and flags
+  version     Print the version
 
 keda-gpu-scaler COMMAND --help lists the flags of a command.
 Try it without a GPU: keda-gpu-scaler serve --collector mock
@@ -94,11 +100,16 @@ Try it without a GPU: keda-gpu-scaler serve --collector mock
 
 usage: keda-gpu-scaler snapshot [FLAGS]
 
-  --format table|json|csv     How the readings are written (default table)
-  --interval DURATION         Repeat at this interval until stopped; without it, once
-  --collector auto|nvml|mock  Where readings come from; auto takes the vendor's library, never the mock (default auto)
-  --nvml-library PATH         libnvidia-ml.so.1, when it is not where drivers put it
-  --mock PATH                 YAML file that the mock collector plays; without it, its own default
+  --format table|json|csv               How the readings are written (default table)
+  --interval DURATION                   Repeat at this interval until stopped; without it, once
+  --env auto|k8s|slurm|flux|standalone  Whose devices: those of the pod, Slurm job or Flux job, or with standalone all of the machine (default auto)
+  --device INDEX|UUID                   Only these of them, by index or the beginning of a UUID; several times or with commas
+  --collector auto|nvml|mock            Where readings come from; auto takes the vendor's library, never the mock (default auto)
+  --nvml-library PATH                   libnvidia-ml.so.1, when it is not where drivers put it
+  --mock PATH                           YAML file that the mock collector plays; without it, its own default
+
+example: keda-gpu-scaler snapshot --format json
+         srun keda-gpu-scaler snapshot --env slurm --interval 10s --format csv
 `,
       });
     },
@@ -125,7 +136,7 @@ usage: keda-gpu-scaler snapshot [FLAGS]
 
   test("a command without flags has none to list", async () => {
     expect((await finished("version", "--help")).stdout).toBe(
-      "keda-gpu-scaler version: Print the version\n\nusage: keda-gpu-scaler version\n",
+      "keda-gpu-scaler version: Print the version\n\nusage: keda-gpu-scaler version\n\nexample: keda-gpu-scaler version\n",
     );
   });
 });
@@ -143,13 +154,16 @@ describe("one line on stderr, and an exit code that tells", () => {
     [
       2,
       [],
-      "Cannot run: no command is given; allowed: serve snapshot simulate version; see keda-gpu-scaler --help",
+      "Cannot run: no command is given; allowed: serve explain top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
     ],
     [
       2,
       ["serv"],
-      "Cannot run: unknown command serv; did you mean serve? allowed: serve snapshot simulate version; see keda-gpu-scaler --help",
+      "Cannot run: unknown command serv; did you mean serve? allowed: serve explain top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
     ],
+    [2, ["serve", "--host", "::1"], "unknown flag --host; did you mean --bind? allowed: --role"],
+    [2, ["simulate", "--host", "x"], "unknown flag --host; allowed: --scaledobject"],
+    [2, ["simulate", "--price", "2"], "unknown flag --price; did you mean --gpu-hour-price?"],
     [2, ["version", "--long"], "Cannot run version: unknown flag --long; none is allowed"],
     [2, ["snapshot", "--interval", "1"], '"1"'],
     [

@@ -187,38 +187,41 @@ describe("a load", () => {
 
 describe("a ScaledObject", () => {
   test.each([
-    ["  minReplicaCount: -1\n", "line 8: spec.minReplicaCount: must be a whole number"],
-    ["  minReplicaCont: 1\n", "line 8: spec.minReplicaCont: unknown key; did you mean minRep"],
+    ["  minReplicaCount: -1\n", "line 8, column 20: spec.minReplicaCount: must be a whole number"],
+    [
+      "  minReplicaCont: 1\n",
+      "line 8, column 3: spec.minReplicaCont: unknown key; did you mean minRep",
+    ],
     [
       "  maxReplicaCount: 1\n  minReplicaCount: 2\n",
-      "line 9: spec.minReplicaCount: must not be above maxReplicaCount, 1, got 2",
+      "line 9, column 20: spec.minReplicaCount: must not be above maxReplicaCount, 1, got 2",
     ],
     [
       "  minReplicaCount: 1\n  idleReplicaCount: 1\n",
-      "line 9: spec.idleReplicaCount: must be below minReplicaCount, 1, got 1",
+      "line 9, column 21: spec.idleReplicaCount: must be below minReplicaCount, 1, got 1",
     ],
     [
       "  triggers:\n  - type: cron\n    metadata: {}\n",
-      'line 9: spec.triggers.0.type: must be external or external-push, because the simulator plays this scaler alone, got "cron"',
+      'line 9, column 11: spec.triggers.0.type: must be external or external-push, because the simulator plays this scaler alone, got "cron"',
     ],
     [
       '  triggers:\n  - type: external\n    metadata:\n      scalerAddress: s\n      targetValu: "1"\n',
-      "line 12: spec.triggers.0.metadata.targetValu: unknown key; did you mean targetValue?",
+      "line 12, column 7: spec.triggers.0.metadata.targetValu: unknown key; did you mean targetValue?",
     ],
     [
       "  triggers:\n    - metadata:\n        targetValue: 80\n      type: external\n",
-      "line 10: spec.triggers.0.metadata.targetValue: must be text; put the value in quotes, got 80",
+      "line 10, column 22: spec.triggers.0.metadata.targetValue: must be text; put the value in quotes, got 80",
     ],
     [
       "  triggers:\n    - type: external\n      metadata:\n        targetValueFromEnv: X\n",
-      "line 11: spec.triggers.0.metadata.targetValueFromEnv: must be targetValue with its value",
+      "line 11, column 9: spec.triggers.0.metadata.targetValueFromEnv: must be targetValue with its value",
     ],
     [
       "  advanced:\n    horizontalPodAutoscalerConfig:\n      behavior:\n        scaleUp:\n          policies:\n            - { type: Pods, value: 0, periodSeconds: 60 }\n",
-      "line 13: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies.0.value",
+      "line 13, column 36: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies.0.value",
     ],
-    ["  triggers: []\n", "line 8: spec.triggers: must have a trigger, got none"],
-    ["  triggers: [\n", "line 8: must be YAML"],
+    ["  triggers: []\n", "line 8, column 13: spec.triggers: must have a trigger, got none"],
+    ["  triggers: [\n", "line 9, column 1: must be YAML: Flow sequence"],
   ])("is refused with line and rule: %j", async (spec, problem) => {
     const whole = spec.includes("triggers") ? spec : `${spec}${concurrency}`;
     const path = write("bad.yaml", scaledObject(whole));
@@ -233,7 +236,9 @@ describe("a ScaledObject", () => {
     const good = write("two.yaml", `${deployment}${scaledObject(concurrency)}`);
     expect((await simulated(["--scaledobject", good, ...short])).code).toBe(0);
     const bad = write("bad.yaml", `${deployment}${scaledObject(`  x: 1\n${concurrency}`)}`);
-    expect((await simulated(["--scaledobject", bad])).stderr).toContain("line 11: spec.x: unknown");
+    expect((await simulated(["--scaledobject", bad])).stderr).toContain(
+      "line 11, column 3: spec.x: unknown",
+    );
   });
   test.each([
     ["kind: Deployment\n", "got Deployment"],
@@ -252,6 +257,40 @@ describe("a ScaledObject", () => {
     const unnamed = await simulated([]);
     expect(unnamed.code).toBe(2);
     expect(unnamed.stderr).toContain("--scaledobject must be the path of a file, got nothing");
+  });
+  test("may name a profile of a file", async () => {
+    const own = write(
+      "profiles.yaml",
+      "profiles:\n  chat:\n    metric: running_requests\n    target: 4\n",
+    );
+    const named = scaledObject(concurrency.replace("llm-concurrency", "chat"));
+    const path = write("named.yaml", named);
+    const args = ["--scaledobject", path, "--profiles", own, ...short, "--output", "json"];
+    const { code, stdout, stderr } = await simulated(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const same = concurrency.replace(
+      "profile: llm-concurrency",
+      'metricType: running_requests\n        targetValue: "4"',
+    );
+    const spelt = await simulated([
+      ...["--scaledobject", write("named.yaml", scaledObject(same))],
+      ...[...short, "--output", "json"],
+    ]);
+    expect(JSON.parse(stdout).runs[0].events.length).toBeGreaterThan(0);
+    expect(JSON.parse(stdout).runs).toEqual(JSON.parse(spelt.stdout).runs);
+    write("named.yaml", named);
+    const unknown = await simulated(["--scaledobject", path, ...short]);
+    expect(unknown.stderr).toContain(
+      "line 12, column 9: spec.triggers.0.metadata.profile: must be one of",
+    );
+  });
+  test("is refused with what is wrong in that file", async () => {
+    const own = write("profiles.yaml", "profiles:\n  chat:\n    metric: running\n    target: 4\n");
+    const { code, stderr } = await simulated(["--scaledobject", llm, "--profiles", own]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `Cannot use profiles file ${own}: line 3, column 13: profiles.chat.metric: must be one of`,
+    );
   });
   test("keeps to its behaviour, cooldown and limits", async () => {
     const slow = write(
@@ -290,6 +329,12 @@ ${concurrency}`),
 });
 
 describe("a replica model", () => {
+  test("that is no file and only a word is a misspelt preset", async () => {
+    const { code, stderr } = await simulated(["--scaledobject", llm, "--replica-model", "h100-8"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--replica-model must be a file or one of l4-8b, a100-8b, h100-8b");
+    expect(stderr).toContain('got "h100-8"; did you mean h100-8b?');
+  });
   const own = `loadSeconds: 30
 batchSlots: 4
 prefillTokensPerSecond: 1000
@@ -317,15 +362,21 @@ kvBlocks: 1000
   });
   test.each([
     ["loadSeconds: 1\n", "the file: must name a preset, or also say batchSlots, prefillTokens"],
-    [`${own}gpus: 9\n`, "line 6: gpus: must be a whole number from 1 to 8, got 9"],
-    ["preset: h100\n", "line 1: preset: must be one of l4-8b, a100-8b, h100-8b, h200-70b"],
-    [`# Ours\n\n${own}slots: 9\n`, "line 8: slots: unknown key; allowed: preset, loadSeconds"],
+    [`${own}gpus: 9\n`, "line 6, column 7: gpus: must be a whole number from 1 to 8, got 9"],
+    [
+      "preset: h100\n",
+      "line 1, column 9: preset: must be one of l4-8b, a100-8b, h100-8b, h200-70b",
+    ],
+    [
+      `# Ours\n\n${own}colour: 9\n`,
+      "line 8, column 1: colour: unknown key; allowed: preset, loadSeconds",
+    ],
     [
       "preset: l4-8b\nmemoryMib: 30000\n",
-      "line 2: memoryMib: must not be above gpuMemoryMib, 23034",
+      "line 2, column 12: memoryMib: must not be above gpuMemoryMib, 23034",
     ],
     ["- a\n", "must be a mapping of keys"],
-    ["", "the file: must have one document, got 0"],
+    ["", "line 1, column 1: the file: must be a mapping of keys, got null"],
   ])("is refused with line and rule: %j", async (yaml, problem) => {
     const path = write("bad.yaml", yaml);
     const { code, stderr } = await simulated(["--scaledobject", llm, "--replica-model", path]);
@@ -349,7 +400,7 @@ describe("comparing", () => {
     const { runs, verdict } = JSON.parse(stdout);
     expect(runs.map(({ file }: { file: string }) => file)).toEqual([llm, kvCache]);
     expect(runs[0].requests).toBe(runs[1].requests);
-    expect(verdict[0]).toContain(`A (${llm}) keeps the goal`);
+    expect(verdict[0]).toContain(`B (${kvCache}) keeps the goal`);
     expect(verdict[1]).toMatch(/^A has .* GPU-hours; B has .* GPU-hours\.$/);
   });
   test("says when none does", async () => {
@@ -384,8 +435,20 @@ describe("the page", () => {
       if (slash !== "/") elements.push(`${element}${attributes}`);
     }
     expect(open).toEqual([]);
-    expect(elements.filter((element) => element.startsWith("path"))).toHaveLength(4);
-    expect(elements.filter((element) => element.startsWith("svg"))).toHaveLength(2);
+    const plots = elements.filter(
+      (element) => element.startsWith("svg") && !/class="key"/.test(element),
+    );
+    expect(plots).toHaveLength(2);
+    // Two runs: a line each in both plots, and in the key of either and of the files.
+    expect(elements.filter((element) => element.startsWith("path"))).toHaveLength(4 + 6);
+  });
+  test("has whole numbers on its axes, and keeps numbers and units together", async () => {
+    const html = await page();
+    const ticks = [...html.matchAll(/text-anchor="end">([^<]*)<\/text>/g)].map(
+      ([, tick = ""]) => tick,
+    );
+    expect(ticks.filter((tick) => /^\d/.test(tick) && !/^\d+(m \d+s)?$/.test(tick))).toEqual([]);
+    expect(html).toMatch(/<td>[\d.]+&nbsp;m?s<\/td>/);
   });
   test("writes names as text", async () => {
     const html = await page();

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { commands, serveOptions } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseArguments } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
+import { serveOptions } from "#cli/commands/serve.ts";
 import { manifestsPath } from "../../tools/render-manifests.ts";
 import { containerOf, workloadsOf } from "../deploy/invariants.ts";
 import { parseObjects } from "../deploy/kinds.ts";
@@ -117,7 +118,7 @@ describe("deploy/manifests.yaml", () => {
     const roles = workloadsOf(objects).map((workload) => {
       const [command, ...args] = containerOf(workload).args ?? [];
       expect(command).toBe("serve");
-      const flags = parseFlags("serve", commands.serve.flags, args);
+      const flags = parseArguments("serve", commands.serve, args).flags;
       expect(() => serveOptions(flags, outsideCluster)).not.toThrow();
       return `${workload.kind} ${flags.role}`;
     });

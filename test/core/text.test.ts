@@ -1,11 +1,11 @@
 /** The small functions that read and write text. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { closest } from "#core/closest.ts";
+import { didYouMean, orList, suggestions } from "#core/closest.ts";
 import { formatDuration, parseDurationMs } from "#core/duration.ts";
 import { hostPort } from "#core/host-port.ts";
 
-describe("closest()", () => {
+describe("suggestions()", () => {
   const words = ["Temperature", "utilization", "pod"];
   test.each([
     ["TEMPERATURE", "Temperature"],
@@ -13,13 +13,54 @@ describe("closest()", () => {
     ["utilizatjxx", "utilization"], // 3 edits of 11 letters
     ["utilizajxyz", undefined], // 4 edits
     ["pad", "pod"],
-    ["pab", "pod"], // 2 edits of 3 letters
+    ["pdo", "pod"], // neighbours exchanged
+    ["pab", undefined], // 2 edits of 3 letters
     ["xab", undefined],
-  ])("%s is %p", (word, expected) => expect(closest(word, words)).toBe(expected as never));
+    ["po", "pod"],
+    ["p", undefined],
+    ["", undefined],
+  ])("of %p are %p", (word, expected) =>
+    expect(suggestions(word, words)).toEqual(expected === undefined ? [] : [expected]),
+  );
 
-  test("prefers the nearer word, whatever the order", () => {
-    expect(closest("gpu", ["cpx", "gpx"])).toBe("gpx");
-    expect(closest("gpu", ["gpx", "cpx"])).toBe("gpx");
+  test("prefer the nearer word, whatever the order", () => {
+    expect(suggestions("queue", ["qveve", "queuf"])).toEqual(["queuf"]);
+    expect(suggestions("queue", ["queuf", "qveve"])).toEqual(["queuf"]);
+  });
+
+  test("are all that are equally near, and none when those are many", () => {
+    expect(suggestions("abc", ["abd", "abe", "xyz"])).toEqual(["abd", "abe"]);
+    expect(suggestions("abc", ["abd", "abe", "abf", "abg", "abh"])).toEqual([]);
+  });
+
+  test("find the words that have it as a part, and none when those are many", () => {
+    const names = ["vllm-queue-depth", "vllm-kv-cache", "tgi-queue-depth", "targetValue", "a-v"];
+    expect(suggestions("vllm", names)).toEqual(["vllm-queue-depth", "vllm-kv-cache"]);
+    expect(suggestions("queue_depth", names)).toEqual(["vllm-queue-depth", "tgi-queue-depth"]);
+    expect(suggestions("value", names)).toEqual(["targetValue"]);
+    expect(suggestions("depth-queue", names)).toEqual([]);
+    expect(suggestions("a", names)).toEqual([]);
+    expect(
+      suggestions(
+        "inner",
+        ["a", "b", "c", "d", "e"].map((end) => `inner-${end}`),
+      ),
+    ).toEqual([]);
+  });
+
+  test("begin with what the field's word means, where it is allowed", () => {
+    const aliases = { mean: ["avg"], average: ["avg", "mean"] };
+    expect(suggestions("Mean", ["max", "min", "avg"], aliases)).toEqual(["avg"]);
+    expect(suggestions("average", ["max", "mean"], aliases)).toEqual(["mean"]);
+    expect(suggestions("mean", ["means"], aliases)).toEqual(["means"]);
+    expect(suggestions("constructor", ["max"], aliases)).toEqual([]);
+  });
+
+  test("read as a sentence", () => {
+    const names = ["ab-x", "ab-y", "ab-z"];
+    expect(didYouMean("ab-x1", names)).toBe("; did you mean ab-x?");
+    expect(didYouMean("x", names)).toBe("");
+    expect(orList(names)).toBe("ab-x, ab-y or ab-z");
   });
 });
 

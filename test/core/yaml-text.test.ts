@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
 import { between, exact } from "#core/file-schema.ts";
-import { parseYaml, type YamlPath } from "#core/yaml-text.ts";
+import { parseYaml, parseYamlDocuments, type YamlPath } from "#core/yaml-text.ts";
 
 const text = `# A comment.
 list:
@@ -90,5 +90,44 @@ describe("parseYaml() refuses", () => {
     ],
   ])("%s", (_what, yaml, problem) => {
     expect(parseYaml(yaml).problems).toEqual([expect.stringContaining(problem)]);
+  });
+});
+
+describe("parseYamlDocuments()", () => {
+  test("gives each document with its places in the whole text, and no empty one", () => {
+    const documents = parseYamlDocuments("# none\n---\na: 1\n---\n\n---\nb:\n  c: 2\n...\n");
+    expect(documents.map((one) => ("value" in one ? one.value : one.problems))).toEqual([
+      { a: 1 },
+      { b: { c: 2 } },
+    ]);
+    const last = documents[1];
+    if (last === undefined || last.problems !== undefined) throw new Error("no document");
+    expect(last.placeOf(["b", "c"])).toEqual({ line: 8, column: 6 });
+    expect(last.placeOf(["b", "d"], "key")).toEqual({ line: 7, column: 1 });
+    const checked = v.safeParse(
+      exact({ b: exact({ c: between(3, 4), d: between(0, 1) }) }),
+      last.value,
+    );
+    expect(last.placed(checked.issues ?? [])).toEqual([
+      { line: 7, column: 1, problem: "b.d: required" },
+      { line: 8, column: 6, problem: "b.c: must be a number from 3 to 4, got 2" },
+    ]);
+  });
+
+  test("a broken document spoils no other", () => {
+    const [first, second, third] = parseYamlDocuments("a: [1\n---\nb: 1\nb: 2\n---\nc: 3\n");
+    expect(first?.problems?.[0]).toMatchObject({ line: 2 });
+    expect(second?.problems?.[0]).toMatchObject({
+      line: 4,
+      column: 1,
+      problem: expect.stringContaining("must be YAML: Map keys must be unique"),
+    });
+    expect(third).toMatchObject({ value: { c: 3 } });
+  });
+
+  test("aliases that multiply are a problem of their document", () => {
+    const bomb = `a: &a [${"x,".repeat(9)}x]\nb: &b [${"*a,".repeat(9)}*a]\nc: [${"*b,".repeat(19)}*b]\n`;
+    const [document] = parseYamlDocuments(`${bomb}---\nd: 1\n`);
+    expect(document?.problems?.[0]?.problem).toStartWith("must be YAML: ");
   });
 });

@@ -4,10 +4,11 @@ import * as v from "valibot";
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import { metricNames } from "#metric/catalogue.ts";
-import { engineNames, seriesKinds, seriesReducers } from "#metric/engines.ts";
+import { seriesKinds, seriesReducers } from "#metric/engines.ts";
 import { reducerNames } from "#metric/reduce.ts";
-import { profileFields } from "#trigger/custom-profiles.ts";
+import { profileEngines, profileFields } from "#trigger/custom-profiles.ts";
 import { profileNames, replicaReducers } from "#trigger/profiles.ts";
+import { namedSeries } from "#trigger/rules.ts";
 import packageJson from "../../package.json";
 import { chartPath } from "../../tools/render-manifests.ts";
 
@@ -20,6 +21,7 @@ interface Schema {
   readonly additionalProperties?: unknown;
   readonly items?: Schema;
   readonly enum?: readonly string[];
+  readonly pattern?: string;
   readonly definitions?: Readonly<Record<string, Schema>>;
 }
 const schema: Schema = v.parse(
@@ -105,13 +107,21 @@ describe("a profile may say in the chart what it may say in its file", () => {
     ["activationMetric", metricNames],
     ["aggregation", reducerNames],
     ["replicaAggregation", replicaReducers],
-    ["engine", engineNames],
+    ["engine", profileEngines],
     ["engineMetricKind", seriesKinds],
     ["engineReduce", seriesReducers],
     ["metricType", metricTypes],
   ])("%s is one of the same names", (field, names) => {
     expect(resolve(properties[field] ?? {}).enum).toEqual(names);
   });
+
+  test.each(["a", "a:b_1 / c", "a/b", "a /", "a / b / c", "1a", "a".repeat(201), "a  / b", "a{}"])(
+    "the same series: %s",
+    (text) => {
+      const pattern = new RegExp(resolve(properties["engineMetric"] ?? {}).pattern ?? "");
+      expect(pattern.test(text)).toBe(v.safeParse(namedSeries.schema, text).success);
+    },
+  );
 
   test("the same bounds", () => {
     const { target, activationThreshold, windowSeconds } = properties;

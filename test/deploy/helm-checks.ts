@@ -6,8 +6,8 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
-import { parseFlags } from "#cli/flags.ts";
+import { parseArguments } from "#cli/arguments.ts";
+import { commands } from "#cli/commands/all.ts";
 import { parseProfiles } from "#trigger/custom-profiles.ts";
 import { chartPath, manifestsPath, renderManifests } from "../../tools/render-manifests.ts";
 import {
@@ -34,6 +34,7 @@ import {
 } from "./invariants.ts";
 import { ofKind, only } from "./kinds.ts";
 import "./helm-network.ts";
+import "./helm-policy.ts";
 import "./helm-refusals.ts";
 import "./helm-tls.ts";
 
@@ -48,7 +49,7 @@ test("deploy/manifests.yaml is what Helm renders", async () => {
 /** The program takes the arguments, each by its own rule. */
 function expectStarts([command = "", ...args]: readonly string[]): void {
   expect(command).toBe("serve");
-  expect(() => parseFlags(command, commands.serve.flags, [...args])).not.toThrow();
+  expect(() => parseArguments(command, commands.serve, [...args])).not.toThrow();
 }
 
 describe("every values block of the README renders", () => {
@@ -216,6 +217,25 @@ test("each namespace's tokens lie in its own folder, at the scaler alone", async
   expect(JSON.stringify(agentOf(objects))).not.toContain("token-dir");
 });
 
+test("each namespace's authorities lie in its own folder, at the scaler alone", async () => {
+  const objects = await renderBlock("engine-cas");
+  const { args = [], volumeMounts = [] } = containerOf(scalerOf(objects));
+  const { volumes = [] } = scalerOf(objects).spec.template.spec;
+  const folder = args
+    .find((arg) => arg.startsWith("--engine-ca-dir="))
+    ?.replace("--engine-ca-dir=", "");
+  const found = volumeMounts.map(({ name, mountPath, readOnly }) => ({
+    mountPath,
+    readOnly,
+    configMap: volumes.find((volume) => volume.name === name)?.configMap?.name,
+  }));
+  expect(found).toEqual([
+    { mountPath: `${folder}/team-a`, readOnly: true, configMap: "team-a-engine-cas" },
+    { mountPath: `${folder}/team-b`, readOnly: true, configMap: "team-b-engine-cas" },
+  ]);
+  expect(JSON.stringify(agentOf(objects))).not.toContain("engine-ca");
+});
+
 test("profiles reach the scaler", () => {
   const profile = "profiles.chat.metric=queue_depth,profiles.chat.target=2000000";
   const hosts = "allowEndpoints={*.llm.example.com,10.0.0.7:8000}";
@@ -234,6 +254,21 @@ test("profiles reach the scaler", () => {
   expect(args).toContain("--allow-host-network");
   // Nobody else is told: an agent answers nothing.
   expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-/);
+});
+
+test("only with deletion costs may scalers change anything, and then pods alone", () => {
+  const rulesOf = (objects: Objects) => only(ofKind(objects, "ClusterRole")).rules;
+  const objects = render(...sets("scaler.deletionCost.enabled=true"));
+  expectConsistent(objects);
+  const { args = [] } = containerOf(scalerOf(objects));
+  expect(args).toContain("--deletion-cost");
+  expectStarts(args);
+  const added = { apiGroups: [""], resources: ["pods"], verbs: ["patch"] } as const;
+  const more = rulesOf(objects).filter(({ verbs }) => verbs.some((verb) => verb === "patch"));
+  expect<readonly unknown[]>(more).toEqual([added]);
+  expect(rulesOf(objects).filter((rule) => !more.includes(rule))).toEqual(rulesOf(render()));
+  expect(containerOf(agentOf(objects)).args?.join(" ")).not.toContain("deletion");
+  expect(containerOf(scalerOf(render())).args?.join(" ")).not.toContain("deletion");
 });
 
 test("a parent chart may bring its global values", () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
-import { commands } from "#cli/commands.ts";
+import { commands } from "#cli/commands/all.ts";
 import { render, sets } from "./helm-render.ts";
 
 describe("refused", () => {
@@ -16,6 +16,16 @@ describe("refused", () => {
     ["a misspelt toleration", ["tolerations[0].keys=x"], "'keys' not allowed"],
     ["a mode, of which there is one", ["mode=daemonset"], "'mode' not allowed"],
     ["an unknown access", ["gpu.access=magic"], "/gpu/access"],
+    ["no image", ["image.repository="], 'image.repository is "", and without a registry'],
+    ["an image of no registry", ["image.repository=keda-gpu-scaler"], "docker buildx build"],
+    ["a folder for a registry", ["image.repository=ml/keda-gpu-scaler"], "--tag REGISTRY/"],
+    ["a policy now and then", ["admissionPolicy.enabled=maybe"], "/admissionPolicy/enabled"],
+    ["no action", ["admissionPolicy.validationActions={}"], "/admissionPolicy/validationActions"],
+    [
+      "a refusal that is also a warning",
+      ["admissionPolicy.validationActions={Deny,Warn}"],
+      "/admissionPolicy/validationActions",
+    ],
     ["a half digest", ["image.digest=sha256:12"], "/image/digest"],
     ["no scaler", ["scaler.replicas=0"], "/scaler/replicas"],
     ["a time without unit", ["sampleInterval=5"], "/sampleInterval"],
@@ -47,6 +57,8 @@ describe("refused", () => {
     ],
     ["a namespace of tokens by a bad name", ["engineTokens.Team=a"], "Team"],
     ["tokens in no Secret", ["engineTokens.team-a="], "/engineTokens/team-a"],
+    ["a namespace of authorities by a bad name", ["engineCas.Team=a"], "Team"],
+    ["authorities in no ConfigMap", ["engineCas.team-a="], "/engineCas/team-a"],
     ["a priority class by a bad name", ["agent.priorityClassName=High"], "/agent/priorityClass"],
     ["a peer that is nobody", ["networkPolicy.metricsFrom[0].pods=x"], "'pods' not allowed"],
     ["no engines", ["networkPolicy.enginesTo=null"], "missing property 'enginesTo'"],

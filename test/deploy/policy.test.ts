@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import * as v from "valibot";
 import { Fault } from "#core/fault.ts";
 import { quotedCharsMax } from "#core/limits.ts";
 import { type TriggerKeyName, triggerKeyNames, triggerKeys } from "#trigger/keys.ts";
@@ -26,30 +27,30 @@ const policySays = (metadata: Metadata) =>
   policy(scaled({ scalerAddress, ...metadata })).join("\n");
 
 /** The program's own sentence, or nothing where it takes the metadata. */
-function programSays(metadata: Metadata): { readonly text: string; readonly problems: string[] } {
+function programSays(metadata: Metadata): string {
   try {
     parseTrigger({ scalerAddress, ...metadata });
-    return { text: "", problems: [] };
+    return "";
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    const { problems } = error.facts as { readonly problems: readonly string[] };
     // CEL has no distance between words.
-    const guess = /; did you mean [^;]+\?/g;
-    return {
-      text: error.message.replaceAll(guess, ""),
-      problems: problems.map((problem) => problem.replaceAll(guess, "")),
-    };
+    return error.message.replaceAll(/; did you mean [^;]+\?/g, "");
   }
 }
 
 /** Rows of `refusedMetadata` that the policy takes, each with what it lacks. */
 const leftToTheProgram: Readonly<Record<string, string>> = {
   "an environment value by its own name": "the value comes with KEDA's call",
+  "a pattern that looks ahead": "CEL does not judge patterns",
+  "a pattern that grows": "CEL does not judge patterns",
+  "long patterns": "a pattern cannot count what it takes apart",
+  "long patterns, counted": "a pattern cannot count what it takes apart",
+  "a path with a function": "JSONPath is no regular language",
 };
 
 describe("the policy refuses what the program refuses, in its words", () => {
   test.each(refusedMetadata)("%s", (why, metadata) => {
-    const expected = Object.hasOwn(leftToTheProgram, why) ? "" : programSays(metadata).text;
+    const expected = Object.hasOwn(leftToTheProgram, why) ? "" : programSays(metadata);
     expect(policySays(metadata)).toBe(expected);
   });
 
@@ -76,7 +77,7 @@ describe("the policy refuses what the program refuses, in its words", () => {
 
   test("too many keys, and says only that", () => {
     const keys = Array.from({ length: 64 }, (_, n) => [`key${n}`, ""]);
-    expect(policySays(Object.fromEntries(keys))).toBe(programSays(Object.fromEntries(keys)).text);
+    expect(policySays(Object.fromEntries(keys))).toBe(programSays(Object.fromEntries(keys)));
   });
 });
 
@@ -149,7 +150,17 @@ function textsOf(name: TriggerKeyName): fc.Arbitrary<string> {
     Seconds: ["60", "0", "601"],
     enginePort: ["8000", "8000", "65536"],
     enginePath: ["/metrics", "/metrics", "/a/../b", "//a", "/a?b=.."],
-    ndpoint: ["http://a:1", "http://a/", "http://a/m?x=/", "HTTP://a", "http://u@a", "http://a#b"],
+    ndpoint: [
+      "http://a:1",
+      "http://a/",
+      "http://a/m?x=/",
+      "HTTP://a",
+      "https://a",
+      "http://u@a",
+      "http://a#b",
+    ],
+    engineMetric: ["a", "a", "a / b", "a/b", "1"],
+    engineJsonPath: ["$.a", "$.a", "a"],
     engineLabels: ['a="b"', 'route_name="a",route_namespace="b"', 'route_name="a"', "a=b"],
     podSelector: ["app=llm", "app in (a,b)", "app in (a b)", ""],
   };
@@ -157,6 +168,8 @@ function textsOf(name: TriggerKeyName): fc.Arbitrary<string> {
   const named = choices.length === 0 ? ["a", "b", "a", "a.b", "A b"] : [...choices, "none"];
   return fc.constantFrom(...(own ?? named));
 }
+const keepsRule = ([name, text]: readonly [name: TriggerKeyName, text: string, share: number]) =>
+  v.is(triggerKeys[name].schema, text);
 const entry = fc
   .constantFrom(...triggerKeyNames.filter((name) => name !== "scalerAddress"))
   .chain((name) => fc.tuple(fc.constant(name), textsOf(name), fc.nat(3)));
@@ -168,12 +181,12 @@ describe("whatever the metadata", () => {
     fc.assert(
       fc.property(entries, (drawn) => {
         const metadata = Object.fromEntries(drawn.map(([name, text]) => [name, text]));
-        const { text, problems } = programSays(metadata);
+        const text = programSays(metadata);
         verdicts[text === "" ? "good" : "refused"] += 1;
         const said = policySays(metadata);
-        if (text === "") expect(said).toBe("");
-        // Of a key that breaks its own rule both may guess differently what it was to be.
-        else for (const problem of problems.slice(0, 1)) expect(said).toContain(problem);
+        // What a key that breaks its own rule was to mean is guessed in two ways.
+        if (drawn.every(keepsRule)) expect(said).toBe(text);
+        else expect(said).not.toBe("");
       }),
       { numRuns: 1_000 },
     );
@@ -200,7 +213,7 @@ describe("whatever the metadata", () => {
               return isFromEnv(each) ? [`${name}FromEnv`, resolved()] : [name, text];
             }),
           );
-          expect(programSays(sent).text).not.toBe("");
+          expect(programSays(sent)).not.toBe("");
         }
       }),
       { numRuns: 500 },

@@ -46,7 +46,10 @@ describe("allowedUrl() refuses", () => {
     ["metadata mapped into IPv6", "http://[::ffff:169.254.169.254]/"],
     ["metadata mapped in hexadecimal", "http://[::ffff:a9fe:a9fe]/"],
     ["another scheme", "file:///etc/passwd"],
-    ["https", "https://vllm.shop"],
+    ["a socket's scheme", "wss://vllm"],
+    ["another namespace over TLS", "https://vllm.bank:8000/metrics"],
+    ["metadata over TLS", "https://169.254.169.254/latest"],
+    ["a password over TLS", "https://user:password@vllm.shop"],
     ["a user", "http://user@vllm.shop"],
     ["no URL", "vllm.shop:8000"],
     ["a name with an underscore", "http://vl_lm.shop"],
@@ -101,6 +104,7 @@ describe("resolvedEndpoint()", () => {
       address: "10.1.2.3",
       port: 8000,
       host: "vllm:8000",
+      isTls: false,
     });
   });
 
@@ -128,6 +132,12 @@ describe("resolvedEndpoint()", () => {
     expect(endpoint).toMatchObject({ port: 80, host: "vllm" });
   });
 
+  test("takes port 443 where an https URL has none", async () => {
+    const resolve = () => Promise.resolve(["10.1.2.3"]);
+    const endpoint = await resolvedEndpoint(allowedUrl("https://vllm/m", "shop", rules), resolve);
+    expect(endpoint).toMatchObject({ url: "https://vllm", port: 443, host: "vllm", isTls: true });
+  });
+
   test("says that a name has no address", async () => {
     await expect(pin([])).rejects.toThrow("has no address");
     const failing = resolvedEndpoint(allowedUrl("http://vllm", "shop", rules), () =>
@@ -144,7 +154,7 @@ test("allowedUrl() takes no namespace that is none", () => {
 
 describe("podEndpoint()", () => {
   const at = (address: string, port: number, ...allow: string[]) =>
-    podEndpoint(address, port, { allow });
+    podEndpoint({ address, port, isTls: false }, { allow });
   test("takes every port there is", () => {
     expect(at("10.0.0.7", 1).port).toBe(1);
     expect(at("10.0.0.7", 65_535).port).toBe(65_535);
@@ -152,6 +162,10 @@ describe("podEndpoint()", () => {
   test("takes the address of the API as it is", () => {
     expect(at("10.0.0.7", 8000)).toMatchObject({ host: "10.0.0.7:8000", port: 8000 });
     expect(at("fd00::7", 8000).host).toBe("[fd00::7]:8000");
+  });
+  test("says https where TLS is spoken", () => {
+    const endpoint = podEndpoint({ address: "10.0.0.7", port: 1, isTls: true }, { allow: [] });
+    expect(endpoint).toMatchObject({ url: "https://10.0.0.7:1", isTls: true });
   });
   test.each([
     ["a name", "vllm", 8000],

@@ -264,6 +264,15 @@ describe("several targets", () => {
       queueState: "stalled",
     });
   });
+  test("of which one is idle and one is stuck are as slow as that one's wait", () => {
+    const stuck: SignalResult = { value: 5_000, queueState: "stalled" };
+    const idle: SignalResult = { value: 0, queueState: "idle" };
+    for (const results of [
+      [stuck, idle],
+      [idle, stuck],
+    ])
+      expect(mergedResult(results)).toEqual(stuck);
+  });
   test("have one quantile though one counts in seconds and one in milliseconds", () => {
     const inSeconds: SignalResult = {
       value: 500,
@@ -284,6 +293,33 @@ describe("several targets", () => {
         buckets: [{ count: 20 }, { count: 60 }, { count: 80 }, { count: 80 }],
       });
     }
+  });
+  test("of which one has no bounds for what is slow are not as slow as another's last bound", () => {
+    const observed = (
+      q: number,
+      ...counts: readonly (readonly [number, number])[]
+    ): SignalResult => {
+      const buckets = counts.map(([le, count]) => ({ le, count }));
+      return { value: 1, observations: { kind: "buckets", q, scale: 1, buckets } };
+    };
+    const merged = (q: number) => {
+      const older = observed(q, [1, 90], [2, 90], [Infinity, 100]);
+      const newer = observed(q, [1, 100], [2, 100], [5, 100], [60, 100], [Infinity, 100]);
+      const unbounded = observed(q, [Infinity, 100]);
+      return [mergedResult([older, newer]), mergedResult([newer, unbounded])].map(
+        (result) => result && shown(result),
+      );
+    };
+    // The 198th of 200 is the eighth of the ten that took longer than 2, and than nobody knows what.
+    expect(merged(0.99)[0]).toBe(4.4);
+    expect(merged(0.99)[1]).toBe(60);
+    expect(merged(0.95)[0]).toBe(1);
+    const [fine, coarse] = [
+      observed(0.75, [1, 10], [2, 20], [Infinity, 20]),
+      observed(0.75, [1.5, 10], [Infinity, 10]),
+    ];
+    // Below 1 are 10 and two thirds of the other 10; below 1.5 are 15 of the one and all of the other.
+    expect(shown(mergedResult([fine, coarse]) ?? fine)).toBe(1.35);
   });
   test("with gauges are left to the caller", () => {
     expect(mergedResult([{ value: 3 }, { value: 4 }])).toBeUndefined();

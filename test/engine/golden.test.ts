@@ -20,6 +20,7 @@ const requests: Expected = { request_rate: 2 };
 const errors: Expected = { error_rate: 0.2 };
 const tokens: Expected = { generation_tokens_per_second: 100, prompt_tokens_per_second: 200 };
 const preempted: Expected = { preemptions_per_second: 0.1 };
+const hits: Expected = { prefix_cache_hit_rate: 45 };
 const vllmAll: Expected = { ...load, ...times, ...queued, ...requests, ...tokens, ...preempted };
 
 const shop: readonly LabelMatcher[] = [
@@ -33,13 +34,46 @@ const rows: readonly (readonly [
   Expected,
   match?: readonly LabelMatcher[],
 ])[] = [
-  ["vllm-v1.prom", "vllm", { ...vllmAll, ...errors }],
-  ["vllm-v0.11.prom", "vllm", { ...vllmAll, error_rate: 0 }],
+  ["vllm-v1.prom", "vllm", { ...vllmAll, ...hits, ...errors }],
+  ["vllm-v0.11.prom", "vllm", { ...vllmAll, ...hits, error_rate: 0 }],
   ["vllm-v0.prom", "vllm", { ...vllmAll, error_rate: 0 }],
   // 9 more wait for what replicas do not bring; they are in the engine all the same.
-  ["vllm-waiting-by-reason.prom", "vllm", { ...vllmAll, concurrency: 27, error_rate: 0 }],
+  [
+    "vllm-waiting-by-reason.prom",
+    "vllm",
+    {
+      ...vllmAll,
+      ...hits,
+      concurrency: 27,
+      error_rate: 0,
+      // 780 of 1,200 draft tokens; of the adapters only the newest list counts.
+      spec_decode_acceptance_rate: 65,
+      lora_slot_usage: 75,
+      lora_adapters_waiting: 2,
+      // What was fetched waits for a place in the batch, and no more for a transfer.
+      kv_transfer_requests: 5,
+      kv_transfer_p95_ms: 150,
+    },
+  ],
   ["vllm-openmetrics.prom", "vllm", { ...load, ...requests, error_rate: 0 }],
-  ["sglang.prom", "sglang", { ...vllmAll, ...errors }],
+  [
+    "sglang.prom",
+    "sglang",
+    {
+      ...vllmAll,
+      ...errors,
+      ttft_p95_ms: 300,
+      ttft_p99_ms: 380,
+      e2e_p95_ms: 3000,
+      prefix_cache_hit_rate: 50,
+      spec_decode_acceptance_rate: 70,
+      lora_slot_usage: 62.5,
+      kv_transfer_requests: 4,
+      kv_transfer_p95_ms: 175,
+    },
+  ],
+  // A process that was replaced prints its gauges still, under its own number.
+  ["sglang-copies.prom", "sglang", { ...vllmAll, ...errors }],
   // 11 wait and 9 run on two data-parallel ranks, of which the second begins at tensor rank 2.
   [
     "sglang-dp-attention.prom",
@@ -61,7 +95,15 @@ const rows: readonly (readonly [
   [
     "sglang-first-release.prom",
     "sglang",
-    { ...load, inter_token_p95_ms: 37.5, generation_tokens_per_second: 86.5 },
+    {
+      ...load,
+      ...ttft,
+      ...tokens,
+      // Its bounds are 30 and 40 ms there.
+      inter_token_p95_ms: 35,
+      e2e_p95_ms: 3750,
+      prefix_cache_hit_rate: 50,
+    },
   ],
   [
     "triton.prom",
@@ -79,23 +121,53 @@ const rows: readonly (readonly [
     // The backend tells no counts: those that wait are Triton's own.
     { queue_depth: 7, ...times, queue_wait_ms: 200, request_rate: 2.2, ...errors, ...tokens },
   ],
-  ["trtllm.prom", "trtllm", { ...load, ...times, ...queued, ...requests, ...errors, ...tokens }],
+  [
+    "trtllm.prom",
+    "trtllm",
+    {
+      ...load,
+      ...times,
+      ...queued,
+      ...requests,
+      ...errors,
+      ...tokens,
+      prefix_cache_hit_rate: 50,
+      spec_decode_acceptance_rate: 65,
+    },
+  ],
+  // Bounds of both are 10 µs · 1.5^n: the slowest tenth lies in one, from n 31 to 32 and 20 to 21.
   [
     "tgi.prom",
     "tgi",
     {
       ...load,
-      inter_token_p95_ms: 37.5,
-      e2e_p95_ms: 3750,
+      inter_token_p95_ms: 41.5657091,
+      e2e_p95_ms: 3595.33236,
       ...queued,
       ...requests,
       ...errors,
       generation_tokens_per_second: 100,
     },
   ],
-  ["tei.prom", "tei", { queue_depth: 7, e2e_p95_ms: 3750, ...queued, ...requests, ...errors }],
+  [
+    "tei.prom",
+    "tei",
+    { queue_depth: 7, e2e_p95_ms: 3595.33236, ...queued, ...requests, ...errors },
+  ],
   ["nim-1.prom", "nim", { ...load, ...times, ...requests, ...errors, ...tokens }],
-  ["lmdeploy.prom", "lmdeploy", { ...load, ...times, ...queued, ...requests, ...tokens }],
+  [
+    "lmdeploy.prom",
+    "lmdeploy",
+    {
+      ...load,
+      ...times,
+      ...queued,
+      ...requests,
+      ...tokens,
+      prefix_cache_hit_rate: 50,
+      spec_decode_acceptance_rate: 65,
+    },
+  ],
   [
     "llama-cpp.prom",
     "llama.cpp",
@@ -129,12 +201,26 @@ const rows: readonly (readonly [
       prompt_tokens_per_second: 0,
     },
   ],
-  ["dynamo-worker.prom", "dynamo-worker", vllmAll],
+  ["dynamo-worker.prom", "dynamo-worker", { ...vllmAll, ...hits, concurrency: 27 }],
+  [
+    "dynamo-frontend-1.6.prom",
+    "dynamo-frontend",
+    {
+      queue_depth: 3,
+      running_requests: 3,
+      concurrency: 3,
+      request_rate: 0.0333333333,
+      error_rate: 0.0166666667,
+      generation_tokens_per_second: 0,
+      prompt_tokens_per_second: 0,
+    },
+  ],
   [
     "ray-serve.prom",
     "ray-serve",
     { ...load, ...times, ...queued, ...requests, ...tokens, preemptions_per_second: 0 },
   ],
+  ["ray-serve-2.60.prom", "ray-serve", { queue_depth: 5, running_requests: 2, concurrency: 7 }],
   [
     "vllm-router.prom",
     "vllm-router",
@@ -225,7 +311,8 @@ const rows: readonly (readonly [
       prompt_tokens_per_second: 0,
     },
   ],
-  ["epp-1.1.prom", "epp", { ...load, e2e_p95_ms: 3750, ...requests, ...errors, ...tokens }],
+  // It tells its queue, and not yet whether flow control runs.
+  ["epp-1.1.prom", "epp", { ...load, e2e_p95_ms: 3500, ...requests, ...errors, ...tokens }],
   [
     "epp-1.0.prom",
     "epp",
@@ -234,7 +321,7 @@ const rows: readonly (readonly [
       running_requests: 11,
       concurrency: 11,
       kv_cache_usage: 75,
-      e2e_p95_ms: 3750,
+      e2e_p95_ms: 3500,
       ...requests,
       ...errors,
       ...tokens,
@@ -293,6 +380,14 @@ describe("a page gives exactly these signals:", () => {
       engine,
     );
   });
+});
+
+test("every page says first what its names were taken from", () => {
+  for (const [file] of rows.filter(([name]) => name.endsWith(".prom")))
+    expect([file, fixture(file).split("\n", 1)[0]]).toEqual([
+      file,
+      expect.stringMatching(/^# (?!HELP |TYPE )./),
+    ]);
 });
 
 describe("pages of several models", () => {
@@ -391,56 +486,6 @@ test("the interceptor's numbers are never those of all routes", () => {
   expect(shown(result)).toBe("[lacking]");
 });
 
-describe("a metric by its name", () => {
-  const read = (metric: string, more = {}) =>
-    shown(readPages(pagesOf("triton.prom"), queryFor({ metric, ...more }), "prometheus").result);
-
-  test("is a rate when its TYPE says counter, whatever its name", () => {
-    expect(read("nv_inference_count")).toBe(16);
-    expect(read("nv_inference_count", { kind: "gauge" })).toBe(2248);
-  });
-  test("is a gauge otherwise, reduced as asked", () => {
-    expect(read("nv_gpu_utilization")).toBe(0.98);
-    expect(read("nv_gpu_utilization", { reduce: "max" })).toBe(0.98);
-  });
-  test("is the one that is spelled so, and not another of a name like it", () => {
-    const lines = ["job:x:sum", "job_x_sum"].map((name) => `# TYPE ${name} gauge`);
-    const text = `${lines.join("\n")}\njob:x:sum 5\njob_x_sum 11\nray_job:x:sum 70\n`;
-    const readIn = (metric: string) =>
-      shown(readPages([{ atMs: 0, text }], queryFor({ metric }), "prometheus").result);
-    expect(["job:x:sum", "job_x_sum", "job_x:sum"].map(readIn)).toEqual([5, 11, "[lacking]"]);
-  });
-  test.each(["requests_bucket", "requests_total", "requests_sum", "requests_count"])(
-    "%s is a rate by its name, whatever an exporter without types says",
-    (metric) => {
-      for (const type of ["", `# TYPE ${metric} untyped\n`, `# TYPE ${metric} unknown\n`]) {
-        const page = [10, 20].map((value, at) => ({
-          atMs: at * 5_000,
-          text: `${type}${metric}{le="1"} ${value}\n`,
-        }));
-        expect(shown(readPages(page, queryFor({ metric }), "prometheus").result)).toBe(2);
-      }
-    },
-  );
-  test("is a rate where the trigger says so", () => {
-    const page = [10, 20].map((value, at) => ({ atMs: at * 5_000, text: `jobs_done ${value}\n` }));
-    const read = (more: object) =>
-      shown(readPages(page, queryFor({ metric: "jobs_done", ...more }), "prometheus").result);
-    expect([read({}), read({ kind: "counter" })]).toEqual([20, 2]);
-  });
-  test("is a quantile of a histogram, in the page's own unit", () => {
-    const page = [0, 10].map((count, at) => ({
-      atMs: at * 5_000,
-      text: `wait_seconds_bucket{le="1"} 0\nwait_seconds_bucket{le="2"} ${count}\nwait_seconds_bucket{le="+Inf"} ${count}\n`,
-    }));
-    const query = queryFor({ metric: "wait_seconds", reduce: "p50" });
-    expect(shown(readPages(page, query, "prometheus").result)).toBe(1.5);
-  });
-  test("is not made up when the page lacks it", () => {
-    expect(read("nv_gpu_power_usage")).toBe("[lacking]");
-  });
-});
-
 describe("an engine's own metric has one name however it is spelled:", () => {
   test.each([
     "vllm:num_requests_waiting",
@@ -477,9 +522,12 @@ test("asking for what an engine does not export lists what it does", () => {
   );
 });
 
-test.each(["vllm-v1.prom", "sglang.prom"])("NIM 2 passes %s through", (file) => {
+test.each([
+  ["vllm-v1.prom", 375],
+  ["sglang.prom", 300],
+])("NIM 2 passes %s through", (file, ttftMs) => {
   const got = signalsOf(file, ["queue_depth", "ttft_p95_ms", "request_rate"], {}, "nim");
-  expect(got).toEqual({ queue_depth: 7, ttft_p95_ms: 375, request_rate: 2 });
+  expect(got).toEqual({ queue_depth: 7, ttft_p95_ms: ttftMs, request_rate: 2 });
 });
 
 test("a page of another engine is refused, and told", () => {

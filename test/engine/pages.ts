@@ -7,10 +7,12 @@ import { pageSink } from "#engine/page/page.ts";
 import { seriesTable } from "#engine/page/series.ts";
 import { evaluate } from "#engine/signal/evaluate.ts";
 import { type ScrapeHistory, withScrape } from "#engine/signal/history.ts";
+import { labelChoice } from "#engine/signal/label-choice.ts";
 import type { LatencyState } from "#engine/signal/latency.ts";
 import { queryNames, type SignalQuery } from "#engine/signal/query.ts";
 import type { SignalResult } from "#engine/signal/result.ts";
 import type { SignalName } from "#metric/catalogue.ts";
+import { sharedPatterns } from "#metric/label-pattern.ts";
 
 export interface TimedPage {
   readonly atMs: number;
@@ -74,7 +76,9 @@ export function readPages(
     history = withScrape(history, scrape, 400_000);
     const newest = history.scrapes.at(-1);
     if (newest === undefined) throw new Error("the scrape is not kept");
-    const done = evaluate({ history, newest, adapter, intervalMs: 5_000, query }, latency);
+    const choice = labelChoice(query.match, sharedPatterns());
+    const context = { history, newest, adapter, intervalMs: 5_000, query, choice };
+    const done = evaluate(context, latency);
     latency = done.latency;
     results.push(done.result);
   }

@@ -209,6 +209,15 @@ describe("a target", () => {
     await until(() => known(read()) === 3);
   });
 
+  test("is read for the series that a trigger names and its patterns choose", async () => {
+    const used = 'used{m="llama-3"} 3\nused{m="gpt"} 50\n';
+    const server = await upstream(ok(`${used}slots{m="llama-3"} 4\nslots{m="llama-4"} 8\n`));
+    const { scraper, target } = setup(server, { engine: "prometheus" });
+    const match = [{ label: "m", op: "=~", value: "llama-.*" }] as const;
+    const query = queryFor({ metric: "used", denominator: "slots" }, { match });
+    await until(() => known(scraper.read(target, query)) === 0.25);
+  });
+
   test("says what it has when it is asked for what it has not", async () => {
     const server = await upstream(ok(fixture("tei.prom")));
     const { scraper, target } = setup(server);
@@ -431,7 +440,7 @@ describe("a server that", () => {
         socket.write(`HTTP/1.1 200 OK\r\n${`X-A: ${"y".repeat(1000)}\r\n`.repeat(500)}`),
       "Header overflow",
     ],
-    ["wants a token", status(401), "give it a bearer token"],
+    ["wants a token", status(401), "name credentials that may read metrics with engineTokenFile"],
     ["does not know the path", status(404), "its metrics are on another path"],
     [
       "answers with HTML",

@@ -20,6 +20,17 @@ export interface KubernetesObject {
     readonly uid?: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
+    readonly managedFields?: readonly {
+      readonly manager: string;
+      readonly operation: string;
+      readonly fieldsV1: unknown;
+    }[];
+    readonly ownerReferences?: readonly {
+      readonly apiVersion: string;
+      readonly kind: string;
+      readonly name: string;
+      readonly controller: boolean;
+    }[];
     readonly resourceVersion?: string;
     readonly generation?: number;
     readonly creationTimestamp?: string;

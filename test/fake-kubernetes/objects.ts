@@ -13,6 +13,10 @@ export interface PodOptions {
   /** Seconds between the start and the last change of readiness; default 60. */
   readonly readyChangedAfterSeconds?: number;
   readonly deleting?: boolean;
+  /** Beside those that any pod has. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Kind of the controller that made it; default: it has none. */
+  readonly owner?: "ReplicaSet" | "StatefulSet";
   readonly containers?: readonly ContainerOptions[];
   /** Those with `restartPolicy: Always` are sidecars. */
   readonly initContainers?: readonly ContainerOptions[];
@@ -47,7 +51,11 @@ export function podObject(options: PodOptions): KubernetesObject {
       namespace,
       labels,
       ...(options.uid === undefined ? {} : { uid: options.uid }),
-      annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}" },
+      annotations: {
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+        ...options.annotations,
+      },
+      ...(options.owner === undefined ? {} : { ownerReferences: [ownerOf(options.owner)] }),
       ...(options.deleting ? { deletionTimestamp: at(600) } : {}),
     },
     spec: {
@@ -69,6 +77,10 @@ export function podObject(options: PodOptions): KubernetesObject {
       })),
     },
   };
+}
+
+function ownerOf(kind: NonNullable<PodOptions["owner"]>) {
+  return { apiVersion: "apps/v1", kind, name: "llm-5d4f", controller: true };
 }
 
 function containerSpec({ name, restartPolicy, ports = [] }: ContainerOptions) {

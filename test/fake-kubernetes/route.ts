@@ -1,3 +1,4 @@
+import { applied } from "./apply.ts";
 import { apiVersionOf, type Kind, type KubernetesObject } from "./kinds.ts";
 import { statusObject } from "./status.ts";
 import type { ObjectStore } from "./store.ts";
@@ -33,6 +34,7 @@ export function route(store: ObjectStore, asked: Asked): Routed {
   const object = store.find(kind, namespace ?? "", name);
   if (object === undefined)
     return json(404, statusObject(404, `${kind.resource} "${name}" not found`, "NotFound"));
+  if (asked.method === "PATCH") return patch(store, asked, object);
   if (subresource === undefined) return json(200, object);
   if (subresource !== "scale" || kind.scaleSelector === undefined)
     return json(404, statusObject(404, "the server could not find the resource", "NotFound"));
@@ -41,6 +43,19 @@ export function route(store: ObjectStore, asked: Asked): Routed {
 
 function json(status: number, content: unknown): Routed {
   return { type: "json", status, content };
+}
+
+function patch(store: ObjectStore, { url, body }: Asked, object: KubernetesObject): Routed {
+  const manager = url.searchParams.get("fieldManager");
+  if (manager === null)
+    return json(400, statusObject(400, "fieldManager is required for apply patch", "BadRequest"));
+  const { apiVersion, kind } = body as KubernetesObject;
+  if (apiVersion !== object.apiVersion || kind !== object.kind)
+    return json(400, statusObject(400, "the object is of another kind", "BadRequest"));
+  const result = applied(object, body as KubernetesObject, manager);
+  return "conflict" in result
+    ? json(409, statusObject(409, result.conflict as string, "Conflict"))
+    : json(200, store.apply(result));
 }
 
 function collection(

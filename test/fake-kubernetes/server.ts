@@ -60,7 +60,7 @@ export interface FakeKubernetes {
   readonly setDelay: (delayMs: number) => void;
   /** Ends watches after this time, whatever they asked for; `undefined` ends none early. */
   readonly setWatchLimit: (limitMs: number | undefined) => void;
-  /** The most requests for paths with this ending that were in work together. */
+  /** The most requests for paths with this ending that were in work together; of all for "". */
   readonly mostAtOnce: (ending: string) => number;
   /** Answers requests whose path matches with this status, until it is called with nothing. */
   readonly fail: (rule?: FailRule) => void;
@@ -102,8 +102,10 @@ export async function startFakeKubernetes(
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const url = new URL(request.url ?? "/", "http://fake");
     const ending = url.pathname.split("/").at(-1) ?? "";
-    inWork.begin(ending);
-    response.on("close", () => inWork.end(ending));
+    for (const counted of new Set([ending, ""])) {
+      inWork.begin(counted);
+      response.on("close", () => inWork.end(counted));
+    }
     if (delayMs > 0) await Bun.sleep(delayMs);
     const body = await bodyOf(request);
     const record = (status: number) =>

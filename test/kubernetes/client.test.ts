@@ -40,6 +40,25 @@ test.each([
   );
 });
 
+test("what is applied goes under our name, and a refusal says which right is missing", async () => {
+  const fake = await startFake(secure);
+  const { client } = await inClusterClient(fake, shiftedClock());
+  fake.apply(podObject({ name: "a", uid: "1" }));
+  const metadata = { name: "a", namespace: "default", annotations: { note: "ü" } };
+  await client.apply(`${pods}/a`, { apiVersion: "v1", kind: "Pod", metadata });
+  expect(await client.get(`${pods}/a`)).toMatchObject({
+    metadata: { annotations: { note: "ü" }, managedFields: [{ manager: "keda-gpu-scaler" }] },
+  });
+  const other = { ...metadata, uid: "2" };
+  await expect(
+    client.apply(`${pods}/a`, { apiVersion: "v1", kind: "Pod", metadata: other }),
+  ).rejects.toThrow(`Cannot patch ${pods}/a: status 409, uid mismatch`);
+  fake.fail({ path: /./, status: 403, text: '{"message":"no"}' });
+  await expect(client.apply(`${pods}/a`, {})).rejects.toThrow(
+    `Cannot patch ${pods}/a: status 403, no; grant patch on it to this ServiceAccount`,
+  );
+});
+
 test("an answer above the limit is refused", async () => {
   const fake = await startFake(secure);
   const { client } = await inClusterClient(fake, shiftedClock());

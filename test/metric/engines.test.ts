@@ -6,6 +6,7 @@ test("what stands in front of engines is there at 0 replicas", () => {
     "dynamo-frontend",
     "epp",
     "http-add-on",
+    "json",
     "litellm",
     "prometheus",
     "vllm-router",

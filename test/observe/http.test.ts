@@ -31,7 +31,7 @@ test("metrics come in their own content type, and other paths are not found", as
   expect(await get("/")).toEqual([
     404,
     plain,
-    "not found; there are /healthz, /readyz and /metrics\n",
+    "not found; there are /healthz, /metrics, /readyz\n",
   ]);
 });
 

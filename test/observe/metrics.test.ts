@@ -4,7 +4,7 @@ import { systemClock } from "#core/clock.ts";
 import { eventLoopCheckMs } from "#core/limits.ts";
 import { type MetricsOptions, processMetrics } from "#observe/metrics.ts";
 import { manualClock } from "../support/manual-clock.ts";
-import { engines, fleet, node, warnings } from "./stats.ts";
+import { deletionCosts, engines, fleet, node, triggers } from "./stats.ts";
 
 function started(options: Partial<MetricsOptions> = {}) {
   const clock = manualClock();
@@ -32,7 +32,13 @@ function comparable(page: string): string {
 }
 
 test("the page is the golden one: names, help, types, labels, values and their order", async () => {
-  const { metrics, clock } = started({ node, fleet, engines, warnings: () => warnings });
+  const { metrics, clock } = started({
+    node,
+    fleet,
+    engines,
+    triggers: () => triggers,
+    deletionCosts,
+  });
   metrics.collected(4);
   metrics.finished({ method: "a.B/C", code: "OK", durationMs: 0.3 });
   metrics.finished({ method: "a.B/C", code: "UNAVAILABLE", durationMs: 20 });

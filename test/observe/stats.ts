@@ -1,7 +1,9 @@
 import { readingNames } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import type { NodeStats } from "#observe/node-metrics.ts";
-import type { EngineStats, FleetStats, WarningCount } from "#observe/scaler-metrics.ts";
+import type { CostOutcome, EngineStats, FleetStats } from "#observe/scaler-metrics.ts";
+import type { TriggerStatus } from "#observe/trigger-history.ts";
+import { parseTrigger } from "#trigger/trigger.ts";
 
 /** Has every reading: the first is 1, the second 2, and so on, so that none is taken for another. */
 const healthy: DeviceSample = {
@@ -49,7 +51,50 @@ export const engines: EngineStats = {
       ["engine-unreachable", 7],
     ]),
 };
-export const warnings: readonly WarningCount[] = [
-  { namespace: "ml", name: "llm", code: "no-wake-source", count: 2 },
-  { namespace: "ml", name: "tts", code: "sum-under-value", count: 1 },
+/** Three that are answered, two of them of one object, and one that is refused. */
+export const triggers: readonly TriggerStatus[] = [
+  {
+    ...triggerStatus("llm", "1", ["no-wake-source"]),
+    value: { result: 276, rule: "sum over 3 replicas" },
+    activity: { result: true, rule: "above" },
+    workload: {
+      kind: "ScaledObject",
+      metricType: "AverageValue",
+      replicas: 3,
+      minReplicas: 1,
+      maxReplicas: 9,
+      desiredReplicas: 4,
+    },
+    coverage: { counted: 3, missing: 1, warming: 2 },
+    dataAtMs: Date.UTC(2026, 0, 1) - 1_000,
+    askedAtMs: Date.UTC(2026, 0, 1),
+  },
+  triggerStatus("llm", "2", ["no-wake-source"]),
+  triggerStatus("tts", "1", ["sum-under-value"]),
+  {
+    ...triggerStatus("asr", "much", []),
+    trigger: undefined,
+    value: { fault: { code: "trigger-invalid", message: "Cannot use it", sinceMs: 0 } },
+    refusals: new Map([["trigger-invalid", 7]]),
+  },
 ];
+
+export const deletionCosts = (outcome: CostOutcome) => ({ ok: 40, left: 2, failed: 1 })[outcome];
+
+function triggerStatus(
+  name: string,
+  targetValue: string,
+  codes: readonly ("no-wake-source" | "sum-under-value")[],
+): TriggerStatus {
+  return {
+    ref: { namespace: "ml", name, scalerMetadata: { targetValue } },
+    trigger: {
+      ...parseTrigger({ metricType: "gpu_utilization" }),
+      metricName: `gpu-utilization-${targetValue}`,
+    },
+    warnings: codes.map((code) => ({ code, message: `about ${code}` })),
+    refusals: new Map(),
+    points: [],
+    changes: [],
+  };
+}

@@ -33,6 +33,7 @@ const expected: Record<FaultCode, string> = {
   "library-failed": "UNAVAILABLE",
   "file-invalid": "FAILED_PRECONDITION",
   "report-invalid": "INTERNAL",
+  "server-unreachable": "INTERNAL",
   "address-unusable": "INTERNAL",
   "usage-invalid": "INTERNAL",
 };

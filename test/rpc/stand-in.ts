@@ -119,7 +119,13 @@ export async function heldServer({
     services: [
       registration(
         ExternalScaler,
-        externalScaler({ answerer: held.answerer, parse, pushSpacingMs, clock }),
+        externalScaler({
+          answerer: held.answerer,
+          parse,
+          pushSpacingMs,
+          clock,
+          onRefused: () => {},
+        }),
       ),
     ],
     health: {

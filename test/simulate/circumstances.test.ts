@@ -4,9 +4,6 @@ import { type Circumstance, circumstances } from "./circumstances.ts";
 
 const all: readonly [string, Circumstance][] = Object.entries(circumstances);
 
-test.each(all)("%s goes wrong until it is repaired", (_name, { repaired, scenario, wrong }) => {
-  const outcome = wrong(simulate({ timelineSeconds: 1, ...scenario }, 1));
-  // Where nothing goes wrong any more, set `repaired`: the properties judge it from then on.
-  if (repaired) expect(outcome).toBeUndefined();
-  else expect(outcome).toBeString();
+test.each(all)("nothing goes wrong in %s", (_name, { scenario, wrong }) => {
+  expect(wrong(simulate({ timelineSeconds: 1, ...scenario }, 1))).toBeUndefined();
 });

@@ -9,7 +9,8 @@ export interface TestAuthority {
 interface CertificateNames {
   readonly commonName: string;
   readonly dnsNames?: readonly string[];
-  /** As ASN.1 writes a time; default the end of the century. */
+  /** As ASN.1 writes a time; default 2020 and the end of the century. */
+  readonly notBefore?: string;
   readonly notAfter?: string;
 }
 
@@ -18,6 +19,7 @@ export interface TestCertificate {
   readonly keyPem: string;
 }
 
+const firstDay = "20200101000000Z";
 const lastDay = "20991231235959Z";
 
 /** Every certificate of an authority is also one of 127.0.0.1. */
@@ -25,17 +27,29 @@ export function testAuthority(name = "test-ca"): TestAuthority {
   const authority = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const issuer = nameOf(name);
   const basicConstraints = extension("551d13", true, sequence(der(0x01, Buffer.from([0xff]))));
-  const signed = (subject: Buffer, key: KeyObject, extensions: Buffer, notAfter: string) =>
-    certificate({ subject, issuer, key, signer: authority.privateKey, extensions, notAfter });
+  const signed = (one: Omit<Request, "issuer" | "signer">) =>
+    certificate({ ...one, issuer, signer: authority.privateKey });
   return {
-    caPem: signed(issuer, authority.publicKey, basicConstraints, lastDay),
-    issue: ({ commonName, dnsNames = [commonName], notAfter = lastDay }) => {
+    caPem: signed({
+      subject: issuer,
+      key: authority.publicKey,
+      extensions: basicConstraints,
+      notBefore: firstDay,
+      notAfter: lastDay,
+    }),
+    issue: ({ commonName, dnsNames = [commonName], notBefore = firstDay, notAfter = lastDay }) => {
       const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
       const names = dnsNames.map((dnsName) => der(0x82, Buffer.from(dnsName)));
       const loopback = der(0x87, Buffer.from([127, 0, 0, 1]));
       const alternativeNames = extension("551d11", false, sequence(...names, loopback));
       return {
-        certPem: signed(nameOf(commonName), publicKey, alternativeNames, notAfter),
+        certPem: signed({
+          subject: nameOf(commonName),
+          key: publicKey,
+          extensions: alternativeNames,
+          notBefore,
+          notAfter,
+        }),
         keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
       };
     },
@@ -48,14 +62,16 @@ interface Request {
   readonly key: KeyObject;
   readonly signer: KeyObject;
   readonly extensions: Buffer;
+  readonly notBefore: string;
   readonly notAfter: string;
 }
 
 /** RFC 5280, section 4.1, signed with ECDSA and SHA-256. */
-function certificate({ subject, issuer, key, signer, extensions, notAfter }: Request): string {
+function certificate(request: Request): string {
+  const { subject, issuer, key, signer, extensions, notBefore, notAfter } = request;
   const algorithm = sequence(oid("2a8648ce3d040302"));
   const serial = Buffer.concat([Buffer.from([0x01]), randomBytes(8)]);
-  const validity = sequence(time("20200101000000Z"), time(notAfter));
+  const validity = sequence(time(notBefore), time(notAfter));
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, serial),

@@ -155,7 +155,18 @@ describe("parseProfiles() refuses", () => {
       "engineReduce: must be one of p50, p90, p95, p99",
     ],
     ["a reducer alone", chat(`${least}, engineReduce: max`), "only has a meaning beside"],
-    ["a label by pattern", chat(`${least}, engineLabels: 'a=~"b"'`), "must be label matchers"],
+    ["a label by ==", chat(`${least}, engineLabels: 'a=="b"'`), "must be label matchers"],
+    [
+      "a quantile of a ratio",
+      chat("metric: engine_metric, target: 1, engineMetric: a / b, engineReduce: p95"),
+      "engineReduce: p95 is of one histogram, got the ratio a / b",
+    ],
+    [
+      "a pattern that RE2 lacks",
+      chat(`${least}, engineLabels: 'a=~"(?=b)"'`),
+      "the pattern of a is none of RE2's, invalid or unsupported Perl syntax",
+    ],
+    ["a page in JSON", chat(`${least}, engine: json`), "must be one of dynamo-frontend"],
     ["any page's queue", chat(`${least}, engine: prometheus`), "tells nothing but an engineMetric"],
   ])("%s", (_what, yaml, problem) => {
     const problems = problemsOf(yaml);

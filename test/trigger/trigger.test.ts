@@ -48,6 +48,16 @@ const ofSeries: Partial<Trigger> = {
   metricName: "gpu-engine-metric",
 };
 
+test.each(["kv_transfer_requests", "kv_transfer_p95_ms", "lora_adapters_waiting"])(
+  "%s has no target unless it is given, for it is no percentage",
+  (metricType) => {
+    expect(problemsOf({ metricType })).toEqual([
+      expect.stringContaining(`targetValue: must be given for ${metricType}`),
+    ]);
+    expect(problemsOf({ metricType, targetValue: "4" })).toEqual([]);
+  },
+);
+
 describe("parseTrigger() fills in", () => {
   test.each<[string, Metadata, Partial<Trigger>]>([
     ["every default", {}, {}],
@@ -173,6 +183,116 @@ describe("parseTrigger() fills in", () => {
           { label: "state", op: "!=", value: "" },
         ],
         engineTokenFile: "metrics-token",
+      },
+    ],
+    [
+      "one series for each of another",
+      { engineMetric: "a:x / b", engine: "vllm", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "a:x", denominator: "b", reduce: "sum" },
+      },
+    ],
+    [
+      "a ratio without spaces",
+      { engineMetric: "a/b", engineMetricKind: "gauge", engine: "vllm", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "a", denominator: "b", kind: "gauge", reduce: "sum" },
+      },
+    ],
+    [
+      "series that patterns choose",
+      {
+        engineMetric: "jobs",
+        engineLabels: `model=~"gpt-3\\\\.5.*",tier!~\`a\\.b|"c"\`,user=\`x\\y\``,
+        engine: "vllm",
+        targetValue: "3",
+      },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        engineLabels: [
+          { label: "model", op: "=~", value: "gpt-3\\.5.*" },
+          { label: "tier", op: "!~", value: 'a\\.b|"c"' },
+          { label: "user", op: "=", value: "x\\y" },
+        ],
+      },
+    ],
+    [
+      "pods that are asked over TLS with a password",
+      {
+        engineMetric: "jobs",
+        engine: "vllm",
+        targetValue: "3",
+        engineScheme: "https",
+        engineBasicAuthFile: "reader",
+        engineCaFile: "ca.crt",
+        engineServerName: "vllm.shop.svc",
+      },
+      {
+        ...ofSeries,
+        engine: "vllm",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        engineScheme: "https",
+        engineBasicAuthFile: "reader",
+        engineCaFile: "ca.crt",
+        engineServerName: "vllm.shop.svc",
+      },
+    ],
+    [
+      "a URL with TLS, whatever the case of its scheme",
+      { engineMetric: "jobs", endpoint: "HTTPS://a:1/m", targetValue: "3", engineCaFile: "ca.crt" },
+      {
+        ...ofSeries,
+        engine: "prometheus",
+        engineMetric: { metric: "jobs", reduce: "sum" },
+        endpoint: "HTTPS://a:1/m",
+        engineCaFile: "ca.crt",
+      },
+    ],
+    [
+      "a number of a page in JSON",
+      { engineJsonPath: "$.models[*].size_vram", endpoint: "http://a:1/api/ps", targetValue: "3" },
+      {
+        ...ofSeries,
+        engine: "json",
+        engineJson: { path: "$.models[*].size_vram", reduce: "sum" },
+        endpoint: "http://a:1/api/ps",
+      },
+    ],
+    [
+      "a count on pages of the pods, in place of a profile's series and engine",
+      {
+        profile: "gateway-flow-control",
+        engineJsonPath: "$[?@.is_processing==true]",
+        engineReduce: "count",
+        enginePath: "/slots",
+        targetValue: "3",
+      },
+      {
+        ...ofSeries,
+        profile: "gateway-flow-control",
+        engine: "json",
+        engineJson: { path: "$[?@.is_processing==true]", reduce: "count" },
+        enginePath: "/slots",
+      },
+    ],
+    [
+      "a number that only decides on activity",
+      {
+        activationMetricType: "engine_metric",
+        engineJsonPath: "$.queue",
+        endpoint: "http://a:1/m",
+      },
+      {
+        activationMetric: "engine_metric",
+        engineJson: { path: "$.queue", reduce: "sum" },
+        endpoint: "http://a:1/m",
+        engine: "json",
       },
     ],
     [

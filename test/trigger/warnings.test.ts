@@ -14,6 +14,7 @@ const vram = { profile: "vllm-inference" };
 const ttft = { profile: "llm-ttft-p95" };
 const gateway = { profile: "gateway-flow-control", endpoint: "http://epp:9090" };
 const queue = { metricType: "queue_depth", targetValue: "5" };
+const cache = { profile: "vllm-kv-cache" };
 /** vLLM's, in ms. */
 const bucketEdges = [500, 750, 1_000, 2_500, 5_000, Number.POSITIVE_INFINITY];
 
@@ -50,6 +51,23 @@ describe("triggerWarnings() gives", () => {
     ["a latency beside memory", ttft, { otherTriggers: [ours(vram)] }, ["latency-without-guard"]],
     ["a latency beside a queue", ttft, { otherTriggers: [ours(queue)] }, []],
     ["a latency beside who knows what", ttft, {}, []],
+
+    ["a cache alone", cache, { otherTriggers: [] }, ["cache-without-guard"]],
+    ["a cache beside memory", cache, { otherTriggers: [ours(vram)] }, ["cache-without-guard"]],
+    [
+      "a cache beside a time",
+      cache,
+      { otherTriggers: [{ type: "cron" }] },
+      ["cache-without-guard"],
+    ],
+    ["a cache beside a queue", cache, { otherTriggers: [ours(queue)] }, []],
+    [
+      "a cache beside requests",
+      cache,
+      { otherTriggers: [ours({ profile: "llm-concurrency" })] },
+      [],
+    ],
+    ["a cache beside who knows what", cache, {}, []],
 
     ["a target on an edge", ttft, { bucketEdges }, []],
     [
@@ -99,6 +117,19 @@ describe("triggerWarnings() gives", () => {
       ["sum-under-value"],
     ],
 
+    [
+      "a cache's hit rate",
+      { metricType: "prefix_cache_hit_rate", targetValue: "60" },
+      {},
+      ["inverted-metric"],
+    ],
+    [
+      "a share of accepted drafts",
+      { metricType: "spec_decode_acceptance_rate", targetValue: "60" },
+      {},
+      ["inverted-metric"],
+    ],
+    ["a share of slots", { metricType: "lora_slot_usage", targetValue: "60" }, {}, []],
     ["a latency under Value", ttft, { metricType: "Value" }, []],
     [
       "a latency under AverageValue",
@@ -114,6 +145,12 @@ describe("triggerWarnings() gives", () => {
     ],
     ["a queue's profile under Value", vram, { metricType: "Value" }, ["metric-type-unsuited"]],
     ["a metric of no profile under Value", queue, { metricType: "Value" }, []],
+    [
+      "a queue of one endpoint under Value",
+      { ...queue, endpoint: "http://a" },
+      { metricType: "Value" },
+      ["total-under-value"],
+    ],
     ["a profile under what it is for", vram, { metricType: "AverageValue" }, []],
 
     [
@@ -134,6 +171,18 @@ describe("triggerWarnings() gives", () => {
       { metricType: "AverageValue" },
       ["average-of-average"],
     ],
+    [
+      "a ratio of one endpoint under AverageValue",
+      { engineMetric: "a / b", targetValue: "1", endpoint: "http://a" },
+      { metricType: "AverageValue" },
+      ["average-of-average"],
+    ],
+    [
+      "a series of one endpoint under AverageValue",
+      { engineMetric: "a", targetValue: "1", endpoint: "http://a" },
+      { metricType: "AverageValue" },
+      [],
+    ],
     ["a queue of one endpoint under AverageValue", gateway, { metricType: "AverageValue" }, []],
     ["a percentage under AverageValue", {}, { metricType: "AverageValue" }, []],
     ["an average under Value", { replicaAggregation: "avg" }, { metricType: "Value" }, []],
@@ -152,6 +201,15 @@ describe("triggerWarnings() gives", () => {
       codes(ttft, { metricType: "AverageValue", otherTriggers: [], bucketEdges: [1, 2] }),
     ).toEqual(["latency-without-guard", "target-beyond-buckets", "metric-type-unsuited"]);
   });
+});
+
+test.each([
+  ['quantile="0.9"', ["average-of-average"]],
+  ['quantile!="0.9"', []],
+  ['quantile=~"0.9"', []],
+])("a series with %s of one endpoint under AverageValue gives %p", (engineLabels, expected) => {
+  const metadata = { engineMetric: "a", engineLabels, targetValue: "1", endpoint: "http://a" };
+  expect(codes(metadata, { metricType: "AverageValue" })).toEqual(expected);
 });
 
 describe("a warning says what to do instead", () => {

@@ -118,6 +118,30 @@ describe("workloadLister()", () => {
     });
   });
 
+  test.each([
+    ["is", "0 was read after the last change", 0, false, true],
+    ["is not", "more was read after it", 3, false, false],
+    ["may be", "pods have gone since more was read", 3, true, undefined],
+    ["may be", "pods have come or gone since 0 was read", 0, true, undefined],
+    ["is not", "there are as many as were read, and others go", 1, true, false],
+  ])("%s at zero where %s", (_may, _why, replicas, isOutdated, isAtZero) => {
+    const labels = { app: "llm" };
+    const pods = copyOf<Pod>({
+      a: podOf(podObject({ name: "a", labels })),
+      b: podOf(podObject({ name: "b", labels, deleting: true })),
+    });
+    const own = lookUp({
+      pods: new Map([["default", pods]]),
+      scaleOf: () => ({ ...scaleOf("app=llm", replicas), isOutdated }),
+    });
+    expect(own.isAtZero).toBe(isAtZero);
+    expect(own.drainingPods).toBe(1);
+  });
+
+  test("never takes a ScaledJob for one that is at zero", () => {
+    expect(lookUp({}, "batch").isAtZero).toBe(false);
+  });
+
   test("finds the other pods of a LeaderWorkerSet's groups by their labels", () => {
     const labelsOf = (group: number, worker: number) => ({
       app: "llm",

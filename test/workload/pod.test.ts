@@ -39,6 +39,35 @@ describe("podOf()", () => {
     });
   });
 
+  const annotation = "controller.kubernetes.io/pod-deletion-cost";
+  const managed = (manager: string, key = annotation) => ({
+    manager,
+    fieldsV1: { "f:metadata": { "f:annotations": { [`f:${key}`]: {} } } },
+  });
+  test.each([
+    ["ours", "7", [managed("keda-gpu-scaler"), managed("kubelet", "other")], true],
+    ["its template's", "7", [managed("kube-controller-manager")], false],
+    ["ours and another's", "7", [managed("keda-gpu-scaler"), managed("kubectl")], false],
+    ["nobody's", "-2147483648", undefined, false],
+    ["another's, of fields that are no annotations", "0", [{ manager: "keda-gpu-scaler" }], false],
+  ])("takes a deletion cost for %s", (_whose, text, managedFields, isOwn) => {
+    const annotations = { [annotation]: text };
+    expect(podOf({ metadata: { ...metadata, annotations, managedFields } })?.deletionCost).toEqual({
+      value: Number(text),
+      isOwn,
+    });
+  });
+
+  test.each([
+    [true, { apiVersion: "apps/v1", kind: "ReplicaSet", controller: true }],
+    [undefined, { apiVersion: "apps/v1", kind: "ReplicaSet", controller: false }],
+    [undefined, { apiVersion: "apps/v1", kind: "StatefulSet", controller: true }],
+    [undefined, { apiVersion: "example.com/v1", kind: "ReplicaSet", controller: true }],
+  ])("says %p of whether a ReplicaSet made it: %p", (expected, owner) => {
+    const pod = podOf({ metadata: { ...metadata, ownerReferences: [owner] } });
+    expect(pod?.inReplicaSet).toBe(expected);
+  });
+
   const asking = (name: string) => ({
     containers: [{ name: "main", resources: { limits: { cpu: "1", [name]: "1" } } }],
   });

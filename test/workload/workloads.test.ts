@@ -48,6 +48,7 @@ describe("a Deployment's ScaledObject", () => {
       statusReplicas: 1,
       readyPods: 1,
       drainingPods: 0,
+      isAtZero: false,
       tolerances: { up: 0.1, down: 0.1 },
       minReplicas: 1,
       maxReplicas: 100,

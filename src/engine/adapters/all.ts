@@ -7,6 +7,7 @@ import type { Adapter } from "./adapter.ts";
 import { dynamoFrontend, dynamoWorker } from "./dynamo.ts";
 import { epp } from "./epp.ts";
 import { httpAddOn } from "./http-add-on.ts";
+import { json } from "./json.ts";
 import { litellm } from "./litellm.ts";
 import { llamaCpp } from "./llama-cpp.ts";
 import { lmdeploy } from "./lmdeploy.ts";
@@ -43,7 +44,7 @@ const detectable = [
   ollama,
 ] as const satisfies readonly Adapter[];
 
-export const adapters: readonly Adapter[] = [...detectable, prometheus];
+export const adapters: readonly Adapter[] = [...detectable, prometheus, json];
 
 export function adapterOf(engine: string): Adapter | undefined {
   return adapters.find((adapter) => adapter.engine === engine);

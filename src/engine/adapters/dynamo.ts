@@ -3,6 +3,7 @@ import {
   fraction,
   gauge,
   latencies,
+  quantile,
   rate,
   type SignalFormulas,
   withoutLazy,
@@ -30,7 +31,7 @@ export const dynamoFrontend: Adapter = {
   otherPaths: [],
   enable: "Dynamo's frontend serves them on DYN_HTTP_PORT",
   checked: {
-    versions: "0.7 to 1.5; before July 2025 under another prefix",
+    versions: "0.7 to 1.6; before July 2025 under another prefix",
     source: "ai-dynamo/dynamo: lib/runtime/src/metrics/prometheus_names.rs",
     lacks: "a key-value cache; its queued requests end at the first token",
   },
@@ -68,6 +69,12 @@ const component: SignalFormulas = {
   ],
 };
 
+/** What the engine behind it may tell better. */
+const portable: SignalFormulas = {
+  prefix_cache_hit_rate: [fraction("dynamo_component_kv_cache_hit_rate")],
+  kv_transfer_p95_ms: [quantile("trtllm_kv_transfer_latency_seconds", 0.95, 1000)],
+};
+
 /** A worker repeats its engine's page, whichever engine that is. */
 export const dynamoWorker: Adapter = {
   engine: "dynamo-worker",
@@ -77,9 +84,9 @@ export const dynamoWorker: Adapter = {
   otherPaths: [],
   enable: "set DYN_SYSTEM_PORT",
   checked: {
-    versions: "0.7 to 1.5",
+    versions: "0.7 to 1.6",
     source:
-      "ai-dynamo/dynamo: lib/runtime/src/metrics/prometheus_names.rs; the engine's names are the engine's",
+      "ai-dynamo/dynamo: lib/runtime/src/metrics/prometheus_names.rs, components/src/dynamo/common/utils/prometheus.py; the engine's names are the engine's",
     lacks: "requests before they reach a worker",
   },
   owns: ownsPrefixes("dynamo_component_"),
@@ -87,5 +94,5 @@ export const dynamoWorker: Adapter = {
   ranks: sglangRanks,
   foreign: routerCopy,
   copyLabel: "pid",
-  signals: combined(component, vllmSignals, sglangSignals, withoutLazy(trtllmSignals)),
+  signals: combined(component, vllmSignals, sglangSignals, withoutLazy(trtllmSignals), portable),
 };

@@ -13,14 +13,15 @@ const readyPods = [
   "llm_d_epp_ready_pods",
   "inference_pool_ready_pods",
 ];
-/** Written in each cycle of flow control, and only there. */
+/** Written in each cycle of flow control, and only there; since gateway extension 1.5. */
 const saturation = [
   "llm_d_epp_flow_control_pool_saturation",
   "inference_extension_flow_control_pool_saturation",
 ];
+/** Flow control makes the series with its first request, and nothing else does. */
 const flowControlQueue = gauge(
   ["llm_d_epp_flow_control_queue_size", "inference_extension_flow_control_queue_size"],
-  { onlyBeside: saturation, lazy: { shownBy: saturation } },
+  { lazy: { shownBy: saturation } },
 );
 /** Without flow control requests wait in the engines, of which the picker knows the mean. */
 const engineQueues = gauge(["llm_d_epp_average_queue_size", "inference_pool_average_queue_size"], {
@@ -46,7 +47,8 @@ export const epp: Adapter = {
   otherPaths: [],
   enable: "give the bearer token; its queue needs flow control switched on",
   checked: {
-    versions: "gateway extension 0.3 to 1.5; llm-d router at ebab6879",
+    versions:
+      "gateway extension 0.3 to 1.5, of which 1.0.1 and 1.1.0 were run; llm-d router at ebab6879",
     source:
       "llm-d/llm-d-router: pkg/epp/metrics/metrics.go and llm_d_router_metrics.go; kubernetes-sigs/gateway-api-inference-extension: pkg/epp/metrics/metrics.go",
     lacks: "a queue of its own without flow control: then what waits in the engines",

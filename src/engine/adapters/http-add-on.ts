@@ -37,7 +37,7 @@ export const httpAddOn: Adapter = {
   otherPaths: ["/metrics"],
   enable: "/queue is on the interceptor's admin port 9090, /metrics on 2223",
   checked: {
-    versions: "0.13 to 0.15",
+    versions: "0.13 to 0.15, of which 0.15.0 was run",
     source: "kedacore/http-add-on: interceptor/metrics/instruments.go, pkg/queue/queue_rpc.go",
     lacks: "which requests wait and which run; tokens",
   },

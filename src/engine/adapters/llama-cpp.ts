@@ -14,7 +14,8 @@ export const llamaCpp: Adapter = {
   checked: {
     versions: "2024; main at 00dc8057",
     source: "ggml-org/llama.cpp: tools/server/README.md",
-    lacks: "latencies, a count of requests, and since 2025 the key-value cache",
+    lacks:
+      "latencies, a count of requests, and since 2025 the key-value cache; it prints six digits, so that after a hundred million tokens a rate is good to a thousand tokens in its window",
   },
   owns: ownsPrefixes("llamacpp:"),
   signals: {

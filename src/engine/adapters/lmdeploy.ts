@@ -1,4 +1,12 @@
-import { concurrencyOf, fraction, gauge, latencies, rate, sum } from "#engine/signal/formula.ts";
+import {
+  concurrencyOf,
+  counterShare,
+  fraction,
+  gauge,
+  latencies,
+  rate,
+  sum,
+} from "#engine/signal/formula.ts";
 import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 /** Requests wait first in the API server, then in the engine. */
@@ -16,7 +24,7 @@ export const lmdeploy: Adapter = {
   otherPaths: [],
   enable: "start it without --disable-metrics",
   checked: {
-    versions: "0.16.0",
+    versions: "0.16.0 and 0.18.0",
     source: "InternLM/lmdeploy: lmdeploy/metrics/loggers.py",
     lacks: "a rate of failed requests",
   },
@@ -35,5 +43,21 @@ export const lmdeploy: Adapter = {
     request_rate: [rate("lmdeploy:request_success")],
     generation_tokens_per_second: [rate("lmdeploy:generation_tokens")],
     prompt_tokens_per_second: [rate("lmdeploy:prompt_tokens")],
+    prefix_cache_hit_rate: [
+      {
+        // Both are counted when a request ends.
+        kind: "average",
+        names: ["lmdeploy:cached_tokens_total"],
+        countNames: ["lmdeploy:request_prompt_tokens_sum"],
+        scale: 100,
+      },
+      fraction("lmdeploy:prefix_cache_hit_rate"),
+    ],
+    spec_decode_acceptance_rate: [
+      counterShare(
+        "lmdeploy:spec_decode_num_accepted_tokens",
+        "lmdeploy:spec_decode_num_draft_tokens",
+      ),
+    ],
   },
 };

@@ -34,9 +34,10 @@ export const rayServe: Adapter = {
   otherPaths: [],
   enable: "Ray's node agent serves them on its metrics export port",
   checked: {
-    versions: "the wrappers of vLLM at 02579a5f",
-    source: "vllm-project/vllm: vllm/v1/metrics/ray_wrappers.py",
-    lacks: "a count of requests without vLLM",
+    versions: "Serve 2.60; the wrappers of vLLM at 02579a5f",
+    source: "ray-project/ray: python/ray/serve; vllm-project/vllm: vllm/v1/metrics/ray_wrappers.py",
+    lacks:
+      "a count of requests without vLLM: Serve has counters by HTTP route and by deployment, which engineMetric can name",
   },
   owns: (names) => [...names].some((name) => name.startsWith("ray_")),
   signals: combined(

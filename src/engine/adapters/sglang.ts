@@ -1,10 +1,13 @@
 import type { SeriesLabels } from "#engine/page/series.ts";
 import {
   concurrencyOf,
+  counterShare,
   fraction,
   gauge,
   latencies,
+  quantile,
   rate,
+  ratio,
   type SignalFormulas,
   sum,
 } from "#engine/signal/formula.ts";
@@ -38,6 +41,26 @@ export const sglangSignals: SignalFormulas = {
   ],
   prompt_tokens_per_second: [rate("sglang:prompt_tokens")],
   preemptions_per_second: [rate("sglang:num_retracted_requests")],
+  // The first cache hit makes the counter; until then the last batch's share tells.
+  prefix_cache_hit_rate: [
+    counterShare("sglang:cached_tokens", "sglang:prompt_tokens"),
+    fraction("sglang:cache_hit_rate"),
+  ],
+  // Of the last batches; 0 where there is no speculative decoding, which no other gauge tells apart.
+  spec_decode_acceptance_rate: [
+    fraction("sglang:spec_accept_rate", { onlyBeside: ["sglang:spec_verify_calls_total"] }),
+  ],
+  lora_slot_usage: [ratio("sglang:lora_pool_slots_used", "sglang:lora_pool_slots_total")],
+  kv_transfer_requests: [
+    sum(
+      [gauge("sglang:num_prefill_inflight_queue_reqs")],
+      [
+        gauge("sglang:num_prefill_bootstrap_queue_reqs"),
+        gauge("sglang:num_decode_transfer_queue_reqs"),
+      ],
+    ),
+  ],
+  kv_transfer_p95_ms: [quantile("sglang:kv_transfer_latency_ms", 0.95, 1)],
 };
 
 /**
@@ -59,9 +82,10 @@ export const sglang: Adapter = {
   otherPaths: [],
   enable: "start it with --enable-metrics",
   checked: {
-    versions: "the first release; main at 016d8605",
+    versions: "0.3.6; main at 016d8605; 0.5.23",
     source: "sgl-project/sglang: python/sglang/srt/observability/metrics_collector.py",
-    lacks: "numbers before its scheduler reports for the first time",
+    lacks:
+      "numbers before its scheduler reports for the first time; what waits for a LoRA slot; draft tokens as counters, so that replicas' shares are averaged",
   },
   owns: ownsPrefixes("sglang:"),
   isCounted: isTotal,

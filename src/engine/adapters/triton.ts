@@ -5,6 +5,7 @@ import {
   type GaugeFormula,
   gauge,
   latencies,
+  picked,
   rate,
   type SignalFormulas,
   sum,
@@ -51,11 +52,16 @@ const server: SignalFormulas = {
   error_rate: [failure],
 };
 
-const {
-  request_rate: _offeredByServer,
-  queue_wait_ms: _countedByServer,
-  ...vllmBackend
-} = vllmSignals;
+/** The vLLM backend registers these of the engine's metrics, and no others. */
+const vllmBackend = picked(vllmSignals, [
+  "ttft_p50_ms",
+  "ttft_p95_ms",
+  "ttft_p99_ms",
+  "inter_token_p95_ms",
+  "e2e_p95_ms",
+  "generation_tokens_per_second",
+  "prompt_tokens_per_second",
+]);
 
 export const triton: Adapter = {
   engine: "triton",

@@ -1,5 +1,6 @@
 import {
   concurrencyOf,
+  counterShare,
   fraction,
   gauge,
   latencies,
@@ -39,6 +40,14 @@ export const trtllmSignals: SignalFormulas = {
   ],
   generation_tokens_per_second: [rate("trtllm_generation_tokens", { lazy })],
   prompt_tokens_per_second: [rate("trtllm_prompt_tokens", { lazy })],
+  // Versions without the counter tell the mean since their start.
+  prefix_cache_hit_rate: [
+    counterShare("trtllm_prompt_cached_tokens", "trtllm_prompt_tokens"),
+    fraction("trtllm_kv_cache_hit_rate"),
+  ],
+  spec_decode_acceptance_rate: [
+    counterShare("trtllm_spec_decode_num_accepted_tokens", "trtllm_spec_decode_num_draft_tokens"),
+  ],
 };
 
 /** `/metrics` of `trtllm-serve` is a JSON array, so the page to read has a path of its own. */

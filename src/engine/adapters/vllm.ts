@@ -1,7 +1,10 @@
 import {
+  counterShare,
   fraction,
   gauge,
+  type LabelListFormula,
   latencies,
+  quantile,
   rate,
   type SignalFormulas,
   sum,
@@ -10,6 +13,10 @@ import { type Adapter, ownsPrefixes } from "./adapter.ts";
 
 const waiting = gauge("vllm:num_requests_waiting");
 const running = gauge("vllm:num_requests_running");
+
+function loraAdapters(label: string): LabelListFormula {
+  return { kind: "label-list", names: ["vllm:lora_requests_info"], label };
+}
 
 /**
  * vLLM's names, also where others repeat them: V1, and behind each the V0 or renamed one.
@@ -43,6 +50,27 @@ export const vllmSignals: SignalFormulas = {
     gauge("vllm:avg_prompt_throughput_toks_per_s"),
   ],
   preemptions_per_second: [rate("vllm:num_preemptions")],
+  prefix_cache_hit_rate: [
+    counterShare(
+      ["vllm:prefix_cache_hits", "vllm:gpu_prefix_cache_hits"],
+      ["vllm:prefix_cache_queries", "vllm:gpu_prefix_cache_queries"],
+    ),
+    fraction("vllm:gpu_prefix_cache_hit_rate"),
+  ],
+  spec_decode_acceptance_rate: [
+    counterShare("vllm:spec_decode_num_accepted_tokens", "vllm:spec_decode_num_draft_tokens"),
+  ],
+  lora_slot_usage: [{ ...loraAdapters("running_lora_adapters"), limitLabel: "max_lora" }],
+  lora_adapters_waiting: [loraAdapters("waiting_lora_adapters")],
+  // On the side that fetches: what was fetched and waits to run waits for nothing more.
+  kv_transfer_requests: [
+    gauge("vllm:num_requests_kv_fetch_by_stage", {
+      where: ({ stage = "" }) => stage === "waiting_to_start" || stage === "in_progress",
+    }),
+  ],
+  kv_transfer_p95_ms: [
+    quantile(["vllm:nixl_xfer_time_seconds", "vllm:mooncake_xfer_time_seconds"], 0.95, 1000),
+  ],
 };
 
 /** The router copies its engines' gauges under their own names and adds this label. */
@@ -60,9 +88,11 @@ export const vllm: Adapter = {
   otherPaths: [],
   enable: "start it without --disable-log-stats",
   checked: {
-    versions: "V0 to 0.10; V1 from 0.8 to 0.32",
-    source: "vllm-project/vllm: vllm/v1/metrics/loggers.py, vllm/engine/metrics.py",
-    lacks: "latencies of requests that have not finished",
+    versions: "V0 to 0.10; V1 from 0.8 to 0.33",
+    source:
+      "vllm-project/vllm: vllm/v1/metrics/loggers.py, vllm/engine/metrics.py, vllm/v1/spec_decode/metrics.py, vllm/distributed/kv_transfer/kv_connector/v1",
+    lacks:
+      "latencies of requests that have not finished; how many requests wait for a LoRA slot, of which it lists the adapters, and with data parallelism those of the engine that wrote last",
   },
   owns: ownsPrefixes("vllm:"),
   foreign: routerCopy,

@@ -5,11 +5,13 @@
  */
 import { Fault } from "#core/fault.ts";
 import { engineJsonBytesMax } from "#core/limits.ts";
-import type { Adapter } from "#engine/adapters/adapter.ts";
+import type { Adapter, JsonSample } from "#engine/adapters/adapter.ts";
 import { detectEngine, detectJson } from "#engine/adapters/all.ts";
 import type { BodySink } from "#engine/scrape/http.ts";
 import { processStart } from "#engine/signal/query.ts";
+import type { NoValue } from "#engine/signal/result.ts";
 import { type Page, pageParser } from "./exposition.ts";
+import type { JsonNumber } from "./json-number.ts";
 import { type NameFilter, nameFilter } from "./name-filter.ts";
 import type { SeriesTable } from "./series.ts";
 
@@ -20,6 +22,8 @@ export interface EnginePage extends Pick<Page, "values" | "notFinite" | "types" 
   readonly filter: NameFilter;
   /** When the engine's process started, in ms since 1970 by its own clock. */
   readonly startedWallMs?: number | undefined;
+  /** Why a page in JSON does not have the number that it is read for. */
+  readonly noNumber?: NoValue | undefined;
 }
 
 interface PageOptions {
@@ -28,6 +32,8 @@ interface PageOptions {
   readonly filter: NameFilter;
   /** The engine that it should be; absent, the page tells. */
   readonly adapter?: Adapter | undefined;
+  /** Of a page in JSON: what is read there, and nothing else. */
+  readonly json?: JsonNumber | undefined;
   /** Whether to find out from the page's names whose it is, or to trust `adapter`. */
   readonly isToIdentify: boolean;
   /** Says that so many more bytes of the page are kept while it comes; may throw to stop it. */
@@ -41,12 +47,15 @@ export function pageSink(options: PageOptions): BodySink<EnginePage> {
     push: (chunk) => {
       const first = chunk.find((byte) => !blanks.has(byte));
       if (first === undefined && sink === undefined) return;
-      sink ??=
-        first === openBrace || first === openBracket ? jsonSink(options) : expositionSink(options);
+      sink ??= openSink(first, options);
       sink.push(chunk);
     },
-    end: () => (sink ?? expositionSink(options)).end(),
+    end: () => (sink ?? openSink(undefined, options)).end(),
   };
+}
+function openSink(first: number | undefined, options: PageOptions): BodySink<EnginePage> {
+  const isJson = options.json !== undefined || first === openBrace || first === openBracket;
+  return isJson ? jsonSink(options) : expositionSink(options);
 }
 const blanks: ReadonlySet<number> = new Set(Buffer.from(" \t\r\n"));
 const openBrace = 0x7b;
@@ -93,7 +102,7 @@ function unknownPage(
 }
 
 function jsonSink(options: PageOptions): BodySink<EnginePage> {
-  const { table, adapter, contentType, buffered = () => undefined } = options;
+  const { table, adapter, json, contentType, buffered = () => undefined } = options;
   const chunks: Buffer[] = [];
   let bytesRead = 0;
   return {
@@ -107,7 +116,8 @@ function jsonSink(options: PageOptions): BodySink<EnginePage> {
       const text = Buffer.concat(chunks).toString("utf8");
       const page = parsedJson(text);
       const owner = adapter ?? detectJson(page);
-      const samples = owner?.fromJson?.(page);
+      const number = page === undefined ? undefined : json?.read(page);
+      const samples = json === undefined ? owner?.fromJson?.(page) : numberSamples(json, number);
       if (owner === undefined || samples === undefined)
         throw notItsJson(text, contentType, adapter);
       const columns = samples.map(({ name, labels, value }) => ({
@@ -123,9 +133,19 @@ function jsonSink(options: PageOptions): BodySink<EnginePage> {
         filter: everyName,
         types: new Map(),
         warnings: { duplicates: 0, malformed: 0, notFinite: 0 },
+        noNumber: typeof number === "object" ? number : undefined,
       };
     },
   };
+}
+
+/** Under the path's own name, which is what a query asks for. */
+function numberSamples(
+  { path }: JsonNumber,
+  number: number | NoValue | undefined,
+): readonly JsonSample[] | undefined {
+  if (number === undefined) return undefined;
+  return typeof number === "number" ? [{ name: path, labels: {}, value: number }] : [];
 }
 
 /** A page in JSON is read whole, so absence from it always says something. */
@@ -151,6 +171,12 @@ function tooLarge(): Fault {
 
 function notItsJson(text: string, contentType: string, adapter: Adapter | undefined): Fault {
   const came = `${contentType}: ${JSON.stringify(text.slice(0, 120))}`;
+  if (adapter?.engine === "json")
+    return new Fault(
+      "page-invalid",
+      `Cannot read the number: its page is JSON, got ${came}; check the engine's port and path`,
+      { came },
+    );
   return new Fault(
     "page-invalid",
     `Cannot read metrics: a page is Prometheus text${adapter?.fromJson === undefined ? "" : ` or ${adapter.title}'s JSON`}, got ${came}; check the engine's port and path`,

@@ -23,6 +23,8 @@ export interface ScrapeEndpoint {
   readonly port: number;
   /** For the `Host` header. */
   readonly host: string;
+  /** Whether it is asked over TLS. */
+  readonly isTls: boolean;
 }
 
 export interface EndpointRules {
@@ -55,17 +57,16 @@ interface AllowedUrl {
  *   the operator did not name it.
  */
 export function podEndpoint(
-  address: string,
-  port: number,
+  { address, port, isTls }: Pick<ScrapeEndpoint, "address" | "port" | "isTls">,
   rules: Pick<EndpointRules, "allow">,
 ): ScrapeEndpoint {
   const host = hostPort({ address, port });
-  const url = `http://${host}`;
+  const url = `${isTls ? "https" : "http"}://${host}`;
   if (isIP(address) === 0) throw refused(url, "a pod's address is an IP address");
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw refused(url, "a port is from 1 to 65535");
   checkAddress(url, address, isNamed(address, port, rules));
-  return { url, address, port, host };
+  return { url, address, port, host, isTls };
 }
 
 /** Whether the operator named an address, and not only a domain. */
@@ -88,11 +89,15 @@ export function allowedUrl(
 ): AllowedUrl {
   const url = URL.parse(text);
   if (url === null) throw refused(text, "it is a URL such as http://my-service:8000/metrics");
-  if (url.protocol !== "http:") throw refused(text, "its scheme is http");
+  if (url.protocol !== "http:" && !isTlsUrl(url))
+    throw refused(text, "its scheme is http or https");
   if (url.username !== "" || url.password !== "")
-    throw refused(text, "it has no user or password; use a bearer token file");
+    throw refused(
+      text,
+      "it has no user or password; name a file with engineBasicAuthFile or engineTokenFile",
+    );
   // The parser turns 0xa9fea9fe, 2852039166 and 0251.0376.0251.0376 into 169.254.169.254.
-  const host = url.hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
+  const host = hostOf(url);
   if (isIP(host) !== 0 && addressKind(host) === "metadata")
     throw refused(text, "a cloud's metadata address is never asked");
   const pattern = allow.find((one) => matchesPattern(one, host, portOf(url)));
@@ -125,7 +130,7 @@ export async function resolvedEndpoint(
   const [address] = addresses;
   if (address === undefined) throw unresolved(url, name);
   for (const one of addresses) checkAddress(url.href, one, mayBeLocal);
-  return { url: url.origin, address, port: portOf(url), host: url.host };
+  return { url: url.origin, address, port: portOf(url), host: url.host, isTls: isTlsUrl(url) };
 }
 
 function unresolved({ href }: URL, name: string, cause?: unknown): Fault {
@@ -138,7 +143,16 @@ function unresolved({ href }: URL, name: string, cause?: unknown): Fault {
 }
 
 export function portOf(url: URL): number {
-  return url.port === "" ? 80 : Number(url.port);
+  return url.port === "" ? (isTlsUrl(url) ? 443 : 80) : Number(url.port);
+}
+
+export function isTlsUrl({ protocol }: URL): boolean {
+  return protocol === "https:";
+}
+
+/** The host without brackets and without the dot that ends a whole name. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
 }
 
 function checkAddress(url: string, address: string, mayBeLocal: boolean): void {

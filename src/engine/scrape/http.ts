@@ -4,12 +4,16 @@
  *
  * @module
  */
-import { type Agent, type IncomingMessage, request } from "node:http";
+import { type Agent, type IncomingMessage, request as plainRequest } from "node:http";
+import { request as tlsRequest } from "node:https";
+import { isIP } from "node:net";
 import { createGunzip } from "node:zlib";
 import type { Clock } from "#core/clock.ts";
 import { Fault, messageOf } from "#core/fault.ts";
 import { engineBodyBytesMax } from "#core/limits.ts";
 import type { ScrapeEndpoint } from "./address-policy.ts";
+import type { TargetTls } from "./target.ts";
+import { tlsProblem } from "./tls-problem.ts";
 
 /** Takes a body as it comes; `push` may throw to stop it. */
 export interface BodySink<Result> {
@@ -19,11 +23,14 @@ export interface BodySink<Result> {
 
 interface GetOptions<Result> {
   readonly endpoint: ScrapeEndpoint;
+  /** Of an endpoint that is asked over TLS. */
+  readonly tls?: TargetTls | undefined;
   readonly path: string;
-  readonly token?: string | undefined;
+  /** The `Authorization` header. */
+  readonly authorization?: string | undefined;
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Keeps the connection for the next scrape. */
+  /** Keeps the connection for the next scrape; it knows the authorities where TLS is spoken. */
   readonly agent: Agent;
   /** @param contentType Without parameters, in lower case. */
   readonly open: (contentType: string) => BodySink<Result>;
@@ -38,9 +45,10 @@ export async function get<Result>(options: GetOptions<Result>): Promise<Result> 
   const once = (path: string) =>
     getOnce(options, path).catch((error: unknown) => {
       // Also what the runtime throws at once, for a path with a newline in it or such a token.
-      throw error instanceof Fault
-        ? error
-        : unreachable(options, messageOf(error), { cause: error });
+      if (error instanceof Fault) throw error;
+      const { tls } = options;
+      const problem = (tls && tlsProblem(error, tls)) ?? messageOf(error);
+      throw unreachable(options, problem, { cause: error });
     });
   const answer = await once(options.path);
   if (!("location" in answer)) return answer.result;
@@ -62,9 +70,11 @@ function getOnce<Result>(
   options: GetOptions<Result>,
   path: string,
 ): Promise<ResultOrRedirect<Result>> {
-  const { endpoint, token, timeoutMs, clock, agent } = options;
+  const { endpoint, tls, authorization, timeoutMs, clock, agent } = options;
+  const request = endpoint.isTls ? tlsRequest : plainRequest;
   return new Promise((resolve, reject) => {
     const outgoing = request({
+      ...(tls === undefined ? {} : tlsOptions(tls)),
       host: endpoint.address,
       port: endpoint.port,
       path,
@@ -75,7 +85,7 @@ function getOnce<Result>(
         "accept-encoding": "identity",
         "user-agent": "keda-gpu-scaler",
         // Spread, because a header without a value would be sent as "undefined".
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(authorization === undefined ? {} : { authorization }),
       },
     });
     const cancel = clock.after(timeoutMs, () =>
@@ -95,6 +105,14 @@ function getOnce<Result>(
     });
     outgoing.end();
   });
+}
+
+/**
+ * The certificate is verified for this name; for the address where the name is one, which TLS does not
+ * send. A check of our own would keep no connection for the next scrape.
+ */
+function tlsOptions({ serverName }: TargetTls) {
+  return { servername: isIP(serverName) === 0 ? serverName : "", rejectUnauthorized: true };
 }
 
 async function answerOf<Result>(
@@ -140,8 +158,8 @@ async function drain(
 
 function statusText(status: number): string {
   const hints: Readonly<Record<number, string>> = {
-    401: "; give it a bearer token with the right to read metrics",
-    403: "; its token may not read metrics",
+    401: "; name credentials that may read metrics with engineTokenFile or engineBasicAuthFile",
+    403: "; its credentials may not read metrics",
     404: "; its metrics are on another path, or switched off",
   };
   return `it answers with status ${status}${hints[status] ?? ""}`;
@@ -149,12 +167,12 @@ function statusText(status: number): string {
 
 /** The path to follow: only the same one with a slash behind it, on the same host. */
 function ownSlash({ endpoint, path }: GetOptions<unknown>, location: string): string | undefined {
-  const from = URL.parse(path, `http://${endpoint.host}`);
+  const from = URL.parse(path, `${endpoint.isTls ? "https" : "http"}://${endpoint.host}`);
   const to = URL.parse(location, from?.href);
   return from !== null &&
     to !== null &&
     to.host === from.host &&
-    to.protocol === "http:" &&
+    to.protocol === from.protocol &&
     to.pathname === `${from.pathname}/` &&
     to.search === from.search
     ? `${to.pathname}${to.search}`

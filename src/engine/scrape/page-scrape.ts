@@ -4,8 +4,8 @@
  * @module
  */
 import type { Agent } from "node:http";
+import { assert } from "#core/assert.ts";
 import type { Clock } from "#core/clock.ts";
-import { Fault, messageOf } from "#core/fault.ts";
 import type { EnginePage } from "#engine/page/page.ts";
 import {
   allowedUrl,
@@ -14,13 +14,16 @@ import {
   resolvedEndpoint,
   type ScrapeEndpoint,
 } from "./address-policy.ts";
+import { authorizationOf } from "./credentials.ts";
 import { type BodySink, get } from "./http.ts";
 import type { PageLocation, ScrapeTarget } from "./target.ts";
+import type { TlsAgents } from "./tls-agents.ts";
 
 export interface PageScraperTools {
   readonly clock: Clock;
   readonly rules: EndpointRules;
   readonly agent: Agent;
+  readonly tlsAgents: TlsAgents;
   readonly readFile: (path: string) => Promise<string>;
 }
 
@@ -36,26 +39,31 @@ interface PageScraper {
 }
 
 export function pageScraper(target: ScrapeTarget, tools: PageScraperTools): PageScraper {
-  const { clock, agent, rules } = tools;
-  const { at, tokenFile } = target;
+  const { clock, agent, tlsAgents, rules, readFile } = tools;
+  const { at, tls } = target;
   let resolved: ScrapeEndpoint | undefined;
 
   const endpointOf = async ({ port = 0 }: PageLocation): Promise<ScrapeEndpoint> => {
-    if ("podAddress" in at) return podEndpoint(at.podAddress, port, rules);
+    if ("podAddress" in at)
+      return podEndpoint({ address: at.podAddress, port, isTls: tls !== undefined }, rules);
     resolved ??= await resolvedEndpoint(allowedUrl(at.url, at.namespace, rules), rules.resolve);
     return resolved;
   };
 
   return {
     scrape: async (location, deadlineMs, open) => {
-      const token = tokenFile === undefined ? undefined : await tokenIn(tokenFile, tools);
+      const authorization = await authorizationOf(target, readFile);
+      const tlsAgent = tls && (await tlsAgents.of(tls.caFile));
+      const endpoint = await endpointOf(location);
+      assert(endpoint.isTls === (tls !== undefined), "a target has TLS where its URL says https");
       return get({
-        endpoint: await endpointOf(location),
+        endpoint,
+        tls,
         path: location.path,
-        token,
+        authorization,
         timeoutMs: Math.max(1, deadlineMs - clock.monotonicMs()),
         clock,
-        agent,
+        agent: tlsAgent ?? agent,
         open,
       });
     },
@@ -63,19 +71,4 @@ export function pageScraper(target: ScrapeTarget, tools: PageScraperTools): Page
       resolved = undefined;
     },
   };
-}
-
-function tokenIn(path: string, { readFile }: PageScraperTools): Promise<string> {
-  return readFile(path).then(
-    (text) => text.trim(),
-    (error: unknown) => {
-      const problem = messageOf(error);
-      throw new Fault(
-        "file-invalid",
-        `Cannot read the bearer token: ${path} is a readable file, got ${problem}; mount the token there`,
-        { path, problems: [problem] },
-        error,
-      );
-    },
-  );
 }

@@ -112,7 +112,8 @@ function faultOf(
       missing: [target],
     });
   const offered = adapter === undefined ? [] : offeredSignals(adapter);
-  const next = reason === "refused" ? "" : `; it may be asked for ${offered.join(", ")}`;
+  const isHelpful = reason !== "refused" && offered.length > 0;
+  const next = isHelpful ? `; it may be asked for ${offered.join(", ")}` : "";
   return new Fault("signal-unavailable", `${problem}${next}`, {
     engine: adapter?.engine ?? "unknown",
     signal,

@@ -26,10 +26,12 @@ import { slots } from "#core/slots.ts";
 import { sharedFilters } from "#engine/page/name-filter.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import { type EngineName, engineFacts } from "#metric/engines.ts";
+import { sharedPatterns } from "#metric/label-pattern.ts";
 import { memoryBudget } from "./memory-budget.ts";
 import { type EngineReading, readingOf } from "./reading.ts";
 import { namedAdapter, type ScrapeTarget, targetKey, targetStaleMs, targetText } from "./target.ts";
 import { type TargetScraperTools, type TargetState, targetScraper } from "./target-scraper.ts";
+import { tlsAgents } from "./tls-agents.ts";
 
 interface TargetStatus extends TargetState {
   readonly target: string;
@@ -58,7 +60,10 @@ export interface EngineScraper {
 }
 
 interface EngineScraperOptions
-  extends Omit<TargetScraperTools, "agent" | "timeoutMs" | "filterOf" | "memory"> {
+  extends Omit<
+    TargetScraperTools,
+    "agent" | "tlsAgents" | "timeoutMs" | "filterOf" | "patternOf" | "memory"
+  > {
   readonly log: Log;
   /** From 0 to 1: spreads the scrapes of targets that come together. */
   readonly random: () => number;
@@ -73,6 +78,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
   const { log, timeoutMs = engineScrapeMs, scraped = () => undefined } = options;
   const { intervalMs = engineIntervalMs, gatewayMs = gatewayIntervalMs } = options;
   const agent = new Agent({ keepAlive: true });
+  const overTls = tlsAgents(options);
   const loops = new Map<string, ScrapeLoop>();
   /** Targets of each namespace. */
   const followed = counts<string>();
@@ -83,8 +89,9 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
     bytesMax: engineMemoryBytesMax,
     shareBytesMax: engineMemoryBytesShare,
   });
-  const filterOf = sharedFilters();
-  const tools = { ...options, agent, timeoutMs, filterOf, memory, intervalMs, gatewayMs };
+  const readers = { filterOf: sharedFilters(), patternOf: sharedPatterns() };
+  const shared = { agent, tlsAgents: overTls, memory, ...readers };
+  const tools = { ...options, ...shared, timeoutMs, intervalMs, gatewayMs };
   let isStopped = false;
 
   const loopOf = (target: ScrapeTarget): ScrapeLoop => {
@@ -124,6 +131,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
       for (const loop of loops.values()) loop.stop();
       loops.clear();
       agent.destroy();
+      overTls.stop();
     },
   };
 }

@@ -8,11 +8,13 @@ import { Fault } from "#core/fault.ts";
 import { identifyScrapes } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import type { PageWarnings } from "#engine/page/exposition.ts";
+import { jsonNumber } from "#engine/page/json-number.ts";
 import { type EnginePage, pageSink } from "#engine/page/page.ts";
 import { retentionMs } from "#engine/signal/evaluate.ts";
 import type { NewScrape } from "#engine/signal/history.ts";
 import type { SignalQuery } from "#engine/signal/query.ts";
 import type { SignalResult } from "#engine/signal/result.ts";
+import type { PatternOf } from "#metric/label-pattern.ts";
 import { type PageScraperTools, pageScraper } from "./page-scrape.ts";
 import { prober } from "./probe.ts";
 import { locationsOf, namedAdapter, type ScrapeTarget } from "./target.ts";
@@ -27,6 +29,7 @@ import {
 export interface TargetScraperTools extends PageScraperTools, TargetHistoryTools {
   readonly timeoutMs: number;
   readonly filterOf: FilterOf;
+  readonly patternOf: PatternOf;
 }
 
 /** What is known of a target now. */
@@ -57,10 +60,11 @@ interface TargetScraper {
 }
 
 export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): TargetScraper {
-  const { clock } = tools;
+  const { clock, patternOf } = tools;
   const named = namedAdapter(target);
   const locations = prober({ ...tools, locations: locationsOf(target) });
   const pages = pageScraper(target, tools);
+  const json = target.json && jsonNumber(target.json);
   const queries = trackedQueries(tools.filterOf);
   let state: TargetState = { tries: 0, failures: 0 };
   let intervalMs = 0;
@@ -78,12 +82,14 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
       const adapter = isToIdentify ? named : state.adapter;
       return pages.scrape(location, deadlineMs, (contentType) => {
         const filter = queries.filter(state.adapter);
-        return pageSink({ contentType, table, filter, adapter, isToIdentify, buffered });
+        return pageSink({ contentType, table, filter, adapter, json, isToIdentify, buffered });
       });
     });
 
-  const evaluateNow = (tracked: TrackedQuery): void =>
-    evaluateTracked(tracked, { history: history.now(), adapter: state.adapter, intervalMs });
+  const evaluateNow = (tracked: TrackedQuery): void => {
+    const { adapter } = state;
+    evaluateTracked(tracked, { history: history.now(), adapter, intervalMs, patternOf });
+  };
 
   const accept = (page: EnginePage, { add }: HistoryPage): void => {
     const { adapter, warnings } = page;
@@ -125,11 +131,11 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
 const notRead: SignalResult = { reason: "pending", why: "it was not looked for yet" };
 
 function scrapeOf(
-  { values, notFinite, filter, types, startedWallMs }: EnginePage,
+  { values, notFinite, filter, types, startedWallMs, noNumber }: EnginePage,
   clock: Clock,
 ): NewScrape {
   const atMs = clock.monotonicMs();
   const startedAtMs =
     startedWallMs === undefined ? undefined : atMs - (clock.wallMs() - startedWallMs);
-  return { atMs, values, notFinite, filter, types, startedAtMs };
+  return { atMs, values, notFinite, filter, types, startedAtMs, noNumber };
 }

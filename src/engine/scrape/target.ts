@@ -7,10 +7,19 @@ import { Fault } from "#core/fault.ts";
 import { engineStaleIntervals, engineStaleLeastMs, targetTextPortsMax } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import { adapterOf, adapters } from "#engine/adapters/all.ts";
-import { engineFacts, engineNames } from "#metric/engines.ts";
+import { engineFacts, engineNames, type JsonMetric } from "#metric/engines.ts";
+import type { CredentialFiles } from "./credentials.ts";
+
+/** How a target shows that it is the one that was meant. */
+export interface TargetTls {
+  /** The DNS name or address that its certificate must be for. */
+  readonly serverName: string;
+  /** PEM authorities of which one must have signed it; absent: the system's. */
+  readonly caFile?: string | undefined;
+}
 
 /** Where an engine is, and what is known of it beforehand. */
-export interface ScrapeTarget {
+export interface ScrapeTarget extends CredentialFiles {
   /** A pod by the address that the Kubernetes API gives, or a URL from a trigger. */
   readonly at:
     | {
@@ -29,8 +38,10 @@ export interface ScrapeTarget {
   readonly engine?: string | undefined;
   /** Absent: the engine's own, or those that engines commonly have. */
   readonly path?: string | undefined;
-  /** A bearer token, read anew at each scrape because tokens rotate. */
-  readonly tokenFile?: string | undefined;
+  /** The number of a page in JSON that it is read for, which makes it engine `json`. */
+  readonly json?: JsonMetric | undefined;
+  /** Absent: it is asked in plain text. */
+  readonly tls?: TargetTls | undefined;
 }
 
 /** Where a target's metrics may be. */
@@ -40,18 +51,19 @@ export interface PageLocation {
   readonly path: string;
 }
 
-export function targetKey({ at, port, engine, path, tokenFile }: ScrapeTarget): string {
-  return JSON.stringify([at, port, engine, path, tokenFile]);
+export function targetKey(target: ScrapeTarget): string {
+  const { at, port, engine, path, json, tls, tokenFile, basicAuthFile } = target;
+  return JSON.stringify([at, port, engine, path, json, tls, tokenFile, basicAuthFile]);
 }
 
 /** As people read it. */
 export function targetText(target: ScrapeTarget): string {
-  const { at, path = "" } = target;
+  const { at, path = "", tls } = target;
   if ("url" in at) return at.url;
   const host = at.podAddress.includes(":") ? `[${at.podAddress}]` : at.podAddress;
   const ports = portsOf(at.ports, target);
   const port = ports.length > targetTextPortsMax ? "" : `:${ports.join("|")}`;
-  return `http://${host}${port}${path}`;
+  return `${tls === undefined ? "http" : "https"}://${host}${port}${path}`;
 }
 
 /** @throws {Fault} `signal-unavailable` for an engine that does not exist. */

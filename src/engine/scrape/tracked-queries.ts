@@ -10,8 +10,10 @@ import { adapters } from "#engine/adapters/all.ts";
 import type { NameFilter } from "#engine/page/name-filter.ts";
 import { type Evaluation, evaluate } from "#engine/signal/evaluate.ts";
 import type { ScrapeHistory } from "#engine/signal/history.ts";
+import { labelChoice } from "#engine/signal/label-choice.ts";
 import { queryKey, queryNames, type SignalQuery } from "#engine/signal/query.ts";
 import type { SignalResult } from "#engine/signal/result.ts";
+import type { PatternOf } from "#metric/label-pattern.ts";
 
 /** `nameFilter`, shared by targets that need the same names. */
 export type FilterOf = (names: ReadonlySet<string>) => NameFilter;
@@ -91,13 +93,16 @@ interface Scraped {
   readonly history: ScrapeHistory;
   readonly adapter: Adapter | undefined;
   readonly intervalMs: number;
+  readonly patternOf: PatternOf;
 }
 
 /** Makes what the newest scrape gives, if there is one. */
 export function evaluateTracked(tracked: TrackedQuery, scraped: Scraped): void {
-  const { history, adapter, intervalMs } = scraped;
+  const { history, adapter, intervalMs, patternOf } = scraped;
   const newest = history.scrapes.at(-1);
   if (adapter === undefined || newest === undefined) return;
-  const context = { history, newest, intervalMs, adapter, query: tracked.query };
+  const { query } = tracked;
+  const choice = labelChoice(query.match, patternOf);
+  const context = { history, newest, intervalMs, adapter, query, choice };
   tracked.evaluation = evaluate(context, tracked.evaluation?.latency ?? {});
 }

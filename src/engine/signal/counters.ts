@@ -14,7 +14,7 @@ import type { Series } from "#engine/page/series.ts";
 import type { AverageFormula, QuantileFormula, RateFormula } from "./formula.ts";
 import { type QueryContext, type Scrape, valueIn } from "./history.ts";
 import type { Bucket } from "./quantile.ts";
-import { meanResult, mergedQuantile, type SignalResult } from "./result.ts";
+import { meanResult, mergedQuantile, type Observations, type SignalResult } from "./result.ts";
 import { firstOnPage, selectedSeries } from "./selection.ts";
 
 interface Span {
@@ -29,9 +29,12 @@ interface Span {
 
 const pending: SignalResult = { reason: "pending", why: "a rate needs two scrapes" };
 
-export function rateResult(context: QueryContext, formula: RateFormula): SignalResult {
+export function rateResult(
+  context: QueryContext,
+  formula: RateFormula,
+  windowMs = counterWindowOf(context),
+): SignalResult {
   const name = firstOnPage(context, formula.names);
-  const windowMs = counterWindowOf(context);
   const span = spanOf(context, name ?? formula.names[0] ?? "", windowMs);
   if (span === undefined) return pending;
   const gained = name === undefined ? 0 : increase(span, countedSeries(context, formula, name));
@@ -66,9 +69,12 @@ export function averageNames(
 /** Widens the window while there are too few observations in it. */
 export function histogramResult(context: QueryContext, formula: QuantileFormula): SignalResult {
   const base = firstOnPage(context, formula.names, "_bucket");
-  if (base === undefined) return { reason: "no-samples", why: "nothing was observed yet" };
-  const name = `${base}_bucket`;
   const { q, scale } = formula;
+  if (base === undefined) {
+    const observations: Observations = { kind: "buckets", q, scale, buckets: [] };
+    return { reason: "no-samples", why: "nothing was observed yet", observations };
+  }
+  const name = `${base}_bucket`;
   const series = countedSeries(context, formula, name);
   let windowMs = counterWindowOf(context);
   let result: SignalResult = pending;
@@ -91,7 +97,7 @@ function isSameSpan(one: Span, other: Span | undefined): boolean {
 }
 
 /** The window that counters are read over: at least two intervals, or there are no two scrapes. */
-function counterWindowOf({ query, intervalMs }: QueryContext): number {
+export function counterWindowOf({ query, intervalMs }: QueryContext): number {
   return Math.max(query.windowMs === 0 ? counterWindowMs : query.windowMs, 2 * intervalMs);
 }
 

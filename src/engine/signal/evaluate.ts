@@ -10,22 +10,26 @@ import { counterWindowMs, widestWindowMs } from "#core/limits.ts";
 import type { Series } from "#engine/page/series.ts";
 import { isLatency, type SignalName } from "#metric/catalogue.ts";
 import { activityResult } from "./activity.ts";
-import { formulasOf } from "./asked.ts";
-import { averageResult, histogramResult, rateResult } from "./counters.ts";
+import { formulasOf, waitingSignal } from "./asked.ts";
+import { averageResult, counterWindowOf, histogramResult, rateResult } from "./counters.ts";
 import {
   type Formula,
   type GaugeFormula,
   namesOf,
+  type RateFormula,
   type RatioFormula,
   type SumFormula,
 } from "./formula.ts";
 import { type QueryContext, type Scrape, valueIn, windowOf } from "./history.ts";
+import { labelListResult } from "./label-list.ts";
 import { type LatencyState, latencyResult, latencyStateAfter } from "./latency.ts";
+import { isOfEvents } from "./named.ts";
 import { notFound, notOffered, refusalOf } from "./no-value.ts";
 import { applicable, gaugeSeries, isPresent, unusableSeries } from "./presence.ts";
 import { type SignalQuery, signalText } from "./query.ts";
-import type { SignalResult } from "./result.ts";
+import { meanResult, type SignalResult } from "./result.ts";
 import { firstOnPage, newestCopies, selectedSeries } from "./selection.ts";
+import { standstillResult } from "./standstill.ts";
 
 export interface Evaluation {
   readonly result: SignalResult;
@@ -35,21 +39,31 @@ export interface Evaluation {
 
 /** @param latency Of the scrape before. */
 export function evaluate(context: QueryContext, latency: LatencyState): Evaluation {
-  const { query, newest } = context;
-  const observed = signalResult(context);
-  if (!isOfLatency(query)) return { result: observed, latency };
+  const { query, newest, choice } = context;
+  const result = signalResult(context);
+  const why = choice.refusal();
+  const observed: SignalResult = why === undefined ? result : { reason: "refused", why };
+  const { signal } = query;
+  const isNamed = typeof signal !== "string";
+  if (isNamed ? !isOfEvents(signal) : !isOfLatency(query)) return { result: observed, latency };
   const load = {
-    waiting: valueNow(context, "queue_depth"),
+    waiting: valueNow(context, waitingSignal(query.signal)),
     // An engine that does not say what runs says what arrives.
     running: () => valueNow(context, "running_requests") ?? valueNow(context, "request_rate"),
   };
+  if (isNamed) {
+    const formulas = formulasOf(signal, context.adapter.signals, context.history.types);
+    return { result: standstillResult(context, observed, formulas, load), latency };
+  }
   const next = latencyStateAfter(latency, observed, load, newest.atMs);
   return { result: latencyResult(observed, next, load, newest.atMs), latency: next };
 }
 
 /** How long scrapes are kept for a query: few requests widen the window of a latency. */
 export function retentionMs(query: SignalQuery, intervalMs: number): number {
-  const widestMs = isOfLatency(query) ? widestWindowMs : counterWindowMs;
+  const { signal } = query;
+  const isWidened = typeof signal === "string" ? isOfLatency(query) : isOfEvents(signal);
+  const widestMs = isWidened ? widestWindowMs : counterWindowMs;
   return Math.max(query.windowMs, widestMs) + 2 * intervalMs;
 }
 
@@ -77,7 +91,7 @@ function signalResult(context: QueryContext): SignalResult {
   const refusal = refusalOf(context, formulas);
   if (refusal !== undefined) return refusal;
   const formula = applicable(context, formulas);
-  if (formula === undefined) return notFound(context, formulas);
+  if (formula === undefined) return newest.noNumber ?? notFound(context, formulas);
   const unusable = unusableSeries(context, formula);
   if (unusable !== undefined) return unusable;
   return possible(formulaResult(context, formula), signalText(query));
@@ -102,6 +116,8 @@ function formulaResult(context: QueryContext, formula: Formula): SignalResult {
       return averageResult(context, formula);
     case "quantile":
       return histogramResult(context, formula);
+    case "label-list":
+      return labelListResult(context, formula);
     case "sum":
       return sumResult(context, formula);
   }
@@ -136,13 +152,28 @@ function reducedValue(
   return reduce === "mean" ? total(values) / values.length : total(values);
 }
 
+/** Widens the window of counters while there is nothing to divide by. */
 function ratioResult(context: QueryContext, formula: RatioFormula): SignalResult {
-  const { names, denominator, scale } = formula;
-  const sumOf = (name: string) => totalIn(context.newest, selectedSeries(context, name));
-  const whole = sumOf(denominator);
-  return whole > 0
-    ? { value: (sumOf(names[0] ?? "") / whole) * scale }
-    : { reason: "no-samples", why: `its ${denominator} is ${whole}` };
+  const { numerator, denominator, scale } = formula;
+  const isWidened = denominator.kind === "rate";
+  let windowMs = counterWindowOf(context);
+  for (;;) {
+    const termResult = (term: GaugeFormula | RateFormula) =>
+      term.kind === "rate" ? rateResult(context, term, windowMs) : gaugeResult(context, term);
+    const part = termResult(numerator);
+    const whole = termResult(denominator);
+    if (!("value" in part)) return part;
+    if (!("value" in whole)) return whole;
+    const counted = { sum: part.value, count: whole.value, scale };
+    if (whole.value > 0) return meanResult(counted);
+    if (!isWidened || windowMs >= widestWindowMs)
+      return {
+        reason: "no-samples",
+        why: `its ${firstOnPage(context, denominator.names) ?? denominator.names[0]} is 0`,
+        observations: { kind: "mean", ...counted },
+      };
+    windowMs = Math.min(windowMs * 2, widestWindowMs);
+  }
 }
 
 function sumResult(context: QueryContext, { terms, optional }: SumFormula): SignalResult {

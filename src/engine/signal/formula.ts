@@ -56,11 +56,22 @@ export interface AverageFormula extends FormulaBase {
   readonly countNames: readonly string[];
   readonly scale: number;
 }
-/** One gauge as a share of another. */
-export interface RatioFormula extends FormulaBase {
+/** One value for each of another, both as they would be alone. */
+export interface RatioFormula {
   readonly kind: "ratio";
-  readonly denominator: string;
+  readonly numerator: GaugeFormula | RateFormula;
+  readonly denominator: GaugeFormula | RateFormula;
   readonly scale: number;
+}
+/**
+ * How many names a label lists, with commas between. The series of a page that are of other lists
+ * stay there; the value of each is the time when it was true.
+ */
+export interface LabelListFormula extends FormulaBase {
+  readonly kind: "label-list";
+  readonly label: string;
+  /** The label that says how many there may be; absent: the count itself is the value. */
+  readonly limitLabel?: string | undefined;
 }
 /** An optional term that is absent adds nothing. */
 export interface SumFormula {
@@ -73,8 +84,8 @@ export type SingleFormula =
   | RateFormula
   | QuantileFormula
   | AverageFormula
-  | RatioFormula;
-export type Formula = SingleFormula | SumFormula;
+  | LabelListFormula;
+export type Formula = SingleFormula | SumFormula | RatioFormula;
 
 /** The formulas of each signal, in the order to try. */
 export type SignalFormulas = { readonly [Signal in SignalName]?: readonly Formula[] };
@@ -99,8 +110,26 @@ export function rate(names: Names, options: Options = {}): RateFormula {
   return { kind: "rate", names: spellings, ...options };
 }
 
+/** One gauge as a percentage of another. */
 export function ratio(numerator: string, denominator: string, options: Options = {}): RatioFormula {
-  return { kind: "ratio", names: [numerator], denominator, scale: 100, ...options };
+  const [part, whole] = [gauge(numerator, options), gauge(denominator)];
+  return { kind: "ratio", numerator: part, denominator: whole, scale: 100 };
+}
+
+/**
+ * What one counter gained as a share of what another did, in percent: over several targets the sum
+ * of all parts by the sum of all wholes.
+ *
+ * @param parts Without `_total`; each belongs to the whole at the same place.
+ */
+export function counterShare(parts: Names, wholes: Names): AverageFormula {
+  const { names } = rate(parts);
+  return { kind: "average", names, countNames: rate(wholes).names, scale: 100 };
+}
+
+/** A quantile of a histogram, in milliseconds. */
+export function quantile(names: Names, q: number, unitMs: number): QuantileFormula {
+  return { kind: "quantile", names: listOf(names), q, scale: unitMs };
 }
 
 export function sum(
@@ -138,22 +167,19 @@ export function latencies(
   unitMs = 1000,
   options: Options = {},
 ): SignalFormulas {
-  const quantile = (names: Names, q: number): QuantileFormula => ({
-    kind: "quantile",
-    names: listOf(names),
-    q,
-    scale: unitMs,
+  const timed = (names: Names, q: number): QuantileFormula => ({
+    ...quantile(names, q, unitMs),
     ...options,
   });
   // Spread, because a key says that the engine has the signal.
   return {
     ...(ttft && {
-      ttft_p50_ms: [quantile(ttft, 0.5)],
-      ttft_p95_ms: [quantile(ttft, 0.95)],
-      ttft_p99_ms: [quantile(ttft, 0.99)],
+      ttft_p50_ms: [timed(ttft, 0.5)],
+      ttft_p95_ms: [timed(ttft, 0.95)],
+      ttft_p99_ms: [timed(ttft, 0.99)],
     }),
-    ...(interToken && { inter_token_p95_ms: [quantile(interToken, 0.95)] }),
-    ...(e2e && { e2e_p95_ms: [quantile(e2e, 0.95)] }),
+    ...(interToken && { inter_token_p95_ms: [timed(interToken, 0.95)] }),
+    ...(e2e && { e2e_p95_ms: [timed(e2e, 0.95)] }),
     ...(queue && { queue_wait_ms: [histogramMean(queue, unitMs, options)] }),
   };
 }
@@ -177,13 +203,25 @@ export function combined(...tables: readonly SignalFormulas[]): SignalFormulas {
   return all;
 }
 
+/** Those of a table that an engine has of it. */
+export function picked(signals: SignalFormulas, names: readonly SignalName[]): SignalFormulas {
+  return Object.fromEntries(
+    Object.entries(signals).filter(([name]) => names.some((one) => one === name)),
+  );
+}
+
 /** The same formulas, for pages where a signal's absence can also mean another engine. */
 export function withoutLazy(signals: SignalFormulas): SignalFormulas {
-  return mapFormulas(signals, (formula) =>
-    formula.kind === "sum"
-      ? sum(formula.terms.map(neverLazy), formula.optional.map(neverLazy))
-      : neverLazy(formula),
-  );
+  return mapFormulas(signals, (formula) => {
+    switch (formula.kind) {
+      case "sum":
+        return sum(formula.terms.map(neverLazy), formula.optional.map(neverLazy));
+      case "ratio":
+        return { ...formula, numerator: neverLazy(formula.numerator) };
+      default:
+        return neverLazy(formula);
+    }
+  });
 }
 
 function neverLazy<One extends SingleFormula>(formula: One): One {
@@ -205,9 +243,8 @@ export function namesOf(formula: Formula): readonly string[] {
     case "gauge":
       return [...formula.names, ...(formula.meanOver ?? []), ...lazyNames(formula)];
     case "rate":
+    case "label-list":
       return [...formula.names, ...lazyNames(formula)];
-    case "ratio":
-      return [...formula.names, formula.denominator, ...lazyNames(formula)];
     case "average":
       return [
         ...formula.names,
@@ -222,8 +259,18 @@ export function namesOf(formula: Formula): readonly string[] {
         ...lazyNames(formula),
       ];
     case "sum":
-      return [...formula.terms, ...formula.optional].flatMap(namesOf);
+    case "ratio":
+      return termsOf(formula).flatMap(namesOf);
   }
+}
+
+/** What a formula is put together of. */
+export function termsOf(
+  formula: SumFormula | RatioFormula,
+): readonly (GaugeFormula | RateFormula)[] {
+  return formula.kind === "sum"
+    ? [...formula.terms, ...formula.optional]
+    : [formula.numerator, formula.denominator];
 }
 
 /** The names under which a page declares what a formula reads: a histogram's is without its parts'. */

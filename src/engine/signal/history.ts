@@ -11,7 +11,9 @@ import { compactSeriesLeast } from "#core/limits.ts";
 import type { Adapter } from "#engine/adapters/adapter.ts";
 import type { NameFilter } from "#engine/page/name-filter.ts";
 import { type Series, type SeriesTable, seriesTable } from "#engine/page/series.ts";
+import type { LabelChoice } from "./label-choice.ts";
 import type { SignalQuery } from "./query.ts";
+import type { NoValue } from "./result.ts";
 
 /** One good scrape. `values[series.id]` is NaN, or beyond the end, where the page had no value. */
 export interface Scrape {
@@ -24,6 +26,8 @@ export interface Scrape {
   readonly filter: NameFilter;
   /** When the engine's process started, monotonic, if its page says so. */
   readonly startedAtMs?: number | undefined;
+  /** Why a page in JSON does not have the number that it is read for. */
+  readonly noNumber?: NoValue | undefined;
 }
 
 export interface ScrapeHistory {
@@ -45,6 +49,8 @@ export interface QueryContext {
   readonly intervalMs: number;
   readonly adapter: Adapter;
   readonly query: SignalQuery;
+  /** What the query's matchers choose. */
+  readonly choice: LabelChoice;
 }
 
 /** The value of a series in a scrape, if it was there. */

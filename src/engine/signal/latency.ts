@@ -18,7 +18,7 @@ export interface LatencyState {
 }
 
 /** How many requests the engine has now; `undefined` where it does not say. */
-interface EngineLoad {
+export interface EngineLoad {
   readonly waiting: number | undefined;
   /** A function, because it is rarely needed. */
   readonly running: () => number | undefined;

@@ -5,11 +5,12 @@
  */
 import { offeredSignals } from "#engine/adapters/adapter.ts";
 import { engineFacts } from "#metric/engines.ts";
-import { type Formula, namesOf } from "./formula.ts";
+import { type Formula, namesOf, termsOf } from "./formula.ts";
 import type { QueryContext } from "./history.ts";
-import { matchesLabels, type SignalQuery, signalText } from "./query.ts";
+import { namedProblem } from "./named-problem.ts";
+import { type SignalQuery, signalText } from "./query.ts";
 import type { SignalResult } from "./result.ts";
-import { isDeclared, seriesOnPage } from "./selection.ts";
+import { firstOnPage, isDeclared, seriesOnPage } from "./selection.ts";
 
 /** The engine does not export the signal, in any version. */
 export function notOffered({ adapter, query }: QueryContext): SignalResult {
@@ -25,13 +26,14 @@ export function notOffered({ adapter, query }: QueryContext): SignalResult {
  * declares and has not set comes: an engine reports first when it has warmed up.
  */
 export function notFound(context: QueryContext, formulas: readonly Formula[]): SignalResult {
-  const { history, query } = context;
+  const { history, choice } = context;
   const declared = formulas.flatMap(readNames).find((name) => isUnset(context, name));
   if (declared !== undefined)
     return { reason: "pending", why: `its page declares ${declared} and has not set it yet` };
-  for (const name of formulas.flatMap(namesOf))
+  for (const name of formulas.flatMap(namesOf)) {
+    if (firstOnPage(context, [name]) !== undefined) continue;
     for (const { labels } of history.table.byName(name)) {
-      const missed = query.match.find((matcher) => !matchesLabels(labels, [matcher]));
+      const missed = choice.excluding(labels);
       if (missed === undefined) continue;
       const { label, op, value } = missed;
       const values = new Set(seriesOnPage(context, name).map((one) => one.labels[label] ?? ""));
@@ -41,13 +43,16 @@ export function notFound(context: QueryContext, formulas: readonly Formula[]): S
         why: `its ${name} has no series with ${label}${op}"${value}", there is ${listed}`,
       };
     }
-  const names = formulas.flatMap(readNames);
+  }
+  const read = formulas.flatMap(namesOf);
+  const missing = read.filter((name) => firstOnPage(context, [name]) === undefined);
+  const names = missing.length === 0 ? read : missing;
   return { reason: "lacking", why: `its page has no ${names.slice(0, 6).join(", no ")}` };
 }
 
 function readNames(formula: Formula): readonly string[] {
-  return formula.kind === "sum"
-    ? [...formula.terms, ...formula.optional].flatMap((term) => term.names)
+  return formula.kind === "sum" || formula.kind === "ratio"
+    ? termsOf(formula).flatMap((term) => term.names)
     : formula.names;
 }
 
@@ -61,7 +66,10 @@ export function refusalOf(
   formulas: readonly Formula[],
 ): SignalResult | undefined {
   const why =
-    sharedPage(context) ?? foreignSeries(context, formulas) ?? unknownEnsembles(context, formulas);
+    sharedPage(context) ??
+    namedProblem(context) ??
+    foreignSeries(context, formulas) ??
+    unknownEnsembles(context, formulas);
   return why === undefined ? undefined : { reason: "refused", why };
 }
 

@@ -5,7 +5,13 @@
  */
 import type { Series } from "#engine/page/series.ts";
 import { averageNames } from "./counters.ts";
-import { declaredNames, type Formula, type GaugeFormula, type SingleFormula } from "./formula.ts";
+import {
+  declaredNames,
+  type Formula,
+  type GaugeFormula,
+  type SingleFormula,
+  termsOf,
+} from "./formula.ts";
 import { isIn, type QueryContext } from "./history.ts";
 import type { SignalResult } from "./result.ts";
 import { firstOnPage, isDeclared, selectedSeries, seriesOnPage } from "./selection.ts";
@@ -29,15 +35,15 @@ function seriesOf(context: QueryContext, formula: Formula): readonly Series[] {
     case "gauge":
       return [...gaugeSeries(context, formula), ...ofFirst(formula.meanOver ?? [])];
     case "rate":
+    case "label-list":
       return ofFirst(formula.names);
-    case "ratio":
-      return [formula.names, [formula.denominator]].flatMap(ofFirst);
     case "average":
       return (averageNames(context, formula) ?? []).flatMap((name) => ofFirst([name]));
     case "quantile":
       return [];
     case "sum":
-      return [...formula.terms, ...formula.optional].flatMap((term) => seriesOf(context, term));
+    case "ratio":
+      return termsOf(formula).flatMap((term) => seriesOf(context, term));
   }
 }
 
@@ -58,14 +64,12 @@ export function applicable(
 }
 
 function presenceOf(context: QueryContext, formula: Formula): Presence {
-  if (formula.kind === "sum") {
-    const presences = formula.terms.map((term) => presenceOf(context, term));
+  if (formula.kind === "sum" || formula.kind === "ratio") {
+    const needed = formula.kind === "sum" ? formula.terms : termsOf(formula);
+    const presences = needed.map((term) => presenceOf(context, term));
     if (presences.includes("absent")) return "absent";
     return presences.includes("present") ? "present" : "zero";
   }
-  // A share of something that is not there is no share of 0.
-  if (formula.kind === "ratio" && firstOnPage(context, [formula.denominator]) === undefined)
-    return "absent";
   if (!isKeptUp(context, formula)) return "absent";
   if (isPresent(context, formula)) return "present";
   return isZero(context, formula) ? "zero" : "absent";
@@ -83,7 +87,7 @@ export function isPresent(context: QueryContext, formula: SingleFormula): boolea
     case "quantile":
       return firstOnPage(context, formula.names, "_bucket") !== undefined;
     case "rate":
-    case "ratio":
+    case "label-list":
       return firstOnPage(context, formula.names) !== undefined;
   }
 }

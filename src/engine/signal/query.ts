@@ -4,9 +4,8 @@
  * @module
  */
 import type { Adapter } from "#engine/adapters/adapter.ts";
-import type { SeriesLabels } from "#engine/page/series.ts";
-import type { LabelMatcher } from "#metric/engines.ts";
-import { type AskedSignal, activityFormulas, formulasOf } from "./asked.ts";
+import { type LabelMatcher, seriesText } from "#metric/engines.ts";
+import { type AskedSignal, activityFormulas, formulasOf, waitingSignal } from "./asked.ts";
 import { namesOf } from "./formula.ts";
 
 export interface SignalQuery {
@@ -28,12 +27,7 @@ export function queryKey({ signal, windowMs, match, ensembles }: SignalQuery): s
 
 /** The signal's name, as the user wrote it; `activity` for what nobody wrote. */
 export function signalText({ signal }: SignalQuery): string {
-  return typeof signal === "string" ? signal : signal.metric;
-}
-
-/** A label that a series lacks is the empty text, as in PromQL. */
-export function matchesLabels(labels: SeriesLabels, match: readonly LabelMatcher[]): boolean {
-  return match.every(({ label, op, value }) => ((labels[label] ?? "") === value) === (op === "="));
+  return typeof signal === "string" ? signal : seriesText(signal);
 }
 
 /**
@@ -49,7 +43,11 @@ export function queryNames(
     // They also tell what an engine does while it observes no latency.
     const always = activityFormulas(signals);
     for (const { signal } of queries)
-      for (const formula of [...formulasOf(signal, signals), ...always])
+      for (const formula of [
+        ...formulasOf(signal, signals),
+        ...formulasOf(waitingSignal(signal), signals),
+        ...always,
+      ])
         for (const name of namesOf(formula)) names.add(name);
   }
   return names;

@@ -34,13 +34,15 @@ export type Observations = BucketObservations | MeanObservations;
 /** Why a latency is not from observations: nothing is there to wait, or nothing gets through. */
 export type QueueState = "idle" | "stalled";
 
+export interface NoValue {
+  readonly reason: NoValueReason;
+  readonly why: string;
+}
+
 /** A value in the signal's unit, or why there is none. Never 0 for what is not known. */
 export type SignalResult = {
   readonly observations?: Observations | undefined;
-} & (
-  | { readonly value: number; readonly queueState?: QueueState | undefined }
-  | { readonly reason: NoValueReason; readonly why: string }
-);
+} & ({ readonly value: number; readonly queueState?: QueueState | undefined } | NoValue);
 
 /** The mean, if anything was counted. */
 export function meanResult(counted: Omit<MeanObservations, "kind">): SignalResult {
@@ -48,7 +50,7 @@ export function meanResult(counted: Omit<MeanObservations, "kind">): SignalResul
   const observations: Observations = { kind: "mean", ...counted };
   return count > 0
     ? { value: (sum / count) * scale, observations }
-    : { reason: "no-samples", why: "no request finished in the window", observations };
+    : { reason: "no-samples", why: "nothing was counted in the window", observations };
 }
 
 /** The quantile, if there are enough observations for it. */
@@ -66,17 +68,21 @@ export function quantileResult(counted: Omit<BucketObservations, "kind">): Signa
 }
 
 /**
- * One latency for several targets: the quantile of all their observations, or the mean over all
- * their requests. Quantiles of targets must not be averaged.
+ * One value for several targets: the quantile of all their observations, or what all of them counted
+ * for each event. Quantiles of targets must not be averaged, and nor are ratios of unequal parts.
  *
  * Targets that are stalled have no observations to add; their wait is a lower bound of the answer.
  * Idle ones add nothing.
  *
  * @param results Of the same query at each target.
  * @returns `undefined` when the signal is not made of observations, and replicas are to be reduced
- *   one by one.
+ *   one by one. `refused` when only some are, or not of one kind: none may be left out of a value.
  */
 export function mergedResult(results: readonly SignalResult[]): SignalResult | undefined {
+  if (!areAlike(results)) {
+    const why = "some engines give no observations, or others than the rest";
+    return { reason: "refused", why };
+  }
   const merged = mergedObservations(results.flatMap(({ observations }) => observations ?? []));
   const waits = results.flatMap((result) =>
     "value" in result && result.queueState !== undefined ? [result.value] : [],
@@ -88,6 +94,17 @@ export function mergedResult(results: readonly SignalResult[]): SignalResult | u
   return "value" in merged && merged.value >= longest
     ? merged
     : { value: longest, queueState: "stalled" };
+}
+
+/** Whether all values are made of observations, and of the same kind of them, or none is. */
+function areAlike(results: readonly SignalResult[]): boolean {
+  const kinds = new Set(results.flatMap(({ observations }) => observations?.kind ?? []));
+  const values = results.filter((result) => "value" in result);
+  const made = values.filter(
+    ({ observations, queueState }) => observations !== undefined || queueState !== undefined,
+  );
+  const isNone = made.length === 0 && kinds.size === 0;
+  return isNone || (kinds.size <= 1 && made.length === values.length);
 }
 
 function mergedObservations(observations: readonly Observations[]): SignalResult | undefined {
@@ -114,7 +131,8 @@ interface Histograms extends Omit<BucketObservations, "kind" | "buckets"> {
 /**
  * The quantile of several histograms' observations, over the bounds that any of them has. One that lacks
  * a bound has its observations spread evenly inside the bucket around it, as `bucketQuantile` takes
- * them to be; what lies above its last finite bound is not known to be below any.
+ * them to be; what lies above its last finite bound is taken for below the next one that another has,
+ * or the quantile would be the highest bound of all, of which its own engine knows nothing.
  */
 export function mergedQuantile({ q, scale, histograms }: Histograms): SignalResult {
   const layouts = summedLayouts(
@@ -155,11 +173,16 @@ function countsBelow(buckets: readonly Bucket[], bounds: readonly number[]): rea
   let at = 0;
   return bounds.map((le) => {
     while (at < buckets.length - 1 && (buckets[at]?.le ?? le) < le) at += 1;
-    const above = buckets[at];
-    if (above === undefined) return 0;
-    if (above.le <= le) return above.count;
-    const below = buckets[at - 1] ?? { le: Math.min(0, le), count: 0 };
-    if (above.le === Infinity || above.le <= below.le) return below.count;
-    return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
+    return countBelow(le, buckets[at], buckets[at - 1]);
   });
+}
+
+/** @param above The first bucket that is not below `le`, or the last one. */
+function countBelow(le: number, above: Bucket | undefined, before: Bucket | undefined): number {
+  if (above === undefined) return 0;
+  if (above.le <= le) return above.count;
+  if (above.le === Infinity) return before === undefined ? 0 : above.count;
+  const below = before ?? { le: Math.min(0, le), count: 0 };
+  if (above.le <= below.le) return below.count;
+  return below.count + ((le - below.le) / (above.le - below.le)) * (above.count - below.count);
 }

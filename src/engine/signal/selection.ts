@@ -7,16 +7,16 @@ import type { Ranks } from "#engine/adapters/adapter.ts";
 import { canonicalName } from "#engine/page/name-filter.ts";
 import type { Series, SeriesLabels } from "#engine/page/series.ts";
 import { isIn, type QueryContext, valueIn } from "./history.ts";
-import { matchesLabels, type SignalQuery } from "./query.ts";
+import type { SignalQuery } from "./query.ts";
 
 /** The series of a name that count: no copies, no other ranks, nothing that a matcher excludes. */
 export function selectedSeries(context: QueryContext, name: string): readonly Series[] {
-  const { adapter, query } = context;
+  const { adapter, query, choice } = context;
   const { isCounted, ranks } = adapter;
   const series = spelledSeries(context, name).filter(
     ({ labels }) =>
       (isCounted === undefined || isCounted(labels)) &&
-      matchesLabels(labels, query.match) &&
+      choice.excluding(labels) === undefined &&
       !isEnsemble(query, labels),
   );
   return ranks === undefined ? series : firstRanks(context, series, ranks);

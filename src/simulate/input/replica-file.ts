@@ -6,10 +6,10 @@
 import * as v from "valibot";
 import { choice, exact, number, say, whole } from "#core/file-schema.ts";
 import { int32Max } from "#core/limits.ts";
+import { parseYaml } from "#core/yaml-text.ts";
 import type { ReplicaModel } from "#simulate/scenario.ts";
 import type { InputResult } from "./input-result.ts";
 import { presetNames, type ReplicaPreset, replicaPresets } from "./presets.ts";
-import { yamlDocuments } from "./yaml-document.ts";
 
 /** What a file of `--replica-model` says. */
 export interface ReplicaFile extends Pick<ReplicaPreset, "replica" | "gpuMemoryMib"> {
@@ -69,13 +69,10 @@ const required = [
 ] as const satisfies readonly (keyof ReplicaModel)[];
 
 export function parseReplicaFile(yamlText: string): InputResult<ReplicaFile> {
-  const documents = yamlDocuments(yamlText);
-  if (documents.problems !== undefined) return documents;
-  const [document, ...more] = documents.value;
-  if (document === undefined || more.length > 0)
-    return { problems: [`the file: must have one document, got ${documents.value.length}`] };
-  const parsed = v.safeParse(schema, document.value);
-  if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
+  const yaml = parseYaml(yamlText);
+  if (yaml.problems !== undefined) return yaml;
+  const parsed = v.safeParse(schema, yaml.value);
+  if (!parsed.success) return { problems: yaml.problemsOf(parsed.issues) };
   const { preset, podsPerReplica = 1, gpuMemoryMib, ...own } = parsed.output;
   const missing = required.filter((key) => preset === undefined && own[key] === undefined);
   if (missing.length > 0)
@@ -85,11 +82,9 @@ export function parseReplicaFile(yamlText: string): InputResult<ReplicaFile> {
   // What NVML counts depends on the batch, so a preset's share means the preset's batch.
   const saturatedAt = own.saturatedAt ?? 1 / replica.batchSlots;
   const memory = gpuMemoryMib ?? base.gpuMemoryMib;
-  if (replica.memoryMib > memory)
-    return {
-      problems: [
-        `line ${document.lineOf(["memoryMib"])}: memoryMib: must not be above gpuMemoryMib, ${memory}, got ${replica.memoryMib}`,
-      ],
-    };
+  if (replica.memoryMib > memory) {
+    const problem = `memoryMib: must not be above gpuMemoryMib, ${memory}, got ${replica.memoryMib}`;
+    return { problems: [yaml.located(["memoryMib"], problem)] };
+  }
   return { value: { replica: { ...replica, saturatedAt }, gpuMemoryMib: memory, podsPerReplica } };
 }

@@ -10,12 +10,15 @@ import * as v from "valibot";
 import { Fault } from "#core/fault.ts";
 import { choice, exact, isMapping, number, say, whole } from "#core/file-schema.ts";
 import { int32Max } from "#core/limits.ts";
+import { type LocatedYaml, parseYamlDocuments, placedText } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import type { ScaledObjectModel, TargetModel } from "#simulate/scenario.ts";
+import { keyed } from "#trigger/check-object.ts";
+import { countFindings } from "#trigger/field-rules.ts";
+import { builtInProfiles, type ProfileTable } from "#trigger/profiles.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { type TriggerWarning, triggerWarnings } from "#trigger/warnings.ts";
 import type { InputResult } from "./input-result.ts";
-import { type YamlDocument, yamlDocuments } from "./yaml-document.ts";
 
 /** A ScaledObject as a simulation plays it. */
 export interface ScaledObjectFile {
@@ -110,12 +113,19 @@ type Spec = v.InferOutput<typeof scaledObject>["spec"];
 
 /**
  * @param yamlText Any documents, one of which is a ScaledObject; the others are not read.
+ * @param profiles Those that its triggers may name.
  */
-export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFile> {
-  const documents = yamlDocuments(yamlText);
-  if (documents.problems !== undefined) return documents;
-  const kinds = documents.value.map(({ value }) => (isMapping(value) ? value["kind"] : undefined));
-  const all = documents.value.filter((_document, index) => kinds[index] === "ScaledObject");
+export function parseScaledObject(
+  yamlText: string,
+  profiles: ProfileTable = builtInProfiles,
+): InputResult<ScaledObjectFile> {
+  const documents: LocatedYaml[] = [];
+  for (const document of parseYamlDocuments(yamlText)) {
+    if (document.problems !== undefined) return { problems: document.problems.map(placedText) };
+    documents.push(document);
+  }
+  const kinds = documents.map(({ value }) => (isMapping(value) ? value["kind"] : undefined));
+  const all = documents.filter((_document, index) => kinds[index] === "ScaledObject");
   const [document] = all;
   if (document === undefined || all.length > 1) {
     const found = kinds.filter((kind) => kind !== undefined).join(", ") || "none with a kind";
@@ -124,14 +134,15 @@ export function parseScaledObject(yamlText: string): InputResult<ScaledObjectFil
   const parsed = v.safeParse(scaledObject, document.value);
   if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
   const { spec, metadata } = parsed.output;
-  const problems = [...limitProblems(spec, document), ...triggerProblems(spec, document)];
+  const counts = countFindings(spec).map(({ path, message }) => document.located(path, message));
+  const problems = [...counts, ...triggerProblems(spec, document, profiles)];
   if (problems.length > 0) return { problems };
   return {
     value: {
       name: metadata.name,
       targetKind: spec.scaleTargetRef.kind,
       model: modelOf(spec),
-      warnings: warningsOf(spec),
+      warnings: warningsOf(spec, profiles),
     },
   };
 }
@@ -141,31 +152,16 @@ function modelOf({ scaleTargetRef: _target, advanced, ...spec }: Spec): ScaledOb
   return behavior === undefined ? spec : { ...spec, behavior };
 }
 
-/** KEDA's own rules, which its admission webhook checks. */
-function limitProblems(spec: Spec, { lineOf }: YamlDocument): readonly string[] {
-  const { minReplicaCount = 0, maxReplicaCount = 100, idleReplicaCount } = spec;
-  const problems: string[] = [];
-  const broken = (key: string, rule: string) =>
-    problems.push(`line ${lineOf(["spec", key])}: spec.${key}: ${rule}`);
-  if (minReplicaCount > maxReplicaCount)
-    broken(
-      "minReplicaCount",
-      `must not be above maxReplicaCount, ${maxReplicaCount}, got ${minReplicaCount}`,
-    );
-  if (idleReplicaCount !== undefined && idleReplicaCount >= minReplicaCount)
-    broken(
-      "idleReplicaCount",
-      `must be below minReplicaCount, ${minReplicaCount}, got ${idleReplicaCount}`,
-    );
-  return problems;
-}
-
 /** What the scaler itself would refuse, by its own parser. */
-function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly string[] {
+function triggerProblems(
+  { triggers }: Spec,
+  { located }: LocatedYaml,
+  profiles: ProfileTable,
+): readonly string[] {
   return triggers.flatMap(({ metadata }, index) => {
     const path = ["spec", "triggers", index, "metadata"] as const;
-    const problemAt = (key: string, problem: string) =>
-      `line ${lineOf([...path, key])}: ${path.join(".")}.${problem}`;
+    const problemAt = (key: string | undefined, problem: string) =>
+      located(key === undefined ? path : [...path, key], `${path.join(".")}.${problem}`, "key");
     const fromEnv = Object.keys(metadata).filter((key) => key.endsWith("FromEnv"));
     if (fromEnv.length > 0)
       return fromEnv.map((key) =>
@@ -175,25 +171,25 @@ function triggerProblems({ triggers }: Spec, { lineOf }: YamlDocument): readonly
         ),
       );
     try {
-      parseTrigger(metadata);
+      parseTrigger(metadata, profiles);
       return [];
     } catch (error) {
       if (!(error instanceof Fault && "problems" in error.facts)) throw error;
-      return error.facts.problems.map((problem) => problemAt(...keyed(problem)));
+      return error.facts.problems.map((each) => {
+        const { key, problem } = keyed(each);
+        return problemAt(key, problem);
+      });
     }
   });
 }
 
-/** A problem's key, and the problem with it as it stands in the file. */
-function keyed(problem: string): readonly [key: string, problem: string] {
-  const [, key = "", rest = problem] = /^"?([^":]+)"?(:.*)$/s.exec(problem) ?? [];
-  return [key, `${key}${rest}`];
-}
-
-function warningsOf({ triggers, ...spec }: Spec): readonly TriggerWarning[] {
+function warningsOf(
+  { triggers, ...spec }: Spec,
+  profiles: ProfileTable,
+): readonly TriggerWarning[] {
   const parsed = triggers.map(({ type, metadata, metricType = "AverageValue" }) => ({
     type,
-    trigger: parseTrigger(metadata),
+    trigger: parseTrigger(metadata, profiles),
     metricType,
   }));
   return parsed.flatMap((own) =>

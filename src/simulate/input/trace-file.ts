@@ -24,7 +24,7 @@ export function parseTrace(csv: string): InputResult<Trace> {
   if (missing.length > 0)
     return {
       problems: [
-        `line 1: must name the columns ${columns.join(", ")}; ${missing.join(", ")} lacks`,
+        `line 1: must name the columns ${columns.join(", ")}, got none of ${missing.join(", ")}`,
       ],
     };
 

@@ -61,7 +61,7 @@ export function engineReader(simulation: Simulation, sinceMs: number): EngineRea
     },
     merge: mergedResult,
     endpointsOf: (url) => [{ at: { url, namespace }, isOwn: true, ready: true }],
-    tokenFile: (owner, name) => `${owner}/${name}`,
+    mountedFile: (_key, owner, name) => `${owner}/${name}`,
     listen: unused,
     podRefusal: () => undefined,
     onEndpointsChange: unused,

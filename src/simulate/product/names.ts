@@ -22,3 +22,7 @@ export function deviceName(number: number): string {
 export function addressOf({ number }: ServingReplica, pod = 0): string {
   return `10.${pod}.${number >> 8}.${number & 255}`;
 }
+
+export function uidOf({ number }: ServingReplica, pod = 0): string {
+  return `uid-${number}-${pod}`;
+}

@@ -8,8 +8,10 @@
  *
  * @module
  */
-import type { PreparedAnswerer, WorkloadRef } from "#answer/answer.ts";
+import type { Answerer, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
+import type { CostChange } from "#answer/deletion-costs.ts";
+import { type DeletionPlanner, deletionPlanner } from "#answer/deletion-planner.ts";
 import { readWindows } from "#answer/device-needs.ts";
 import type { Clock } from "#core/clock.ts";
 import { Fault, unlessFault } from "#core/fault.ts";
@@ -19,12 +21,10 @@ import { metricOf } from "#metric/catalogue.ts";
 import type { HpaMetric } from "#simulate/hpa.ts";
 import type { ScalerAnswer } from "#simulate/keda.ts";
 import type { Simulation } from "#simulate/simulation.ts";
-import { builtInProfiles } from "#trigger/profiles.ts";
 import { parseTrigger, type Trigger, triggerParser } from "#trigger/trigger.ts";
-import type { WorkloadView } from "#workload/workload.ts";
 import { report } from "./agents.ts";
 import { engineReader } from "./engines.ts";
-import { epochMs, namespace, workloadName } from "./names.ts";
+import { epochMs, namespace, uidOf, workloadName } from "./names.ts";
 import { workloadView } from "./workload.ts";
 
 /** One replica of the scaler. */
@@ -37,6 +37,8 @@ export interface Scaler {
   readonly sample: () => void;
   /** Has everything ready for every trigger, as a scaler does that is not asked. */
   readonly prepare: () => void;
+  /** Writes the deletion costs that are due; absent in one that writes none. */
+  readonly writeDeletionCosts?: (() => void) | undefined;
   /** Forgets everything, as a new process does. */
   readonly restart: () => void;
 }
@@ -64,21 +66,28 @@ export interface Product {
 
 /** @throws {Fault} `trigger-invalid` for metadata that breaks a rule. */
 export function product(simulation: Simulation): Product {
-  const { triggers } = simulation.scenario.scaledObject;
-  const parsed = triggers.map(({ metadata }) => parseTrigger(metadata));
-  const { workloads, watch } = workloadView(simulation);
+  const { scaledObject, profiles, deletionCost } = simulation.scenario;
+  const { triggers } = scaledObject;
+  const parsed = triggers.map(({ metadata }) => parseTrigger(metadata, profiles));
+  const { workloads, watch, costsChanged } = workloadView(simulation);
+  // Without engines of pods, devices tell what pods have to do, by means over a window.
+  const ordersByDevices = deletionCost && !parsed.some((trigger) => readsPodEngines(trigger));
   const ofDevices = parsed.filter((trigger) => sourcesOf(trigger).includes("device"));
   return {
     metrics: parsed.map(({ target }, index) => ({
       metricType: triggers[index]?.metricType ?? "AverageValue",
       targetMilli: Math.round(target * 1000),
     })),
-    readsDevices: ofDevices.length > 0,
-    readsWindows: ofDevices.some(({ windowSeconds }) => windowSeconds > 0),
+    readsDevices: ordersByDevices || ofDevices.length > 0,
+    readsWindows: ordersByDevices || ofDevices.some(({ windowSeconds }) => windowSeconds > 0),
     readsEngines: parsed.some((trigger) => sourcesOf(trigger).includes("engine")),
     watch,
-    scaler: () => scaler(simulation, parsed, workloads),
+    scaler: () => scaler(simulation, parsed, { workloads, costsChanged }),
   };
+}
+
+function readsPodEngines({ metric, endpoint }: Trigger): boolean {
+  return metricOf(metric).source === "engine" && endpoint === undefined;
 }
 
 function sourcesOf({ metric, activationMetric }: Trigger) {
@@ -88,22 +97,24 @@ function sourcesOf({ metric, activationMetric }: Trigger) {
 function scaler(
   simulation: Simulation,
   triggers: readonly Trigger[],
-  workloads: WorkloadView,
+  { workloads, costsChanged }: Pick<ReturnType<typeof workloadView>, "workloads" | "costsChanged">,
 ): Scaler {
   const clock = clockOf(simulation);
-  const parse = triggerParser(() => builtInProfiles);
+  const parse = triggerParser(() => simulation.scenario.profiles);
   const isWide = triggers.some(({ scope = "workload" }) => scope !== "workload");
   const refs = simulation.scenario.scaledObject.triggers.map(
     ({ metadata }): WorkloadRef => ({ namespace, name: workloadName, scalerMetadata: metadata }),
   );
   let sinceMs = Number.NEGATIVE_INFINITY;
   let store = fleetStore({ clock });
-  let answers: PreparedAnswerer;
+  let answers: Answerer;
+  let planner: DeletionPlanner;
   const start = () => {
     store = fleetStore({ clock });
     const synced = () => simulation.nowMs() >= sinceMs + scalerSyncMs;
     const engines = engineReader(simulation, sinceMs);
     answers = answerer({ store, clock, workloads, synced, engines, parse });
+    planner = deletionPlanner({ answers, workloads, clock });
   };
   start();
 
@@ -111,6 +122,7 @@ function scaler(
     refs[index] as WorkloadRef,
     triggers[index] as Trigger,
   ];
+  const parsed = triggers.map((trigger, index) => ({ ref: question(index)[0], trigger }));
   return {
     ask: (index) => {
       const [ref, trigger] = question(index);
@@ -135,14 +147,30 @@ function scaler(
       for (const index of triggers.keys()) {
         const [ref, trigger] = question(index);
         unlessFault(() => readWindows(ref, trigger, needs));
-        answers.prepare(ref, trigger);
+        unlessFault(() => answers.value(ref, trigger));
+        unlessFault(() => answers.activity(ref, trigger));
       }
     },
+    writeDeletionCosts: simulation.scenario.deletionCost
+      ? () => {
+          if (applyCosts(simulation, planner.next([parsed]))) costsChanged();
+        }
+      : undefined,
     restart: () => {
       sinceMs = simulation.nowMs();
       start();
     },
   };
+}
+
+/** @returns Whether any pod has another cost now. */
+function applyCosts({ pods }: Simulation, changes: readonly CostChange[]): boolean {
+  const costs = new Map(changes.map(({ pod: { uid }, cost }) => [uid, cost]));
+  for (const replica of pods.all()) {
+    const cost = costs.get(uidOf(replica));
+    if (cost !== undefined) replica.deletionCost = cost;
+  }
+  return costs.size > 0;
 }
 
 function orError<Result>(run: () => Result): Result | { readonly error: string } {

@@ -4,14 +4,16 @@
  * @module
  */
 import { scaleEveryMs, scaleSettleMs } from "#core/limits.ts";
+import { fieldManager } from "#kubernetes/client.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { ServingReplica } from "#simulate/replica.ts";
 import type { Simulation } from "#simulate/simulation.ts";
+import { deletionCostAnnotation, type ManagedMetadata } from "#workload/deletion-cost.ts";
 import { workloadLister } from "#workload/lister.ts";
 import { type Pod, podOf } from "#workload/pod.ts";
 import { scaledOf } from "#workload/scaled.ts";
 import type { WorkloadView } from "#workload/workload.ts";
-import { addressOf, epochMs, namespace, nodeName, podName, workloadName } from "./names.ts";
+import { addressOf, epochMs, namespace, nodeName, podName, uidOf, workloadName } from "./names.ts";
 
 /** Label of a group's pods; its leader is 0, and the target's selector asks for leaders. */
 const workerLabel = "leaderworkerset.sigs.k8s.io/worker-index";
@@ -20,6 +22,8 @@ const selector = `app=${workloadName},${workerLabel}=0`;
 export function workloadView(simulation: Simulation): {
   readonly workloads: WorkloadView;
   readonly watch: () => void;
+  /** Pods have other deletion costs than before, which nothing else says. */
+  readonly costsChanged: () => void;
 } {
   const { triggers, minReplicaCount, maxReplicaCount, idleReplicaCount, behavior } =
     simulation.scenario.scaledObject;
@@ -45,16 +49,21 @@ export function workloadView(simulation: Simulation): {
     pods: new Map([[namespace, listed(pods)]]),
     scaleOf: () => ({ selector: requirements, ...scale.latest() }),
   });
+  let costChanges = 0;
   let generation = -1;
   const watch = () => {
     scale.watch();
-    if (generation === simulation.pods.generation()) return;
-    generation = simulation.pods.generation();
+    const latest = simulation.pods.generation() + costChanges;
+    if (generation === latest) return;
+    generation = latest;
     pods.clear();
     for (const pod of podsOf(simulation)) pods.set(`${namespace}/${pod.name}`, pod);
   };
   return {
     watch,
+    costsChanged: () => {
+      costChanges += 1;
+    },
     workloads: {
       of: (asker, name, metadata, podFilter = {}) => {
         // Pods and the count each change it.
@@ -102,11 +111,20 @@ function podsOf({ pods, scenario }: Simulation): Pod[] {
   return pods
     .all()
     .flatMap((replica) =>
-      Array.from({ length: size }, (_none, pod) => podOf(rawPod(replica, pod)) ?? []).flat(),
+      Array.from(
+        { length: size },
+        (_none, pod) => podOf(rawPod(replica, pod, ownerOf[scenario.target.kind])) ?? [],
+      ).flat(),
     );
 }
 
-function rawPod(replica: ServingReplica, pod: number): unknown {
+const ownerOf = {
+  Deployment: "ReplicaSet",
+  StatefulSet: "StatefulSet",
+  LeaderWorkerSet: "StatefulSet",
+} as const;
+
+function rawPod(replica: ServingReplica, pod: number, owner: string): unknown {
   const { phase, scheduledAtMs, readyChangedAtMs, deletingAtMs, nodes } = replica;
   const isReady = phase === "ready";
   const node = nodes[pod];
@@ -114,7 +132,9 @@ function rawPod(replica: ServingReplica, pod: number): unknown {
     metadata: {
       namespace,
       name: podName(replica, pod),
-      uid: `uid-${replica.number}-${pod}`,
+      uid: uidOf(replica, pod),
+      ownerReferences: [{ apiVersion: "apps/v1", kind: owner, controller: true }],
+      ...costMetadata(replica),
       labels: {
         app: workloadName,
         [workerLabel]: `${pod}`,
@@ -143,6 +163,18 @@ function rawPod(replica: ServingReplica, pod: number): unknown {
             ],
             containerStatuses: [{ name: "server", ready: isReady }],
           },
+  };
+}
+
+/** The annotation as this scaler applies it. */
+function costMetadata({ deletionCost }: ServingReplica): ManagedMetadata {
+  if (deletionCost === undefined) return {};
+  const owned = { [`f:${deletionCostAnnotation}`]: {} };
+  return {
+    annotations: { [deletionCostAnnotation]: `${deletionCost}` },
+    managedFields: [
+      { manager: fieldManager, fieldsV1: { "f:metadata": { "f:annotations": owned } } },
+    ],
   };
 }
 

@@ -19,14 +19,14 @@ const style = `
 body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif;
   color: var(--ink); background: var(--paper); }
 table { border-collapse: collapse; } th, td { padding: .2rem .8rem; border-bottom: 1px solid var(--line); }
-td, thead th { text-align: right; font-variant-numeric: tabular-nums; } tbody th { text-align: left; font-weight: normal; }
-.wide { overflow-x: auto; } figure { margin: 1.5rem 0; } svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } .grid { stroke: var(--line); }
+td, thead th { text-align: right; font-variant-numeric: tabular-nums; }
+tbody th { text-align: left; font-weight: normal; padding-left: 0; }
+.wide { overflow-x: auto; } figure { margin: 1.5rem 0; } svg { width: 100%; min-width: 44rem; height: auto; display: block; }
+svg text { fill: var(--ink); font: 14px system-ui, sans-serif; } .grid { stroke: var(--line); }
 .line { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
-.key { display: inline-block; width: 1.6em; height: .25em; margin-right: .4em; vertical-align: middle; }
-.a { stroke: var(--a); background: var(--a); } .b { stroke: var(--b); background: var(--b); stroke-dasharray: 7 3; }
-.c { stroke: var(--c); background: var(--c); stroke-dasharray: 2 3; } .d { stroke: var(--d); background: var(--d); stroke-dasharray: 9 3 2 3; }
-.e { stroke: var(--e); background: var(--e); stroke-dasharray: 12 4; }
+.key { width: 2.2em; min-width: 0; height: .5em; display: inline-block; margin-right: .4em; vertical-align: middle; }
+figcaption .key { margin-left: .8em; } .a { stroke: var(--a); } .b { stroke: var(--b); stroke-dasharray: 7 3; } .c { stroke: var(--c); stroke-dasharray: 2 3; }
+.d { stroke: var(--d); stroke-dasharray: 9 3 2 3; } .e { stroke: var(--e); stroke-dasharray: 12 4; }
 .verdict { font-size: 1.15em; font-weight: 600; } dt { font-weight: 600; } dd { margin: 0 0 .4rem; overflow-wrap: anywhere; }
 `;
 
@@ -35,7 +35,7 @@ export function htmlReport(report: Report): string {
   const [first = "", ...rest] = verdict;
   const rows = reportRows(report).map(
     ({ title, cells }) =>
-      `<tr><th scope="row">${escaped(title)}</th>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join("")}</tr>`,
+      `<tr><th scope="row">${escaped(title)}</th>${cells.map((cell) => `<td>${unbroken(cell)}</td>`).join("")}</tr>`,
   );
   const facts = [
     ["Load", load],
@@ -64,7 +64,7 @@ ${rest.map((sentence) => `<p>${escaped(sentence)}</p>`).join("\n")}
 <dl>
 ${[...facts, ...objects].join("\n")}
 </dl>
-<div class="wide"><table>
+<div class="wide" tabindex="0"><table>
 <thead><tr><th scope="col"></th>${runs.map(({ letter }) => `<th scope="col">${letter}</th>`).join("")}</tr></thead>
 <tbody>
 ${rows.join("\n")}
@@ -76,7 +76,9 @@ ${plotSeries.map((series) => figure(report, series)).join("\n")}
 `;
 }
 
-const key = (letter: string) => `<span class="key ${letter.toLowerCase()}"></span>`;
+/** A piece of a run's line, for its dashes tell it apart where its colour does not. */
+const key = (letter: string) =>
+  `<svg class="key" viewBox="0 0 35 8" aria-hidden="true"><path class="line ${letter.toLowerCase()}" d="M0 4H35"/></svg>`;
 
 function figure({ runs, seconds }: Report, { title, of }: PlotSeries): string {
   const columns = plot.width - plot.left - plot.right;
@@ -84,13 +86,14 @@ function figure({ runs, seconds }: Report, { title, of }: PlotSeries): string {
     letter,
     values: highestIn(run.timeline, of, seconds, columns),
   }));
-  const top = Math.max(1, ...all.flatMap(({ values }) => values));
+  // Even, so that what is counted has a whole number half way up too.
+  const top = 2 * Math.ceil(Math.max(1, ...all.flatMap(({ values }) => values)) / 2);
   const [bottom, right] = [plot.height - plot.bottom, plot.width - plot.right];
   const y = (value: number) => (bottom - (value / top) * (bottom - plot.top)).toFixed(1);
   const grid = [0, top / 2, top].map(
     (value) =>
       `<line class="grid" x1="${plot.left}" x2="${right}" y1="${y(value)}" y2="${y(value)}"/>` +
-      `<text x="${plot.left - 8}" y="${Number(y(value)) + 4}" text-anchor="end">${Number(value.toFixed(1))}</text>`,
+      `<text x="${plot.left - 8}" y="${Number(y(value)) + 4}" text-anchor="end">${value}</text>`,
   );
   const times = [0, 0.25, 0.5, 0.75, 1].map((share) => {
     const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
@@ -104,9 +107,9 @@ function figure({ runs, seconds }: Report, { title, of }: PlotSeries): string {
   const label = `${title} over ${shortSeconds(seconds)}; the most: ${most}`;
   return `<figure>
 <figcaption><strong>${title}</strong> ${all.map(({ letter }) => `${key(letter)}${letter}`).join(" ")}</figcaption>
-<svg viewBox="0 0 ${plot.width} ${plot.height}" role="img" aria-label="${escaped(label)}">
+<div class="wide" tabindex="0"><svg viewBox="0 0 ${plot.width} ${plot.height}" role="img" aria-label="${escaped(label)}">
 ${[...grid, ...times, ...lines].join("\n")}
-</svg>
+</svg></div>
 </figure>`;
 }
 
@@ -116,6 +119,11 @@ function pathOf(values: readonly number[], y: (value: number) => string): string
   for (const [column, value] of values.entries())
     if (column > 0 && value !== values[column - 1]) path += `H${plot.left + column}V${y(value)}`;
   return `${path}H${plot.left + values.length}`;
+}
+
+/** Breaks between a cell's facts, and not between a number and its unit. */
+function unbroken(cell: string): string {
+  return escaped(cell).replaceAll(/(?<!,) /g, "&nbsp;");
 }
 
 const entities: Readonly<Record<string, string>> = {

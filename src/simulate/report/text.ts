@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { headedLines } from "#core/text-lines.ts";
 import { shortSeconds } from "./format.ts";
 import type { Report, ReportedRun } from "./report.ts";
 import { reportRows } from "./rows.ts";
@@ -17,17 +18,21 @@ export function textReport(report: Report, hasColor: boolean): string {
   const { runs, load, replica, verdict } = report;
   const strong = (text: string) => (hasColor ? `\u001b[1m${text}\u001b[0m` : text);
   const lines = [
-    ...wrapped("Load     ", load),
-    ...wrapped("Replica  ", replica),
-    ...runs.flatMap(({ letter, file, name }) => wrapped(`${letter}        `, `${file} (${name})`)),
+    ...headedLines("Load     ", load, size.width),
+    ...headedLines("Replica  ", replica, size.width),
+    ...runs.flatMap(({ letter, file, name }) =>
+      headedLines(`${letter}        `, `${file} (${name})`, size.width),
+    ),
     ...runs.flatMap(({ letter, warnings }) =>
-      warnings.flatMap((warning) => wrapped(`${letter}        `, `warning: ${warning}`)),
+      warnings.flatMap((warning) =>
+        headedLines(`${letter}        `, `warning: ${warning}`, size.width),
+      ),
     ),
     "",
     ...tableLines(report),
     "",
     ...verdict.flatMap((sentence, index) =>
-      wrapped(index === 0 ? "Verdict  " : "         ", sentence).map((line) =>
+      headedLines(index === 0 ? "Verdict  " : "         ", sentence, size.width).map((line) =>
         index === 0 ? strong(line) : line,
       ),
     ),
@@ -85,19 +90,4 @@ function plotLines(
 
 function shortNumber(value: number): string {
   return value >= 1e5 ? `${(value / 1000).toFixed(0)}k` : `${Math.round(value)}`;
-}
-
-/** Prose behind a heading, on as many lines as it needs; a longer word is broken. */
-function wrapped(heading: string, text: string): readonly string[] {
-  const room = size.width - heading.length;
-  const words = text
-    .split(" ")
-    .flatMap((word) => word.match(new RegExp(`.{1,${room}}`, "gu")) ?? []);
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > room) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines.map((line, at) => `${at === 0 ? heading : " ".repeat(heading.length)}${line}`);
 }

@@ -157,6 +157,12 @@ end knows a client by; a Service's are what a client calls it.
 {{- if .Values.engineTokens }}
 - --engine-token-dir=/etc/keda-gpu-scaler-tokens
 {{- end }}
+{{- if .Values.engineCas }}
+- --engine-ca-dir=/etc/keda-gpu-scaler-cas
+{{- end }}
+{{- if .Values.scaler.deletionCost.enabled }}
+- --deletion-cost
+{{- end }}
 {{- include "tlsArgs" (list $ "scaler") }}
 {{- range .Values.scaler.extraArgs }}
 - {{ . | quote }}

@@ -1,0 +1,51 @@
+import type { Aliases } from "#core/closest.ts";
+
+/** Words of other tools for our flags, without the dashes. */
+export const flagAliases: Aliases = {
+  host: ["bind"],
+  address: ["bind"],
+  listen: ["bind"],
+  "grpc-port": ["port"],
+  "metrics-port": ["http-port"],
+  "poll-interval": ["sample-interval"],
+  verbose: ["log-level"],
+  file: ["scaledobject"],
+  filename: ["scaledobject"],
+  format: ["output"],
+  output: ["format"],
+  json: ["output", "format"],
+  deployment: ["target"],
+  statefulset: ["target"],
+  replicas: ["min", "max"],
+  "min-replicas": ["min"],
+  "max-replicas": ["max"],
+  minreplicacount: ["min"],
+  maxreplicacount: ["max"],
+  "external-push": ["push"],
+  "front-end": ["from-zero"],
+  gpu: ["device"],
+  index: ["device"],
+  uuid: ["device"],
+  environment: ["env"],
+};
+
+/** Words of other tools for our commands. */
+export const commandAliases: Aliases = {
+  lint: ["validate"],
+  check: ["validate"],
+  verify: ["validate"],
+  create: ["generate"],
+  init: ["generate"],
+  new: ["generate"],
+  scaffold: ["generate"],
+  template: ["generate"],
+  run: ["serve"],
+  start: ["serve"],
+  server: ["serve"],
+  replay: ["simulate"],
+  devices: ["snapshot"],
+  gpus: ["snapshot"],
+  list: ["snapshot", "profiles"],
+  "nvidia-smi": ["snapshot"],
+  smi: ["snapshot"],
+};
