@@ -107,14 +107,12 @@ const unsimulated: ReadonlySet<string> = new Set([
   "power_percent",
   "nvlink_tx_mbps",
   "inter_token_p95_ms",
+  "engine_metric",
 ]);
 const flagsOf: Readonly<Record<string, readonly string[]>> = {
   "metrics/gpu-index.yaml": ["--replica-model", "h100x2-70b"],
 };
-/** The overflow pool reads the pods of another workload, which is not in the simulation. */
-const simulated = scaledObjects.filter(
-  ([path, { triggers }]) => triggers.every(isOurs) && path !== "production/overflow-pool.yaml",
-);
+const simulated = scaledObjects.filter(([, { triggers }]) => triggers.every(isOurs));
 
 test.each(simulated)("%s is one that simulate plays", async (path, { triggers }) => {
   const args = ["--load", "2 rps for 10m", "--output", "json", ...(flagsOf[path] ?? [])];
