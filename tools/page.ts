@@ -11,7 +11,8 @@ const built = await Bun.build({
   entrypoints: [source("main.ts")],
   target: "browser",
   format: "esm",
-  minify: true,
+  // Short names would be others whenever a file that is only partly used changes.
+  minify: { whitespace: true, syntax: true, identifiers: false },
 });
 const script = await built.outputs[0]?.text();
 if (script === undefined) throw new Error("Cannot bundle src/page/main.ts: there is no output");

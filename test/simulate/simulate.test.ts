@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
 import type { Scenario, TriggerModel } from "#simulate/scenario.ts";
 import { simulate } from "#simulate/simulate.ts";
+import { profileAdvice } from "#trigger/advice.ts";
 
 const concurrency: TriggerModel = {
   metadata: { scalerAddress: "s", metricType: "concurrency", targetValue: "10" },
@@ -117,6 +118,33 @@ describe("a workload at zero", () => {
     expect(run.events).toEqual([]);
     expect(run.requests.finished).toBe(0);
     expect(Number.isNaN(run.requests.wait.p50)).toBe(true);
+  });
+});
+
+describe("a burst of two minutes", () => {
+  const bursts: Scenario = {
+    ...base,
+    load: {
+      rate: {
+        kind: "bursts",
+        perSecond: 1,
+        burstPerSecond: 40,
+        everySeconds: 600,
+        burstSeconds: 120,
+      },
+    },
+    target: { replicas: 1 },
+  };
+  const behaviors = Object.entries(profileAdvice).filter(([name]) =>
+    ["llm-concurrency", "gateway-flow-control", "vllm-queue-depth", "vllm-kv-cache"].includes(name),
+  );
+  test.each(behaviors)("finds more replicas under what %s advises", (_name, advice) => {
+    const { scaleUp, scaleDown } = advice;
+    const scaledObject = { ...bursts.scaledObject, behavior: { scaleUp, scaleDown } };
+    const during = simulate({ ...bursts, scaledObject }, 1).events.filter(
+      ({ atMs, from, to }) => to > from && atMs < 120_000,
+    );
+    expect(during.length).toBeGreaterThan(0);
   });
 });
 
