@@ -64,6 +64,14 @@ describe("the chart has the value that is set by", () => {
 });
 
 describe("a block", () => {
+  test("is found where it stands, also in a list", () => {
+    const text = "1. A step:\n\n   ```sh\n   a\n     b\n   ```\n\n```yaml\nc: 1\n```\n";
+    expect(codeBlocks("x.md", text)).toEqual([
+      { place: "x.md:4", language: "sh", code: "a\n  b\n" },
+      { place: "x.md:9", language: "yaml", code: "c: 1\n" },
+    ]);
+  });
+
   const block = (code: string, language = "yaml") => ({ place: "x.md:1", language, code });
 
   test("of triggers or metadata alone gets an object around it", () => {

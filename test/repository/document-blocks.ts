@@ -11,12 +11,13 @@ export interface CodeBlock {
   readonly code: string;
 }
 
+/** Every block between fences, also inside a list, without the list's indentation. */
 export function codeBlocks(document: string, text: string): readonly CodeBlock[] {
-  return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(
-    ({ index, 1: language = "", 2: code = "" }) => ({
+  return [...text.matchAll(/^( *)```(\w+)\n([\s\S]*?)^\1```$/gm)].map(
+    ({ index, 1: indentation = "", 2: language = "", 3: code = "" }) => ({
       place: `${document}:${text.slice(0, index).split("\n").length + 1}`,
       language,
-      code,
+      code: code.replaceAll(new RegExp(`^${indentation}`, "gm"), ""),
     }),
   );
 }
