@@ -1,8 +1,9 @@
 /** Figures that one document takes from another, or from the code, are those that stand there. */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { commands } from "#cli/commands/all.ts";
+import { deviceColumns, triggerColumns } from "#cli/status-text.ts";
 import { engineIntervalMs, gatewayIntervalMs } from "#core/limits.ts";
 import { desiredReplicas, hpaTolerance } from "#kubernetes/hpa.ts";
 import { profileNames } from "#trigger/profiles.ts";
@@ -119,4 +120,22 @@ test("the table of workloads names profiles that exist, and every one of them", 
   );
   const missing = profileNames.filter((name) => !named.has(name));
   expect(missing).toEqual([]);
+});
+
+test("the pictures are small, and the screen of top has the columns that it has now", () => {
+  const folder = join(root, "docs", "pictures");
+  const names = [...new Bun.Glob("*").scanSync({ cwd: folder })].toSorted();
+  expect(names).toEqual(["page-dark.png", "page-light.png", "top.svg"]);
+  const bytes = names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  expect(bytes).toBeLessThan(300_000);
+  const screen = read("docs/pictures/top.svg");
+  const headings = [triggerColumns({ triggers: [] }), deviceColumns({ nodes: [], atMs: 0 })];
+  for (const heading of headings.flatMap(([row = []]) => row)) expect(screen).toContain(heading);
+});
+
+test("the program is called in a pod where the image has it", () => {
+  const [, path] = /^ENTRYPOINT \["(.*)"\]$/m.exec(read("Containerfile")) ?? [];
+  const called = [...read("docs/getting-started.md").matchAll(/kubectl .* exec .* -- (\S+)/g)];
+  expect(called.length).toBeGreaterThan(3);
+  for (const [, program] of called) expect(program).toBe(path ?? "");
 });
