@@ -52,7 +52,7 @@ function expectStarts([command = "", ...args]: readonly string[]): void {
   expect(() => parseArguments(command, commands.serve, [...args])).not.toThrow();
 }
 
-describe("every values block of the README renders", () => {
+describe("every values block of the documents renders", () => {
   test("there are some", () => expect(blocks.length).toBeGreaterThanOrEqual(9));
 
   test.each(blocks)("%s", async (name) => {
@@ -64,7 +64,7 @@ describe("every values block of the README renders", () => {
     for (const { spec } of ofKind(objects, "Deployment")) expectRestricted(spec.template.spec);
     for (const { spec } of ofKind(objects, "Pod")) expectRestricted(spec);
     // Where every node has GPUs, or none has, there is no other for the token.
-    if (!["single-node", "mock"].includes(name)) expectNoTokenBesideGpus(objects);
+    if (!["single-node", "mock", "kind"].includes(name)) expectNoTokenBesideGpus(objects);
     if (name === "gke") return;
     expectUnprivilegedRoot(only(ofKind(objects, "DaemonSet")).spec.template.spec);
   });
