@@ -12,7 +12,9 @@ import {
   type CostOutcome,
   type EngineStats,
   type FleetStats,
+  type ObjectEnergy,
   registerDeletionCosts,
+  registerEnergy,
   registerEngines,
   registerFleet,
 } from "./scaler-metrics.ts";
@@ -37,6 +39,8 @@ export interface MetricsOptions {
   readonly triggers?: (() => readonly TriggerStatus[]) | undefined;
   /** Writes of deletion costs since the start; absent in a process that writes none. */
   readonly deletionCosts?: ((outcome: CostOutcome) => number) | undefined;
+  /** By workload; absent in a process that knows none. */
+  readonly energy?: (() => readonly ObjectEnergy[]) | undefined;
 }
 
 export interface Metrics {
@@ -60,7 +64,7 @@ interface FinishedRpc {
 
 export function processMetrics(options: MetricsOptions): Metrics {
   const { clock, version, revision, isFresh, node, fleet, engines, triggers } = options;
-  const { deletionCosts } = options;
+  const { deletionCosts, energy } = options;
   const registry = new Registry();
   const finished = registerCalls(registry);
   const collectionSeconds = node && registerNode(registry, node);
@@ -68,6 +72,7 @@ export function processMetrics(options: MetricsOptions): Metrics {
   if (engines !== undefined) registerEngines(registry, engines);
   if (triggers !== undefined) registerTriggers(registry, triggers, clock);
   if (deletionCosts !== undefined) registerDeletionCosts(registry, deletionCosts);
+  if (energy !== undefined) registerEnergy(registry, energy);
   const dataFresh = {
     name: "keda_gpu_scaler_data_fresh",
     help: "1 while the newest sample may be answered with",

@@ -26,6 +26,7 @@ async function exportedNames(): Promise<readonly string[]> {
     isFresh: () => true,
     node: {
       devices: () => [],
+      energyJoules: () => undefined,
       sampling: () => ({ collections: 0, faults: 0, skipped: 0 }),
     },
   });

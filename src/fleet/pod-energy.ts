@@ -1,0 +1,73 @@
+/**
+ * Energy that pods used, from the reports of the nodes that they run on.
+ *
+ * @module
+ */
+import { holdersStaleMs, staleAfterMs } from "#core/limits.ts";
+import { joulesBetween } from "#metric/energy.ts";
+import type { Holder } from "#telemetry/report.ts";
+import type { FleetDevice, FleetNode } from "./view.ts";
+
+/** A pod on a node, and a part of what a device used. */
+export interface PodEnergy {
+  readonly node: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly joules: number;
+}
+
+/**
+ * What the pods of a node used between two of its reports: what their devices used, and of a shared
+ * device an equal part each.
+ *
+ * Time in which a device changed hands is nobody's, for nobody knows when it did; nor is time for which
+ * the kubelet did not say who holds it.
+ *
+ * @returns Several entries for a pod with several devices; none where nothing is known.
+ */
+export function podEnergy(before: FleetNode, after: FleetNode): readonly PodEnergy[] {
+  if (!knowsHolders(before) || !knowsHolders(after)) return [];
+  const gapMs = staleAfterMs(after.sampleIntervalMs);
+  const earlier = new Map(before.devices.map((device) => [device.uuid, device]));
+  return after.devices.flatMap((device) => {
+    const known = earlier.get(device.uuid);
+    if (known === undefined || device.holders.length === 0) return [];
+    const joules = joulesBetween(sampleOf(known), sampleOf(device), gapMs);
+    if (joules === undefined || !hasSameHolders(device.holders, known.holders)) return [];
+    const pods = new Map(
+      device.holders.map((holder) => [`${holder.namespace}/${holder.pod}`, holder]),
+    );
+    return [...pods.values()].map(({ namespace, pod, sharedBy = 1 }) => ({
+      node: after.name,
+      namespace,
+      pod,
+      joules: joules / sharedBy,
+    }));
+  });
+}
+
+function sampleOf({ sampledAtMs: atMs, readings }: FleetDevice) {
+  return { atMs, readings };
+}
+
+function knowsHolders({ holdersAtMs, sampledAtMs }: FleetNode): boolean {
+  return holdersAtMs !== undefined && sampledAtMs - holdersAtMs <= holdersStaleMs;
+}
+
+export function hasSameHolders(
+  holders: readonly Holder[],
+  before: readonly Holder[] = [],
+): boolean {
+  if (holders.length !== before.length) return false;
+  // Runs for every device of every report, and the order is nearly always the same.
+  const isSame = holders.every((holder, at) => nameOf(holder) === nameOf(before[at]));
+  return isSame || namesOf(holders) === namesOf(before);
+}
+
+function namesOf(holders: readonly Holder[]): string {
+  return holders.map(nameOf).sort().join();
+}
+
+function nameOf(holder: Holder | undefined): string {
+  return holder === undefined ? "" : `${holder.namespace}/${holder.pod}/${holder.container}`;
+}
