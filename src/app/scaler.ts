@@ -40,7 +40,7 @@ import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
-import { meteredStore, type WorkloadEnergy, workloadEnergy } from "./workload-energy.ts";
+import { meteredStore, type WorkloadUsage, workloadUsage } from "./workload-usage.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -56,8 +56,8 @@ export async function startScaler(
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
-  const energy = workloadEnergy();
-  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), energy.put);
+  const usage = workloadUsage();
+  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), usage.put);
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
   const devices = startDevices(options, context, kubernetes, store, demand);
@@ -75,7 +75,7 @@ export async function startScaler(
     devices,
     engines,
     store,
-    energy,
+    usage,
     forbidden,
   });
   const costs = deletionCosts(options, { ...served, answers: inner });
@@ -95,7 +95,7 @@ export async function startScaler(
       engines: engines.stats,
       triggers,
       deletionCosts: costs?.written,
-      energy: workloads && energy.totals,
+      usage: workloads && usage.totals,
     },
     status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
@@ -117,7 +117,7 @@ interface AnswersOptions
   readonly devices: Devices;
   readonly engines: Engines;
   readonly store: FleetStore;
-  readonly energy: WorkloadEnergy;
+  readonly usage: WorkloadUsage;
   readonly workloads: Workloads | undefined;
   /** Refuses what is never answered. */
   readonly parse: ReturnType<typeof triggerParser>;
@@ -127,7 +127,7 @@ interface AnswersOptions
 
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
-  const { clock, log, changes, devices, engines, store, energy, workloads } = options;
+  const { clock, log, changes, devices, engines, store, usage, workloads } = options;
   const { parse, parseAny, forbidden, nodeName } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
@@ -155,9 +155,9 @@ function startAnswers(options: AnswersOptions) {
   const read = { clock, workloads, parse, store, evaluate, localNode, request };
   const onRound = () => {
     expire();
-    energy.endRound();
+    usage.endRound();
   };
-  const stopRounds = triggerRounds({ ...read, onFault: broken, onPods: energy.claim, onRound });
+  const stopRounds = triggerRounds({ ...read, onFault: broken, onPods: usage.claim, onRound });
   return { answers, inner, triggers, refused, stopRounds };
 }
 

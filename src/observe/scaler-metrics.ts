@@ -144,23 +144,39 @@ export function registerDeletionCosts(
   );
 }
 
-/** What the devices that an object's pods hold used since the process started. */
-export interface ObjectEnergy {
+/** What an object's pods used of devices since the process started. */
+export interface ObjectUsage {
   readonly namespace: string;
   readonly name: string;
-  readonly joules: number;
+  /** Absent where no device tells its energy or its power. */
+  readonly joules?: number | undefined;
+  readonly deviceSeconds: number;
 }
 
-export function registerEnergy(registry: Registry, energy: () => readonly ObjectEnergy[]): void {
+export function registerUsage(registry: Registry, usage: () => readonly ObjectUsage[]): void {
+  const labelNames = ["namespace", "name"];
   counter(
     registry,
     {
       name: "keda_gpu_scaler_workload_energy_joules_total",
       help: "Energy of the devices that a workload's pods hold, of shared ones in equal parts",
-      labelNames: ["namespace", "name"],
+      labelNames,
     },
     (add) => {
-      for (const { namespace, name, joules } of energy()) add(joules, { namespace, name });
+      for (const { namespace, name, joules } of usage())
+        if (joules !== undefined) add(joules, { namespace, name });
+    },
+  );
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_workload_device_seconds_total",
+      help: "Time for which a workload's pods held devices, of shared ones in equal parts",
+      labelNames,
+    },
+    (add) => {
+      for (const { namespace, name, deviceSeconds } of usage())
+        add(deviceSeconds, { namespace, name });
     },
   );
 }

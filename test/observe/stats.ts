@@ -84,9 +84,9 @@ export const triggers: readonly TriggerStatus[] = [
   },
 ];
 
-export const energy = () => [
-  { namespace: "ml", name: "llm", joules: 7_200_000.5 },
-  { namespace: "ml", name: "tts", joules: 0 },
+export const usage = () => [
+  { namespace: "ml", name: "llm", joules: 7_200_000.5, deviceSeconds: 36_000.25 },
+  { namespace: "ml", name: "sliced", deviceSeconds: 5 },
 ];
 
 export const deletionCosts = (outcome: CostOutcome) => ({ ok: 40, left: 2, failed: 1 })[outcome];

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { holdersStaleMs } from "#core/limits.ts";
-import { podEnergy } from "#fleet/pod-energy.ts";
+import { podUsage } from "#fleet/pod-usage.ts";
 import type { FleetNode } from "#fleet/view.ts";
 import type { Holder } from "#telemetry/report.ts";
 
@@ -38,10 +38,11 @@ function node(
   };
 }
 
-/** Joules by pod. */
+/** Joules by pod, which has held 100 W for as long. */
 function shares(before: FleetNode, after: FleetNode) {
-  return podEnergy(before, after).map(({ node: name, namespace, pod, joules }) => {
+  return podUsage(before, after).map(({ node: name, namespace, pod, joules, deviceSeconds }) => {
     expect([name, namespace]).toEqual(["a", "ml"]);
+    expect(deviceSeconds).toBe(Number(joules) / 100);
     return [pod, joules];
   });
 }
@@ -82,8 +83,33 @@ test("while the kubelet does not say who holds it, what a device used is nobody'
   expect(shares(known, node(1_000, devices, 999 - holdersStaleMs))).toEqual([]);
 });
 
-test("a gap between reports is nobody's where only power is known, and a new device has no past", () => {
+test("of a gap between reports counts what a counter tells, and nothing else", () => {
+  const counted = (sampledAtMs: number, energyMillijoules: number): FleetNode => {
+    const { devices, ...rest } = node(sampledAtMs, [[held("x")], [held("y")]]);
+    const [x, y] = devices.map((device) => ({ ...device, sampledAtMs }));
+    if (x === undefined || y === undefined) throw new Error("two devices were made");
+    return { ...rest, devices: [{ ...x, readings: { energyMillijoules } }, y] };
+  };
+  const used = podUsage(counted(0, 1_000_000), counted(60_000, 7_000_000));
+  expect(used).toEqual([
+    { node: "a", namespace: "ml", pod: "x", joules: 6_000, deviceSeconds: 0 },
+    { node: "a", namespace: "ml", pod: "y", joules: undefined, deviceSeconds: 0 },
+  ]);
+});
+
+test("a new device has no past, and the same sample again is no time", () => {
   const devices = [[held("x")]];
-  expect(shares(node(0, devices), node(60_000, devices))).toEqual([]);
   expect(shares(node(0, []), node(1_000, devices))).toEqual([]);
+  expect(shares(node(0, devices), node(0, devices))).toEqual([]);
+});
+
+test("a device that tells no energy is held all the same", () => {
+  const silent = (sampledAtMs: number): FleetNode => {
+    const { devices, ...rest } = node(sampledAtMs, [[held("x", 2), held("y", 2)]]);
+    return { ...rest, devices: devices.map((device) => ({ ...device, readings: {} })) };
+  };
+  expect(podUsage(silent(0), silent(1_000))).toEqual([
+    { node: "a", namespace: "ml", pod: "x", joules: undefined, deviceSeconds: 0.5 },
+    { node: "a", namespace: "ml", pod: "y", joules: undefined, deviceSeconds: 0.5 },
+  ]);
 });

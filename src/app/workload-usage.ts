@@ -1,6 +1,6 @@
 /**
- * Energy of each ScaledObject and ScaledJob: what the devices that its pods hold used while this process
- * looked on.
+ * What each ScaledObject and ScaledJob used of devices while this process looked on: their time, and the
+ * energy that they used in it.
  *
  * Reports come by node, every second, and pods by object, in rounds. So what a pod used is kept until a
  * round says whose it is, and from then on goes to that object, also when the pod is gone before the
@@ -9,39 +9,45 @@
  * @module
  */
 import { decidedTriggersMax } from "#core/limits.ts";
-import { podEnergy } from "#fleet/pod-energy.ts";
+import { podUsage } from "#fleet/pod-usage.ts";
 import type { FleetNode, FleetStore } from "#fleet/view.ts";
-import type { ObjectEnergy } from "#observe/scaler-metrics.ts";
+import type { ObjectUsage } from "#observe/scaler-metrics.ts";
 import type { Pod } from "#workload/pod.ts";
 
-export interface WorkloadEnergy {
+export interface WorkloadUsage {
   /** Takes two states of a node, one after the other. */
   readonly put: (before: FleetNode, after: FleetNode) => void;
   /** Says once in each round whose the pods are. A pod of two objects is the first one's. */
   readonly claim: (object: ObjectRef, pods: readonly Pod[]) => void;
   /** A round is over: what it did not name is forgotten, pods of nobody too. */
   readonly endRound: () => void;
-  /** Those of whose devices something was measured. */
-  readonly totals: () => readonly ObjectEnergy[];
+  /** Those whose pods held a device. */
+  readonly totals: () => readonly ObjectUsage[];
 }
 
-type ObjectRef = Pick<ObjectEnergy, "namespace" | "name">;
+type ObjectRef = Pick<ObjectUsage, "namespace" | "name">;
+
+/** Energy is absent until some was measured: a device that tells none is no device that uses none. */
+interface Usage {
+  readonly joules?: number | undefined;
+  readonly deviceSeconds: number;
+}
 
 interface KeptObject extends ObjectRef {
-  joules?: number;
+  usage?: Usage | undefined;
   round: number;
 }
 
 interface KeptPod {
-  /** Used while nobody had claimed it. */
-  joules: number;
+  /** While nobody had claimed it. */
+  usage?: Usage | undefined;
   owner?: string;
   readonly sinceRound: number;
   /** When something of it was heard last. */
   round: number;
 }
 
-export function workloadEnergy(): WorkloadEnergy {
+export function workloadUsage(): WorkloadUsage {
   const objects = new Map<string, KeptObject>();
   const pods = new Map<string, KeptPod>();
   let round = 0;
@@ -53,20 +59,19 @@ export function workloadEnergy(): WorkloadEnergy {
     if (pod === undefined || object === undefined) return;
     if (pod.owner !== undefined && objects.has(pod.owner)) return;
     pod.owner = owner;
-    object.joules = (object.joules ?? 0) + pod.joules;
-    pod.joules = 0;
+    object.usage = sum(object.usage, pod.usage);
+    pod.usage = undefined;
   };
 
   return {
     put: (before, after) => {
-      for (const used of podEnergy(before, after)) {
+      for (const used of podUsage(before, after)) {
         const key = podKey(used);
-        const pod = pods.get(key) ?? { joules: 0, sinceRound: round, round };
+        const pod = pods.get(key) ?? { sinceRound: round, round };
         pods.set(key, pod);
         pod.round = round;
-        const object = pod.owner === undefined ? undefined : objects.get(pod.owner);
-        if (object === undefined) pod.joules += used.joules;
-        else object.joules = (object.joules ?? 0) + used.joules;
+        const account = (pod.owner === undefined ? undefined : objects.get(pod.owner)) ?? pod;
+        account.usage = sum(account.usage, used);
       }
     },
     claim: ({ namespace, name }, theirs) => {
@@ -86,14 +91,14 @@ export function workloadEnergy(): WorkloadEnergy {
       round += 1;
     },
     totals: () =>
-      [...objects.values()].flatMap(({ namespace, name, joules }) =>
-        joules === undefined ? [] : [{ namespace, name, joules }],
+      [...objects.values()].flatMap(({ namespace, name, usage }) =>
+        usage === undefined ? [] : [{ namespace, name, ...usage }],
       ),
   };
 }
 
 /** The store, with `put` told of each node's state before and after a report that was taken. */
-export function meteredStore(store: FleetStore, put: WorkloadEnergy["put"]): FleetStore {
+export function meteredStore(store: FleetStore, put: WorkloadUsage["put"]): FleetStore {
   const { nodes } = store.view();
   return {
     ...store,
@@ -103,6 +108,15 @@ export function meteredStore(store: FleetStore, put: WorkloadEnergy["put"]): Fle
       const after = nodes.get(report.name);
       if (before !== undefined && after !== undefined && after !== before) put(before, after);
     },
+  };
+}
+
+function sum(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  const knowsNone = one.joules === undefined && other.joules === undefined;
+  return {
+    joules: knowsNone ? undefined : (one.joules ?? 0) + (other.joules ?? 0),
+    deviceSeconds: one.deviceSeconds + other.deviceSeconds,
   };
 }
 

@@ -1,15 +1,20 @@
 import { expect, test } from "bun:test";
-import { meteredStore, workloadEnergy } from "#app/workload-energy.ts";
+import { meteredStore, workloadUsage } from "#app/workload-usage.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
+import type { Readings } from "#metric/reading.ts";
 import { holder, pod } from "../answer/cluster.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 /** Node `a` with one device of 100 W for each pod that is named, and rounds as a test runs them. */
 function metered() {
   const clock = manualClock();
-  const energy = workloadEnergy();
-  const store = meteredStore(fleetStore({ clock }), energy.put);
+  const usage = workloadUsage();
+  const store = meteredStore(fleetStore({ clock }), usage.put);
+  let readings: Readings = { powerAverageMilliwatts: 100_000 };
+  const setReadings = (now: Readings) => {
+    readings = now;
+  };
   const draw = (seconds: number, ...pods: readonly string[]) => {
     for (let second = 0; second < seconds; second += 1) {
       clock.advance(1_000);
@@ -25,7 +30,7 @@ function metered() {
           vendor: "nvidia",
           model: "H200",
           health: { state: "ok" },
-          readings: { powerAverageMilliwatts: 100_000 },
+          readings,
           absences: {},
           holders: [holder(name)],
         })),
@@ -35,17 +40,21 @@ function metered() {
   /** A round in which each object has the pods that are named. */
   const round = (objects: Readonly<Record<string, readonly string[]>>) => {
     for (const [name, pods] of Object.entries(objects))
-      energy.claim(
+      usage.claim(
         { namespace: "ml", name },
         pods.map((each) => pod(each)),
       );
-    energy.endRound();
+    usage.endRound();
   };
+  /** Joules by object; each has held 100 W for as long. */
   const joules = () =>
     Object.fromEntries(
-      energy.totals().map(({ namespace, name, joules }) => [`${namespace}/${name}`, joules]),
+      usage.totals().map(({ namespace, name, joules, deviceSeconds }) => {
+        expect(deviceSeconds).toBe(joules === undefined ? 1 : joules / 100);
+        return [`${namespace}/${name}`, joules];
+      }),
     );
-  return { energy, draw, round, joules };
+  return { usage, setReadings, draw, round, joules };
 }
 
 test("an object has what its pods' devices used, also before a round has found them", () => {
@@ -56,6 +65,14 @@ test("an object has what its pods' devices used, also before a round has found t
   expect(joules()).toEqual({ "ml/llm": 600, "ml/tts": 300 });
   draw(2, "x", "y", "z");
   expect(joules()).toEqual({ "ml/llm": 1_000, "ml/tts": 500 });
+});
+
+test("of an object whose devices tell no energy only the time is known", () => {
+  const { setReadings, draw, round, joules } = metered();
+  setReadings({});
+  draw(2, "x");
+  round({ llm: ["x"] });
+  expect(joules()).toEqual({ "ml/llm": undefined });
 });
 
 test("a pod that is gone before the next round keeps its object", () => {
@@ -100,21 +117,21 @@ test("an object that no round names any more is forgotten, and starts again when
 });
 
 test("a group has what all its pods' devices used, and a pod on no node has nothing", () => {
-  const { energy, draw, joules } = metered();
+  const { usage, draw, joules } = metered();
   draw(2, "x", "y");
   const { node: _node, ...unscheduled } = pod("x");
-  energy.claim({ namespace: "ml", name: "none" }, [unscheduled]);
-  energy.claim({ namespace: "ml", name: "group" }, [{ ...pod("x"), members: [pod("y")] }]);
+  usage.claim({ namespace: "ml", name: "none" }, [unscheduled]);
+  usage.claim({ namespace: "ml", name: "group" }, [{ ...pod("x"), members: [pod("y")] }]);
   expect(joules()).toEqual({ "ml/group": 200 });
 });
 
 test("objects above the limit are left out", () => {
-  const { energy, draw, joules } = metered();
+  const { usage, draw, joules } = metered();
   draw(2, "x");
   for (let count = 0; count < decidedTriggersMax; count += 1)
-    energy.claim({ namespace: "ml", name: `object-${count}` }, []);
-  energy.claim({ namespace: "ml", name: "late" }, [pod("x")]);
+    usage.claim({ namespace: "ml", name: `object-${count}` }, []);
+  usage.claim({ namespace: "ml", name: "late" }, [pod("x")]);
   expect(joules()).toEqual({});
-  energy.claim({ namespace: "ml", name: "object-7" }, [pod("x")]);
+  usage.claim({ namespace: "ml", name: "object-7" }, [pod("x")]);
   expect(joules()).toEqual({ "ml/object-7": 100 });
 });
