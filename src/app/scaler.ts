@@ -40,6 +40,7 @@ import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
+import { meteredStore, type WorkloadUsage, workloadUsage } from "./workload-usage.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -55,7 +56,8 @@ export async function startScaler(
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
-  const store = fleetStore({ clock, demanded: demand.current });
+  const usage = workloadUsage();
+  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), usage.put);
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
   const devices = startDevices(options, context, kubernetes, store, demand);
@@ -73,6 +75,7 @@ export async function startScaler(
     devices,
     engines,
     store,
+    usage,
     forbidden,
   });
   const costs = deletionCosts(options, { ...served, answers: inner });
@@ -92,6 +95,7 @@ export async function startScaler(
       engines: engines.stats,
       triggers,
       deletionCosts: costs?.written,
+      usage: workloads && usage.totals,
     },
     status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
@@ -113,6 +117,7 @@ interface AnswersOptions
   readonly devices: Devices;
   readonly engines: Engines;
   readonly store: FleetStore;
+  readonly usage: WorkloadUsage;
   readonly workloads: Workloads | undefined;
   /** Refuses what is never answered. */
   readonly parse: ReturnType<typeof triggerParser>;
@@ -122,7 +127,7 @@ interface AnswersOptions
 
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
-  const { clock, log, changes, devices, engines, store, workloads } = options;
+  const { clock, log, changes, devices, engines, store, usage, workloads } = options;
   const { parse, parseAny, forbidden, nodeName } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
@@ -148,7 +153,11 @@ function startAnswers(options: AnswersOptions) {
   const { evaluate } = answers;
   const { request } = devices;
   const read = { clock, workloads, parse, store, evaluate, localNode, request };
-  const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
+  const onRound = () => {
+    expire();
+    usage.endRound();
+  };
+  const stopRounds = triggerRounds({ ...read, onFault: broken, onPods: usage.claim, onRound });
   return { answers, inner, triggers, refused, stopRounds };
 }
 

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ParsedTrigger } from "#answer/answer.ts";
+import type { ParsedTrigger, WorkloadRef } from "#answer/answer.ts";
 import { neededReadings, readWindows } from "#answer/device-needs.ts";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { unlessFault } from "#core/fault.ts";
@@ -16,6 +16,7 @@ import { roundPartsMax, triggerRoundMs } from "#core/limits.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import type { ReadingName } from "#metric/reading.ts";
 import type { Trigger } from "#trigger/trigger.ts";
+import type { Pod } from "#workload/pod.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import type { EvaluatingAnswerer } from "./answers.ts";
 import { type OnTriggerFault, servedTriggers } from "./served-triggers.ts";
@@ -32,6 +33,8 @@ export interface TriggerRoundsOptions {
   readonly request: (readings: readonly ReadingName[]) => void;
   /** Called in each round with each trigger that cannot be used. */
   readonly onFault: OnTriggerFault;
+  /** Called with each trigger's object and all its pods; several times where it has several triggers. */
+  readonly onPods: (object: WorkloadRef, pods: readonly Pod[]) => void;
   /** Called when a round is over. */
   readonly onRound: () => void;
 }
@@ -60,11 +63,14 @@ export function triggerRounds(options: TriggerRoundsOptions): Cancel {
 }
 
 function visit({ ref, trigger }: ParsedTrigger, options: TriggerRoundsOptions): void {
-  const { clock, workloads, store, evaluate, localNode, request } = options;
+  const { clock, workloads, store, evaluate, localNode, request, onPods } = options;
   const nowMs = clock.monotonicMs();
   request(neededReadings(trigger));
   const needs = { view: store.view(), workloads: workloads?.peek, localNode, nowMs };
   // Whoever asks gets the same fault.
   unlessFault(() => readWindows(ref, trigger, needs));
+  const { namespace, name, scalerMetadata } = ref;
+  const workload = unlessFault(() => workloads?.peek.of(namespace, name, scalerMetadata));
+  if (workload !== undefined) onPods(ref, workload.pods);
   evaluate(ref, trigger);
 }

@@ -26,6 +26,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
   const looked: string[] = [];
   const faults: string[] = [];
   const rounds: number[] = [];
+  const claims: string[] = [];
   const view: WorkloadView = {
     of: (_namespace, name) => {
       if (name !== "gone") return workload({ pods: [pod("x")] });
@@ -43,6 +44,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       return [];
     },
     onFault: ({ name }, { code }) => faults.push(`${name}: ${code}`),
+    onPods: ({ name }, pods) => claims.push(`${name}: ${pods.map((each) => each.name)}`),
     onRound: () => rounds.push(clock.monotonicMs()),
     request: (readings) => {
       for (const reading of readings) requested.add(reading);
@@ -78,7 +80,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       { namespace, name, scalerMetadata: metadata },
       parse(metadata),
     ).value;
-  return { clock, store, requested, looked, faults, rounds, busy, ask, stop };
+  return { clock, store, requested, looked, faults, rounds, claims, busy, ask, stop };
 }
 
 test.each<[string, ServedTrigger["metadata"]]>([
@@ -122,7 +124,7 @@ test("every reading that served triggers need is requested, and no other", () =>
 
 test("a trigger that cannot be prepared keeps nothing from the others", () => {
   const good = llm({ windowSeconds: "20" });
-  const { busy, ask, faults } = scaler([
+  const { busy, ask, faults, claims } = scaler([
     llm({ metricTyp: "gpu_utilization" }, "typo"),
     llm({ targetValueFromEnv: "TARGET" }),
     llm({ windowSeconds: "20" }, "gone"),
@@ -133,6 +135,7 @@ test("a trigger that cannot be prepared keeps nothing from the others", () => {
   busy(100, 5);
   expect(ask(good)).toBe(25);
   expect(new Set(faults)).toEqual(new Set(["typo: trigger-invalid"]));
+  expect(new Set(claims)).toEqual(new Set(["llm: x"]));
 });
 
 test("a round through many triggers is cut into parts, and visits each once", () => {
