@@ -40,6 +40,7 @@ import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
+import { usageRecorder } from "./usage.ts";
 import { meteredStore, type WorkloadUsage, workloadUsage } from "./workload-usage.ts";
 
 /**
@@ -68,7 +69,7 @@ export async function startScaler(
   const parseAllowed = allowedParser(parse, forbidden);
   const served = { ...context, kubernetes, workloads, parse: parseAllowed };
   const engines = startEngines(options, served);
-  const { answers, inner, triggers, refused, stopRounds } = startAnswers({
+  const { answers, inner, triggers, refused, usageOf, stopRounds } = startAnswers({
     ...options,
     ...served,
     parseAny: parse,
@@ -97,7 +98,7 @@ export async function startScaler(
       deletionCosts: costs?.written,
       usage: workloads && usage.totals,
     },
-    status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
+    status: scalerStatus({ clock, store, triggers, usageOf, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
       stopRounds();
@@ -153,26 +154,34 @@ function startAnswers(options: AnswersOptions) {
   const { evaluate } = answers;
   const { request } = devices;
   const read = { clock, workloads, parse, store, evaluate, localNode, request };
-  const onRound = () => {
-    expire();
-    usage.endRound();
-  };
-  const stopRounds = triggerRounds({ ...read, onFault: broken, onPods: usage.claim, onRound });
-  return { answers, inner, triggers, refused, stopRounds };
+  const recorder = usageRecorder({ ...read, engines: { ...engines.reader, peek: engines.peek } });
+  const stopRounds = triggerRounds({
+    ...read,
+    onEvaluated: recorder.evaluated,
+    onFault: broken,
+    onPods: usage.claim,
+    onRound: () => {
+      expire();
+      usage.endRound();
+    },
+  });
+  return { answers, inner, triggers, refused, usageOf: recorder.of, stopRounds };
 }
 
 function scalerStatus({
   clock,
   store,
   triggers,
+  usageOf,
   evaluate,
 }: Pick<RoleContext, "clock"> &
-  Pick<StatusSource, "triggers"> &
+  Pick<StatusSource, "triggers" | "usageOf"> &
   Pick<EvaluatingAnswerer, "evaluate"> & { readonly store: FleetStore }): StatusSource {
   return {
     nodes: () => fleetNodes(store.view(), clock.monotonicMs()),
     unavailable: () => silentAgents(store.view().unavailable, clock.monotonicMs()),
     triggers,
+    usageOf,
     evaluate: ({ ref, trigger }) => (trigger === undefined ? [] : evaluate(ref, trigger)),
   };
 }
