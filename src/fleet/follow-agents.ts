@@ -24,6 +24,7 @@ import { type AgentLink, agentLink, type Outage } from "./agent-link.ts";
 import type { AgentEndpoint, AgentSource } from "./agents.ts";
 import type { ReadingDemand } from "./demand.ts";
 import { type NodeOwners, nodeOwners } from "./node-owners.ts";
+import { silenceLog } from "./silence-log.ts";
 import type { FleetStore, UnavailableAgent } from "./view.ts";
 
 export interface FollowOptions {
@@ -58,6 +59,7 @@ export function followFleet(options: FollowOptions): FleetFollower {
   let refused: ReadonlyMap<string, UnavailableAgent> = new Map();
   let synced = false;
   const refusals = reportRefusals(log);
+  const logSilence = silenceLog(clock, log);
 
   const unavailable = unavailableAgents(store, clock, () => [
     ...[...links.values()].flatMap((link) => outageOf(link, owners)),
@@ -99,6 +101,9 @@ export function followFleet(options: FollowOptions): FleetFollower {
   const stopChecking = clock.every(agentCheckMs, () => {
     for (const link of links.values()) link.check();
     unavailable.publish();
+    const all = [...links.values()];
+    const silent = all.flatMap((link) => silentAgent(link) ?? []);
+    logSilence(silent, new Set(all.map(({ endpoint }) => hostPort(endpoint))));
   });
   const stopListening = agents.subscribe(relist);
   const stopRenewing = demand && renewOnChange(demand, clock, random, () => [...links.values()]);
@@ -135,8 +140,17 @@ function reportRefusals(log: Log) {
 }
 
 function outageOf(link: AgentLink, owners: NodeOwners): readonly UnavailableAgent[] {
-  const outage = link.outage() ?? owners.superseded(link);
-  return outage === undefined ? [] : [unavailableAgent(link.endpoint, outage, link.latest())];
+  return [silentAgent(link) ?? supersededAgent(link, owners)].flatMap((agent) => agent ?? []);
+}
+
+function silentAgent({ endpoint, outage, latest }: AgentLink): UnavailableAgent | undefined {
+  const current = outage();
+  return current && unavailableAgent(endpoint, current, latest());
+}
+
+function supersededAgent(link: AgentLink, owners: NodeOwners): UnavailableAgent | undefined {
+  const outage = owners.superseded(link);
+  return outage && unavailableAgent(link.endpoint, outage, link.latest());
 }
 
 /**
