@@ -273,11 +273,11 @@ export const scaleRetryMostMs = 60_000;
 export const scaleSettleMs = 10_000;
 /** Reads of `/scale` at once: the first ones of 500 workloads must not come as one burst. */
 export const scaleReadsAtOnce = 4;
-/** Writes of deletion costs at once. */
-export const deletionCostsAtOnce = 4;
+/** Writes of one kind at once: deletion costs, or events. */
+export const apiWritesAtOnce = 4;
 /** Pauses of these writes after the API server refused one; a missing right takes a person to grant. */
-export const deletionCostPauseLeastMs = 10_000;
-export const deletionCostPauseMostMs = 300_000;
+export const apiWritePauseLeastMs = 10_000;
+export const apiWritePauseMostMs = 300_000;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
 /** Of these, a namespace's: a tenant with many triggers leaves others their own. */
