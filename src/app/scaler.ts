@@ -35,6 +35,7 @@ import { decisions } from "./decisions.ts";
 import { deletionCosts } from "./deletion-costs.ts";
 import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
+import { type ObjectEvents, objectEvents } from "./object-events.ts";
 import type { ServeOptions } from "./options.ts";
 import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
@@ -66,9 +67,11 @@ export async function startScaler(
   const parseAllowed = allowedParser(parse, forbidden);
   const served = { ...context, kubernetes, workloads, parse: parseAllowed };
   const engines = startEngines(options, served);
+  const events = objectEvents(options, { ...served, store });
   const { answers, inner, triggers, refused, stopRounds } = startAnswers({
     ...options,
     ...served,
+    events,
     parseAny: parse,
     devices,
     engines,
@@ -98,6 +101,7 @@ export async function startScaler(
     stop: async () => {
       stopRounds();
       costs?.stop();
+      events?.stop();
       demand.stop();
       engines.stop();
       profiles.stop();
@@ -114,6 +118,7 @@ interface AnswersOptions
   readonly engines: Engines;
   readonly store: FleetStore;
   readonly workloads: Workloads | undefined;
+  readonly events: ObjectEvents | undefined;
   /** Refuses what is never answered. */
   readonly parse: ReturnType<typeof triggerParser>;
   readonly parseAny: ReturnType<typeof triggerParser>;
@@ -123,7 +128,7 @@ interface AnswersOptions
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
   const { clock, log, changes, devices, engines, store, workloads } = options;
-  const { parse, parseAny, forbidden, nodeName } = options;
+  const { parse, parseAny, forbidden, nodeName, events } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
   const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
@@ -148,7 +153,11 @@ function startAnswers(options: AnswersOptions) {
   const { evaluate } = answers;
   const { request } = devices;
   const read = { clock, workloads, parse, store, evaluate, localNode, request };
-  const stopRounds = triggerRounds({ ...read, onFault: broken, onRound: expire });
+  const onRound = () => {
+    expire();
+    events?.check(triggers());
+  };
+  const stopRounds = triggerRounds({ ...read, onFault: broken, onRound });
   return { answers, inner, triggers, refused, stopRounds };
 }
 

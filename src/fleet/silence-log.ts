@@ -8,30 +8,40 @@ import { agentSilentMs } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import type { UnavailableAgent } from "./view.ts";
 
+/** An agent that is listed, and since when it gives no reports, if it gives none. */
+export interface HeardAgent {
+  readonly address: string;
+  readonly silent?: UnavailableAgent | undefined;
+}
+
 /**
- * @returns Takes the agents that give no reports now. One that was listed or heard a moment ago is not
+ * @returns Takes the agents that are listed now. One that was listed or heard a moment ago is not
  * silent yet: a scaler that starts has heard nobody.
  */
 export function silenceLog(
   clock: Pick<Clock, "monotonicMs">,
   log: Log,
-): (unavailable: readonly UnavailableAgent[], listed: ReadonlySet<string>) => void {
-  const silent = new Map<string, UnavailableAgent>();
-  return (unavailable, listed) => {
-    const nowMs = clock.monotonicMs();
-    const current = new Set(unavailable.map(({ address }) => address));
-    for (const agent of unavailable) {
-      const { address, node, sinceMs, reason } = agent;
-      if (silent.has(address) || nowMs - sinceMs < agentSilentMs) continue;
-      silent.set(address, agent);
-      log("warn", "agent is silent", { agent: address, node, reason });
-    }
-    for (const [address, { node, sinceMs }] of silent) {
-      if (current.has(address)) continue;
-      silent.delete(address);
-      const silentSeconds = Math.round((nowMs - sinceMs) / 1_000);
-      const event = listed.has(address) ? "agent is heard again" : "silent agent is listed no more";
-      log("info", event, { agent: address, node, silentSeconds });
+): (listed: readonly HeardAgent[]) => void {
+  const logged = new Map<string, UnavailableAgent>();
+  const begin = (agent: UnavailableAgent) => {
+    const { address, node, reason, sinceMs } = agent;
+    if (logged.has(address) || clock.monotonicMs() - sinceMs < agentSilentMs) return;
+    logged.set(address, agent);
+    log("warn", "agent is silent", { agent: address, node, reason });
+  };
+  const end = ({ address, node, sinceMs }: UnavailableAgent, isListed: boolean) => {
+    logged.delete(address);
+    const silentSeconds = Math.round((clock.monotonicMs() - sinceMs) / 1_000);
+    const event = isListed ? "agent is heard again" : "silent agent is listed no more";
+    log("info", event, { agent: address, node, silentSeconds });
+  };
+  return (listed) => {
+    for (const { silent } of listed) if (silent !== undefined) begin(silent);
+    if (logged.size === 0) return;
+    const agents = new Map(listed.map((agent) => [agent.address, agent]));
+    for (const before of logged.values()) {
+      const agent = agents.get(before.address);
+      if (agent?.silent === undefined) end(before, agent !== undefined);
     }
   };
 }

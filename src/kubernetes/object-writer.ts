@@ -25,10 +25,10 @@ export interface ObjectWriter {
   /**
    * Applies fields to the object at a path, in its turn.
    *
-   * @returns `failed` also where nothing was tried, because others have failed meanwhile.
+   * @returns `undefined` where nothing was tried, because others have failed meanwhile.
    */
-  readonly write: (path: string, fields: object) => Promise<WriteOutcome>;
-  /** Writes that were tried since the start. */
+  readonly write: (path: string, fields: object) => Promise<WriteOutcome | undefined>;
+  /** Writes since the start. */
   readonly count: (outcome: WriteOutcome) => number;
   readonly stop: () => void;
 }
@@ -62,23 +62,23 @@ export function objectWriter(options: ObjectWriterOptions): ObjectWriter {
     if (isOpen()) closedUntilMs = clock.monotonicMs() + Math.max(pauses.next(), retryAfterMs);
     return "failed";
   };
-  const apply = async (path: string, fields: object): Promise<WriteOutcome> => {
+  const apply = async (path: string, fields: object): Promise<WriteOutcome | undefined> => {
     try {
       await client.apply(path, fields, stopped.signal);
       pauses.reset();
       failingStatus = undefined;
       return "ok";
     } catch (cause) {
-      if (stopped.signal.aborted) return "failed";
+      if (stopped.signal.aborted) return undefined;
       assert(cause instanceof Fault, `a write failed with ${String(cause)}`);
       return failed(cause);
     }
   };
-  const write = async (path: string, fields: object): Promise<WriteOutcome> => {
+  const write = async (path: string, fields: object) => {
     // Others may have failed while this one waited for its turn.
-    if (!isOpen()) return "failed";
+    if (!isOpen()) return undefined;
     const outcome = await apply(path, fields);
-    if (!stopped.signal.aborted) outcomes.change(outcome, 1);
+    if (outcome !== undefined) outcomes.change(outcome, 1);
     return outcome;
   };
   return {
