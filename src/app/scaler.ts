@@ -35,6 +35,7 @@ import { decisions } from "./decisions.ts";
 import { deletionCosts } from "./deletion-costs.ts";
 import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
+import { type ObjectEvents, objectEvents } from "./object-events.ts";
 import type { ServeOptions } from "./options.ts";
 import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
@@ -69,9 +70,11 @@ export async function startScaler(
   const parseAllowed = allowedParser(parse, forbidden);
   const served = { ...context, kubernetes, workloads, parse: parseAllowed };
   const engines = startEngines(options, served);
+  const events = objectEvents(options, { ...served, store });
   const { answers, inner, triggers, refused, usageOf, stopRounds } = startAnswers({
     ...options,
     ...served,
+    events,
     parseAny: parse,
     devices,
     engines,
@@ -103,6 +106,7 @@ export async function startScaler(
     stop: async () => {
       stopRounds();
       costs?.stop();
+      events?.stop();
       demand.stop();
       engines.stop();
       profiles.stop();
@@ -120,6 +124,7 @@ interface AnswersOptions
   readonly store: FleetStore;
   readonly usage: WorkloadUsage;
   readonly workloads: Workloads | undefined;
+  readonly events: ObjectEvents | undefined;
   /** Refuses what is never answered. */
   readonly parse: ReturnType<typeof triggerParser>;
   readonly parseAny: ReturnType<typeof triggerParser>;
@@ -129,7 +134,7 @@ interface AnswersOptions
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
   const { clock, log, changes, devices, engines, store, usage, workloads } = options;
-  const { parse, parseAny, forbidden, nodeName } = options;
+  const { parse, parseAny, forbidden, nodeName, events } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
   const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
@@ -163,6 +168,7 @@ function startAnswers(options: AnswersOptions) {
     onRound: () => {
       expire();
       usage.endRound();
+      events?.check(triggers());
     },
   });
   return { answers, inner, triggers, refused, usageOf: recorder.of, stopRounds };
