@@ -26,7 +26,7 @@ interface Usage extends Pick<UsageStore, "of"> {
   readonly evaluated: (one: ParsedTrigger, outcomes: readonly DecisionOutcome[]) => void;
 }
 
-export function usage({ clock, workloads, store, engines }: UsageOptions): Usage {
+export function usageRecorder({ clock, workloads, store, engines }: UsageOptions): Usage {
   const kept = usageStore(clock);
   return {
     of: kept.of,

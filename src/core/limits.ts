@@ -133,6 +133,22 @@ export const idleShare = 0.25;
 export const cooldownSecondsLeast = 300;
 /** Starting takes so long that it has to be planned for. */
 export const slowStartLeastMs = 60_000;
+/** What passes by itself, as a roll-out or an agent that restarts, is over by then. */
+export const eventAfterMs = 30_000;
+/** Two rounds through every trigger: what is gone for so long is no gap in something that goes on. */
+export const eventOverMs = 10_000;
+/** An API server forgets events after an hour; what lasts is said again before that. */
+export const eventRepeatMs = 1_800_000;
+/** An event that could not be written is tried again after this, so that others get their turn. */
+export const eventRetryMs = 300_000;
+/** Events of one object: all that can be wrong with it at once, and then one a minute. */
+export const eventsPerObject = { most: 10, perSecond: 1 / 60 } as const;
+/** Of all objects in one round of 5 s: an outage of the fleet tells 4,000 triggers within 17 minutes. */
+export const eventsPerRound = 20;
+/** Objects with something wrong that is remembered, a few for each of 2,000, some 500 bytes each. */
+export const eventProblemsMax = 10_000;
+/** What is over, but of an object that was not answered since, is forgotten after this. */
+export const eventKeptMs = 900_000;
 
 // ---- page
 
@@ -335,11 +351,13 @@ export const scaleRetryMostMs = 60_000;
 export const scaleSettleMs = 10_000;
 /** Reads of `/scale` at once: the first ones of 500 workloads must not come as one burst. */
 export const scaleReadsAtOnce = 4;
-/** Writes of deletion costs at once. */
-export const deletionCostsAtOnce = 4;
+/** Writes of one kind at once: deletion costs, or events. */
+export const apiWritesAtOnce = 4;
 /** Pauses of these writes after the API server refused one; a missing right takes a person to grant. */
-export const deletionCostPauseLeastMs = 10_000;
-export const deletionCostPauseMostMs = 300_000;
+export const apiWritePauseLeastMs = 10_000;
+export const apiWritePauseMostMs = 300_000;
+/** Kubernetes refuses an event with a longer message. */
+export const eventMessageBytesMax = 1_024;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
 /** Of these, a namespace's: a tenant with many triggers leaves others their own. */

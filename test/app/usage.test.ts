@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { usage } from "#app/usage.ts";
+import { usageRecorder } from "#app/usage.ts";
 import { Fault } from "#core/fault.ts";
 import type { DecisionOutcome } from "#observe/decision.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
@@ -39,7 +39,7 @@ const desires = (desiredReplicas: number): readonly DecisionOutcome[] => [
 function setup(changes: Partial<Workload> = {}) {
   const clock = manualClock(nowMs);
   const state = { lookUps: 0, isSyncing: false };
-  const { of, evaluated } = usage({
+  const { of, evaluated } = usageRecorder({
     clock,
     store: storeOf([host("a", [held("x", 70)])]),
     engines: { ...unusedEngines, peek: () => [] },

@@ -37,6 +37,8 @@ const rule = v.strictObject({
   verbs,
 });
 
+const namedExpression = v.strictObject({ name: v.string(), expression: v.string() });
+
 const base64 = v.pipe(v.string(), v.base64());
 const cidr = v.pipe(v.string(), v.regex(/^[\da-fA-F.:]+\/\d+$/));
 const peer = v.strictObject({
@@ -52,6 +54,18 @@ const policyPort = v.strictObject({
 const peers = v.pipe(v.array(peer), v.minLength(1));
 const policyPorts = v.pipe(v.array(policyPort), v.minLength(1));
 export type PolicyPeer = v.InferOutput<typeof peer>;
+
+export const alertRule = v.strictObject({
+  alert: v.pipe(v.string(), v.regex(/^GpuScaler[A-Z][A-Za-z]+$/)),
+  expr: v.string(),
+  for: v.pipe(v.string(), v.regex(/^\d+[mh]$/)),
+  labels: v.strictObject({ severity: v.picklist(["critical", "warning"]) }),
+  annotations: v.strictObject({
+    summary: v.string(),
+    description: v.string(),
+    runbook: v.string(),
+  }),
+});
 
 const scalingPolicy = v.strictObject({
   type: v.picklist(["Pods", "Percent"]),
@@ -109,6 +123,7 @@ const scaledObjectSpec = v.strictObject({
   ),
   advanced: v.optional(
     v.strictObject({
+      restoreToOriginalReplicaCount: v.optional(v.boolean()),
       horizontalPodAutoscalerConfig: v.strictObject({
         behavior: v.strictObject({ scaleUp: scalingRules, scaleDown: scalingRules }),
       }),
@@ -201,6 +216,36 @@ const object = v.variant("kind", [
     }),
     subjects: v.array(subject),
   }),
+  kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", {
+    spec: v.strictObject({
+      failurePolicy: v.picklist(["Ignore", "Fail"]),
+      matchConstraints: v.strictObject({
+        resourceRules: v.array(
+          v.strictObject({
+            apiGroups: v.array(v.string()),
+            apiVersions: v.array(v.string()),
+            operations: v.array(v.picklist(["CREATE", "UPDATE"])),
+            resources: v.array(v.string()),
+          }),
+        ),
+      }),
+      matchConditions: v.array(namedExpression),
+      variables: v.array(namedExpression),
+      validations: v.array(
+        v.strictObject({
+          expression: v.string(),
+          messageExpression: v.string(),
+          message: v.string(),
+        }),
+      ),
+    }),
+  }),
+  kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", {
+    spec: v.strictObject({
+      policyName: v.pipe(v.string(), v.regex(/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/)),
+      validationActions: v.array(v.picklist(["Deny", "Warn", "Audit"])),
+    }),
+  }),
   kind("policy/v1", "PodDisruptionBudget", {
     spec: v.strictObject({
       maxUnavailable: share,
@@ -240,11 +285,17 @@ const object = v.variant("kind", [
           path: v.literal("/metrics"),
           interval: v.string(),
           scrapeTimeout: v.string(),
+          honorLabels: v.optional(v.literal(true)),
           relabelings: v.optional(
             v.array(v.strictObject({ sourceLabels: v.array(v.string()), targetLabel: v.string() })),
           ),
         }),
       ),
+    }),
+  }),
+  kind("monitoring.coreos.com/v1", "PrometheusRule", {
+    spec: v.strictObject({
+      groups: v.array(v.strictObject({ name: v.string(), rules: v.array(alertRule) })),
     }),
   }),
   kind("security.openshift.io/v1", "SecurityContextConstraints", {
