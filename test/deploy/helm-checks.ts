@@ -35,6 +35,7 @@ import {
 } from "./invariants.ts";
 import { ofKind, only } from "./kinds.ts";
 import "./helm-network.ts";
+import "./helm-policy.ts";
 import "./helm-refusals.ts";
 import "./helm-tls.ts";
 
