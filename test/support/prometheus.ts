@@ -65,14 +65,14 @@ export interface PrometheusOptions {
   readonly rules: readonly string[];
 }
 
-/** Scrapes every half second, with labels as a ServiceMonitor with `honorLabels` gives them. */
+/** Scrapes every second, with labels as a ServiceMonitor with `honorLabels` gives them. */
 export async function startPrometheus({ targets, rules }: PrometheusOptions): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), "prometheus-"));
   const config = join(folder, "prometheus.json");
   writeFileSync(
     config,
     JSON.stringify({
-      global: { scrape_interval: "500ms", scrape_timeout: "500ms", evaluation_interval: "500ms" },
+      global: { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "500ms" },
       rule_files: rules,
       scrape_configs: [
         {
