@@ -42,7 +42,8 @@ function pinnedBun() {
 
   console.error(`Installing Bun ${pinned} from npm into .bun/ (once)`);
   const npm = ["install", "--prefix", join(root, ".bun"), "--no-save", "--ignore-scripts"];
-  run("npm", [...npm, "--no-audit", "--no-fund", "--loglevel=error", `bun@${pinned}`]);
+  const quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
+  run("npm", [...npm, ...quiet, `bun@${pinned}`], { stdio: ["ignore", "ignore", "inherit"] });
   const brought = installed().find(isPinned);
   if (brought !== undefined) return brought;
   console.error(`Cannot get Bun ${pinned}: npm did not bring it; see the lines above`);
