@@ -57,7 +57,11 @@ const args = isProduction ? rest : process.argv.slice(2);
 const bun = pinnedBun();
 if (!existsSync(join(root, "node_modules")))
   console.error("Installing the packages of bun.lock into node_modules/ (once)");
-const install = ["install", "--frozen-lockfile", ...(isProduction ? ["--production", "--omit=peer"] : [])];
+const install = [
+  "install",
+  "--frozen-lockfile",
+  ...(isProduction ? ["--production", "--omit=peer"] : []),
+];
 // Its output is shown only when it fails: a demo should start with the demo.
 const packages = run(bun, install, { stdio: ["ignore", "pipe", "pipe"] });
 if (packages.status !== 0) {

@@ -139,8 +139,8 @@ async function run({ speed, seconds, seed, httpPort }: DemoOptions): Promise<voi
   // Who reads has enough, as `head` does.
   process.stdout.on("error", () => process.exit(0));
 
-  say(`A simulated cluster, scaled by what this scaler's own code answers. Requests, GPUs,
-pods, KEDA and the HPA are played: nothing is installed, and nothing real scaled.
+  say(`A simulated cluster, scaled by what this scaler's own code answers. Requests,
+GPUs, pods, KEDA and the HPA are played; nothing is installed or really scaled.
 Status page: ${address}
 `);
   const show = usesTerminal
