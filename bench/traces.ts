@@ -35,7 +35,7 @@ const fromZero = await ofExample("profiles/llm-concurrency.yaml");
 const wakeRows: Readonly<Record<string, ScaledObjectModel>> = {
   "`llm-concurrency`, its example": fromZero,
   "`gateway-flow-control`, its example": await ofExample("profiles/gateway-flow-control.yaml"),
-  "`production/wake-from-zero.yaml`": await ofExample("production/wake-from-zero.yaml"),
+  "`wake-from-zero`, the example": await ofExample("production/wake-from-zero.yaml"),
   "the first, `cooldownPeriod: 120`": { ...fromZero, cooldownPeriod: 120 },
   "the first, `cooldownPeriod: 60`": { ...fromZero, cooldownPeriod: 60 },
 };

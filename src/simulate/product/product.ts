@@ -140,12 +140,12 @@ function scaler(
     refs[index] as WorkloadRef,
     triggers[index] as Trigger,
   ];
-  const parsed = triggers.map((trigger, index) => ({ ref: question(index)[0], trigger }));
   const evaluate = (index: number): EvaluatedTrigger => {
     const [ref, trigger] = question(index);
     const value = orFault(() => answers.value(ref, trigger));
     return { ref, trigger, value, activity: orFault(() => answers.activity(ref, trigger)) };
   };
+  const parsed = triggers.map((trigger, index) => ({ ref: question(index)[0], trigger }));
   return {
     evaluate,
     ask: (index) => explainedAnswer(evaluate(index)),
