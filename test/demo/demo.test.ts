@@ -91,10 +91,10 @@ async function onTerminal(env: Readonly<Record<string, string>>) {
       },
     },
   });
-  while (!text.includes("▲")) {
+  while (!text.includes("▲") && process.exitCode === null) {
     const { promise, resolve } = Promise.withResolvers<void>();
     seen = resolve;
-    await promise;
+    await Promise.race([promise, process.exited]);
   }
   process.terminal?.write("\x03");
   const code = await process.exited;

@@ -130,12 +130,12 @@ function replicaLine(moment: Moment, paint: Paint): string {
 
 const levels = "▁▂▃▄▅▆▇█";
 
-/** A column for each device, as high as it is busy. */
+/** A column for each device, as high as it is busy; yellow is held and idle. */
 function deviceLine({ devices }: Moment, paint: Paint): string {
   const cell = (percent: number | undefined) => {
     if (percent === undefined) return paint("dim", "·");
     const level = levels.charAt(Math.min(7, Math.floor(percent / 12.5)));
-    return paint(percent > 90 ? "red" : "green", level);
+    return paint(percent < 5 ? "yellow" : "green", level);
   };
   const nodes = devices.map((node) => node.map(cell).join(""));
   const width = devices.reduce((sum, node) => sum + node.length + 1, -1);

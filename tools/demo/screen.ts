@@ -16,6 +16,8 @@ export interface Terminal {
   readonly write: (text: string) => void;
 }
 
+/** Lines of a screen, about. */
+const keptLinesMax = 50;
 const hideCursor = "\x1b[?25l";
 const showCursor = "\x1b[?25h";
 const clearAll = "\x1b[2J\x1b[H";
@@ -27,6 +29,8 @@ export function screen(terminal: Terminal, width: number): Screen {
   let drawn = 0;
   let columns = terminal.columns;
   let isOpen = true;
+  /** What happened while there was no room for it. */
+  let kept: readonly string[] = [];
   const { write } = terminal;
   write(hideCursor);
   return {
@@ -37,7 +41,8 @@ export function screen(terminal: Terminal, width: number): Screen {
       const needs = `The demo needs ${width} columns and ${panel.length + 1} rows.`;
       const fits = columns >= width && terminal.rows > panel.length;
       const shown = fits ? panel : [needs.slice(0, columns - 1)];
-      const lines = fits ? [...news, ...shown] : shown;
+      const lines = fits ? [...kept, ...news, ...shown] : shown;
+      kept = fits ? [] : [...kept, ...news].slice(-keptLinesMax);
       const text = lines.map((line) => `${line}${clearLine}\n`).join("");
       write(`${isResized ? clearAll : up(drawn)}${text}${clearBelow}`);
       drawn = shown.length;
