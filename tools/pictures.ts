@@ -1,6 +1,6 @@
 /**
- * Makes the pictures of `docs/pictures`: the status page in a browser, light and dark, and a screen
- * of `top`. Nodes and triggers are those of the tests' stand-in of a scaler, so no cluster is needed.
+ * Makes the pictures of `docs/pictures`: the status page in a browser, light and dark, a screen of `top`,
+ * and the demo's panel. Nodes and triggers of the first are those of the tests' stand-in of a scaler.
  *
  *     bun tools/pictures.ts
  */
@@ -17,6 +17,9 @@ import {
   statusNode,
   statusServer,
 } from "../test/support/status-server.ts";
+import { demoCluster } from "./demo/cluster.ts";
+import { panel } from "./demo/panel.ts";
+import { coloured } from "./demo/text.ts";
 
 const folder = join(import.meta.dir, "..", "docs", "pictures");
 mkdirSync(folder, { recursive: true });
@@ -26,6 +29,7 @@ server.nodes.push(smallNode(0, 92), smallNode(1, 35));
 server.triggers.push(withHistory(answeredTrigger("chat")), refusedTrigger("speech"));
 
 await Bun.write(join(folder, "top.svg"), await screenOfTop(server));
+await Bun.write(join(folder, "demo.svg"), demoPanel());
 await using browser = await startBrowser();
 for (const theme of ["light", "dark"] as const) {
   await using open = await openPage(browser, { url: server.url, width: 1_000, theme });
@@ -52,29 +56,64 @@ function withHistory(status: IdentifiedStatus): IdentifiedStatus {
   return { ...status, points };
 }
 
-/** What `top` shows in a terminal, as text in an SVG that follows the reader's light or dark theme. */
+/** What `top` shows in a terminal. */
 async function screenOfTop({ url }: StatusServer): Promise<string> {
-  const columns = 100;
   const { stdout } = await runCommand(["top", "--count", "1", "--server", url], {
-    terminal: () => ({ columns, rows: 30 }),
+    terminal: () => ({ columns: 100, rows: 30 }),
   });
-  const lines = Bun.stripANSI(stdout).trimEnd().split("\n");
+  const text = Bun.stripANSI(stdout).trimEnd();
+  return terminalPicture("A screen of keda-gpu-scaler top", text.split("\n"));
+}
+
+/** The demo after an hour of its day. */
+function demoPanel(): string {
+  const cluster = demoCluster(1);
+  for (let second = 0; second < 3_600; second += 1) cluster.advance();
+  return terminalPicture(
+    "The panel of npm run demo",
+    panel(cluster.workloads, coloured).slice(0, -1),
+  );
+}
+
+/** Lines of a terminal as an SVG that follows the reader's light or dark theme. */
+function terminalPicture(title: string, lines: readonly string[]): string {
   const [fontSize, lineHeight, padding] = [13, 18, 14];
-  const width = Math.max(...lines.map(({ length }) => length)) * fontSize * 0.602 + 2 * padding;
+  const columns = Math.max(...lines.map((line) => Bun.stringWidth(line)));
+  const width = Math.ceil(columns * fontSize * 0.602 + 2 * padding);
   const height = lines.length * lineHeight + 2 * padding;
   const text = lines.map((line, index) => {
     const y = padding + (index + 0.75) * lineHeight;
-    return `<text x="${padding}" y="${y}">${Bun.escapeHTML(line)}</text>`;
+    return `<text x="${padding}" y="${y}">${spans(line)}</text>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${Math.ceil(width)}" height="${height}">
-<title>A screen of keda-gpu-scaler top</title>
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
+<title>${title}</title>
 <style>
 rect { fill: #ffffff; stroke: #d0d7de; }
 text { fill: #1f2328; font: ${fontSize}px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre; }
-@media (prefers-color-scheme: dark) { rect { fill: #0d1117; stroke: #30363d; } text { fill: #e6edf3; } }
+.c1 { font-weight: bold; } .c2 { fill: #656d76; }
+.c31 { fill: #cf222e; } .c32 { fill: #1a7f37; } .c33 { fill: #9a6700; } .c36 { fill: #1b7c83; }
+@media (prefers-color-scheme: dark) {
+rect { fill: #0d1117; stroke: #30363d; } text { fill: #e6edf3; } .c2 { fill: #8b949e; }
+.c31 { fill: #ff7b72; } .c32 { fill: #3fb950; } .c33 { fill: #d29922; } .c36 { fill: #39c5cf; }
+}
 </style>
-<rect x="0.5" y="0.5" width="${Math.ceil(width) - 1}" height="${height - 1}" rx="6"/>
+<rect x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="6"/>
 ${text.join("\n")}
 </svg>
 `;
+}
+
+/** Each stretch of a line by the number of its colour, which ends with the next escape sequence. */
+function spans(line: string): string {
+  return line
+    .split("\u001b[")
+    .map((part, index) => {
+      const [, colour = "0", text = ""] =
+        index === 0 ? ["", "0", part] : (/^([\d;]*)m(.*)$/s.exec(part) ?? []);
+      const escaped = Bun.escapeHTML(text);
+      return colour === "0" || text === ""
+        ? escaped
+        : `<tspan class="c${colour}">${escaped}</tspan>`;
+    })
+    .join("");
 }

@@ -42,7 +42,7 @@ test("it runs as nobody", () => {
 
 test("Docker, which looks for a Dockerfile, is told the name of this one, wherever it builds", () => {
   const root = join(import.meta.dir, "..", "..");
-  const places = ["*.md", "docs/*.md", "Containerfile", ".github/workflows/*.yml"].flatMap(
+  const places = ["*.md", "{deploy,docs}/*.md", "Containerfile", ".github/workflows/*.yml"].flatMap(
     (glob) => [...new Bun.Glob(glob).scanSync({ cwd: root, dot: true })],
   );
   const builds = places.flatMap((place) =>

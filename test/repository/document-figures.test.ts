@@ -48,6 +48,23 @@ test("figures of a trace are those of a table of the bench", () => {
   }
 });
 
+test("what each target of llm-concurrency costs and serves is what the bench measured", () => {
+  const of = (heading: string) =>
+    tablesWith(bench, "p95 wait")
+      .slice(0, 2)
+      .map((table) =>
+        ["`llm-concurrency`", "`llm-concurrency`, target 32", "`llm-concurrency`, target 48"].map(
+          (name) => table.find((row) => row["name"] === name)?.[heading] ?? "",
+        ),
+      );
+  const [hours = []] = of("GPU-hours");
+  const [, shares = []] = of("within 2 s");
+  const list = ([one, two, three]: readonly string[]) => `${one}, ${two} and ${three}`;
+  const text = choosing.replaceAll(/\s+/g, " ");
+  expect(text).toContain(`for ${list(hours)} GPU-hours`);
+  expect(text).toContain(`${list(shares.map((share) => share.replace(" %", "")))} % of the bursts`);
+});
+
 test("replicas by each formula are what the HPA computes", () => {
   const [rows = []] = tablesWith(choosing, "the highest, `AverageValue`");
   expect(rows.length).toBeGreaterThan(2);
@@ -125,7 +142,7 @@ test("the table of workloads names profiles that exist, and every one of them", 
 test("the pictures are small, and the screen of top has the columns that it has now", () => {
   const folder = join(root, "docs", "pictures");
   const names = [...new Bun.Glob("*").scanSync({ cwd: folder })].toSorted();
-  expect(names).toEqual(["page-dark.png", "page-light.png", "top.svg"]);
+  expect(names).toEqual(["demo.svg", "page-dark.png", "page-light.png", "top.svg"]);
   const bytes = names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   expect(bytes).toBeLessThan(300_000);
   const screen = read("docs/pictures/top.svg");
