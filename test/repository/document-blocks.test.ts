@@ -85,10 +85,10 @@ describe("a block", () => {
   });
 
   test("of shell gives the calls of a program, and what they are given", () => {
-    const code = `dist/program a --x "b c"  # program d\nprogram e \\\n  --y f | other\nsource <(program g)\nsrun program h\nx -- /bin/program i\nA=b/program\nother program\n`;
+    const code = `dist/program a --x "b c"  # program d\nprogram e \\\n  --y $f | other\nsource <(program g)\nsrun program h\nx -- /bin/program i\nA=b/program\nother program\n`;
     expect(commandLines(code, "program")).toEqual([
       ["a", "--x", "b c"],
-      ["e", "--y", "f"],
+      ["e", "--y", "1"],
       ["g"],
       ["h"],
       ["i"],

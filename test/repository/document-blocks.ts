@@ -63,10 +63,10 @@ export function commandLines(code: string, program: string): readonly (readonly 
     });
 }
 
-/** Words of a command, with what stands in quotes as one. */
+/** Words of a command, with what stands in quotes as one, and 1 for each variable. */
 function shellWords(command: string): readonly string[] {
   const words = command.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
-  return words.map((word) => word.replaceAll(/["']/g, ""));
+  return words.map((word) => word.replaceAll(/["']/g, "").replaceAll(/\$\w+/g, "1"));
 }
 
 const indented = (text: string, spaces: number) => text.replaceAll(/^(?=.)/gm, " ".repeat(spaces));
