@@ -11,10 +11,10 @@
 import { decidedTriggersMax } from "#core/limits.ts";
 import { podUsage } from "#fleet/pod-usage.ts";
 import type { FleetNode, FleetStore } from "#fleet/view.ts";
-import type { ObjectUsage } from "#observe/scaler-metrics.ts";
+import type { DeviceTime } from "#observe/scaler-metrics.ts";
 import type { Pod } from "#workload/pod.ts";
 
-export interface WorkloadUsage {
+export interface DeviceUsage {
   /** Takes two states of a node, one after the other. */
   readonly put: (before: FleetNode, after: FleetNode) => void;
   /** Says once in each round whose the pods are. A pod of two objects is the first one's. */
@@ -22,10 +22,10 @@ export interface WorkloadUsage {
   /** A round is over: what it did not name is forgotten, pods of nobody too. */
   readonly endRound: () => void;
   /** Those whose pods held a device. */
-  readonly totals: () => readonly ObjectUsage[];
+  readonly totals: () => readonly DeviceTime[];
 }
 
-type ObjectRef = Pick<ObjectUsage, "namespace" | "name">;
+type ObjectRef = Pick<DeviceTime, "namespace" | "name">;
 
 /** Energy is absent until some was measured: a device that tells none is no device that uses none. */
 interface Usage {
@@ -47,7 +47,7 @@ interface KeptPod {
   round: number;
 }
 
-export function workloadUsage(): WorkloadUsage {
+export function deviceUsage(): DeviceUsage {
   const objects = new Map<string, KeptObject>();
   const pods = new Map<string, KeptPod>();
   let round = 0;
@@ -98,7 +98,7 @@ export function workloadUsage(): WorkloadUsage {
 }
 
 /** The store, with `put` told of each node's state before and after a report that was taken. */
-export function meteredStore(store: FleetStore, put: WorkloadUsage["put"]): FleetStore {
+export function meteredStore(store: FleetStore, put: DeviceUsage["put"]): FleetStore {
   const { nodes } = store.view();
   return {
     ...store,

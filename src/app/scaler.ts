@@ -33,6 +33,7 @@ import {
 } from "./cluster.ts";
 import { decisions } from "./decisions.ts";
 import { deletionCosts } from "./deletion-costs.ts";
+import { type DeviceUsage, deviceUsage, meteredStore } from "./device-usage.ts";
 import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import { type ObjectEvents, objectEvents } from "./object-events.ts";
@@ -42,7 +43,6 @@ import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
 import { usageRecorder } from "./usage.ts";
-import { meteredStore, type WorkloadUsage, workloadUsage } from "./workload-usage.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -58,7 +58,7 @@ export async function startScaler(
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
-  const usage = workloadUsage();
+  const usage = deviceUsage();
   const store = meteredStore(fleetStore({ clock, demanded: demand.current }), usage.put);
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
@@ -122,7 +122,7 @@ interface AnswersOptions
   readonly devices: Devices;
   readonly engines: Engines;
   readonly store: FleetStore;
-  readonly usage: WorkloadUsage;
+  readonly usage: DeviceUsage;
   readonly workloads: Workloads | undefined;
   readonly events: ObjectEvents | undefined;
   /** Refuses what is never answered. */

@@ -12,7 +12,7 @@ import {
   type CostOutcome,
   type EngineStats,
   type FleetStats,
-  type ObjectUsage,
+  type DeviceTime,
   registerDeletionCosts,
   registerEngines,
   registerFleet,
@@ -40,7 +40,7 @@ export interface MetricsOptions {
   /** Writes of deletion costs since the start; absent in a process that writes none. */
   readonly deletionCosts?: ((outcome: CostOutcome) => number) | undefined;
   /** By workload; absent in a process that knows none. */
-  readonly usage?: (() => readonly ObjectUsage[]) | undefined;
+  readonly usage?: (() => readonly DeviceTime[]) | undefined;
 }
 
 export interface Metrics {

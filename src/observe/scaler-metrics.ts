@@ -145,7 +145,7 @@ export function registerDeletionCosts(
 }
 
 /** What an object's pods used of devices since the process started. */
-export interface ObjectUsage {
+export interface DeviceTime {
   readonly namespace: string;
   readonly name: string;
   /** Absent where no device tells its energy or its power. */
@@ -153,7 +153,7 @@ export interface ObjectUsage {
   readonly deviceSeconds: number;
 }
 
-export function registerUsage(registry: Registry, usage: () => readonly ObjectUsage[]): void {
+export function registerUsage(registry: Registry, usage: () => readonly DeviceTime[]): void {
   const labelNames = ["namespace", "name"];
   counter(
     registry,
