@@ -256,6 +256,12 @@ test("profiles reach the scaler", () => {
   expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-/);
 });
 
+test("the status page can be switched off, in both roles", () => {
+  for (const enabled of [true, false])
+    for (const workload of workloadsOf(render(...sets(`statusPage.enabled=${enabled}`))))
+      expect(containerOf(workload).args?.includes("--no-page")).toBe(!enabled);
+});
+
 test("only with deletion costs may scalers change anything, and then pods alone", () => {
   const rulesOf = (objects: Objects) => only(ofKind(objects, "ClusterRole")).rules;
   const objects = render(...sets("scaler.deletionCost.enabled=true"));
