@@ -64,15 +64,3 @@ test("the sizes of a fleet are those that the bench measured", async () => {
     expect([nodes, isThere]).toEqual([nodes, true]);
   }
 });
-
-test("links inside the document lead to a heading", () => {
-  const anchors = [...document.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
-    title
-      .toLowerCase()
-      .replaceAll(/[^\w\- ]/g, "")
-      .replaceAll(" ", "-"),
-  );
-  const links = [...document.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor = ""]) => anchor);
-  expect(links.length).toBeGreaterThan(5);
-  expect(links.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
-});
