@@ -9,7 +9,7 @@
  */
 import { heapStats } from "bun:jsc";
 import { lookUpWorkload } from "../src/answer/query.ts";
-import { workloadUsage } from "../src/answer/usage.ts";
+import { usageReading } from "../src/answer/usage.ts";
 import type { EngineReading } from "../src/engine/scrape/reading.ts";
 import { adviceFor } from "../src/observe/advice/advice.ts";
 import { usageBytes, usageStore } from "../src/observe/advice/usage-store.ts";
@@ -73,7 +73,7 @@ for (let minute = 0; minute < minutes; minute += 1) {
     if (!store.isDue(ref)) throw new Error("A minute is due");
     const one = { ref, trigger };
     const found = lookUpWorkload(one, workloads);
-    const sample = workloadUsage(one, found, { view, engines, nowMs });
+    const sample = usageReading(one, found, { view, engines, nowMs });
     store.record(ref, { ...sample, desiredReplicas: 2 + ((minute >> 3) % 3) });
   }
   sampledMs += cpuMs() - startedMs;

@@ -28,7 +28,7 @@ export interface ReplicaSpread {
   readonly most: number;
 }
 
-export interface WorkloadUsage {
+export interface UsageReading {
   /** `spec.replicas` of the scale target. */
   readonly replicas: number;
   readonly readyReplicas: number;
@@ -74,11 +74,11 @@ export interface UsageSources {
 }
 
 /** @throws {Fault} as the answer to this trigger would, where its own keys are wrong. */
-export function workloadUsage(
+export function usageReading(
   one: ParsedTrigger,
   workload: Workload,
   sources: UsageSources,
-): WorkloadUsage {
+): UsageReading {
   const { replicas, minReplicas, maxReplicas, pods } = workload;
   const ready = pods.filter((pod) => pod.state === "counted" && pod.ready);
   const spread = (metric: MetricName) => deviceSpread(one, metric, ready, sources);

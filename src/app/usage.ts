@@ -5,7 +5,7 @@
  */
 import type { ParsedTrigger } from "#answer/answer.ts";
 import { lookUpWorkload } from "#answer/query.ts";
-import { type UsageSources, workloadUsage } from "#answer/usage.ts";
+import { type UsageSources, usageReading } from "#answer/usage.ts";
 import type { Clock } from "#core/clock.ts";
 import { unlessFault } from "#core/fault.ts";
 import type { FleetStore } from "#fleet/view.ts";
@@ -39,7 +39,7 @@ export function usageRecorder({ clock, workloads, store, engines }: UsageOptions
         if (workload.kind === "ScaledJob") return;
         const sources = { view: store.view(), engines, nowMs: clock.monotonicMs() };
         const desiredReplicas = desiredBy(outcomes);
-        kept.record(one.ref, { ...workloadUsage(one, workload, sources), desiredReplicas });
+        kept.record(one.ref, { ...usageReading(one, workload, sources), desiredReplicas });
       });
     },
   };

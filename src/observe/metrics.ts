@@ -10,9 +10,9 @@ import { registerProcess } from "./process-metrics.ts";
 import { gauge } from "./read-metric.ts";
 import {
   type CostOutcome,
+  type DeviceTime,
   type EngineStats,
   type FleetStats,
-  type DeviceTime,
   registerDeletionCosts,
   registerEngines,
   registerFleet,

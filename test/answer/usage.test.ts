@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type UsageSources, workloadUsage } from "#answer/usage.ts";
+import { type UsageSources, usageReading } from "#answer/usage.ts";
 import { Fault } from "#core/fault.ts";
 import type { EngineReading } from "#engine/scrape/reading.ts";
 import { targetText } from "#engine/scrape/target.ts";
@@ -23,7 +23,7 @@ interface State {
 function usageOf({ pods, devices = [], metadata = {}, pages = {}, podRefusal }: State) {
   const trigger = parseTrigger({ metricType: "gpu_utilization", ...metadata });
   const one = { ref: { ...llm, scalerMetadata: metadata }, trigger };
-  return workloadUsage(one, workload({ pods }), {
+  return usageReading(one, workload({ pods }), {
     view: storeOf([host("a", devices)]).view(),
     nowMs,
     engines: {

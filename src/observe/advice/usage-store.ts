@@ -5,7 +5,7 @@
  * @module
  */
 import type { WorkloadRef } from "#answer/answer.ts";
-import type { ReplicaSpread, WorkloadUsage } from "#answer/usage.ts";
+import type { ReplicaSpread, UsageReading } from "#answer/usage.ts";
 import type { Clock } from "#core/clock.ts";
 import { counts } from "#core/counts.ts";
 import {
@@ -53,7 +53,7 @@ export const usageBytes = usageMinutesMax * columns.length * Float16Array.BYTES_
 type ObjectName = Pick<WorkloadRef, "namespace" | "name">;
 
 /** One look at a workload, with what its triggers ask for. */
-export interface UsageSample extends WorkloadUsage {
+export interface UsageSample extends UsageReading {
   /** Before `behavior`, minimum and maximum; absent where there is no value. */
   readonly desiredReplicas?: number | undefined;
 }
@@ -84,7 +84,7 @@ export interface UsageStore {
   readonly of: (object: ObjectName) => UsageHistory | undefined;
 }
 
-interface ObjectUsage {
+interface KeptUsage {
   readonly firstAtMs: number;
   readonly values: Float16Array;
   minute: number;
@@ -97,7 +97,7 @@ interface ObjectUsage {
 }
 
 export function usageStore(clock: Pick<Clock, "monotonicMs">): UsageStore {
-  const objects = new Map<string, ObjectUsage>();
+  const objects = new Map<string, KeptUsage>();
   const namespaces = counts<string>();
   const objectsMax = Math.min(usageObjectsMax, Math.floor(usageBytesMax / usageBytes));
   const isFull = (namespace: string) =>
@@ -113,7 +113,7 @@ export function usageStore(clock: Pick<Clock, "monotonicMs">): UsageStore {
     const { namespace } = object;
     if (isFull(namespace)) expire(nowMs);
     if (isFull(namespace)) return;
-    const usage: ObjectUsage = {
+    const usage: KeptUsage = {
       firstAtMs: nowMs,
       values: new Float16Array(usageMinutesMax * columns.length).fill(Number.NaN),
       minute: minuteOf(nowMs),
@@ -156,20 +156,17 @@ function minuteOf(nowMs: number): number {
   return Math.floor(nowMs / usageSampleMs);
 }
 
-function isNew({ minute }: ObjectUsage, { monotonicMs }: Pick<Clock, "monotonicMs">): boolean {
+function isNew({ minute }: KeptUsage, { monotonicMs }: Pick<Clock, "monotonicMs">): boolean {
   return minuteOf(monotonicMs()) > minute;
 }
 
 /** The triggers of one object come one after the other. */
-function isOpen(
-  { recordedAtMs }: ObjectUsage,
-  { monotonicMs }: Pick<Clock, "monotonicMs">,
-): boolean {
+function isOpen({ recordedAtMs }: KeptUsage, { monotonicMs }: Pick<Clock, "monotonicMs">): boolean {
   return monotonicMs() - recordedAtMs < triggerRoundMs / 2;
 }
 
 /** Empties the new minute, and those in which nothing came. */
-function advance(usage: ObjectUsage, nowMs: number): void {
+function advance(usage: KeptUsage, nowMs: number): void {
   const minute = minuteOf(nowMs);
   const passed = Math.min(minute - usage.minute, usageMinutesMax);
   for (let empty = minute - passed + 1; empty <= minute; empty += 1)
@@ -183,7 +180,7 @@ function placeOf(column: UsageColumn, minute: number): number {
   return columnIndex[column] * usageMinutesMax + (minute % usageMinutesMax);
 }
 
-function take(usage: ObjectUsage, sample: UsageSample): void {
+function take(usage: KeptUsage, sample: UsageSample): void {
   const put = (column: UsageColumn, value: number | undefined, isKept = true) => {
     const at = placeOf(column, usage.minute);
     const earlier = usage.values[at] ?? Number.NaN;
@@ -217,13 +214,13 @@ function take(usage: ObjectUsage, sample: UsageSample): void {
 }
 
 /** Only what was seen to start: a pod that is ready may have lost it and become ready again. */
-function takeStarts(usage: ObjectUsage, { startingPods, readyAfterMs }: UsageSample): void {
+function takeStarts(usage: KeptUsage, { startingPods, readyAfterMs }: UsageSample): void {
   const ended = [...usage.starting].flatMap((uid) => readyAfterMs.get(uid) ?? []);
   usage.startsMs = [...usage.startsMs, ...ended].slice(-startsMax);
   usage.starting = new Set(startingPods.slice(0, startingPodsMax));
 }
 
-function historyOf(usage: ObjectUsage, nowMs: number): UsageHistory {
+function historyOf(usage: KeptUsage, nowMs: number): UsageHistory {
   const { firstAtMs, values, minute, newest, engine, likelyEngine, startsMs } = usage;
   const observed = minute - minuteOf(firstAtMs) + 1;
   const minutes = Math.min(observed, usageMinutesMax);
