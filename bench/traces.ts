@@ -1,80 +1,94 @@
 /**
- * Plays traces under the profiles, under what people use without this scaler, and under fleets of
- * fixed sizes: the same requests, replica model and limits. Prints a table for each trace.
+ * Plays traces under the profiles, under the examples, under what people use without this scaler,
+ * under fleets of fixed sizes, and from zero: the same requests, replica model and limits. Prints
+ * two tables for each trace.
  *
  *     bun bench/traces.ts TRACE.csv…
  */
 import { basename } from "node:path";
-import { replicaPresets } from "#simulate/input/presets.ts";
-import { parseTrace } from "#simulate/input/trace-file.ts";
 import { perCent, rounded, shortMs } from "#simulate/report/format.ts";
-import { type Outcome, outcomeOf } from "#simulate/report/outcome.ts";
+import type { Outcome } from "#simulate/report/outcome.ts";
 import type { ScaledObjectModel, Trace } from "#simulate/scenario.ts";
-import { simulate } from "#simulate/simulate.ts";
-import { profileAdvice } from "#trigger/advice.ts";
-import { type ProfileName, profileOf } from "#trigger/profiles.ts";
-import {
-  highestUtilization,
-  type Practice,
-  queueThreshold,
-  throughPrometheus,
-} from "./practice.ts";
+import { highestUtilization, queueThreshold } from "./practice.ts";
+import { limits, ofExample, ofProfile, played, readTrace, thinned } from "./trace-runs.ts";
 
-const preset = replicaPresets["h100x2-70b"];
-const withinMs = 2_000;
 /** What a fixed fleet must keep for the trace's peak. */
 const fixedGoalPercent = 99;
-const limits = { minReplicaCount: 1, maxReplicaCount: 12 };
-const startReplicas = 2;
+/** A service that is used so seldom that it may rest. */
+const seldom = 200;
 
-const named: Readonly<Record<string, ProfileName>> = {
-  "`llm-concurrency`": "llm-concurrency",
-  "`vllm-queue-depth`": "vllm-queue-depth",
-  "`vllm-kv-cache`": "vllm-kv-cache",
-  "`llm-ttft-p95`": "llm-ttft-p95",
-  "`triton-inference`: GPU utilization": "triton-inference",
-  "`vllm-inference`: GPU memory": "vllm-inference",
+const scaledObjects: Readonly<Record<string, ScaledObjectModel>> = {
+  "`llm-concurrency`": ofProfile("llm-concurrency"),
+  "`llm-concurrency`, target 32": ofProfile("llm-concurrency", { metadata: { targetValue: "32" } }),
+  "`llm-concurrency`, target 48": ofProfile("llm-concurrency", { metadata: { targetValue: "48" } }),
+  "`vllm-queue-depth` alone": ofProfile("vllm-queue-depth"),
+  "`vllm-queue-depth`, its example": await ofExample("profiles/vllm-queue-depth.yaml"),
+  "`vllm-kv-cache` alone": ofProfile("vllm-kv-cache"),
+  "`vllm-kv-cache`, its example": await ofExample("profiles/vllm-kv-cache.yaml"),
+  "`llm-ttft-p95` alone": ofProfile("llm-ttft-p95"),
+  "`llm-ttft-p95`, its example": await ofExample("profiles/llm-ttft-p95.yaml"),
+  "`triton-inference`: GPU utilization": ofProfile("triton-inference"),
+  "`vllm-inference`: GPU memory": ofProfile("vllm-inference"),
+};
+
+const fromZero = await ofExample("profiles/llm-concurrency.yaml");
+const wakeRows: Readonly<Record<string, ScaledObjectModel>> = {
+  "`llm-concurrency`, its example": fromZero,
+  "`gateway-flow-control`, its example": await ofExample("profiles/gateway-flow-control.yaml"),
+  "`wake-from-zero`, the example": await ofExample("production/wake-from-zero.yaml"),
+  "the first, `cooldownPeriod: 120`": { ...fromZero, cooldownPeriod: 120 },
+  "the first, `cooldownPeriod: 60`": { ...fromZero, cooldownPeriod: 60 },
 };
 
 for (const path of Bun.argv.slice(2)) {
-  const parsed = parseTrace(await Bun.file(path).text());
-  if (parsed.problems !== undefined) throw new Error(`${path}: ${parsed.problems.join("; ")}`);
-  console.log(`\n${basename(path)}, ${parsed.value.atMs.length} requests\n`);
-  printTable(parsed.value);
+  const trace = await readTrace(path);
+  console.log(`\n${basename(path)}, ${trace.atMs.length} requests\n`);
+  printScaled(trace);
+  console.log("\nFrom zero:\n");
+  printFromZero(trace);
 }
 
-function printTable(trace: Trace): void {
-  const line = (cells: readonly string[]) => console.log(`| ${cells.join(" | ")} |`);
-  const headings = ["", "GPU-hours", "p95 wait", "within 2 s", "most", "changes", "began anew"];
+function line(cells: readonly string[]): void {
+  console.log(`| ${cells.join(" | ")} |`);
+}
+
+function head(headings: readonly string[]): void {
   line(headings);
   line(headings.map(() => "---"));
-  const row = (name: string, outcome: Outcome) =>
+}
+
+function served({ gpuHours, waitMs, withinPercent }: Outcome): readonly string[] {
+  return [
+    rounded(gpuHours),
+    waitMs === undefined ? "-" : shortMs(waitMs.p95),
+    withinPercent === undefined ? "-" : perCent(withinPercent),
+  ];
+}
+
+function printScaled(trace: Trace): void {
+  head(["", "GPU-hours", "p95 wait", "within 2 s", "most", "changes", "began anew"]);
+  const row = (name: string, outcome: Outcome) => {
+    const { replicasMax, scaleUps, scaleDowns, interrupted } = outcome;
     line([
       name,
-      rounded(outcome.gpuHours),
-      outcome.waitMs === undefined ? "-" : shortMs(outcome.waitMs.p95),
-      outcome.withinPercent === undefined ? "-" : perCent(outcome.withinPercent),
-      `${outcome.replicasMax}`,
-      `${outcome.scaleUps + outcome.scaleDowns}`,
-      `${outcome.interrupted}`,
+      ...served(outcome),
+      `${replicasMax}`,
+      `${scaleUps + scaleDowns}`,
+      `${interrupted}`,
     ]);
-  for (const [name, profile] of Object.entries(named))
-    row(name, played(trace, startReplicas, ofProfile(profile)));
-  const measured = `${Math.round(0.6 * preset.replica.batchSlots)}`;
-  const tuned = ofProfile("llm-concurrency", { targetValue: measured });
-  row(`\`llm-concurrency\`, target ${measured}`, played(trace, startReplicas, tuned));
+  };
+  for (const [name, scaledObject] of Object.entries(scaledObjects))
+    row(name, played(trace, scaledObject));
   const usual = { ...limits, triggers: [{ metadata: {} }] };
-  row("Prometheus, queue of 5", played(trace, startReplicas, usual, queueThreshold));
   const { behavior } = ofProfile("vllm-queue-depth");
   const advised = behavior === undefined ? usual : { ...usual, behavior };
-  row(
-    "Prometheus, queue of 5, our behaviour",
-    played(trace, startReplicas, advised, queueThreshold),
-  );
-  row("Prometheus, utilization of 80 %", played(trace, startReplicas, usual, highestUtilization));
+  const queue = { practice: queueThreshold };
+  row("Prometheus, queue of 5", played(trace, usual, queue));
+  row("Prometheus, queue of 5, our behaviour", played(trace, advised, queue));
+  row("Prometheus, utilization of 80 %", played(trace, usual, { practice: highestUtilization }));
   for (let size = 1; size <= limits.maxReplicaCount; size += 1) {
     const fixed = { ...usual, minReplicaCount: size, maxReplicaCount: size };
-    const outcome = played(trace, size, fixed, queueThreshold);
+    const outcome = played(trace, fixed, { ...queue, replicas: size });
     const keeps = (outcome.withinPercent ?? 0) >= fixedGoalPercent;
     if (!keeps && size < limits.maxReplicaCount) continue;
     row(`fixed: ${size} replicas`, outcome);
@@ -82,38 +96,20 @@ function printTable(trace: Trace): void {
   }
 }
 
-function ofProfile(
-  name: ProfileName,
-  more: Readonly<Record<string, string>> = {},
-): ScaledObjectModel {
-  const { metricType } = profileOf(name);
-  const { scaleUp, scaleDown, cooldownSeconds } = profileAdvice[name];
-  return {
-    ...limits,
-    cooldownPeriod: cooldownSeconds,
-    behavior: { scaleUp, scaleDown },
-    triggers: [{ metricType, metadata: { scalerAddress: "scaler:6000", profile: name, ...more } }],
+function printFromZero(trace: Trace): void {
+  head(["", "GPU-hours", "p95 wait", "within 2 s", "most", "cold starts met", "time at zero"]);
+  const row = (name: string, outcome: Outcome) => {
+    const { replicasMax, coldStarts, zeroSeconds } = outcome;
+    line([name, ...served(outcome), `${replicasMax}`, `${coldStarts}`, `${zeroSeconds} s`]);
   };
-}
-
-function played(
-  trace: Trace,
-  replicas: number,
-  scaledObject: ScaledObjectModel,
-  practice?: Practice,
-): Outcome {
-  const { replica, gpuMemoryMib } = preset;
-  const scenario = {
-    seconds: Math.ceil((trace.atMs.at(-1) ?? 0) / 1000) + 1,
-    load: { trace },
-    replica,
-    cluster: { gpuMemoryMib },
-    target: { replicas },
-    scaledObject,
+  const rows = (kind: string, requests: Trace) => {
+    for (const [name, scaledObject] of Object.entries(wakeRows)) {
+      const outcome = played(requests, scaledObject, { replicas: 0 });
+      row(`${name}${kind}`, outcome);
+    }
+    const kept = { ...fromZero, minReplicaCount: 1 };
+    row(`the first, \`minReplicaCount: 1\`${kind}`, played(requests, kept, { replicas: 1 }));
   };
-  const run =
-    practice === undefined
-      ? simulate(scenario, 1)
-      : simulate(scenario, 1, throughPrometheus(practice));
-  return outcomeOf(run, { withinMs });
+  rows("", trace);
+  rows(`, one request of ${seldom}`, thinned(trace, seldom));
 }

@@ -1,11 +1,12 @@
 /**
  * Runs a command under the pinned Bun, with the locked packages in place, on a machine that may have
- * nothing but Node.js: `node tools/bun.mjs run tools/demo.ts`.
+ * nothing but Node.js: `node tools/bun.mjs --production run tools/demo.ts`. With `--production` it waits
+ * for no packages that only checks and tests need.
  *
  * The Bun that package.json names is taken from where it already is, or installed from npm into
  * `.bun/`. Plain JavaScript, for it runs before anything is installed.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,20 +42,40 @@ function pinnedBun() {
 
   console.error(`Installing Bun ${pinned} from npm into .bun/ (once)`);
   const npm = ["install", "--prefix", join(root, ".bun"), "--no-save", "--ignore-scripts"];
-  run("npm", [...npm, "--no-audit", "--no-fund", "--loglevel=error", `bun@${pinned}`]);
+  const quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
+  run("npm", [...npm, ...quiet, `bun@${pinned}`], { stdio: ["ignore", "ignore", "inherit"] });
   const brought = installed().find(isPinned);
   if (brought !== undefined) return brought;
   console.error(`Cannot get Bun ${pinned}: npm did not bring it; see the lines above`);
   process.exit(1);
 }
 
+const [first, ...rest] = process.argv.slice(2);
+const isProduction = first === "--production";
+const args = isProduction ? rest : process.argv.slice(2);
+
 const bun = pinnedBun();
+if (!existsSync(join(root, "node_modules")))
+  console.error("Installing the packages of bun.lock into node_modules/ (once)");
+const install = [
+  "install",
+  "--frozen-lockfile",
+  ...(isProduction ? ["--production", "--omit=peer"] : []),
+];
 // Its output is shown only when it fails: a demo should start with the demo.
-const packages = run(bun, ["install", "--frozen-lockfile"], { stdio: ["ignore", "pipe", "pipe"] });
+const packages = run(bun, install, { stdio: ["ignore", "pipe", "pipe"] });
 if (packages.status !== 0) {
   process.stderr.write(packages.stdout);
   process.stderr.write(packages.stderr);
   process.exit(1);
 }
-const { status, signal } = run(bun, process.argv.slice(2));
-process.exit(signal === null ? status : 1);
+
+const child = spawn(bun, args, { cwd: root, stdio: "inherit" });
+// Ctrl-C reaches the child from the terminal; it says its last before this process ends.
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => child.kill("SIGTERM"));
+child.on("error", (error) => {
+  console.error(`Cannot run ${bun}: ${error.message}`);
+  process.exit(1);
+});
+child.on("exit", (status, signal) => process.exit(signal === null ? status : 1));

@@ -1,119 +1,176 @@
 /**
- * Shows the answers that KEDA would get, changing: `serve` with the mock collector on one side, a
- * gRPC client that asks what KEDA asks on the other. Ends with Ctrl-C, or after `--seconds N`.
+ * The scaler at work in a simulated cluster: load comes and goes, replicas follow, and the real answers
+ * say why. On a terminal bars that move, elsewhere rows. Ends with Ctrl-C, or after `--seconds N`.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { ExternalScaler } from "../gen/externalscaler/externalscaler_pb.ts";
+import type { ScaleChange } from "./demo/changes.ts";
+import { type DemoCluster, demoCluster } from "./demo/cluster.ts";
+import { startPage } from "./demo/page.ts";
+import { panel } from "./demo/panel.ts";
+import { heading, rowOf } from "./demo/rows.ts";
+import { screen } from "./demo/screen.ts";
+import { summary } from "./demo/summary.ts";
+import { coloured, type Paint, plain, timeText, wrapped } from "./demo/text.ts";
+import { daySeconds } from "./demo/workloads.ts";
 
-const metadata = { targetGpuUtilization: "80", aggregation: "sum", activationThreshold: "120" };
-const minReplicas = 0;
-const maxReplicas = 8;
-const hpaTolerance = 0.1;
+const width = 80;
+const frameMs = 200;
+/** Of the simulation, between two rows without a terminal. */
+const rowMs = 30_000;
 
-const { values } = parseArgs({ options: { seconds: { type: "string" } } });
-const secondsMost =
-  values.seconds === undefined ? Number.POSITIVE_INFINITY : Number(values.seconds);
+const options = {
+  help: { type: "boolean", short: "h" },
+  speed: { type: "string", default: "20" },
+  seconds: { type: "string", default: `${daySeconds}` },
+  seed: { type: "string", default: "1" },
+  "http-port": { type: "string", default: "0" },
+} as const;
 
-const main = join(import.meta.dir, "..", "src", "main.ts");
-const server = Bun.spawn(
-  [process.execPath, main, "serve", "--collector", "mock", "--bind", "127.0.0.1"].concat([
-    "--port",
-    "0",
-    "--http-port",
-    "0",
-  ]),
-  { stdin: "ignore", stdout: "ignore", stderr: "pipe" },
-);
-process.on("SIGINT", () => server.kill());
-process.on("SIGTERM", () => server.kill());
+const help = `Plays a cluster, scaled by what this scaler answers, and shows what happens and why.
 
-const { grpcPort, httpPort } = await ports(server.stderr);
-while (!(await fetch(`http://127.0.0.1:${httpPort}/readyz`)).ok) await Bun.sleep(50);
-const scaler = createClient(
-  ExternalScaler,
-  createGrpcTransport({ baseUrl: `http://127.0.0.1:${grpcPort}` }),
-);
-const ask = (extra: Record<string, string> = {}) => ({
-  scaledObjectRef: { name: "demo", namespace: "demo", scalerMetadata: { ...metadata, ...extra } },
-  metricName: "gpu-utilization",
-});
+Usage: npm run demo -- [flags]
 
-console.log(`keda-gpu-scaler is answering on 127.0.0.1:${grpcPort} (gRPC) with mock GPUs.
-Metrics: http://127.0.0.1:${httpPort}/metrics
+  --speed N      simulated seconds in a second, 1 to 1000; 20 if left out
+  --seconds N    end after so long; otherwise with Ctrl-C
+  --seed N       another number gives other requests; 1 if left out
+  --http-port N  of the status page; a free one if left out
+  --help         this text
 
-The trigger, as it would stand in a ScaledObject:
+Colours are left out where NO_COLOR is set. Without a terminal there are rows in place of bars.`;
 
-  triggers:
-    - type: external
-      metadata:
-        scalerAddress: 127.0.0.1:${grpcPort}
-${Object.entries(metadata)
-  .map(([key, value]) => `        ${key}: "${value}"`)
-  .join("\n")}
-
-GPU 0..3: utilization of each. GetMetrics and IsActive: what KEDA gets. Replicas: what the HPA
-makes of it (AverageValue, tolerance ${hpaTolerance}), from ${minReplicas} to ${maxReplicas}.
-
-time       GPU 0  GPU 1  GPU 2  GPU 3   GetMetrics  IsActive   replicas`);
-
-let replicas = 1;
-for (let second = 0; second < secondsMost && server.exitCode === null; second += 1) {
-  try {
-    console.log(await row());
-  } catch (error) {
-    // A call that is under way when Ctrl-C comes fails with the server: that is the end, no fault.
-    if (server.exitCode === null && !server.killed) throw error;
-  }
-  await Bun.sleep(1_000);
+interface DemoOptions {
+  readonly speed: number;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly httpPort: number;
 }
-server.kill();
-process.exit((await server.exited) === 0 ? 0 : 1);
 
-async function row(): Promise<string> {
-  const each = await Promise.all(
-    [0, 1, 2, 3].map((gpuIndex) => value({ gpuIndex: String(gpuIndex) })),
+/** @returns `undefined` where the help was asked for. */
+function demoOptions(): DemoOptions | undefined {
+  const { values } = parseArgs({ options });
+  if (values.help) return undefined;
+  const number = (flag: keyof typeof values, least: number, most: number) => {
+    const value = Number(values[flag]);
+    if (value >= least && value <= most && values[flag] !== "") return value;
+    throw new Error(`--${flag} must be a number from ${least} to ${most}, got ${values[flag]}`);
+  };
+  return {
+    speed: number("speed", 1, 1_000),
+    seconds: number("seconds", 0.1, daySeconds),
+    seed: number("seed", 0, 1e9),
+    httpPort: number("http-port", 0, 65_535),
+  };
+}
+
+interface Show {
+  /** After each second of the simulation. */
+  readonly second: (news: readonly ScaleChange[]) => void;
+  readonly frame: () => void;
+  readonly close: () => void;
+}
+
+const write = (text: string) => void process.stdout.write(text);
+const say = (line: string) => write(`${line}\n`);
+const usesTerminal =
+  process.stdout.isTTY && process.env["TERM"] !== "dumb" && process.stdout.columns >= width;
+const paint: Paint = usesTerminal && !process.env["NO_COLOR"] ? coloured : plain;
+
+function bars(cluster: DemoCluster, footer: string, speed: number): Show {
+  const { stdout } = process;
+  const terminal = {
+    get columns() {
+      return stdout.columns;
+    },
+    get rows() {
+      return stdout.rows;
+    },
+    write,
+  };
+  const own = screen(terminal, width);
+  process.on("exit", own.close);
+  let lines: string[] = [];
+  return {
+    second: (news) => {
+      lines.push(...news.flatMap(newsLines));
+    },
+    frame: () => {
+      const time = `${timeText(cluster.clock.monotonicMs())} in the simulation, ${speed} s a second`;
+      own.draw(lines, ["", ...panel(cluster.workloads, paint), `${paint("bold", time)}`, footer]);
+      lines = [];
+    },
+    close: own.close,
+  };
+}
+
+function rows({ clock, workloads }: DemoCluster): Show {
+  const nothing = () => undefined;
+  say(heading);
+  return {
+    second: (news) => {
+      for (const change of news) say(newsText(change));
+      if (clock.monotonicMs() % rowMs === 0) for (const one of workloads) say(rowOf(one));
+    },
+    frame: nothing,
+    close: nothing,
+  };
+}
+
+function newsText({ atMs, name, from, to, why }: ScaleChange): string {
+  const change = `${from} ${to > from ? "▲" : "▼"} ${to}`;
+  return `${timeText(atMs)}  ${name.padEnd(6)}${change.padEnd(8)}${why}`;
+}
+
+function newsLines(change: ScaleChange): readonly string[] {
+  const [first = "", ...rest] = wrapped(newsText(change), width - 1, 24);
+  const head = first.slice(0, 24);
+  const colour = change.to > change.from ? "yellow" : "green";
+  return [`${paint(colour, head)}${first.slice(24)}`, ...rest];
+}
+
+async function run({ speed, seconds, seed, httpPort }: DemoOptions): Promise<void> {
+  const { version } = await Bun.file(join(import.meta.dir, "..", "package.json")).json();
+  const cluster = demoCluster(seed);
+  const page = startPage(cluster, version, httpPort);
+  const address = `http://127.0.0.1:${page.port}/`;
+  const stopped = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => stopped.resolve());
+  // Who reads has enough, as `head` does.
+  process.stdout.on("error", () => process.exit(0));
+
+  say(`A simulated cluster, scaled by what this scaler's own code answers. Requests,
+GPUs, pods, KEDA and the HPA are played; nothing is installed or really scaled.
+Status page: ${address}
+`);
+  const show = usesTerminal
+    ? bars(cluster, `Status page ${paint("cyan", address)}   Ctrl-C ends with a summary`, speed)
+    : rows(cluster);
+  let due = 0;
+  const frame = () => {
+    due += (speed * frameMs) / 1_000;
+    for (; due >= 1; due -= 1) show.second(cluster.advance());
+    show.frame();
+    if (cluster.clock.monotonicMs() >= daySeconds * 1_000) stopped.resolve();
+  };
+  const timer = setInterval(frame, frameMs);
+  const end = setTimeout(stopped.resolve, seconds * 1_000);
+  await stopped.promise;
+  clearInterval(timer);
+  clearTimeout(end);
+  show.close();
+  say(`\n${summary(cluster.workloads).join("\n")}`);
+  await page.stop();
+}
+
+try {
+  const chosen = demoOptions();
+  if (chosen === undefined) say(help);
+  else await run(chosen);
+  process.exit(0);
+} catch (error) {
+  console.error(
+    `Cannot run the demo: ${error instanceof Error ? error.message : error}; see --help`,
   );
-  const sum = await value({});
-  const { result: active } = await scaler.isActive(ask().scaledObjectRef);
-  const before = replicas;
-  replicas = desired(sum, active, before);
-  const arrow = replicas > before ? " ▲" : replicas < before ? " ▼" : "";
-  return [
-    new Date().toTimeString().slice(0, 8).padEnd(10),
-    ...each.map((percent) => `${percent.toFixed(0)} %`.padStart(6)),
-    sum.toFixed(1).padStart(12),
-    String(active).padStart(9),
-    `${String(replicas).padStart(10)}${arrow}`,
-  ].join(" ");
-}
-
-async function value(extra: Record<string, string>): Promise<number> {
-  const { metricValues } = await scaler.getMetrics(ask(extra));
-  const [only] = metricValues;
-  if (only === undefined) throw new Error("GetMetrics gave no value");
-  return only.metricValueFloat;
-}
-
-/** KEDA between 0 and 1, the HPA's AverageValue formula above. */
-function desired(sum: number, active: boolean, now: number): number {
-  if (!active) return minReplicas;
-  const target = Number(metadata.targetGpuUtilization);
-  const ratio = sum / (target * Math.max(now, 1));
-  if (now > 0 && Math.abs(ratio - 1) <= hpaTolerance) return now;
-  return Math.min(maxReplicas, Math.max(1, Math.ceil(sum / target)));
-}
-
-/** Reads the log until the line that names the ports; passes on what it says if it never comes. */
-async function ports(log: ReadableStream<Uint8Array>): Promise<Record<string, unknown>> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of log) {
-    text += decoder.decode(chunk, { stream: true });
-    const line = text.split("\n").find((each) => each.includes('"event":"serving"'));
-    if (line?.endsWith("}")) return JSON.parse(line) as Record<string, unknown>;
-  }
-  throw new Error(`the server ended before it served:\n${text}`);
+  process.exit(1);
 }

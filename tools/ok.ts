@@ -16,6 +16,7 @@ const checks = [
   ["generated status page", process.execPath, "tools/page.ts", "--check"],
   ["generated reference", process.execPath, "tools/reference.ts", "--check"],
   ["generated table of engines", process.execPath, "tools/engines.ts", "--check"],
+  ["generated admission policy", process.execPath, "tools/policy.ts", "--check"],
   ["format, lint and room rules", "biome", "ci", "--error-on-warnings", "."],
   ["types", "tsc"],
   ["types of the status page", "tsc", "-p", "src/page"],

@@ -14,8 +14,14 @@ export const manifestsPath = join(root, "deploy", "manifests.yaml");
 /** In the chart, because Helm reads no file outside it. */
 export const dashboardPath = join(chartPath, "dashboards", "keda-gpu-scaler.json");
 
-/** The line that people run is `kubectl apply -f deploy/manifests.yaml`, with KEDA in `keda`. */
-const renderOptions = ["--namespace", "keda", "--skip-tests"] as const;
+/** Stands for the registry of whoever applies the manifests. */
+export const registryPlaceholder = "registry.example";
+/** The admission policy does not depend on what Helm believes of a cluster that it does not ask. */
+const renderOptions = [
+  ...["--namespace", "keda", "--skip-tests"],
+  ...["--set", `image.repository=${registryPlaceholder}/keda-gpu-scaler`],
+  ...["--set", "admissionPolicy.enabled=true"],
+] as const;
 
 export interface Rendered {
   /** Of every file of the chart and the options it is rendered with. */
@@ -78,7 +84,10 @@ export async function renderManifests(binary: string): Promise<string> {
     .replaceAll(/^ +(?:app\.kubernetes\.io\/managed-by|helm\.sh\/chart): .*\n/gm, "");
   return `# keda-gpu-scaler beside KEDA, in the namespace keda, which KEDA's own installation makes:
 #
-#   kubectl apply -f deploy/manifests.yaml
+#   sed 's|${registryPlaceholder}|REGISTRY|' deploy/manifests.yaml | kubectl apply -f -
+#
+# REGISTRY is where you pushed the image. Before Kubernetes 1.30 there is no ValidatingAdmissionPolicy, and kubectl says
+# so after it has applied the rest.
 #
 # Rendered from deploy/helm/keda-gpu-scaler by tools/render-manifests.ts; do not edit.
 # inputs-sha256: ${await inputsSha256()}

@@ -73,11 +73,13 @@ export async function tlsFiles(options: TlsFilesOptions): Promise<TlsFiles> {
 
 async function readAll(options: TlsFilesOptions): Promise<Read> {
   const { certFile, keyFile, clientCaFile, clock } = options;
-  const [cert, key, ca] = await Promise.all([
-    readPem("--tls-cert", certFile, options),
-    readPem("--tls-key", keyFile, options),
-    clientCaFile === undefined ? undefined : readPem("--tls-client-ca", clientCaFile, options),
-  ]);
+  // One after the other, so that of several that cannot be read the first is named.
+  const cert = await readPem("--tls-cert", certFile, options);
+  const key = await readPem("--tls-key", keyFile, options);
+  const ca =
+    clientCaFile === undefined
+      ? undefined
+      : await readPem("--tls-client-ca", clientCaFile, options);
   const certificate = parsed("--tls-cert", certFile, "a PEM certificate", () =>
     certificateOf(cert),
   );

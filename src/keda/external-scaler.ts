@@ -28,7 +28,7 @@ export interface ExternalScalerOptions {
   /** Least time between two updates of the push streams. */
   readonly pushSpacingMs: number;
   readonly clock: Clock;
-  /** Called with each call whose names or metadata break a rule: KEDA shows its error to nobody. */
+  /** Called with each call whose metadata breaks a rule: KEDA shows its error to nobody. */
   readonly onRefused: (ref: WorkloadRef, fault: Fault) => void;
 }
 
@@ -46,8 +46,9 @@ type TriggerOf = (ref: ScaledObjectRef) => Trigger;
 export function externalScaler(options: ExternalScalerOptions): ServiceImpl<typeof ExternalScaler> {
   const { answerer, parse, onParseChange = () => () => {}, onRefused } = options;
   const triggerOf: TriggerOf = (ref) => {
+    // A name that no object can have is of nobody, and may be long: nothing is kept of it.
+    checkObjectNames(ref);
     try {
-      checkObjectNames(ref);
       return parse(ref.scalerMetadata);
     } catch (error) {
       if (error instanceof Fault) onRefused(ref, error);

@@ -36,6 +36,18 @@ const comparison = new RegExp(
 );
 const wholeValue = new RegExp(`^${value}$`);
 
+/**
+ * Takes whatever `parseSelector` finds requirements in, and some texts more: without looking ahead
+ * a pattern does not count a prefix's characters, nor does it know which integers fit 64 bits.
+ */
+export const selectorLike = (() => {
+  const plainKey = `(${dnsLabel}([.]${dnsLabel})*/)?${name}`;
+  const set = String.raw`\(\s*${value}\s*(,\s*${value}\s*)*\)`;
+  const compared = String.raw`\s*(==?|!=)\s*${value}|\s*[<>]\s*[0-9]{1,63}|\s+(in|notin)\s*${set}`;
+  const requirement = String.raw`\s*(!\s*${plainKey}|${plainKey}(${compared})?)\s*`;
+  return new RegExp(`^${requirement}(,${requirement})*$`);
+})();
+
 const operators: Readonly<Record<string, SelectorRequirement["operator"]>> = {
   "=": "In",
   "==": "In",

@@ -109,9 +109,11 @@ function make(
 ): ServingReplica {
   const number = state.created;
   state.created += 1;
+  const { name } = state.scenario.target;
+  const suffix = ordinal >= 0 ? ordinal : `${revision}-${String(number).padStart(5, "0")}`;
   const replica: ServingReplica = {
     number,
-    name: ordinal >= 0 ? `llm-${ordinal}` : `llm-${revision}-${String(number).padStart(5, "0")}`,
+    name: `${name}-${suffix}`,
     revision,
     ordinal,
     createdAtMs,

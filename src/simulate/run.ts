@@ -87,13 +87,17 @@ export interface RequestSummary {
   readonly interrupted: number;
 }
 
-export interface Run {
-  readonly seconds: number;
+/** What is written down while a simulation runs, each list in the order of time. */
+export interface Records {
   readonly timeline: readonly TimelineRow[];
   readonly decisions: readonly Decision[];
   readonly polls: readonly PollRow[];
   readonly events: readonly ScaleEvent[];
   readonly comparisons: readonly Comparison[];
+}
+
+export interface Run extends Records {
+  readonly seconds: number;
   readonly requests: RequestSummary;
   /** Devices that pods held, times seconds. */
   readonly gpuSeconds: number;
@@ -107,6 +111,8 @@ export interface Recorder {
   readonly poll: (row: PollRow) => void;
   readonly event: (event: ScaleEvent) => void;
   readonly comparison: (comparison: Comparison) => void;
+  readonly records: Records;
+  /** What came of it up to now. */
   readonly run: () => Run;
 }
 
@@ -140,7 +146,9 @@ export function recorder(simulation: Simulation): Recorder {
     if (simulation.specReplicas() === 0) zeroSeconds += seconds;
   };
 
+  const records = { timeline, decisions, polls, events, comparisons };
   return {
+    records,
     tick: ({ statusReplicas, isActive, hasError, isDue, seconds }) => {
       count(seconds);
       const generation = simulation.pods.generation();
@@ -159,12 +167,8 @@ export function recorder(simulation: Simulation): Recorder {
     event: (event) => events.push(event),
     comparison: (comparison) => comparisons.push(comparison),
     run: () => ({
-      seconds: simulation.scenario.seconds,
-      timeline,
-      decisions,
-      polls,
-      events,
-      comparisons,
+      ...records,
+      seconds: simulation.nowMs() / 1000,
       requests: summary(simulation),
       gpuSeconds,
       zeroSeconds,

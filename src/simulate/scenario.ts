@@ -82,6 +82,8 @@ export interface ReplicaModel {
 }
 
 export interface ClusterModel {
+  /** What the names of its nodes begin with. */
+  readonly nodePrefix: string;
   readonly nodes: number;
   readonly gpusPerNode: number;
   readonly gpuMemoryMib: number;
@@ -99,6 +101,8 @@ export interface ClusterModel {
 }
 
 export interface TargetModel {
+  /** The ScaledObject's as well. */
+  readonly name: string;
   readonly kind: "Deployment" | "StatefulSet" | "LeaderWorkerSet";
   /** `spec.replicas` at the start, all of them ready. */
   readonly replicas: number;
@@ -229,6 +233,7 @@ const replicaDefaults: ReplicaModel = {
 };
 
 const clusterDefaults: ClusterModel = {
+  nodePrefix: "node",
   nodes: 16,
   gpusPerNode: 8,
   gpuMemoryMib: 81_559,
@@ -242,6 +247,7 @@ const clusterDefaults: ClusterModel = {
 
 /** `maxSurge` and the rest are the API server's defaults. */
 const targetDefaults: TargetModel = {
+  name: "llm",
   kind: "Deployment",
   replicas: 1,
   strategy: "RollingUpdate",

@@ -26,7 +26,7 @@ import { type Pods, pods } from "./pods.ts";
 import { type ExplainedAnswer, type Product, product, type Scaler } from "./product/product.ts";
 import { randomStream } from "./random.ts";
 import { isServing } from "./replica.ts";
-import { type Recorder, type Run, recorder } from "./run.ts";
+import { type Recorder, type Records, type Run, recorder } from "./run.ts";
 import { type CompleteScenario, completed, type Incident, type Scenario } from "./scenario.ts";
 import type { Simulation } from "./simulation.ts";
 import { statefulSet } from "./stateful-set.ts";
@@ -48,14 +48,40 @@ export function simulate(
   seed: number,
   scalersOf: (simulation: Simulation) => Product = product,
 ): Run {
-  const loop = begin(completed(scenario), seed, scalersOf);
-  const { seconds } = loop.scenario;
-  for (let second = 1; second <= seconds; second += 1) tick(loop, second * simulatedTickMs);
-  return loop.recorder.run();
+  const loop = simulationLoop(scenario, seed, scalersOf);
+  for (let second = 1; second <= scenario.seconds; second += 1) loop.advance();
+  return loop.run();
+}
+
+/** A scenario that is played as far as somebody wants to see. */
+export interface SimulationLoop {
+  readonly simulation: Simulation;
+  /** What is written down on the way; the lists grow. */
+  readonly records: Records;
+  /** Plays the next second. */
+  readonly advance: () => void;
+  /** What came of it up to now. */
+  readonly run: () => Run;
+}
+
+/** As `simulate`, a second at a time. */
+export function simulationLoop(
+  scenario: Scenario,
+  seed: number,
+  scalersOf: (simulation: Simulation) => Product = product,
+): SimulationLoop {
+  const state = begin(completed(scenario), seed, scalersOf);
+  const { simulation, recorder: record } = state;
+  return {
+    simulation,
+    records: record.records,
+    advance: () => tick(state, simulation.nowMs() + simulatedTickMs),
+    run: record.run,
+  };
 }
 
 /** Everything that moves, and when it last did. */
-interface SimulationLoop {
+interface LoopState {
   readonly scenario: CompleteScenario;
   readonly simulation: Simulation;
   readonly clock: { nowMs: number };
@@ -78,7 +104,7 @@ function begin(
   scenario: CompleteScenario,
   seed: number,
   scalersOf: (simulation: Simulation) => Product,
-): SimulationLoop {
+): LoopState {
   const clock = { nowMs: 0 };
   const scale = { spec: scenario.target.replicas };
   const happening = incidents(scenario.incidents);
@@ -153,7 +179,7 @@ function hpaOf(
   return hpa({ minReplicas, maxReplicas: maxReplicaCount, metrics, behavior });
 }
 
-function tick(loop: SimulationLoop, nowMs: number): void {
+function tick(loop: LoopState, nowMs: number): void {
   const { scenario, simulation, clock } = loop;
   simulation.traffic.advance(nowMs);
   clock.nowMs = nowMs;
@@ -181,13 +207,7 @@ function tick(loop: SimulationLoop, nowMs: number): void {
 }
 
 /** Runs the target's controller when there is something to do for it. */
-function control({
-  controller: own,
-  controlled,
-  pods: ownPods,
-  scale,
-  clock,
-}: SimulationLoop): void {
+function control({ controller: own, controlled, pods: ownPods, scale, clock }: LoopState): void {
   const { nowMs } = clock;
   const isSettled =
     controlled.generation === ownPods.generation() &&
@@ -200,7 +220,7 @@ function control({
   controlled.atMs = nowMs;
 }
 
-function happen(loop: SimulationLoop, incident: Incident): void {
+function happen(loop: LoopState, incident: Incident): void {
   const replica = loop.incidents.strike(incident, loop.pods.all());
   switch (incident.kind) {
     case "rollout":
@@ -229,7 +249,7 @@ function happen(loop: SimulationLoop, incident: Incident): void {
 }
 
 /** KEDA asks another replica from now on; what both would say now is written down. */
-function switchTo(loop: SimulationLoop, scaler: number): void {
+function switchTo(loop: LoopState, scaler: number): void {
   const { product: made, scalers, asked, recorder: record, clock } = loop;
   made.watch();
   if (made.readsDevices) sample(loop);
@@ -243,7 +263,7 @@ function switchTo(loop: SimulationLoop, scaler: number): void {
 }
 
 /** Engines of ready pods are read at one pace; those that cannot be reached keep their past. */
-function scrape({ product: made, pods: ownPods, simulation, clock }: SimulationLoop): void {
+function scrape({ product: made, pods: ownPods, simulation, clock }: LoopState): void {
   const { nowMs } = clock;
   if (!made.readsEngines || nowMs % engineIntervalMs !== 0) return;
   simulation.traffic.history.keep(nowMs);
@@ -252,12 +272,12 @@ function scrape({ product: made, pods: ownPods, simulation, clock }: SimulationL
       replica.engine.history.keep(nowMs);
 }
 
-function sample({ scalers }: SimulationLoop): void {
+function sample({ scalers }: LoopState): void {
   for (const scaler of scalers) scaler.sample();
 }
 
 /** One that is asked on and on needs no more than that. */
-function prepare(loop: SimulationLoop): void {
+function prepare(loop: LoopState): void {
   const { scalers, product: made } = loop;
   if (scalers.length === 1) return;
   if (made.readsDevices) sample(loop);
@@ -265,7 +285,7 @@ function prepare(loop: SimulationLoop): void {
 }
 
 /** Each scaler at times of its own, as processes that started one after the other. */
-function writeDeletionCosts({ scalers, product: made }: SimulationLoop, nowMs: number): void {
+function writeDeletionCosts({ scalers, product: made }: LoopState, nowMs: number): void {
   for (const [index, { sample: takeIn, writeDeletionCosts: write }] of scalers.entries()) {
     if (write === undefined || (nowMs - index * simulatedTickMs) % deletionCostCheckMs !== 0)
       continue;
@@ -275,7 +295,7 @@ function writeDeletionCosts({ scalers, product: made }: SimulationLoop, nowMs: n
   }
 }
 
-function poll(loop: SimulationLoop): void {
+function poll(loop: LoopState): void {
   const { product: made, keda: own, answers, recorder: record, clock } = loop;
   if (made.readsDevices) sample(loop);
   answers.clear();
@@ -283,7 +303,7 @@ function poll(loop: SimulationLoop): void {
   record.poll({ atMs: clock.nowMs, answers: [...answers.values()] });
 }
 
-function push(loop: SimulationLoop): void {
+function push(loop: LoopState): void {
   const { triggers } = loop.scenario.scaledObject;
   if (!triggers.some(({ type }) => type === "external-push")) return;
   if (loop.product.readsDevices) sample(loop);
@@ -291,7 +311,7 @@ function push(loop: SimulationLoop): void {
 }
 
 /** One sync of the HPA, which leaves a target at zero alone. */
-function decide(loop: SimulationLoop): void {
+function decide(loop: LoopState): void {
   const { product: made, keda: own, answers, scale, clock, recorder: record } = loop;
   if (scale.spec === 0) return;
   if (made.readsDevices) sample(loop);
@@ -323,7 +343,7 @@ function readyCount(ownPods: Pods): number {
 }
 
 function setSpec(
-  scale: SimulationLoop["scale"],
+  scale: LoopState["scale"],
   to: number,
   by: "HPA" | "KEDA",
   record: Recorder,

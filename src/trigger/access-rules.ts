@@ -7,7 +7,10 @@
 import type { TriggerKeyName } from "./keys.ts";
 import { endpointNames, type ResolvedMetadata } from "./resolve.ts";
 
-const tlsKeys = ["engineCaFile", "engineServerName"] as const satisfies readonly TriggerKeyName[];
+export const tlsKeys = [
+  "engineCaFile",
+  "engineServerName",
+] as const satisfies readonly TriggerKeyName[];
 
 /** Keys that have no meaning where no engine is read. */
 export const accessKeys = [

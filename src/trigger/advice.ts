@@ -1,8 +1,10 @@
 /**
  * What a ScaledObject with a built-in profile should say beside its trigger, as the examples do.
  *
- * Replicas of a language model serve nothing while they load and the demand stays: they are added
- * one at a time. They are removed slowly, because each one has to load again when it is needed.
+ * Replicas of a language model serve nothing while they load and the demand stays: what says little
+ * of the load adds them one at a time. They are removed slowly, because each one has to load again
+ * when it is needed. The times of `requests`, `queue`, `llm-ttft-p95` and `triton-inference` were
+ * chosen by two traces of requests: bench/README.md.
  *
  * @module
  */
@@ -47,13 +49,19 @@ const modelServer: ProfileAdvice = {
   cooldownSeconds: 300,
   wake: inFront,
 };
-const queue: ProfileAdvice = { ...modelServer, scaleUp: rules(0, pods(1, 60), percent(50, 60)) };
+// Bursts come again: a replica that is removed five minutes after one has to load at the next.
+const requests: ProfileAdvice = {
+  ...modelServer,
+  scaleUp: rules(0, percent(100, 60)),
+  scaleDown: rules(600, pods(1, 120)),
+};
+const queue: ProfileAdvice = { ...requests, scaleUp: rules(0, pods(1, 60), percent(50, 60)) };
 
 export const profileAdvice: Readonly<Record<ProfileName, ProfileAdvice>> = {
   "vllm-inference": modelServer,
   "triton-inference": {
     scaleUp: rules(30, percent(100, 30)),
-    scaleDown: rules(180),
+    scaleDown: rules(600),
     cooldownSeconds: 120,
     wake: inFront,
   },
@@ -90,22 +98,17 @@ export const profileAdvice: Readonly<Record<ProfileName, ProfileAdvice>> = {
     cooldownSeconds: 600,
     wake: "a trigger on the job queue",
   },
-  "vllm-kv-cache": { ...modelServer, scaleDown: rules(300, pods(1, 300)) },
-  "llm-concurrency": { ...modelServer, scaleUp: rules(0, percent(100, 60)) },
+  "vllm-kv-cache": queue,
+  "llm-concurrency": requests,
   "llm-ttft-p95": {
     scaleUp: rules(60, pods(1, 120)),
-    scaleDown: rules(600, pods(1, 300)),
+    scaleDown: rules(900, pods(1, 300)),
     cooldownSeconds: 600,
     wake: never,
   },
   "tgi-queue-depth": queue,
   "sglang-queue-depth": queue,
-  "gateway-flow-control": {
-    scaleUp: rules(300, percent(100, 15)),
-    scaleDown: rules(300),
-    cooldownSeconds: 300,
-    wake: "this trigger itself, as external-push",
-  },
+  "gateway-flow-control": { ...requests, wake: "this trigger itself, as external-push" },
 };
 
 /** What fits a trigger by its profile; of custom profiles and of none, what fits a model server. */

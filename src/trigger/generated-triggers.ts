@@ -57,12 +57,25 @@ const queueBeside = (engine?: string): Companion => ({
   ],
 });
 
+const requestsBeside = (why: string): Companion => ({
+  why: `${why} The target is what one replica works on with ease: half of its batch or less.`,
+  keys: [
+    { key: "profile", value: "llm-concurrency" },
+    { key: "targetValue", value: "32" },
+  ],
+});
+const besideQueue = requestsBeside(
+  "An empty queue does not say that a replica can be spared; the requests in the engines do.",
+);
+
 /** What a profile wants beside it, as its `whenNot` in `profile-uses.ts` says. */
 const companions: Partial<Readonly<Record<ProfileName, Companion>>> = {
-  "vllm-kv-cache": {
-    why: "The cache cannot show more than full; the queue says how many replicas are missing then. The HPA takes the larger of both.",
-    keys: [{ key: "profile", value: "vllm-queue-depth" }],
-  },
+  "vllm-queue-depth": besideQueue,
+  "tgi-queue-depth": besideQueue,
+  "sglang-queue-depth": besideQueue,
+  "vllm-kv-cache": requestsBeside(
+    "The cache cannot show more than full, and a batch of short requests is full long before it: the requests in the engines say how many replicas are missing then.",
+  ),
   "gateway-flow-control": {
     why: "Once replicas run, what is in them says when to go back.",
     keys: [{ key: "profile", value: "llm-concurrency" }],

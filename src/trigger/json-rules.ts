@@ -5,6 +5,7 @@
  */
 import { metricOf } from "#metric/catalogue.ts";
 import { type JsonReducer, jsonReducers } from "#metric/engines.ts";
+import type { TriggerKeyName } from "./keys.ts";
 import { endpointEngines, endpointNames, type ResolvedMetadata } from "./resolve.ts";
 
 /** What is wrong with `engineJsonPath` and what stands beside it, or with what needs it. */
@@ -19,16 +20,21 @@ export function jsonProblems(metadata: ResolvedMetadata): readonly string[] {
   return problems;
 }
 
+/** Keys that mean nothing beside `engineJsonPath`, and why. */
+export const seriesKeys = {
+  engineMetric: "names a series of a Prometheus page",
+  engineMetricKind: "is of a series: a page in JSON has numbers as they are",
+  engineLabels: "chooses series: choose values by a filter in the path",
+} as const satisfies Partial<Record<TriggerKeyName, string>>;
+export const seriesKeyNames = Object.keys(seriesKeys) as (keyof typeof seriesKeys)[];
+
 function besideProblems({ values, has }: ResolvedMetadata): readonly string[] {
   const { engineReduce } = values;
-  const keys = {
-    engineMetric: "names a series of a Prometheus page",
-    engineMetricKind: "is of a series: a page in JSON has numbers as they are",
-    engineLabels: "chooses series: choose values by a filter in the path",
-  } as const;
-  const problems = (["engineMetric", "engineMetricKind", "engineLabels"] as const)
+  const problems = seriesKeyNames
     .filter(has)
-    .map((name) => `${name}: must not be given beside engineJsonPath, because it ${keys[name]}`);
+    .map(
+      (name) => `${name}: must not be given beside engineJsonPath, because it ${seriesKeys[name]}`,
+    );
   if (engineReduce !== undefined && !isJsonReducer(engineReduce))
     problems.push(
       `engineReduce: must be one of ${jsonReducers.join(", ")} beside engineJsonPath, got ${engineReduce}`,

@@ -159,7 +159,7 @@ function locationProblems(metadata: ResolvedMetadata): readonly string[] {
 }
 
 /** Engines that are any page, and which key says that it is one of the workload's own pods. */
-function ofAnyPage(engine: string): "enginePort" | "enginePath" | undefined {
+export function ofAnyPage(engine: string): "enginePort" | "enginePath" | undefined {
   if (engine === "prometheus") return "enginePort";
   return engine === "json" ? "enginePath" : undefined;
 }
@@ -179,15 +179,17 @@ function sharedPageProblems({ values, has, profile, resolved }: ResolvedMetadata
 }
 
 /** Keys that would be used to read an engine, where none is read. */
+export const idleKeys = ["engineLabels", ...accessKeys] as const;
+
 function idleKeyProblems({ has, resolved }: ResolvedMetadata): readonly string[] {
-  return (["engineLabels", ...accessKeys] as const)
+  return idleKeys
     .filter(has)
     .map((name) => `${name}: only has a meaning for a metric of an engine, got ${resolved.metric}`);
 }
 
 /** Keys that mean something in one scope alone, and imply that scope. */
-const scopeOf = { node: "node", podSelector: "workload", container: "workload" } as const;
-const scopedNames = Object.keys(scopeOf) as (keyof typeof scopeOf)[];
+export const scopeOf = { node: "node", podSelector: "workload", container: "workload" } as const;
+export const scopedNames = Object.keys(scopeOf) as (keyof typeof scopeOf)[];
 
 export function impliedScope(values: TriggerValues): (typeof scopes)[number] | undefined {
   const name = scopedNames.find((scoped) => values[scoped] !== undefined);

@@ -31,7 +31,7 @@ export const profileUses: Readonly<Record<ProfileName, ProfileUse>> = {
   "vllm-queue-depth": {
     when: "vLLM, as a first choice: requests that wait for a place in the batch know no ceiling.",
     whenNot:
-      "Long contexts that run out of cache before requests wait: take vllm-kv-cache beside it. Replicas that should be there before a queue forms: take llm-concurrency.",
+      "As the only trigger: an empty queue does not say that a replica can be spared. Put llm-concurrency beside it, with half of the batch as target. Replicas that should be there before a queue forms: take llm-concurrency.",
   },
   "triton-queue-wait": {
     when: "Triton with a limit on the time that a request may wait.",
@@ -58,7 +58,7 @@ export const profileUses: Readonly<Record<ProfileName, ProfileUse>> = {
   "vllm-kv-cache": {
     when: "vLLM with long contexts, which run out of key-value cache first.",
     whenNot:
-      "As the only trigger under bursts: the cache cannot show more than full, so it does not say how many replicas are missing. Put vllm-queue-depth beside it.",
+      "As the only trigger: a batch of short requests is full before the cache is, which then never shows how many replicas are missing. Put llm-concurrency beside it.",
   },
   "llm-concurrency": {
     when: "Any language-model server, once it is measured how many requests one replica serves well: it rises before a queue forms and tells when to go back.",

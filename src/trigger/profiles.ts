@@ -51,7 +51,8 @@ export type ProfileTable = ReadonlyMap<string, Profile>;
 
 export const profiles = {
   "vllm-inference": profile("memory_used_percent", 80, 5),
-  "triton-inference": profile("gpu_utilization", 75, 10),
+  // A device is busy or idle at any one moment: only a mean says how much it has to do.
+  "triton-inference": profile("gpu_utilization", 75, 10, { windowSeconds: 60 }),
   training: profile("gpu_utilization", 90, 0, { scalesToZero: false }),
   batch: profile("memory_used_percent", 70, 1),
   "vllm-queue-depth": profile("vllm_queue_depth", 5, 1, { engine: "vllm" }),

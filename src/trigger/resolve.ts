@@ -17,7 +17,7 @@ import {
 import type { ParsedMetadata, TriggerValues } from "./keys.ts";
 import type { Profile } from "./profiles.ts";
 
-const defaultMetric: MetricName = "gpu_utilization";
+export const defaultMetric: MetricName = "gpu_utilization";
 
 /** Keys that stand for a metric and its target at once. */
 export const shorthands = {

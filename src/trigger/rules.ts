@@ -12,7 +12,7 @@ import type { Aliases } from "#core/closest.ts";
 import { jsonPath } from "#core/json-path.ts";
 import { labelPatternCharsMax } from "#core/limits.ts";
 import { quoted } from "#core/quoted.ts";
-import { parseSelector } from "#kubernetes/label-selector.ts";
+import { parseSelector, selectorLike } from "#kubernetes/label-selector.ts";
 import type { LabelMatcher, NamedSeries } from "#metric/engines.ts";
 import { parsePattern } from "#metric/label-pattern.ts";
 
@@ -22,6 +22,13 @@ export interface Rule<Value> {
   readonly schema: v.GenericSchema<string, Value>;
   /** What can be chosen, for "did you mean". */
   readonly choices?: readonly string[];
+  /**
+   * Where the schema decides by code: a pattern for readers without that code, such as the API
+   * server. It takes whatever the schema takes, and some texts more.
+   */
+  readonly like?: RegExp;
+  /** A pattern that no text has which the schema takes. */
+  readonly unlike?: RegExp;
   /** Other words that people have for the choices. */
   readonly aliases?: Aliases | undefined;
   /** What is wrong with a text that the schema refuses, where the rule alone does not say it. */
@@ -91,6 +98,8 @@ export const domainName: Rule<string> = {
 export const httpUrl: Rule<string> = {
   rule: "an http or https URL without user, password and fragment",
   schema: v.pipe(v.string(), v.regex(/^https?:\/\/[!-~]+$/i), v.check(isPlainUrl)),
+  // A URL parser takes \ for /, any number of them, and leaves out a user without a name.
+  like: /^[a-z]+:[/\\]*(:?@)?[^@/?#\\]+([/?\\][^#]*)?$/i,
 };
 
 function isPlainUrl(text: string): boolean {
@@ -98,15 +107,18 @@ function isPlainUrl(text: string): boolean {
   return url !== null && url.username === "" && url.password === "" && !text.includes("#");
 }
 
+/** A URL parser leaves such parts out, however they are written. */
+const dotSegment = /^[^?]*\/(\.|%2e){1,2}(\/|\?|$)/i;
+
 export const urlPath: Rule<string> = {
   rule: "a URL path that starts with / and has no spaces, no fragment and no . or .. in it",
-  schema: v.pipe(v.string(), v.regex(/^\/(?!\/)[!-"$-~]*$/), v.check(isPlainPath)),
+  schema: v.pipe(
+    v.string(),
+    v.regex(/^\/([!-"$-.0-~][!-"$-~]*)?$/),
+    v.check((text) => !dotSegment.test(text)),
+  ),
+  unlike: dotSegment,
 };
-
-/** Whether a path leads where it says: a URL parser leaves out `..`, however it is written. */
-function isPlainPath(text: string): boolean {
-  return !/(^|\/)(\.|%2e){1,2}(\/|\?|$)/i.test(text.split("?", 1)[0] ?? "");
-}
 
 export const jsonQuery: Rule<string> = {
   rule:
@@ -116,7 +128,10 @@ export const jsonQuery: Rule<string> = {
     v.string(),
     v.check((text) => jsonPath(text) !== undefined),
   ),
+  like: /^\$/,
 };
+
+const octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 
 /** What a certificate can be verified for beside an address, which needs no key. */
 export const serverName: Rule<string> = {
@@ -125,12 +140,14 @@ export const serverName: Rule<string> = {
     domainName.schema,
     v.check((text) => isIP(text) === 0),
   ),
+  unlike: new RegExp(`^${octet}(\\.${octet}){3}$`),
 };
 
 /** Kept as text: the room that has the pods parses it again. */
 export const labelSelector: Rule<string> = {
   rule: 'a label selector, such as "app=llm,tier in (web,batch),!canary"',
   schema: v.pipe(v.string(), v.check(isLabelSelector)),
+  like: selectorLike,
 };
 
 /** An empty selector matches every object at the API server, and is a mistake in a trigger. */
@@ -154,6 +171,8 @@ export const namedSeries: Rule<NamedSeries> = {
   ),
 };
 
+const matcher = String.raw`\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\\n]|\\["\\n])*)"|${"`"}([^${"`"}]*)${"`"})\s*`;
+
 /**
  * Matchers as PromQL writes them between braces, with its double quotes and backquotes.
  *
@@ -170,6 +189,7 @@ export const labelMatchers: Rule<readonly LabelMatcher[]> = {
       return NEVER;
     }),
   ),
+  like: new RegExp(`^${matcher}(,${matcher})*$`),
   problemOf: (text) => readMatchers(text).problem,
 };
 
@@ -180,8 +200,7 @@ interface ReadMatchers {
 }
 
 function readMatchers(text: string): ReadMatchers {
-  const one =
-    /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\\n]|\\["\\n])*)"|`([^`]*)`)\s*(,|$)/y;
+  const one = new RegExp(`${matcher}(,|$)`, "y");
   const matchers: LabelMatcher[] = [];
   for (let end: string | undefined = ","; end === ","; ) {
     const [, label, op, escaped, raw, next] = one.exec(text) ?? [];

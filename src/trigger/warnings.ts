@@ -17,6 +17,7 @@ export type WarningCode =
   | "no-wake-source"
   | "latency-without-guard"
   | "inverted-metric"
+  | "cache-without-guard"
   | "target-as-fraction"
   | "target-beyond-percentage"
   | "target-off-bucket-edge"
@@ -116,12 +117,14 @@ const guards: ReadonlySet<string> = new Set([
   "running_requests",
 ]);
 
-const latencyWithoutGuard: Check = ({ metric }, { otherTriggers }) => {
-  if (!isLatency(metric) || otherTriggers === undefined) return;
-  const isGuarded = otherTriggers.some(
-    ({ trigger }) => trigger !== undefined && guards.has(trigger.metric),
-  );
-  if (isGuarded) return;
+/** Whether another trigger sees the requests themselves; true where the others are not known. */
+function isGuarded({ otherTriggers }: TriggerFacts): boolean {
+  if (otherTriggers === undefined) return true;
+  return otherTriggers.some(({ trigger }) => trigger !== undefined && guards.has(trigger.metric));
+}
+
+const latencyWithoutGuard: Check = ({ metric }, facts) => {
+  if (!isLatency(metric) || isGuarded(facts)) return;
   return {
     code: "latency-without-guard",
     message:
@@ -138,6 +141,18 @@ const invertedMetric: Check = ({ metric }) => {
     message:
       `${metric} is good when it is high, and the HPA adds replicas above the target and removes them below it: ` +
       "as it falls, replicas go; scale on queue_depth or concurrency (profiles vllm-queue-depth, llm-concurrency)",
+  };
+};
+
+const caches: ReadonlySet<string> = new Set(["kv_cache_usage", "vllm_kv_cache_usage"]);
+
+const cacheWithoutGuard: Check = ({ metric, target }, facts) => {
+  if (!caches.has(metric) || isGuarded(facts)) return;
+  return {
+    code: "cache-without-guard",
+    message:
+      `An engine whose batch is full before its cache stays below the target of ${target} % however many requests wait: replicas are removed and none is added; ` +
+      "add a second trigger with profile llm-concurrency: the HPA takes the larger of both",
   };
 };
 
@@ -258,6 +273,7 @@ const checks: readonly Check[] = [
   noWakeSource,
   latencyWithoutGuard,
   invertedMetric,
+  cacheWithoutGuard,
   targetAsFraction,
   targetBeyondPercentage,
   targetOffBuckets,

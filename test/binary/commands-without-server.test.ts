@@ -20,7 +20,7 @@ test("what generate prints, validate and simulate take", async () => {
   writeFileSync(path, generated.stdout);
   expect(await runBinary(["validate", path])).toEqual({
     exitCode: 0,
-    stdout: "2 triggers in 1 object checked: 0 errors, 0 warnings\n",
+    stdout: "3 triggers in 1 object checked: 0 errors, 0 warnings\n",
     stderr: "",
   });
   const load = ["--load", "1 rps for 1m"];

@@ -103,6 +103,14 @@ describe("what it says", () => {
             profile: "vllm-queue-depth",
           },
         },
+        {
+          type: "external",
+          metadata: {
+            scalerAddress: "keda-gpu-scaler.keda.svc.cluster.local:6000",
+            profile: "llm-concurrency",
+            targetValue: "32",
+          },
+        },
       ],
     });
   });

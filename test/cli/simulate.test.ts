@@ -400,7 +400,7 @@ describe("comparing", () => {
     const { runs, verdict } = JSON.parse(stdout);
     expect(runs.map(({ file }: { file: string }) => file)).toEqual([llm, kvCache]);
     expect(runs[0].requests).toBe(runs[1].requests);
-    expect(verdict[0]).toContain(`A (${llm}) keeps the goal`);
+    expect(verdict[0]).toContain(`B (${kvCache}) keeps the goal`);
     expect(verdict[1]).toMatch(/^A has .* GPU-hours; B has .* GPU-hours\.$/);
   });
   test("says when none does", async () => {

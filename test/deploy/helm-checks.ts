@@ -34,6 +34,7 @@ import {
 } from "./invariants.ts";
 import { ofKind, only } from "./kinds.ts";
 import "./helm-network.ts";
+import "./helm-policy.ts";
 import "./helm-refusals.ts";
 import "./helm-tls.ts";
 
@@ -253,6 +254,12 @@ test("profiles reach the scaler", () => {
   expect(args).toContain("--allow-host-network");
   // Nobody else is told: an agent answers nothing.
   expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-/);
+});
+
+test("the status page can be switched off, in both roles", () => {
+  for (const enabled of [true, false])
+    for (const workload of workloadsOf(render(...sets(`statusPage.enabled=${enabled}`))))
+      expect(containerOf(workload).args?.includes("--no-page")).toBe(!enabled);
 });
 
 const rulesOf = (objects: Objects) => only(ofKind(objects, "ClusterRole")).rules;

@@ -13,9 +13,14 @@ export const helm = (...args: readonly string[]) => helmOf(binary, ...args);
 export const sets = (...pairs: readonly string[]) => pairs.flatMap((pair) => ["--set", pair]);
 
 export type Objects = ReturnType<typeof render>;
+/** How every test installs the chart: there is no default registry. */
+export const release = [
+  ...["template", "any-release", chartPath, "--namespace", "gpu-scaling"],
+  ...sets("image.repository=registry.example/keda-gpu-scaler"),
+];
+
 export function render(...options: readonly string[]) {
-  const base = ["template", "any-release", chartPath, "--namespace", "gpu-scaling"];
-  return parseObjects(helm(...base, ...options));
+  return parseObjects(helm(...release, ...options));
 }
 
 /** Each `# values: name` block of the README. */

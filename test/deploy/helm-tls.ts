@@ -12,6 +12,7 @@ import {
   agentPod,
   binary,
   type Objects,
+  release,
   render,
   renderBlock,
   scalerOf,
@@ -67,8 +68,7 @@ async function renderBeside(
   });
   try {
     const cluster = ["--dry-run=server", "--kube-apiserver", `http://127.0.0.1:${server.port}`];
-    const base = ["template", "any-release", chartPath, "--namespace", "gpu-scaling"];
-    const run = Bun.spawn([binary, ...base, ...cluster, ...options], { stderr: "pipe" });
+    const run = Bun.spawn([binary, ...release, ...cluster, ...options], { stderr: "pipe" });
     const [yaml, problem] = await Promise.all([
       new Response(run.stdout).text(),
       new Response(run.stderr).text(),

@@ -53,6 +53,8 @@ export function expectConsistent(objects: Objects): void {
     expect(roles).toContain(roleRef.name);
     for (const { name } of subjects) expect(accounts).toContain(name);
   }
+  for (const { spec } of ofKind(objects, "ValidatingAdmissionPolicyBinding"))
+    expect(spec.policyName).toBe(only(ofKind(objects, "ValidatingAdmissionPolicy")).metadata.name);
 }
 
 /** Every namespaced object names the namespace, so that no context of kubectl can misplace it. */
@@ -61,6 +63,8 @@ export function expectNamespace(objects: Objects, namespace: string): void {
     "ClusterRole",
     "ClusterRoleBinding",
     "SecurityContextConstraints",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
   ];
   for (const { kind, metadata } of objects)
     expect(metadata.namespace).toBe(clusterWide.includes(kind) ? undefined : namespace);

@@ -37,6 +37,8 @@ const rule = v.strictObject({
   verbs,
 });
 
+const namedExpression = v.strictObject({ name: v.string(), expression: v.string() });
+
 const base64 = v.pipe(v.string(), v.base64());
 const cidr = v.pipe(v.string(), v.regex(/^[\da-fA-F.:]+\/\d+$/));
 const peer = v.strictObject({
@@ -200,6 +202,36 @@ const object = v.variant("kind", [
       name: v.string(),
     }),
     subjects: v.array(subject),
+  }),
+  kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", {
+    spec: v.strictObject({
+      failurePolicy: v.picklist(["Ignore", "Fail"]),
+      matchConstraints: v.strictObject({
+        resourceRules: v.array(
+          v.strictObject({
+            apiGroups: v.array(v.string()),
+            apiVersions: v.array(v.string()),
+            operations: v.array(v.picklist(["CREATE", "UPDATE"])),
+            resources: v.array(v.string()),
+          }),
+        ),
+      }),
+      matchConditions: v.array(namedExpression),
+      variables: v.array(namedExpression),
+      validations: v.array(
+        v.strictObject({
+          expression: v.string(),
+          messageExpression: v.string(),
+          message: v.string(),
+        }),
+      ),
+    }),
+  }),
+  kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", {
+    spec: v.strictObject({
+      policyName: v.pipe(v.string(), v.regex(/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/)),
+      validationActions: v.array(v.picklist(["Deny", "Warn", "Audit"])),
+    }),
   }),
   kind("policy/v1", "PodDisruptionBudget", {
     spec: v.strictObject({

@@ -4,6 +4,7 @@ import {
   inputsSha256,
   manifestsPath,
   parseManifests,
+  registryPlaceholder,
 } from "../../tools/render-manifests.ts";
 import {
   containerOf,
@@ -53,8 +54,16 @@ describe("deploy/manifests.yaml", () => {
       "Service keda-gpu-scaler-agent",
       "ServiceAccount keda-gpu-scaler",
       "ServiceAccount keda-gpu-scaler-agent",
+      "ValidatingAdmissionPolicy keda-gpu-scaler.keda",
+      "ValidatingAdmissionPolicyBinding keda-gpu-scaler.keda",
     ]);
     expectNamespace(objects, "keda");
+  });
+
+  test("its image is named but for the registry, which its header says to fill in", () => {
+    expect(text).toContain(`sed 's|${registryPlaceholder}|REGISTRY|'`);
+    for (const workload of [daemonSet, deployment])
+      expect(containerOf(workload).image).toStartWith(`${registryPlaceholder}/keda-gpu-scaler:`);
   });
 
   test("its names refer to each other", () => expectConsistent(objects));

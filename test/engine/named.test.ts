@@ -52,6 +52,14 @@ describe("a metric by its name", () => {
     const query = queryFor({ metric: "wait_seconds", reduce: "p50" });
     expect(shown(readPages(page, query, "prometheus").result)).toBe(1.5);
   });
+  test.each([{}, { reduce: "max" }] as const)("is unknown while it is below 0: %p", (more) => {
+    const page = [{ atMs: 0, text: "jobs_left -1\n" }];
+    const { result } = readPages(page, queryFor({ metric: "jobs_left", ...more }), "prometheus");
+    expect(result).toEqual({
+      reason: "no-samples",
+      why: "its jobs_left is -1, which cannot be",
+    });
+  });
   test("is not made up when the page lacks it", () => {
     expect(read("nv_gpu_power_usage")).toBe("[lacking]");
   });

@@ -18,7 +18,7 @@ describe.each(documents)("%s", (document) => {
   const text = readFileSync(join(root, document), "utf8");
 
   test("names only scripts that package.json has", () => {
-    const named = [...text.matchAll(/\b(?:npm|bun) run ([a-z][a-z:]*)/g)].map(([, name]) => name);
+    const named = [...text.matchAll(/\b(?:npm|bun) run ([a-z][\w:-]*)/g)].map(([, name]) => name);
     expect(named.filter((name) => name !== undefined && !Object.hasOwn(scripts, name))).toEqual([]);
   });
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { Fault } from "#core/fault.ts";
+import { type EvaluatedTrigger, explainedAnswer, product } from "#simulate/product/product.ts";
 import type { Scenario, TriggerModel } from "#simulate/scenario.ts";
-import { simulate } from "#simulate/simulate.ts";
+import { simulate, simulationLoop } from "#simulate/simulate.ts";
+import { profileAdvice } from "#trigger/advice.ts";
 
 const concurrency: TriggerModel = {
   metadata: { scalerAddress: "s", metricType: "concurrency", targetValue: "10" },
@@ -27,6 +29,47 @@ const base: Scenario = {
 test("the same seed gives the same run, another one another", () => {
   expect(simulate(base, 1)).toEqual(simulate(base, 1));
   expect(simulate(base, 2).requests.count).not.toBe(simulate(base, 1).requests.count);
+});
+
+test("a loop that is advanced to its end has the run of the whole, and before it a part of that", () => {
+  const whole = simulate(base, 1);
+  const loop = simulationLoop(base, 1);
+  for (let second = 1; second <= 600; second += 1) loop.advance();
+  expect(loop.simulation.nowMs()).toBe(600_000);
+  expect(loop.run().seconds).toBe(600);
+  expect(loop.records.decisions).toEqual(whole.decisions.filter(({ atMs }) => atMs <= 600_000));
+  for (let second = 601; second <= 1200; second += 1) loop.advance();
+  expect(loop.run()).toEqual(whole);
+});
+
+test("an evaluation has the explanations of what KEDA gets, of a workload by its own name", () => {
+  const evaluations: EvaluatedTrigger[] = [];
+  const named = { ...base, target: { name: "chat", replicas: 2 }, cluster: { nodePrefix: "h100" } };
+  const loop = simulationLoop(named, 1, (simulation) => {
+    const made = product(simulation);
+    const scaler = () => {
+      const own = made.scaler();
+      const ask = (trigger: number) => {
+        const evaluation = own.evaluate(trigger);
+        evaluations.push(evaluation);
+        return explainedAnswer(evaluation);
+      };
+      return { ...own, ask };
+    };
+    return { ...made, scaler };
+  });
+  for (let second = 1; second <= 30; second += 1) loop.advance();
+  const [poll] = loop.records.polls;
+  expect(evaluations.map(explainedAnswer).at(-1)).toEqual(poll?.answers[0]);
+  const { ref, value } = evaluations.at(-1) ?? {};
+  expect(ref).toMatchObject({ namespace: "ml", name: "chat" });
+  const pod = { name: "chat-0-00000", node: "h100-0" };
+  expect(value).toMatchObject({
+    explanation: {
+      metric: "concurrency",
+      workload: { pods: expect.arrayContaining([expect.objectContaining(pod)]) },
+    },
+  });
 });
 
 test("metadata that breaks a rule is refused before anything is played", () => {
@@ -117,6 +160,33 @@ describe("a workload at zero", () => {
     expect(run.events).toEqual([]);
     expect(run.requests.finished).toBe(0);
     expect(Number.isNaN(run.requests.wait.p50)).toBe(true);
+  });
+});
+
+describe("a burst of two minutes", () => {
+  const bursts: Scenario = {
+    ...base,
+    load: {
+      rate: {
+        kind: "bursts",
+        perSecond: 1,
+        burstPerSecond: 40,
+        everySeconds: 600,
+        burstSeconds: 120,
+      },
+    },
+    target: { replicas: 1 },
+  };
+  const behaviors = Object.entries(profileAdvice).filter(([name]) =>
+    ["llm-concurrency", "gateway-flow-control", "vllm-queue-depth", "vllm-kv-cache"].includes(name),
+  );
+  test.each(behaviors)("finds more replicas under what %s advises", (_name, advice) => {
+    const { scaleUp, scaleDown } = advice;
+    const scaledObject = { ...bursts.scaledObject, behavior: { scaleUp, scaleDown } };
+    const during = simulate({ ...bursts, scaledObject }, 1).events.filter(
+      ({ atMs, from, to }) => to > from && atMs < 120_000,
+    );
+    expect(during.length).toBeGreaterThan(0);
   });
 });
 

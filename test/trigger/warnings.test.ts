@@ -14,6 +14,7 @@ const vram = { profile: "vllm-inference" };
 const ttft = { profile: "llm-ttft-p95" };
 const gateway = { profile: "gateway-flow-control", endpoint: "http://epp:9090" };
 const queue = { metricType: "queue_depth", targetValue: "5" };
+const cache = { profile: "vllm-kv-cache" };
 /** vLLM's, in ms. */
 const bucketEdges = [500, 750, 1_000, 2_500, 5_000, Number.POSITIVE_INFINITY];
 
@@ -50,6 +51,23 @@ describe("triggerWarnings() gives", () => {
     ["a latency beside memory", ttft, { otherTriggers: [ours(vram)] }, ["latency-without-guard"]],
     ["a latency beside a queue", ttft, { otherTriggers: [ours(queue)] }, []],
     ["a latency beside who knows what", ttft, {}, []],
+
+    ["a cache alone", cache, { otherTriggers: [] }, ["cache-without-guard"]],
+    ["a cache beside memory", cache, { otherTriggers: [ours(vram)] }, ["cache-without-guard"]],
+    [
+      "a cache beside a time",
+      cache,
+      { otherTriggers: [{ type: "cron" }] },
+      ["cache-without-guard"],
+    ],
+    ["a cache beside a queue", cache, { otherTriggers: [ours(queue)] }, []],
+    [
+      "a cache beside requests",
+      cache,
+      { otherTriggers: [ours({ profile: "llm-concurrency" })] },
+      [],
+    ],
+    ["a cache beside who knows what", cache, {}, []],
 
     ["a target on an edge", ttft, { bucketEdges }, []],
     [

@@ -136,7 +136,8 @@ function gaugeResult(context: QueryContext, formula: GaugeFormula): SignalResult
   const { scale, ownShare = 0 } = formula;
   // Scrapes are evenly apart, so that their plain mean is the mean over time.
   const mean = total(values) / values.length;
-  return { value: Math.max(0, mean - ownShare) * scale };
+  // A number below 0 is none that can be, and no 0.
+  return { value: (mean < 0 ? mean : Math.max(0, mean - ownShare)) * scale };
 }
 
 /** @returns `undefined` when the scrape has none of the series, and that does not mean 0. */

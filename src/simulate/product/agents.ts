@@ -19,7 +19,7 @@ export function report(simulation: Simulation, store: FleetStore, isWide: boolea
   const { cluster, scenario } = simulation;
   const silent: Parameters<FleetStore["setUnavailable"]>[0][number][] = [];
   for (const [node, devices] of cluster.nodes.entries()) {
-    const name = nodeName(node);
+    const name = nodeName(scenario, node);
     const since = simulation.silentSinceMs(node);
     if (since !== undefined) {
       silent.push({ address: `${name}:6001`, node: name, sinceMs: since, reason: "is silent" });
@@ -43,7 +43,7 @@ export function report(simulation: Simulation, store: FleetStore, isWide: boolea
 
 type DeviceReport = Parameters<FleetStore["put"]>[0]["devices"][number];
 
-function deviceReport({ cluster }: Simulation, device: Device): DeviceReport {
+function deviceReport({ cluster, scenario }: Simulation, device: Device): DeviceReport {
   const { number, index, parent, memoryMib, holders } = device;
   const utilizationPercent = cluster.utilizationOf(device);
   const memory = {
@@ -51,12 +51,12 @@ function deviceReport({ cluster }: Simulation, device: Device): DeviceReport {
     memoryTotalBytes: memoryMib * bytesPerMib,
   };
   return {
-    uuid: deviceName(number),
+    uuid: deviceName(scenario, number),
     index,
     vendor: "nvidia",
     model: "H100",
     health: { state: "ok" },
-    ...(parent === undefined ? {} : { parentUuid: deviceName(parent) }),
+    ...(parent === undefined ? {} : { parentUuid: deviceName(scenario, parent) }),
     // NVML has no utilization of a slice, nor of a device that is cut into slices.
     readings: parent === undefined && !device.isSliced ? { utilizationPercent, ...memory } : memory,
     absences: parent === undefined && !device.isSliced ? {} : { utilizationPercent: "unsupported" },

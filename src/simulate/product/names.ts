@@ -1,9 +1,8 @@
 /** How the simulated things are called where the product sees them. */
 import type { ServingReplica } from "#simulate/replica.ts";
+import type { CompleteScenario } from "#simulate/scenario.ts";
 
 export const namespace = "ml";
-/** Of the ScaledObject and of its scale target. */
-export const workloadName = "llm";
 /** When the simulation begins, for those who read dates. */
 export const epochMs = Date.UTC(2026, 0, 1);
 
@@ -11,12 +10,12 @@ export function podName({ name }: ServingReplica, pod: number): string {
   return pod === 0 ? name : `${name}-${pod}`;
 }
 
-export function nodeName(node: number): string {
-  return `node-${node}`;
+export function nodeName({ cluster }: CompleteScenario, node: number): string {
+  return `${cluster.nodePrefix}-${node}`;
 }
 
-export function deviceName(number: number): string {
-  return `GPU-${number}`;
+export function deviceName({ cluster }: CompleteScenario, number: number): string {
+  return `GPU-${cluster.nodePrefix}-${number}`;
 }
 
 export function addressOf({ number }: ServingReplica, pod = 0): string {

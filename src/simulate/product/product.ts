@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Answerer, WorkloadRef } from "#answer/answer.ts";
+import type { Activity, Answer, Answerer, WorkloadRef } from "#answer/answer.ts";
 import { answerer } from "#answer/answerer.ts";
 import type { CostChange } from "#answer/deletion-costs.ts";
 import { type DeletionPlanner, deletionPlanner } from "#answer/deletion-planner.ts";
@@ -24,7 +24,7 @@ import type { Simulation } from "#simulate/simulation.ts";
 import { parseTrigger, type Trigger, triggerParser } from "#trigger/trigger.ts";
 import { report } from "./agents.ts";
 import { engineReader } from "./engines.ts";
-import { epochMs, namespace, uidOf, workloadName } from "./names.ts";
+import { epochMs, namespace, uidOf } from "./names.ts";
 import { workloadView } from "./workload.ts";
 
 /** One replica of the scaler. */
@@ -43,6 +43,11 @@ export interface Scaler {
   readonly restart: () => void;
 }
 
+export interface EvaluatingScaler extends Scaler {
+  /** As `ask`, with the whole explanations. */
+  readonly evaluate: (trigger: number) => EvaluatedTrigger;
+}
+
 export type ExplainedAnswer = ScalerAnswer & {
   /** How the value came about. */
   readonly rule?: string | undefined;
@@ -51,6 +56,14 @@ export type ExplainedAnswer = ScalerAnswer & {
   /** How the activity came about. */
   readonly activityRule?: string | undefined;
 };
+
+/** A trigger as the answers see it, and what both questions about it come to. */
+export interface EvaluatedTrigger {
+  readonly ref: WorkloadRef;
+  readonly trigger: Trigger;
+  readonly value: Answer | Fault;
+  readonly activity: Activity | Fault;
+}
 
 /** What all replicas of the scaler are asked about. */
 export interface Product {
@@ -64,8 +77,12 @@ export interface Product {
   readonly scaler: () => Scaler;
 }
 
+export interface EvaluatingProduct extends Product {
+  readonly scaler: () => EvaluatingScaler;
+}
+
 /** @throws {Fault} `trigger-invalid` for metadata that breaks a rule. */
-export function product(simulation: Simulation): Product {
+export function product(simulation: Simulation): EvaluatingProduct {
   const { scaledObject, profiles, deletionCost } = simulation.scenario;
   const { triggers } = scaledObject;
   const parsed = triggers.map(({ metadata }) => parseTrigger(metadata, profiles));
@@ -98,12 +115,13 @@ function scaler(
   simulation: Simulation,
   triggers: readonly Trigger[],
   { workloads, costsChanged }: Pick<ReturnType<typeof workloadView>, "workloads" | "costsChanged">,
-): Scaler {
+): EvaluatingScaler {
   const clock = clockOf(simulation);
   const parse = triggerParser(() => simulation.scenario.profiles);
   const isWide = triggers.some(({ scope = "workload" }) => scope !== "workload");
-  const refs = simulation.scenario.scaledObject.triggers.map(
-    ({ metadata }): WorkloadRef => ({ namespace, name: workloadName, scalerMetadata: metadata }),
+  const { scaledObject, target } = simulation.scenario;
+  const refs = scaledObject.triggers.map(
+    ({ metadata }): WorkloadRef => ({ namespace, name: target.name, scalerMetadata: metadata }),
   );
   let sinceMs = Number.NEGATIVE_INFINITY;
   let store = fleetStore({ clock });
@@ -122,33 +140,26 @@ function scaler(
     refs[index] as WorkloadRef,
     triggers[index] as Trigger,
   ];
+  const evaluate = (index: number): EvaluatedTrigger => {
+    const [ref, trigger] = question(index);
+    const value = orFault(() => answers.value(ref, trigger));
+    return { ref, trigger, value, activity: orFault(() => answers.activity(ref, trigger)) };
+  };
   const parsed = triggers.map((trigger, index) => ({ ref: question(index)[0], trigger }));
   return {
-    ask: (index) => {
-      const [ref, trigger] = question(index);
-      const answer = orError(() => answers.value(ref, trigger));
-      if ("error" in answer) return answer;
-      const { rule, workload } = answer.explanation;
-      const activity = orError(() => answers.activity(ref, trigger));
-      if ("error" in activity) return { ...activity, rule };
-      const { active: isActive, explanation } = activity;
-      const { desiredReplicas } = workload ?? {};
-      const activityRule = explanation.rule;
-      return { value: answer.value, isActive, rule, desiredReplicas, activityRule };
-    },
+    evaluate,
+    ask: (index) => explainedAnswer(evaluate(index)),
     isActive: (index) => {
-      const activity = orError(() => answers.activity(...question(index)));
-      return "error" in activity ? undefined : activity.active;
+      const activity = orFault(() => answers.activity(...question(index)));
+      return activity instanceof Fault ? undefined : activity.active;
     },
     sample: () => report(simulation, store, isWide),
     prepare: () => {
       const nowMs = simulation.nowMs();
       const needs = { view: store.view(), workloads, nowMs };
       for (const index of triggers.keys()) {
-        const [ref, trigger] = question(index);
-        unlessFault(() => readWindows(ref, trigger, needs));
-        unlessFault(() => answers.value(ref, trigger));
-        unlessFault(() => answers.activity(ref, trigger));
+        unlessFault(() => readWindows(...question(index), needs));
+        evaluate(index);
       }
     },
     writeDeletionCosts: simulation.scenario.deletionCost
@@ -173,11 +184,29 @@ function applyCosts({ pods }: Simulation, changes: readonly CostChange[]): boole
   return costs.size > 0;
 }
 
-function orError<Result>(run: () => Result): Result | { readonly error: string } {
+/** What KEDA gets of it. */
+export function explainedAnswer({ value, activity }: EvaluatedTrigger): ExplainedAnswer {
+  if (value instanceof Fault) return { error: errorText(value) };
+  const { rule, workload } = value.explanation;
+  if (activity instanceof Fault) return { error: errorText(activity), rule };
+  return {
+    value: value.value,
+    isActive: activity.active,
+    rule,
+    desiredReplicas: workload?.desiredReplicas,
+    activityRule: activity.explanation.rule,
+  };
+}
+
+function errorText({ code, message }: Fault): string {
+  return `${code}: ${message}`;
+}
+
+function orFault<Result>(run: () => Result): Result | Fault {
   try {
     return run();
   } catch (error) {
-    if (error instanceof Fault) return { error: `${error.code}: ${error.message}` };
+    if (error instanceof Fault) return error;
     throw error;
   }
 }

@@ -7,17 +7,17 @@ import { scaleEveryMs, scaleSettleMs } from "#core/limits.ts";
 import { fieldManager } from "#kubernetes/client.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
 import type { ServingReplica } from "#simulate/replica.ts";
+import type { CompleteScenario } from "#simulate/scenario.ts";
 import type { Simulation } from "#simulate/simulation.ts";
 import { deletionCostAnnotation, type ManagedMetadata } from "#workload/deletion-cost.ts";
 import { workloadLister } from "#workload/lister.ts";
 import { type Pod, podOf } from "#workload/pod.ts";
 import { scaledOf } from "#workload/scaled.ts";
 import type { WorkloadView } from "#workload/workload.ts";
-import { addressOf, epochMs, namespace, nodeName, podName, uidOf, workloadName } from "./names.ts";
+import { addressOf, epochMs, namespace, nodeName, podName, uidOf } from "./names.ts";
 
-/** Label of a group's pods; its leader is 0, and the target's selector asks for leaders. */
+/** Label of a group's pods; its leader is 0. */
 const workerLabel = "leaderworkerset.sigs.k8s.io/worker-index";
-const selector = `app=${workloadName},${workerLabel}=0`;
 
 export function workloadView(simulation: Simulation): {
   readonly workloads: WorkloadView;
@@ -25,22 +25,24 @@ export function workloadView(simulation: Simulation): {
   /** Pods have other deletion costs than before, which nothing else says. */
   readonly costsChanged: () => void;
 } {
-  const { triggers, minReplicaCount, maxReplicaCount, idleReplicaCount, behavior } =
-    simulation.scenario.scaledObject;
+  const { target, scaledObject } = simulation.scenario;
+  const { triggers, minReplicaCount, maxReplicaCount, idleReplicaCount, behavior } = scaledObject;
+  const { name: workload, kind } = target;
   const scaled = scaledOf("ScaledObject", {
-    metadata: { namespace, name: workloadName },
+    metadata: { namespace, name: workload },
     spec: {
       triggers: triggers.map((trigger) => ({ type: "external", ...trigger })),
       minReplicaCount,
       maxReplicaCount,
       idleReplicaCount,
       advanced: { horizontalPodAutoscalerConfig: { behavior } },
-      scaleTargetRef: { name: workloadName, kind: simulation.scenario.target.kind },
+      scaleTargetRef: { name: workload, kind },
     },
   });
-  const objects = new Map(scaled === undefined ? [] : [[`${namespace}/${workloadName}`, scaled]]);
+  const objects = new Map(scaled === undefined ? [] : [[`${namespace}/${workload}`, scaled]]);
   const pods = new Map<string, Pod>();
-  const parsed = parseSelector(selector);
+  // The target's selector asks for leaders.
+  const parsed = parseSelector(`app=${workload},${workerLabel}=0`);
   const requirements = "requirements" in parsed ? parsed.requirements : [];
   const scale = scaleReads(simulation);
   const of = workloadLister({
@@ -113,7 +115,7 @@ function podsOf({ pods, scenario }: Simulation): Pod[] {
     .flatMap((replica) =>
       Array.from(
         { length: size },
-        (_none, pod) => podOf(rawPod(replica, pod, ownerOf[scenario.target.kind])) ?? [],
+        (_none, pod) => podOf(rawPod(scenario, replica, pod)) ?? [],
       ).flat(),
     );
 }
@@ -124,27 +126,30 @@ const ownerOf = {
   LeaderWorkerSet: "StatefulSet",
 } as const;
 
-function rawPod(replica: ServingReplica, pod: number, owner: string): unknown {
+function rawPod(scenario: CompleteScenario, replica: ServingReplica, pod: number): unknown {
   const { phase, scheduledAtMs, readyChangedAtMs, deletingAtMs, nodes } = replica;
   const isReady = phase === "ready";
+  const { name: workload } = scenario.target;
   const node = nodes[pod];
   return {
     metadata: {
       namespace,
       name: podName(replica, pod),
       uid: uidOf(replica, pod),
-      ownerReferences: [{ apiVersion: "apps/v1", kind: owner, controller: true }],
+      ownerReferences: [
+        { apiVersion: "apps/v1", kind: ownerOf[scenario.target.kind], controller: true },
+      ],
       ...costMetadata(replica),
       labels: {
-        app: workloadName,
+        app: workload,
         [workerLabel]: `${pod}`,
-        "leaderworkerset.sigs.k8s.io/name": workloadName,
+        "leaderworkerset.sigs.k8s.io/name": workload,
         "leaderworkerset.sigs.k8s.io/group-index": `${replica.number}`,
       },
       ...(deletingAtMs === undefined ? {} : { deletionTimestamp: timeText(deletingAtMs) }),
     },
     spec: {
-      ...(node === undefined ? {} : { nodeName: nodeName(node) }),
+      ...(node === undefined ? {} : { nodeName: nodeName(scenario, node) }),
       containers: [{ name: "server", ports: [{ name: "http", containerPort: 8000 }] }],
     },
     status:

@@ -8,6 +8,9 @@ scalerAddress: keda-gpu-scaler.keda.svc.cluster.local:6000, whatever the release
 {{/* Cluster-wide objects carry the namespace, so that a second installation can be tried beside the first. */}}
 {{- define "clusterName" -}}{{ include "name" . }}:{{ .Release.Namespace }}{{- end }}
 
+{{/* The same for kinds whose names are DNS names. */}}
+{{- define "policyName" -}}{{ include "name" . }}.{{ .Release.Namespace }}{{- end }}
+
 {{/* Selector labels of one role: (list $ "scaler"). They can never change: selectors are immutable. */}}
 {{- define "selector" -}}
 app.kubernetes.io/name: keda-gpu-scaler
@@ -46,6 +49,9 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 - --sample-interval={{ $.Values.sampleInterval }}
 - --log-level={{ $.Values.log.level }}
 - --log-format={{ $.Values.log.format }}
+{{- if not $.Values.statusPage.enabled }}
+- --no-page
+{{- end }}
 {{- end }}
 
 {{/*
@@ -226,6 +232,10 @@ readinessProbe:
 
 {{/* What the schema cannot say stops here, with what to do, before it reaches the cluster. */}}
 {{- define "check" -}}
+{{- if not (regexMatch "^(localhost|[^/]*[.:][^/]*)/" .Values.image.repository) }}
+{{- $image := printf "REGISTRY/keda-gpu-scaler:%s" (.Values.image.tag | default .Chart.AppVersion) }}
+{{- fail (printf "Cannot render: image.repository is %q, and without a registry in front no node can pull it; build and push the image, then say where it is:\n  docker buildx build --platform linux/amd64,linux/arm64 --tag %s --push .\n  helm upgrade --install ... --set image.repository=REGISTRY/keda-gpu-scaler" .Values.image.repository $image) }}
+{{- end }}
 {{- include "checkDuration" (list "sampleInterval" .Values.sampleInterval "100ms" 100 "1m" 60000) }}
 {{- include "checkDuration" (list "agent.deviceWatchdog" .Values.agent.deviceWatchdog "1s" 1000 "1h" 3600000) }}
 {{- if and (eq .Values.gpu.access "host-path") (not .Values.agent.privileged) (ne .Values.collector "mock") }}
