@@ -251,7 +251,8 @@ Besides ExternalScaler the port serves \`grpc.health.v1.Health\` and server refl
 
 ## Prometheus metrics of a device
 
-Labels: \`gpu_index\`, \`gpu_uuid\`, \`gpu_name\`. A reading that is absent has no series.
+Labels: \`gpu_index\`, \`gpu_uuid\`, \`gpu_name\`. A reading that is absent has no series. Beside them, counted by the
+agent since it started: \`keda_gpu_scaler_gpu_energy_joules_total\`.
 
 ${table(
   ["metric", "what"],
@@ -271,5 +272,10 @@ ${table(
 With a label \`code\` more: \`keda_gpu_scaler_trigger_refused\` is 1 while there is no answer, and
 \`keda_gpu_scaler_trigger_refusals_total\` counts the calls of KEDA that were refused. \`keda_gpu_scaler_trigger_warnings\`
 has \`namespace\`, \`name\` and \`code\`.
+
+With \`namespace\` and \`name\` alone, and counted since the scaler started: \`keda_gpu_scaler_workload_energy_joules_total\` and
+\`keda_gpu_scaler_workload_device_seconds_total\`, of the devices that the object's pods hold. A node's newest sample has
+the age \`keda_gpu_scaler_node_sample_age_seconds\`, with the label \`node\`. [operating.md](operating.md#how-energy-is-counted)
+says how energy is counted.
 `;
 await written(path, text);

@@ -157,9 +157,9 @@ export function fleetStats(
     devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
     refusedReports,
     silentAgents: () => store.view().unavailable.length,
-    oldestSampleAgeMs: () => {
-      const oldestMs = Math.min(...nodes().map(({ sampledAtMs }) => sampledAtMs));
-      return Number.isFinite(oldestMs) ? clock.monotonicMs() - oldestMs : undefined;
+    sampleAgesMs: () => {
+      const nowMs = clock.monotonicMs();
+      return new Map(nodes().map(({ name, sampledAtMs }) => [name, nowMs - sampledAtMs]));
     },
   };
 }

@@ -8,6 +8,7 @@ import { Fault } from "#core/fault.ts";
 import { staleAfterMs } from "#core/limits.ts";
 import { type Sampler, startSampler } from "#device/sampler.ts";
 import { spawnThread } from "#device/thread.ts";
+import { energyMeter } from "#metric/energy.ts";
 import { costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { podResources } from "#node/pod-resources.ts";
 import { nodeReports, type ReportSource } from "#node/reports.ts";
@@ -37,6 +38,7 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     log,
     podResources: kubelet,
   });
+  const energy = energyMeter(staleAfterMs(sampleIntervalMs));
   const sampler = startSampler({
     options: options.collector,
     sampleIntervalMs,
@@ -46,6 +48,7 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     spawn: spawnThread,
     onCollection: ({ collection, takenAtMs, tookMs }) => {
       onCollection(tookMs);
+      energy.put(collection.devices, takenAtMs);
       reports.put(collection, takenAtMs);
     },
     onChange: changes.notify,
@@ -57,6 +60,7 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     reports,
     stats: {
       devices: () => (isFresh() ? (reports.latest()?.devices ?? []) : []),
+      energyJoules: energy.joules,
       sampling: sampler.stats,
     },
     fault: () => faultOf(sampler.state(), options),

@@ -41,6 +41,8 @@ import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
+import { usageRecorder } from "./usage.ts";
+import { meteredStore, type WorkloadUsage, workloadUsage } from "./workload-usage.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -56,7 +58,8 @@ export async function startScaler(
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
-  const store = fleetStore({ clock, demanded: demand.current });
+  const usage = workloadUsage();
+  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), usage.put);
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
   const devices = startDevices(options, context, kubernetes, store, demand);
@@ -68,7 +71,7 @@ export async function startScaler(
   const served = { ...context, kubernetes, workloads, parse: parseAllowed };
   const engines = startEngines(options, served);
   const events = objectEvents(options, { ...served, store });
-  const { answers, inner, triggers, refused, stopRounds } = startAnswers({
+  const { answers, inner, triggers, refused, usageOf, stopRounds } = startAnswers({
     ...options,
     ...served,
     events,
@@ -76,6 +79,7 @@ export async function startScaler(
     devices,
     engines,
     store,
+    usage,
     forbidden,
   });
   const costs = deletionCosts(options, { ...served, answers: inner });
@@ -95,8 +99,9 @@ export async function startScaler(
       engines: engines.stats,
       triggers,
       deletionCosts: costs?.written,
+      usage: workloads && usage.totals,
     },
-    status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
+    status: scalerStatus({ clock, store, triggers, usageOf, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
       stopRounds();
@@ -117,6 +122,7 @@ interface AnswersOptions
   readonly devices: Devices;
   readonly engines: Engines;
   readonly store: FleetStore;
+  readonly usage: WorkloadUsage;
   readonly workloads: Workloads | undefined;
   readonly events: ObjectEvents | undefined;
   /** Refuses what is never answered. */
@@ -127,7 +133,7 @@ interface AnswersOptions
 
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
-  const { clock, log, changes, devices, engines, store, workloads } = options;
+  const { clock, log, changes, devices, engines, store, usage, workloads } = options;
   const { parse, parseAny, forbidden, nodeName, events } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
@@ -153,26 +159,35 @@ function startAnswers(options: AnswersOptions) {
   const { evaluate } = answers;
   const { request } = devices;
   const read = { clock, workloads, parse, store, evaluate, localNode, request };
-  const onRound = () => {
-    expire();
-    events?.check(triggers());
-  };
-  const stopRounds = triggerRounds({ ...read, onFault: broken, onRound });
-  return { answers, inner, triggers, refused, stopRounds };
+  const recorder = usageRecorder({ ...read, engines: { ...engines.reader, peek: engines.peek } });
+  const stopRounds = triggerRounds({
+    ...read,
+    onEvaluated: recorder.evaluated,
+    onFault: broken,
+    onPods: usage.claim,
+    onRound: () => {
+      expire();
+      usage.endRound();
+      events?.check(triggers());
+    },
+  });
+  return { answers, inner, triggers, refused, usageOf: recorder.of, stopRounds };
 }
 
 function scalerStatus({
   clock,
   store,
   triggers,
+  usageOf,
   evaluate,
 }: Pick<RoleContext, "clock"> &
-  Pick<StatusSource, "triggers"> &
+  Pick<StatusSource, "triggers" | "usageOf"> &
   Pick<EvaluatingAnswerer, "evaluate"> & { readonly store: FleetStore }): StatusSource {
   return {
     nodes: () => fleetNodes(store.view(), clock.monotonicMs()),
     unavailable: () => silentAgents(store.view().unavailable, clock.monotonicMs()),
     triggers,
+    usageOf,
     evaluate: ({ ref, trigger }) => (trigger === undefined ? [] : evaluate(ref, trigger)),
   };
 }

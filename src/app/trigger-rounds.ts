@@ -8,14 +8,16 @@
  *
  * @module
  */
-import type { ParsedTrigger } from "#answer/answer.ts";
+import type { ParsedTrigger, WorkloadRef } from "#answer/answer.ts";
 import { neededReadings, readWindows } from "#answer/device-needs.ts";
 import type { Cancel, Clock } from "#core/clock.ts";
 import { unlessFault } from "#core/fault.ts";
 import { roundPartsMax, triggerRoundMs } from "#core/limits.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import type { ReadingName } from "#metric/reading.ts";
+import type { DecisionOutcome } from "#observe/decision.ts";
 import type { Trigger } from "#trigger/trigger.ts";
+import type { Pod } from "#workload/pod.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import type { EvaluatingAnswerer } from "./answers.ts";
 import { type OnTriggerFault, servedTriggers } from "./served-triggers.ts";
@@ -27,11 +29,15 @@ export interface TriggerRoundsOptions {
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
   readonly store: Pick<FleetStore, "view">;
   readonly evaluate: EvaluatingAnswerer["evaluate"];
+  /** Called with what came of the questions of each trigger. */
+  readonly onEvaluated: (one: ParsedTrigger, outcomes: readonly DecisionOutcome[]) => void;
   readonly localNode?: string | undefined;
   /** Has these readings taken for a while. */
   readonly request: (readings: readonly ReadingName[]) => void;
   /** Called in each round with each trigger that cannot be used. */
   readonly onFault: OnTriggerFault;
+  /** Called with each trigger's object and all its pods; several times where it has several triggers. */
+  readonly onPods: (object: WorkloadRef, pods: readonly Pod[]) => void;
   /** Called when a round is over. */
   readonly onRound: () => void;
 }
@@ -59,12 +65,16 @@ export function triggerRounds(options: TriggerRoundsOptions): Cancel {
   });
 }
 
-function visit({ ref, trigger }: ParsedTrigger, options: TriggerRoundsOptions): void {
-  const { clock, workloads, store, evaluate, localNode, request } = options;
+function visit(one: ParsedTrigger, options: TriggerRoundsOptions): void {
+  const { clock, workloads, store, evaluate, onEvaluated, onPods, localNode, request } = options;
+  const { ref, trigger } = one;
   const nowMs = clock.monotonicMs();
   request(neededReadings(trigger));
   const needs = { view: store.view(), workloads: workloads?.peek, localNode, nowMs };
   // Whoever asks gets the same fault.
   unlessFault(() => readWindows(ref, trigger, needs));
-  evaluate(ref, trigger);
+  const { namespace, name, scalerMetadata } = ref;
+  const workload = unlessFault(() => workloads?.peek.of(namespace, name, scalerMetadata));
+  if (workload !== undefined) onPods(ref, workload.pods);
+  onEvaluated(one, evaluate(ref, trigger));
 }

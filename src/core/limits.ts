@@ -72,6 +72,28 @@ export const statusWatchersMax = 16;
 /** One that does not read is sent nothing more, until it has read; a large fleet is one row of 500 KB. */
 export const statusUnreadBytesMax = 1024 * 1024;
 
+/** Objects of which is remembered how they were used: as many as are expected to be scaled. */
+export const usageObjectsMax = 2_000;
+/** Of these, a namespace's: no single one can shut out all others. */
+export const usageObjectsShare = 1_000;
+/** Of what is remembered of all objects: 2,000 of 13 KiB each, and some room. */
+export const usageBytesMax = 32 * 1024 * 1024;
+/** Six hours show a morning's rise, and are few enough to be kept in memory alone. */
+export const usageMinutesMax = 360;
+/** A workload of which nothing came for so long makes room for another. */
+export const usageIdleMinutesMax = 15;
+/** Pods of one workload of which it is remembered that they are starting. */
+export const startingPodsMax = 100;
+/** Starts of pods that are remembered: loading a model takes about as long each time. */
+export const startsMax = 20;
+/** Fewer busy minutes say too little of a workload. */
+export const adviceBusyMinutesLeast = 30;
+/** In fewer minutes nothing can be said of hours. */
+export const adviceMinutesLeast = 60;
+/** Requests waited in so many minutes, or else it was an accident. */
+export const waitingMinutesLeast = 3;
+/** Starting takes so long that it has to be planned for. */
+export const slowStartLeastMs = 60_000;
 /** What passes by itself, as a roll-out or an agent that restarts, is over by then. */
 export const eventAfterMs = 30_000;
 /** Two rounds through every trigger: what is gone for so long is no gap in something that goes on. */

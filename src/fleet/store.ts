@@ -13,7 +13,8 @@ import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import { type Absences, costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { type DeviceSince, deviceSince } from "#metric/since.ts";
 import { type ValueWindow, valueWindow } from "#metric/window.ts";
-import type { Holder, NodeReport, ReportedDevice } from "#telemetry/report.ts";
+import type { NodeReport, ReportedDevice } from "#telemetry/report.ts";
+import { hasSameHolders } from "./pod-usage.ts";
 import type { FleetDevice, FleetNode, FleetStore, FleetView, UnavailableAgent } from "./view.ts";
 
 /** A window whose mean nobody read in the time of the longest window is dropped. */
@@ -183,17 +184,6 @@ function extend(
   const row = metricOf(metric);
   const value = row.source === "device" ? row.of(device.readings) : undefined;
   values.push(device.sampledAtMs, value, staleAfterMs(node.sampleIntervalMs));
-}
-
-function hasSameHolders(holders: readonly Holder[], before: readonly Holder[] = []): boolean {
-  return namesOf(holders) === namesOf(before);
-}
-
-function namesOf(holders: readonly Holder[]): string {
-  return holders
-    .map(({ namespace, pod, container }) => `${namespace}/${pod}/${container}`)
-    .sort()
-    .join();
 }
 
 function getOrCreate<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {

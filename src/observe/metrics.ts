@@ -12,9 +12,11 @@ import {
   type CostOutcome,
   type EngineStats,
   type FleetStats,
+  type ObjectUsage,
   registerDeletionCosts,
   registerEngines,
   registerFleet,
+  registerUsage,
 } from "./scaler-metrics.ts";
 import type { TriggerStatus } from "./trigger-history.ts";
 import { registerTriggers } from "./trigger-metrics.ts";
@@ -37,6 +39,8 @@ export interface MetricsOptions {
   readonly triggers?: (() => readonly TriggerStatus[]) | undefined;
   /** Writes of deletion costs since the start; absent in a process that writes none. */
   readonly deletionCosts?: ((outcome: CostOutcome) => number) | undefined;
+  /** By workload; absent in a process that knows none. */
+  readonly usage?: (() => readonly ObjectUsage[]) | undefined;
 }
 
 export interface Metrics {
@@ -60,7 +64,7 @@ interface FinishedRpc {
 
 export function processMetrics(options: MetricsOptions): Metrics {
   const { clock, version, revision, isFresh, node, fleet, engines, triggers } = options;
-  const { deletionCosts } = options;
+  const { deletionCosts, usage } = options;
   const registry = new Registry();
   const finished = registerCalls(registry);
   const collectionSeconds = node && registerNode(registry, node);
@@ -68,6 +72,7 @@ export function processMetrics(options: MetricsOptions): Metrics {
   if (engines !== undefined) registerEngines(registry, engines);
   if (triggers !== undefined) registerTriggers(registry, triggers, clock);
   if (deletionCosts !== undefined) registerDeletionCosts(registry, deletionCosts);
+  if (usage !== undefined) registerUsage(registry, usage);
   const dataFresh = {
     name: "keda_gpu_scaler_data_fresh",
     help: "1 while the newest sample may be answered with",

@@ -13,6 +13,8 @@ import { counter, gauge } from "./read-metric.ts";
 export interface NodeStats {
   /** Those with a fresh sample: a stale reading is no reading. */
   readonly devices: () => readonly DeviceSample[];
+  /** What a device used since the process started; `undefined` when the device does not tell. */
+  readonly energyJoules: (uuid: string) => number | undefined;
   /** Passes over the devices since the start. */
   readonly sampling: () => {
     readonly collections: number;
@@ -175,25 +177,35 @@ const labelsOf = ({ index, uuid, model }: DeviceSample) => ({
 });
 
 /** @returns Where the time of each pass is observed. */
-export function registerNode(registry: Registry, { devices, sampling }: NodeStats): Histogram {
+export function registerNode(
+  registry: Registry,
+  { devices, energyJoules, sampling }: NodeStats,
+): Histogram {
   registerDevices(registry, devices);
+  registerDeviceEnergy(registry, devices, energyJoules);
   counter(
     registry,
-    "keda_gpu_scaler_collections_total",
-    "Passes over the devices that gave readings",
-    () => sampling().collections,
+    {
+      name: "keda_gpu_scaler_collections_total",
+      help: "Passes over the devices that gave readings",
+    },
+    (add) => add(sampling().collections),
   );
   counter(
     registry,
-    "keda_gpu_scaler_collection_errors_total",
-    "Passes over the devices that failed as a whole",
-    () => sampling().faults,
+    {
+      name: "keda_gpu_scaler_collection_errors_total",
+      help: "Passes over the devices that failed as a whole",
+    },
+    (add) => add(sampling().faults),
   );
   counter(
     registry,
-    "keda_gpu_scaler_collections_skipped_total",
-    "Samples left out because a pass took longer than the interval",
-    () => sampling().skipped,
+    {
+      name: "keda_gpu_scaler_collections_skipped_total",
+      help: "Samples left out because a pass took longer than the interval",
+    },
+    (add) => add(sampling().skipped),
   );
   return new Histogram({
     name: "keda_gpu_scaler_collection_duration_seconds",
@@ -201,6 +213,27 @@ export function registerNode(registry: Registry, { devices, sampling }: NodeStat
     buckets: collectionBucketsSeconds,
     registers: [registry],
   });
+}
+
+function registerDeviceEnergy(
+  registry: Registry,
+  devices: NodeStats["devices"],
+  energyJoules: NodeStats["energyJoules"],
+): void {
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_gpu_energy_joules_total",
+      help: "Energy used since the process started: by the device's counter, else by its power",
+      labelNames,
+    },
+    (add) => {
+      for (const device of devices()) {
+        const joules = energyJoules(device.uuid);
+        if (joules !== undefined) add(joules, labelsOf(device));
+      }
+    },
+  );
 }
 
 function registerDevices(registry: Registry, devices: NodeStats["devices"]): void {

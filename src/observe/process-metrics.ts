@@ -20,9 +20,10 @@ export function registerProcess(registry: Registry, clock: Clock): Cancel {
   gauge(registry, { name: "process_resident_memory_bytes", help: "Resident memory" }, (set) =>
     set(process.memoryUsage.rss()),
   );
-  counter(registry, "process_cpu_seconds_total", "CPU time, user and system", () => {
+  const cpu = { name: "process_cpu_seconds_total", help: "CPU time, user and system" };
+  counter(registry, cpu, (add) => {
     const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
+    add((user + system) / 1e6);
   });
   return registerLag(registry, clock);
 }

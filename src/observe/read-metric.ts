@@ -33,15 +33,20 @@ export function gauge(
   });
 }
 
-/** A counter that something else counts; `total` never falls. */
-export function counter(registry: Registry, name: string, help: string, total: () => number): void {
+/** A counter that something else counts; none of its series falls. */
+export function counter(
+  registry: Registry,
+  { name, help, labelNames = [] }: MetricHead,
+  collect: (add: SetSeries) => void,
+): void {
   const created = new Counter({
     name,
     help,
+    labelNames: [...labelNames],
     registers: [registry],
     collect: () => {
       created.reset();
-      created.inc(total());
+      collect((value, labels = {}) => created.inc(labels, value));
     },
   });
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Counter, type Registry } from "prom-client";
-import { gauge } from "./read-metric.ts";
+import type { Registry } from "prom-client";
+import { counter, gauge } from "./read-metric.ts";
 
 export interface FleetStats {
   readonly nodes: () => number;
@@ -13,8 +13,8 @@ export interface FleetStats {
   readonly silentAgents: () => number;
   /** Reports that were not believed, since the start. */
   readonly refusedReports: () => number;
-  /** Milliseconds; absent while there is no node. */
-  readonly oldestSampleAgeMs: () => number | undefined;
+  /** Milliseconds since each node's newest sample, by the node's name. */
+  readonly sampleAgesMs: () => ReadonlyMap<string, number>;
 }
 
 export interface EngineStats {
@@ -50,15 +50,14 @@ export function registerFleet(registry: Registry, fleet: FleetStats): void {
     },
     (set) => set(fleet.silentAgents()),
   );
-  const refused = new Counter({
-    name: "keda_gpu_scaler_fleet_refused_reports_total",
-    help: "Reports of agents that were not believed: of another node, or above a limit",
-    registers: [registry],
-    collect: () => {
-      refused.reset();
-      refused.inc(fleet.refusedReports());
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_fleet_refused_reports_total",
+      help: "Reports of agents that were not believed: of another node, or above a limit",
     },
-  });
+    (add) => add(fleet.refusedReports()),
+  );
   gauge(
     registry,
     {
@@ -66,8 +65,19 @@ export function registerFleet(registry: Registry, fleet: FleetStats): void {
       help: "Age of the oldest newest sample of a node",
     },
     (set) => {
-      const ageMs = fleet.oldestSampleAgeMs();
-      if (ageMs !== undefined) set(ageMs / 1000);
+      const agesMs = [...fleet.sampleAgesMs().values()];
+      if (agesMs.length > 0) set(Math.max(...agesMs) / 1000);
+    },
+  );
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_node_sample_age_seconds",
+      help: "Age of a node's newest sample",
+      labelNames: ["node"],
+    },
+    (set) => {
+      for (const [node, ageMs] of fleet.sampleAgesMs()) set(ageMs / 1000, { node });
     },
   );
 }
@@ -100,16 +110,17 @@ export function registerEngines(registry: Registry, { targets, scrapes }: Engine
       if (oldestMs > 0) set(oldestMs / 1000);
     },
   );
-  const total = new Counter({
-    name: "keda_gpu_scaler_engine_scrapes_total",
-    help: "Scrapes of engines, by how they ended: ok, or the fault's code",
-    labelNames: ["outcome"],
-    registers: [registry],
-    collect: () => {
-      total.reset();
-      for (const [outcome, count] of scrapes()) total.inc({ outcome }, count);
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_engine_scrapes_total",
+      help: "Scrapes of engines, by how they ended: ok, or the fault's code",
+      labelNames: ["outcome"],
     },
-  });
+    (add) => {
+      for (const [outcome, count] of scrapes()) add(count, { outcome });
+    },
+  );
 }
 
 /** How a write of a deletion cost ended; `left`: somebody else has set one, or the pod is gone. */
@@ -120,14 +131,52 @@ export function registerDeletionCosts(
   registry: Registry,
   written: (outcome: CostOutcome) => number,
 ): void {
-  const total = new Counter({
-    name: "keda_gpu_scaler_deletion_cost_writes_total",
-    help: "Writes of pods' deletion costs, by how they ended: ok, left to others, or failed",
-    labelNames: ["outcome"],
-    registers: [registry],
-    collect: () => {
-      total.reset();
-      for (const outcome of costOutcomes) total.inc({ outcome }, written(outcome));
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_deletion_cost_writes_total",
+      help: "Writes of pods' deletion costs, by how they ended: ok, left to others, or failed",
+      labelNames: ["outcome"],
     },
-  });
+    (add) => {
+      for (const outcome of costOutcomes) add(written(outcome), { outcome });
+    },
+  );
+}
+
+/** What an object's pods used of devices since the process started. */
+export interface ObjectUsage {
+  readonly namespace: string;
+  readonly name: string;
+  /** Absent where no device tells its energy or its power. */
+  readonly joules?: number | undefined;
+  readonly deviceSeconds: number;
+}
+
+export function registerUsage(registry: Registry, usage: () => readonly ObjectUsage[]): void {
+  const labelNames = ["namespace", "name"];
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_workload_energy_joules_total",
+      help: "Energy of the devices that a workload's pods hold, of shared ones in equal parts",
+      labelNames,
+    },
+    (add) => {
+      for (const { namespace, name, joules } of usage())
+        if (joules !== undefined) add(joules, { namespace, name });
+    },
+  );
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_workload_device_seconds_total",
+      help: "Time for which a workload's pods held devices, of shared ones in equal parts",
+      labelNames,
+    },
+    (add) => {
+      for (const { namespace, name, deviceSeconds } of usage())
+        add(deviceSeconds, { namespace, name });
+    },
+  );
 }

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { Counter, type Registry } from "prom-client";
-import { gauge } from "./read-metric.ts";
+import type { Registry } from "prom-client";
+import { counter, gauge } from "./read-metric.ts";
 import { refusalOf, type TriggerStatus } from "./trigger-history.ts";
 
 interface TriggerGauge {
@@ -94,7 +94,18 @@ export function registerTriggers(
       }
     },
   );
-  registerRefusals(registry, triggers, [...labelNames, "code"]);
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_trigger_refusals_total",
+      help: "Calls of KEDA that were refused, by code",
+      labelNames: [...labelNames, "code"],
+    },
+    (add) => {
+      for (const status of triggers())
+        for (const [code, count] of status.refusals) add(count, { ...labelsOf(status), code });
+    },
+  );
   gauge(
     registry,
     {
@@ -106,25 +117,6 @@ export function registerTriggers(
       for (const { count, ...labels } of warningCounts(triggers())) set(count, labels);
     },
   );
-}
-
-function registerRefusals(
-  registry: Registry,
-  triggers: () => readonly TriggerStatus[],
-  labelNames: readonly string[],
-): void {
-  const total = new Counter({
-    name: "keda_gpu_scaler_trigger_refusals_total",
-    help: "Calls of KEDA that were refused, by code",
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect: () => {
-      total.reset();
-      for (const status of triggers())
-        for (const [code, count] of status.refusals)
-          total.inc({ ...labelsOf(status), code }, count);
-    },
-  });
 }
 
 /** A trigger whose metadata breaks a rule has no metric yet. */

@@ -162,9 +162,9 @@ test("what is shown of the fleet is counted from its view", () => {
     stats.devices(),
     stats.silentAgents(),
     stats.refusedReports(),
-    stats.oldestSampleAgeMs(),
+    Object.fromEntries(stats.sampleAgesMs()),
   ];
-  expect(shown()).toEqual([0, 0, 0, 7, undefined]);
+  expect(shown()).toEqual([0, 0, 0, 7, {}]);
   const device = {
     index: 0,
     vendor: "nvidia",
@@ -186,5 +186,5 @@ test("what is shown of the fleet is counted from its view", () => {
   report("node-b", 700, "GPU-c");
   store.setUnavailable([{ address: "c:1", sinceMs: 0, reason: "refused" }]);
   clock.advance(50);
-  expect(shown()).toEqual([2, 3, 1, 7, 750]);
+  expect(shown()).toEqual([2, 3, 1, 7, { "node-a": 150, "node-b": 750 }]);
 });

@@ -26,6 +26,8 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
   const looked: string[] = [];
   const faults: string[] = [];
   const rounds: number[] = [];
+  const claims: string[] = [];
+  const evaluated: string[] = [];
   const view: WorkloadView = {
     of: (_namespace, name) => {
       if (name !== "gone") return workload({ pods: [pod("x")] });
@@ -42,7 +44,9 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       looked.push(name);
       return [];
     },
+    onEvaluated: ({ ref }, outcomes) => evaluated.push(`${ref.name}: ${outcomes.length}`),
     onFault: ({ name }, { code }) => faults.push(`${name}: ${code}`),
+    onPods: ({ name }, pods) => claims.push(`${name}: ${pods.map((each) => each.name)}`),
     onRound: () => rounds.push(clock.monotonicMs()),
     request: (readings) => {
       for (const reading of readings) requested.add(reading);
@@ -78,7 +82,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       { namespace, name, scalerMetadata: metadata },
       parse(metadata),
     ).value;
-  return { clock, store, requested, looked, faults, rounds, busy, ask, stop };
+  return { clock, store, requested, looked, evaluated, faults, rounds, claims, busy, ask, stop };
 }
 
 test.each<[string, ServedTrigger["metadata"]]>([
@@ -105,13 +109,14 @@ test("a window is kept for as long as its trigger is served, however rarely some
 });
 
 test("every reading that served triggers need is requested, and no other", () => {
-  const { clock, requested, looked, faults, rounds, stop } = scaler([
+  const { clock, requested, looked, evaluated, faults, rounds, stop } = scaler([
     llm({ metricType: "pcie_tx_kbps", targetValue: "1", activationMetricType: "gpu_utilization" }),
     llm({ metricType: "queue_depth", targetValue: "1" }),
   ]);
   clock.advance(triggerRoundMs);
   expect([...requested].toSorted()).toEqual(["pcieTxKilobytesPerSecond", "utilizationPercent"]);
   expect(looked).toEqual(["llm", "llm"]);
+  expect(evaluated).toEqual(["llm: 0", "llm: 0"]);
   expect(faults).toEqual([]);
   expect(rounds).toEqual([triggerRoundMs]);
   requested.clear();
@@ -122,7 +127,7 @@ test("every reading that served triggers need is requested, and no other", () =>
 
 test("a trigger that cannot be prepared keeps nothing from the others", () => {
   const good = llm({ windowSeconds: "20" });
-  const { busy, ask, faults } = scaler([
+  const { busy, ask, faults, claims } = scaler([
     llm({ metricTyp: "gpu_utilization" }, "typo"),
     llm({ targetValueFromEnv: "TARGET" }),
     llm({ windowSeconds: "20" }, "gone"),
@@ -133,6 +138,7 @@ test("a trigger that cannot be prepared keeps nothing from the others", () => {
   busy(100, 5);
   expect(ask(good)).toBe(25);
   expect(new Set(faults)).toEqual(new Set(["typo: trigger-invalid"]));
+  expect(new Set(claims)).toEqual(new Set(["llm: x"]));
 });
 
 test("a round through many triggers is cut into parts, and visits each once", () => {

@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Readings } from "#metric/reading.ts";
 import { type FakeKubelet, fakeKubelet, podWith } from "../fake-kubelet/fake-kubelet.ts";
 import { type Serving, serveBinary } from "../support/binary.ts";
 
@@ -15,6 +16,8 @@ export interface Gpu {
   readonly percent: number;
   /** PCIe traffic from it, which is read only while somebody demands it; default: it has none. */
   readonly pcieTxKbps?: number;
+  /** What it reads besides. */
+  readonly readings?: Readings;
   /** Who holds it: `pod`, or `namespace/pod`. */
   readonly pod?: string;
   /** Gone from the bus. */
@@ -53,15 +56,18 @@ export async function gpuNode({ name, number, folder, role }: GpuNodeOptions): P
   const uuid = (id: number) => `GPU-${`${number}`.padStart(8, "0")}-0000-4000-8000-${id}`;
 
   const readings: GpuNode["readings"] = (gpus) => {
-    const devices = gpus.map(({ id, percent, pcieTxKbps, lost = false }, index) => ({
-      uuid: uuid(id ?? index),
-      index,
-      readings: {
-        utilizationPercent: percent,
-        ...(pcieTxKbps === undefined ? {} : { pcieTxKilobytesPerSecond: pcieTxKbps }),
-      },
-      ...(lost ? { faults: { lost: true } } : {}),
-    }));
+    const devices = gpus.map(
+      ({ id, percent, pcieTxKbps, readings: more, lost = false }, index) => ({
+        uuid: uuid(id ?? index),
+        index,
+        readings: {
+          utilizationPercent: percent,
+          ...more,
+          ...(pcieTxKbps === undefined ? {} : { pcieTxKilobytesPerSecond: pcieTxKbps }),
+        },
+        ...(lost ? { faults: { lost: true } } : {}),
+      }),
+    );
     writeFileSync(mockFile, JSON.stringify({ devices }));
   };
   const gpus: GpuNode["gpus"] = (all) => {

@@ -1,52 +1,121 @@
-import { expect, test } from "bun:test";
-import * as v from "valibot";
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { processMetrics } from "#observe/metrics.ts";
-import { dashboardPath } from "../../tools/render-manifests.ts";
+import { deletionCosts, engines, fleet, node, triggers, usage } from "../observe/stats.ts";
 import { manualClock } from "../support/manual-clock.ts";
+import { alertRules, dashboards, rulesPath } from "./monitoring.ts";
 
-const dashboard = await Bun.file(dashboardPath).text();
-const { panels } = v.parse(
-  v.object({
-    panels: v.array(
-      v.object({
-        id: v.number(),
-        title: v.string(),
-        targets: v.optional(v.array(v.object({ expr: v.string() }))),
-      }),
-    ),
-  }),
-  JSON.parse(dashboard),
-);
+const boards = await dashboards();
+const rules = await alertRules();
+const operating = await Bun.file(join(import.meta.dir, "../../docs/operating.md")).text();
 
-async function exportedNames(): Promise<readonly string[]> {
+/** Names of every metric, with TLS or without, of whichever role. */
+async function exportedNames(): Promise<ReadonlySet<string>> {
   const metrics = processMetrics({
     clock: manualClock(),
     version: "0.0.0",
     revision: "test",
     isFresh: () => true,
-    node: {
-      devices: () => [],
-      sampling: () => ({ collections: 0, faults: 0, skipped: 0 }),
-    },
+    certificateExpiresAtMs: () => 0,
+    node,
+    fleet,
+    engines,
+    triggers: () => triggers,
+    deletionCosts,
+    usage,
   });
   const text = await metrics.text();
   metrics.stop();
-  return [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = ""]) => name);
+  return new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = ""]) => name));
 }
 
-test("every metric that the dashboard shows is one that the process exports", async () => {
-  const shown = new Set(dashboard.match(/keda_gpu_scaler_\w+/g));
-  const exported = await exportedNames();
-  const unknown = [...shown].filter((name) => !exported.includes(name.replace(/_bucket$/, "")));
-  expect(shown.size).toBeGreaterThan(10);
-  expect(unknown).toEqual([]);
+/** Metrics that a text names, without those that are a part of a regular expression. */
+function namesIn(text: string): readonly string[] {
+  return (text.match(/\b(?:keda_gpu_scaler|process)_\w+(?!\w*\()/g) ?? [])
+    .map((name) => name.replace(/_bucket$/, ""))
+    .filter((name) => !name.endsWith("_"));
+}
+
+test.each(boards.map((board) => [board.file, board] as const))(
+  "every metric that %s shows is one that a process exports",
+  async (_file, board) => {
+    const shown = new Set(namesIn(JSON.stringify(board)));
+    const exported = await exportedNames();
+    expect([...shown].filter((name) => !exported.has(name))).toEqual([]);
+    expect(shown.size).toBeGreaterThan(1);
+  },
+);
+
+test.each(boards.map((board) => [board.file, board] as const))(
+  "every panel of %s asks for something, has a number of its own and a place of its own",
+  (_file, { panels }) => {
+    const ids = panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { type, targets } of panels) expect(targets.length > 0).toBe(type !== "row");
+    const overlaps = panels.filter(({ gridPos: one }, place) =>
+      panels
+        .slice(place + 1)
+        .some(
+          ({ gridPos: other }) =>
+            one.x < other.x + other.w &&
+            other.x < one.x + one.w &&
+            one.y < other.y + other.h &&
+            other.y < one.y + one.h,
+        ),
+    );
+    expect(overlaps).toEqual([]);
+  },
+);
+
+test.each(boards.map((board) => [board.file, board] as const))(
+  "every variable that %s uses is defined, or is Grafana's",
+  (_file, { templating, ...board }) => {
+    const known = new Set(templating.list.map(({ name }) => name));
+    const used = JSON.stringify([board, templating.list]).match(/\$\{?(?!_)\w+/g) ?? [];
+    const names = used.map((name) => name.replace(/^\$\{?/, ""));
+    expect(names.filter((name) => !known.has(name))).toEqual([]);
+  },
+);
+
+test("dashboards have their file's name as uid, so that an update takes the place of the old one", () => {
+  expect(boards.map(({ uid, file }) => `${uid}.json` === file)).toEqual(boards.map(() => true));
 });
 
-test("every panel with a title of its own asks for something", () => {
-  const ids = panels.map(({ id }) => id);
-  expect(new Set(ids).size).toBe(ids.length);
-  const asking = panels.filter(({ targets = [] }) => targets.length > 0);
-  for (const { targets = [] } of asking)
-    for (const { expr } of targets) expect(expr).toContain("keda_gpu_scaler_");
-  expect(asking.length).toBeGreaterThanOrEqual(15);
+describe("alerts", () => {
+  test("ask for metrics that a process exports", async () => {
+    const exported = await exportedNames();
+    expect(
+      rules.flatMap(({ expr }) => namesIn(expr)).filter((name) => !exported.has(name)),
+    ).toEqual([]);
+    expect(await Bun.file(rulesPath).text()).not.toContain("\t");
+  });
+
+  test("have names of their own, and a row with how long they wait and the runbook", () => {
+    expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
+    const rows = rules.map(({ alert, for: wait, annotations }) => {
+      const time = wait.replace("m", " min").replace("h", " h");
+      const anchor = annotations.runbook.replace("docs/operating.md", "");
+      return { alert, time, anchor };
+    });
+    const written = [
+      ...operating.matchAll(
+        /^\| `(GpuScaler\w+)` +\| ([\w ]+?) +\| \[[^\]]+\]\((#[\w-]+)\) +\|$/gm,
+      ),
+    ].map(([, alert, time, anchor]) => ({ alert, time, anchor }));
+    expect<unknown>(written).toEqual(rows);
+  });
+
+  test("name a runbook that is there", () => {
+    const anchors = [...operating.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-"),
+    );
+    for (const { annotations } of rules) {
+      const [path, anchor = ""] = annotations.runbook.split("#");
+      expect(path).toBe("docs/operating.md");
+      expect(anchors).toContain(anchor);
+    }
+  });
 });

@@ -6,6 +6,7 @@
  * @module
  */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { parseArguments } from "#cli/arguments.ts";
 import { commands } from "#cli/commands/all.ts";
 import { parseProfiles } from "#trigger/custom-profiles.ts";
@@ -52,7 +53,7 @@ function expectStarts([command = "", ...args]: readonly string[]): void {
   expect(() => parseArguments(command, commands.serve, [...args])).not.toThrow();
 }
 
-describe("every values block of the README renders", () => {
+describe("every values block of the documents renders", () => {
   test("there are some", () => expect(blocks.length).toBeGreaterThanOrEqual(9));
 
   test.each(blocks)("%s", async (name) => {
@@ -64,7 +65,7 @@ describe("every values block of the README renders", () => {
     for (const { spec } of ofKind(objects, "Deployment")) expectRestricted(spec.template.spec);
     for (const { spec } of ofKind(objects, "Pod")) expectRestricted(spec);
     // Where every node has GPUs, or none has, there is no other for the token.
-    if (!["single-node", "mock"].includes(name)) expectNoTokenBesideGpus(objects);
+    if (!["single-node", "mock", "kind"].includes(name)) expectNoTokenBesideGpus(objects);
     if (name === "gke") return;
     expectUnprivilegedRoot(only(ofKind(objects, "DaemonSet")).spec.template.spec);
   });
@@ -297,9 +298,30 @@ test("a parent chart may bring its global values", () => {
   expect(render(...sets("global.region=eu"))).toEqual(render());
 });
 
-test("the dashboard arrives whole", () => {
-  const dashboard = only(ofKind(render(...sets("dashboard.enabled=true")), "ConfigMap"));
-  expect(JSON.parse(dashboard.data["keda-gpu-scaler.json"] ?? "")).toHaveProperty("panels");
+test("the dashboards arrive whole", () => {
+  const { data } = only(ofKind(render(...sets("dashboard.enabled=true")), "ConfigMap"));
+  expect(Object.keys(data).toSorted()).toEqual([
+    "keda-gpu-scaler-energy.json",
+    "keda-gpu-scaler-workload.json",
+    "keda-gpu-scaler.json",
+  ]);
+  for (const text of Object.values(data)) expect(JSON.parse(text)).toHaveProperty("panels");
+});
+
+test("the alerts arrive whole, with runbooks where the operator has them", async () => {
+  expect(ofKind(render(), "PrometheusRule")).toEqual([]);
+  const at = "https://example.test/operating.md";
+  const args = sets("prometheusRule.enabled=true", `prometheusRule.runbook=${at}`);
+  const { spec } = only(ofKind(render(...args), "PrometheusRule"));
+  const file = await Bun.file(join(chartPath, "rules", "alerts.yaml")).text();
+  expect<unknown>(spec).toEqual(Bun.YAML.parse(file.replaceAll("docs/operating.md", at)));
+});
+
+test("a scaler's series keep the namespace of their ScaledObject", () => {
+  const args = sets("serviceMonitor.enabled=true", "networkPolicy.enabled=false");
+  const monitors = ofKind(render(...args), "ServiceMonitor");
+  const honoring = monitors.filter(({ spec }) => spec.endpoints.some((each) => each.honorLabels));
+  expect(honoring.map(({ metadata }) => metadata.name)).toEqual(["keda-gpu-scaler"]);
 });
 
 test("roles, and the budget, can be left to somebody else", () => {

@@ -55,6 +55,18 @@ const peers = v.pipe(v.array(peer), v.minLength(1));
 const policyPorts = v.pipe(v.array(policyPort), v.minLength(1));
 export type PolicyPeer = v.InferOutput<typeof peer>;
 
+export const alertRule = v.strictObject({
+  alert: v.pipe(v.string(), v.regex(/^GpuScaler[A-Z][A-Za-z]+$/)),
+  expr: v.string(),
+  for: v.pipe(v.string(), v.regex(/^\d+[mh]$/)),
+  labels: v.strictObject({ severity: v.picklist(["critical", "warning"]) }),
+  annotations: v.strictObject({
+    summary: v.string(),
+    description: v.string(),
+    runbook: v.string(),
+  }),
+});
+
 const scalingPolicy = v.strictObject({
   type: v.picklist(["Pods", "Percent"]),
   value: v.pipe(count, v.minValue(1)),
@@ -111,6 +123,7 @@ const scaledObjectSpec = v.strictObject({
   ),
   advanced: v.optional(
     v.strictObject({
+      restoreToOriginalReplicaCount: v.optional(v.boolean()),
       horizontalPodAutoscalerConfig: v.strictObject({
         behavior: v.strictObject({ scaleUp: scalingRules, scaleDown: scalingRules }),
       }),
@@ -272,11 +285,17 @@ const object = v.variant("kind", [
           path: v.literal("/metrics"),
           interval: v.string(),
           scrapeTimeout: v.string(),
+          honorLabels: v.optional(v.literal(true)),
           relabelings: v.optional(
             v.array(v.strictObject({ sourceLabels: v.array(v.string()), targetLabel: v.string() })),
           ),
         }),
       ),
+    }),
+  }),
+  kind("monitoring.coreos.com/v1", "PrometheusRule", {
+    spec: v.strictObject({
+      groups: v.array(v.strictObject({ name: v.string(), rules: v.array(alertRule) })),
     }),
   }),
   kind("security.openshift.io/v1", "SecurityContextConstraints", {

@@ -4,7 +4,7 @@ import { systemClock } from "#core/clock.ts";
 import { eventLoopCheckMs } from "#core/limits.ts";
 import { type MetricsOptions, processMetrics } from "#observe/metrics.ts";
 import { manualClock } from "../support/manual-clock.ts";
-import { deletionCosts, engines, fleet, node, triggers } from "./stats.ts";
+import { deletionCosts, engines, fleet, node, triggers, usage } from "./stats.ts";
 
 function started(options: Partial<MetricsOptions> = {}) {
   const clock = manualClock();
@@ -38,6 +38,7 @@ test("the page is the golden one: names, help, types, labels, values and their o
     engines,
     triggers: () => triggers,
     deletionCosts,
+    usage,
   });
   metrics.collected(4);
   metrics.finished({ method: "a.B/C", code: "OK", durationMs: 0.3 });
@@ -71,10 +72,10 @@ test("a process shows nothing of what it does not do", async () => {
 
 test("what is gone leaves no series, and what is not known has none", async () => {
   let hasDevices = true;
-  let oldestSampleAgeMs: number | undefined;
+  const agesMs = new Map<string, number>();
   const { series } = started({
     node: { ...node, devices: () => (hasDevices ? node.devices() : []) },
-    fleet: { ...fleet, oldestSampleAgeMs: () => oldestSampleAgeMs },
+    fleet: { ...fleet, sampleAgesMs: () => agesMs },
     engines: { ...engines, targets: () => [{ engine: "vllm", isFailing: true }] },
   });
   const device = 'gpu_index="0",gpu_uuid="GPU-a",gpu_name="H100"';
@@ -83,7 +84,7 @@ test("what is gone leaves no series, and what is not known has none", async () =
   expect(await series("fleet_oldest_sample_age_seconds")).toBeUndefined();
   expect(await series("engine_oldest_scrape_age_seconds")).toBeUndefined();
   hasDevices = false;
-  oldestSampleAgeMs = 0;
+  agesMs.set("node-a", 0);
   expect(await series(`gpu_up{${device}}`)).toBeUndefined();
   expect(await series("gpu_device_count")).toBe(0);
   expect(await series("fleet_oldest_sample_age_seconds")).toBe(0);

@@ -29,6 +29,7 @@ const failing: DeviceSample = {
 
 export const node: NodeStats = {
   devices: () => [healthy, failing],
+  energyJoules: (uuid) => (uuid === "GPU-a" ? 1_234.5 : undefined),
   sampling: () => ({ collections: 11, faults: 2, skipped: 3 }),
 };
 export const fleet: FleetStats = {
@@ -36,7 +37,11 @@ export const fleet: FleetStats = {
   devices: () => 32,
   silentAgents: () => 1,
   refusedReports: () => 3,
-  oldestSampleAgeMs: () => 1_500,
+  sampleAgesMs: () =>
+    new Map([
+      ["node-a", 400],
+      ["node-b", 1_500],
+    ]),
 };
 export const engines: EngineStats = {
   targets: () => [
@@ -77,6 +82,11 @@ export const triggers: readonly TriggerStatus[] = [
     value: { fault: { code: "trigger-invalid", message: "Cannot use it", sinceMs: 0 } },
     refusals: new Map([["trigger-invalid", 7]]),
   },
+];
+
+export const usage = () => [
+  { namespace: "ml", name: "llm", joules: 7_200_000.5, deviceSeconds: 36_000.25 },
+  { namespace: "ml", name: "sliced", deviceSeconds: 5 },
 ];
 
 export const deletionCosts = (outcome: CostOutcome) => ({ ok: 40, left: 2, failed: 1 })[outcome];

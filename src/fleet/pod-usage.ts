@@ -1,0 +1,78 @@
+/**
+ * What pods used of devices, from the reports of the nodes that they run on.
+ *
+ * @module
+ */
+import { holdersStaleMs, staleAfterMs } from "#core/limits.ts";
+import { joulesBetween } from "#metric/energy.ts";
+import type { Holder } from "#telemetry/report.ts";
+import type { FleetDevice, FleetNode } from "./view.ts";
+
+/** A pod on a node, and its part of a device for a while. */
+export interface PodUsage {
+  readonly node: string;
+  readonly namespace: string;
+  readonly pod: string;
+  /** Absent where neither the device's energy nor its power is known. */
+  readonly joules?: number | undefined;
+  /** For how long it held the device, of a shared one a part of that. */
+  readonly deviceSeconds: number;
+}
+
+/**
+ * What the pods of a node used between two of its reports: time and energy of the devices that they hold,
+ * and of a shared device an equal part each.
+ *
+ * Time in which a device changed hands is nobody's, for nobody knows when it did; nor is time for which
+ * the kubelet did not say who holds it. Time between two reports that are too far apart was not seen, and counts only as the
+ * energy that a device's own counter tells.
+ *
+ * @returns Several entries for a pod with several devices; none where nothing is known.
+ */
+export function podUsage(before: FleetNode, after: FleetNode): readonly PodUsage[] {
+  if (!knowsHolders(before) || !knowsHolders(after)) return [];
+  const lengthMs = after.sampledAtMs - before.sampledAtMs;
+  if (lengthMs <= 0) return [];
+  const gapMs = staleAfterMs(after.sampleIntervalMs);
+  const earlier = new Map(before.devices.map((device) => [device.uuid, device]));
+  return after.devices.flatMap((device) => {
+    const known = earlier.get(device.uuid);
+    if (known === undefined || !hasSameHolders(device.holders, known.holders)) return [];
+    const joules = joulesBetween(sampleOf(known), sampleOf(device), gapMs);
+    const seconds = lengthMs > gapMs ? 0 : lengthMs / 1000;
+    const pods = new Map(device.holders.map((one) => [`${one.namespace}/${one.pod}`, one]));
+    return [...pods.values()].map(({ namespace, pod, sharedBy = 1 }) => ({
+      node: after.name,
+      namespace,
+      pod,
+      joules: joules === undefined ? undefined : joules / sharedBy,
+      deviceSeconds: seconds / sharedBy,
+    }));
+  });
+}
+
+function sampleOf({ sampledAtMs: atMs, readings }: FleetDevice) {
+  return { atMs, readings };
+}
+
+function knowsHolders({ holdersAtMs, sampledAtMs }: FleetNode): boolean {
+  return holdersAtMs !== undefined && sampledAtMs - holdersAtMs <= holdersStaleMs;
+}
+
+export function hasSameHolders(
+  holders: readonly Holder[],
+  before: readonly Holder[] = [],
+): boolean {
+  if (holders.length !== before.length) return false;
+  // Runs for every device of every report, and the order is nearly always the same.
+  const isSame = holders.every((holder, at) => nameOf(holder) === nameOf(before[at]));
+  return isSame || namesOf(holders) === namesOf(before);
+}
+
+function namesOf(holders: readonly Holder[]): string {
+  return holders.map(nameOf).sort().join();
+}
+
+function nameOf(holder: Holder | undefined): string {
+  return holder === undefined ? "" : `${holder.namespace}/${holder.pod}/${holder.container}`;
+}
