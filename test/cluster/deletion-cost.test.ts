@@ -22,7 +22,9 @@ test("with --deletion-cost the idlest pods of a Deployment are first in line, an
   await eventually(() => value(llm), 110);
   const writes = 'keda_gpu_scaler_deletion_cost_writes_total{outcome="ok"}';
   await eventually(() => gauge(writes), 2);
-  const patched = scene.kubernetes.requests.filter(({ method }) => method === "PATCH");
+  const patched = scene.kubernetes.requests.filter(
+    ({ method, path }) => method === "PATCH" && path.includes("/pods/"),
+  );
   expect(patched.map(({ path }) => path.split("/").at(-1)).toSorted()).toEqual(["llm-a", "llm-c"]);
   expect(await value(llm)).toBe(110);
 });

@@ -263,19 +263,35 @@ test("the status page can be switched off, in both roles", () => {
       expect(containerOf(workload).args?.includes("--no-page")).toBe(!enabled);
 });
 
-test("only with deletion costs may scalers change anything, and then pods alone", () => {
-  const rulesOf = (objects: Objects) => only(ofKind(objects, "ClusterRole")).rules;
+const rulesOf = (objects: Objects) => only(ofKind(objects, "ClusterRole")).rules;
+
+test("only with deletion costs may scalers change objects of others, and then pods alone", () => {
   const objects = render(...sets("scaler.deletionCost.enabled=true"));
   expectConsistent(objects);
   const { args = [] } = containerOf(scalerOf(objects));
   expect(args).toContain("--deletion-cost");
   expectStarts(args);
   const added = { apiGroups: [""], resources: ["pods"], verbs: ["patch"] } as const;
-  const more = rulesOf(objects).filter(({ verbs }) => verbs.some((verb) => verb === "patch"));
-  expect<readonly unknown[]>(more).toEqual([added]);
-  expect(rulesOf(objects).filter((rule) => !more.includes(rule))).toEqual(rulesOf(render()));
+  const isAdded = (rule: unknown) => Bun.deepEquals(rule, added);
+  expect(rulesOf(objects).filter(isAdded)).toHaveLength(1);
+  expect(rulesOf(objects).filter((rule) => !isAdded(rule))).toEqual(rulesOf(render()));
   expect(containerOf(agentOf(objects)).args?.join(" ")).not.toContain("deletion");
   expect(containerOf(scalerOf(render())).args?.join(" ")).not.toContain("deletion");
+});
+
+test("without events scalers change nothing and say so to the process", () => {
+  const objects = render(...sets("scaler.events.enabled=false"));
+  expectConsistent(objects);
+  const { args = [] } = containerOf(scalerOf(objects));
+  expect(args).toContain("--no-events");
+  expectStarts(args);
+  const verbs = rulesOf(objects).flatMap((rule) => rule.verbs);
+  expect([...new Set(verbs)].toSorted()).toEqual(["get", "list", "watch"]);
+  expect(rulesOf(render()).filter((rule) => rule.verbs.some((verb) => verb === "create"))).toEqual([
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  ]);
+  expect(containerOf(scalerOf(render())).args?.join(" ")).not.toContain("events");
+  expect(containerOf(agentOf(objects)).args?.join(" ")).not.toContain("events");
 });
 
 test("a parent chart may bring its global values", () => {

@@ -70,7 +70,7 @@ export function expectNamespace(objects: Objects, namespace: string): void {
     expect(metadata.namespace).toBe(clusterWide.includes(kind) ? undefined : namespace);
 }
 
-/** The scaler's rights, all of them: it reads what it must know and changes nothing. */
+/** The scaler's rights, all of them: it reads what it must know, and writes events. */
 export function expectLeastRights(objects: Objects): void {
   const follows = ["list", "watch"] as const;
   expect(only(ofKind(objects, "ClusterRole")).rules).toEqual([
@@ -78,6 +78,7 @@ export function expectLeastRights(objects: Objects): void {
     { apiGroups: ["*"], resources: ["*/scale"], verbs: ["get"] },
     { apiGroups: [""], resources: ["pods"], verbs: [...follows] },
     { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: [...follows] },
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
   ]);
   expect(only(ofKind(objects, "ClusterRoleBinding")).subjects.map(({ name }) => name)).toEqual([
     "keda-gpu-scaler",

@@ -30,7 +30,7 @@ const subject = v.strictObject({
   name: dnsName,
   namespace: dnsName,
 });
-const verbs = v.array(v.picklist(["get", "list", "watch", "patch"]));
+const verbs = v.array(v.picklist(["get", "list", "watch", "create", "patch"]));
 const rule = v.strictObject({
   apiGroups: v.array(v.string()),
   resources: v.array(v.string()),

@@ -166,6 +166,9 @@ end knows a client by; a Service's are what a client calls it.
 {{- if .Values.scaler.deletionCost.enabled }}
 - --deletion-cost
 {{- end }}
+{{- if not .Values.scaler.events.enabled }}
+- --no-events
+{{- end }}
 {{- include "tlsArgs" (list $ "scaler") }}
 {{- range .Values.scaler.extraArgs }}
 - {{ . | quote }}
