@@ -67,6 +67,8 @@ test("time in which a device changed hands is nobody's, and the order of holders
   const [x, y] = [held("x", 2), held("y", 2)];
   expect(shares(node(0, [[held("x")]]), node(1_000, [[held("y")]]))).toEqual([]);
   expect(shares(node(0, [[held("x")]]), node(1_000, [[x, y]]))).toEqual([]);
+  expect(shares(node(0, [[x, y]]), node(1_000, [[x]]))).toEqual([]);
+  expect(shares(node(0, [[x, y]]), node(1_000, [[x, held("z", 2)]]))).toEqual([]);
   expect(shares(node(0, [[]]), node(1_000, [[held("x")]]))).toEqual([]);
   expect(shares(node(0, [[x, y]]), node(1_000, [[y, x]]))).toEqual([
     ["y", 50],
