@@ -27,6 +27,7 @@ export function startAgent(options: NodeOptions, context: RoleContext): RunningR
       nodes: () => reportedNodes(node.reports),
       unavailable: () => [],
       triggers: () => [],
+      usageOf: () => undefined,
       evaluate: () => [],
     },
     unready: () => node.fault()?.message,

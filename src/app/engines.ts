@@ -46,6 +46,8 @@ export interface EnginesContext extends Pick<RoleContext, "clock" | "log" | "ran
 
 export interface Engines extends Pick<EnginePrefetch, "requested" | "waitingFor" | "stop"> {
   readonly reader: EngineReader;
+  /** What is read of a target anyway. */
+  readonly peek: EngineScraper["peek"];
   readonly stats: EngineStats;
 }
 
@@ -86,6 +88,7 @@ export function startEngines(options: EnginesOptions, context: EnginesContext): 
   const cancels = [services, workloads].map((watched) => watched?.subscribe(prefetch.refresh));
   return {
     reader,
+    peek: scraper.peek,
     stats: engineStats(scraper, clock),
     requested: prefetch.requested,
     waitingFor: prefetch.waitingFor,

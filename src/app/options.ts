@@ -77,6 +77,8 @@ export interface ScalerOptions {
   readonly allowHostNetwork: boolean;
   /** Whether pods' deletion costs are written, so that a scale-in takes the idlest. */
   readonly deletionCost: boolean;
+  /** Whether events are written of what is wrong with ScaledObjects and ScaledJobs. */
+  readonly hasEvents: boolean;
   /** Has one folder per namespace, with the bearer tokens and passwords of that namespace. */
   readonly engineTokenDirectory?: string | undefined;
   /** The same with the authorities of its engines' certificates. */

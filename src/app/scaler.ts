@@ -35,12 +35,14 @@ import { decisions } from "./decisions.ts";
 import { deletionCosts } from "./deletion-costs.ts";
 import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
+import { type ObjectEvents, objectEvents } from "./object-events.ts";
 import type { ServeOptions } from "./options.ts";
 import { profilesFile } from "./profiles-file.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
-import { meteredStore, type WorkloadUsage, workloadUsage } from "./workload-usage.ts";
+import { usageRecorder } from "./usage.ts";
+import { meteredStore, type WorkloadDeviceUse, workloadDeviceUse } from "./workload-device-use.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -56,8 +58,8 @@ export async function startScaler(
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
-  const usage = workloadUsage();
-  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), usage.put);
+  const deviceUse = workloadDeviceUse();
+  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), deviceUse.put);
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
   const devices = startDevices(options, context, kubernetes, store, demand);
@@ -68,14 +70,16 @@ export async function startScaler(
   const parseAllowed = allowedParser(parse, forbidden);
   const served = { ...context, kubernetes, workloads, parse: parseAllowed };
   const engines = startEngines(options, served);
-  const { answers, inner, triggers, refused, stopRounds } = startAnswers({
+  const events = objectEvents(options, { ...served, store });
+  const { answers, inner, triggers, refused, usageOf, stopRounds } = startAnswers({
     ...options,
     ...served,
+    events,
     parseAny: parse,
     devices,
     engines,
     store,
-    usage,
+    deviceUse,
     forbidden,
   });
   const costs = deletionCosts(options, { ...served, answers: inner });
@@ -95,13 +99,14 @@ export async function startScaler(
       engines: engines.stats,
       triggers,
       deletionCosts: costs?.written,
-      usage: workloads && usage.totals,
+      deviceUse: workloads && deviceUse.totals,
     },
-    status: scalerStatus({ clock, store, triggers, evaluate: answers.evaluate }),
+    status: scalerStatus({ clock, store, triggers, usageOf, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
       stopRounds();
       costs?.stop();
+      events?.stop();
       demand.stop();
       engines.stop();
       profiles.stop();
@@ -117,8 +122,9 @@ interface AnswersOptions
   readonly devices: Devices;
   readonly engines: Engines;
   readonly store: FleetStore;
-  readonly usage: WorkloadUsage;
+  readonly deviceUse: WorkloadDeviceUse;
   readonly workloads: Workloads | undefined;
+  readonly events: ObjectEvents | undefined;
   /** Refuses what is never answered. */
   readonly parse: ReturnType<typeof triggerParser>;
   readonly parseAny: ReturnType<typeof triggerParser>;
@@ -127,8 +133,8 @@ interface AnswersOptions
 
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
-  const { clock, log, changes, devices, engines, store, usage, workloads } = options;
-  const { parse, parseAny, forbidden, nodeName } = options;
+  const { clock, log, changes, devices, engines, store, deviceUse, workloads } = options;
+  const { parse, parseAny, forbidden, nodeName, events } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
   const { triggers, record, refused, broken, expire } = decisions({ clock, log, isKnown });
@@ -153,26 +159,35 @@ function startAnswers(options: AnswersOptions) {
   const { evaluate } = answers;
   const { request } = devices;
   const read = { clock, workloads, parse, store, evaluate, localNode, request };
-  const onRound = () => {
-    expire();
-    usage.endRound();
-  };
-  const stopRounds = triggerRounds({ ...read, onFault: broken, onPods: usage.claim, onRound });
-  return { answers, inner, triggers, refused, stopRounds };
+  const recorder = usageRecorder({ ...read, engines: { ...engines.reader, peek: engines.peek } });
+  const stopRounds = triggerRounds({
+    ...read,
+    onEvaluated: recorder.evaluated,
+    onFault: broken,
+    onPods: deviceUse.claim,
+    onRound: () => {
+      expire();
+      deviceUse.endRound();
+      events?.check(triggers());
+    },
+  });
+  return { answers, inner, triggers, refused, usageOf: recorder.of, stopRounds };
 }
 
 function scalerStatus({
   clock,
   store,
   triggers,
+  usageOf,
   evaluate,
 }: Pick<RoleContext, "clock"> &
-  Pick<StatusSource, "triggers"> &
+  Pick<StatusSource, "triggers" | "usageOf"> &
   Pick<EvaluatingAnswerer, "evaluate"> & { readonly store: FleetStore }): StatusSource {
   return {
     nodes: () => fleetNodes(store.view(), clock.monotonicMs()),
     unavailable: () => silentAgents(store.view().unavailable, clock.monotonicMs()),
     triggers,
+    usageOf,
     evaluate: ({ ref, trigger }) => (trigger === undefined ? [] : evaluate(ref, trigger)),
   };
 }

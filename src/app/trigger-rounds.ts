@@ -15,6 +15,7 @@ import { unlessFault } from "#core/fault.ts";
 import { roundPartsMax, triggerRoundMs } from "#core/limits.ts";
 import type { FleetStore } from "#fleet/view.ts";
 import type { ReadingName } from "#metric/reading.ts";
+import type { DecisionOutcome } from "#observe/decision.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
@@ -28,6 +29,8 @@ export interface TriggerRoundsOptions {
   readonly parse: (metadata: Readonly<Record<string, string>>) => Trigger;
   readonly store: Pick<FleetStore, "view">;
   readonly evaluate: EvaluatingAnswerer["evaluate"];
+  /** Called with what came of the questions of each trigger. */
+  readonly onEvaluated: (one: ParsedTrigger, outcomes: readonly DecisionOutcome[]) => void;
   readonly localNode?: string | undefined;
   /** Has these readings taken for a while. */
   readonly request: (readings: readonly ReadingName[]) => void;
@@ -62,8 +65,9 @@ export function triggerRounds(options: TriggerRoundsOptions): Cancel {
   });
 }
 
-function visit({ ref, trigger }: ParsedTrigger, options: TriggerRoundsOptions): void {
-  const { clock, workloads, store, evaluate, localNode, request, onPods } = options;
+function visit(one: ParsedTrigger, options: TriggerRoundsOptions): void {
+  const { clock, workloads, store, evaluate, onEvaluated, onPods, localNode, request } = options;
+  const { ref, trigger } = one;
   const nowMs = clock.monotonicMs();
   request(neededReadings(trigger));
   const needs = { view: store.view(), workloads: workloads?.peek, localNode, nowMs };
@@ -72,5 +76,5 @@ function visit({ ref, trigger }: ParsedTrigger, options: TriggerRoundsOptions): 
   const { namespace, name, scalerMetadata } = ref;
   const workload = unlessFault(() => workloads?.peek.of(namespace, name, scalerMetadata));
   if (workload !== undefined) onPods(ref, workload.pods);
-  evaluate(ref, trigger);
+  onEvaluated(one, evaluate(ref, trigger));
 }

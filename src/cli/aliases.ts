@@ -7,6 +7,7 @@ export const flagAliases: Aliases = {
   listen: ["bind"],
   "grpc-port": ["port"],
   "metrics-port": ["http-port"],
+  "probe-port": ["http-port"],
   "poll-interval": ["sample-interval"],
   verbose: ["log-level"],
   file: ["scaledobject"],

@@ -5,12 +5,15 @@
  */
 import { Fault, messageOf } from "#core/fault.ts";
 import { statusAnswerMs } from "#core/limits.ts";
-import type { ExplainedTrigger, Status } from "#observe/status.ts";
+import type { WorkloadAdvice } from "#observe/advice/advice.ts";
+import type { ExplainedTrigger, ScaledName, Status } from "#observe/status.ts";
 import { flag, type ValueKind } from "./flags.ts";
 
 export interface StatusClient {
   readonly status: () => Promise<Status>;
-  readonly explain: (namespace: string, name: string) => Promise<readonly ExplainedTrigger[]>;
+  readonly explain: (object: ScaledName) => Promise<readonly ExplainedTrigger[]>;
+  /** For one object, or for each that something is recommended for. */
+  readonly advice: (object?: ScaledName) => Promise<readonly WorkloadAdvice[]>;
 }
 
 const serverAddress: ValueKind<string> = {
@@ -46,11 +49,20 @@ export function statusClient(server: string): StatusClient {
   };
   return {
     status: async () => (await get("api/status")) as Status,
-    explain: async (namespace, name) => {
-      const query = new URLSearchParams({ namespace, name });
+    explain: async (object) => {
+      const query = new URLSearchParams({ ...object });
       return (await get(`api/explain?${query}`)) as readonly ExplainedTrigger[];
     },
+    advice: async (object) => {
+      const query = object === undefined ? "" : `?${new URLSearchParams({ ...object })}`;
+      return (await get(`api/advice${query}`)) as readonly WorkloadAdvice[];
+    },
   };
+}
+
+/** What a command prints with `--output json`. */
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 async function fetched(server: string, url: URL): Promise<Response> {

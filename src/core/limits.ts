@@ -72,6 +72,45 @@ export const statusWatchersMax = 16;
 /** One that does not read is sent nothing more, until it has read; a large fleet is one row of 500 KB. */
 export const statusUnreadBytesMax = 1024 * 1024;
 
+/** Objects of which is remembered how they were used: as many as are expected to be scaled. */
+export const usageObjectsMax = 2_000;
+/** Of these, a namespace's: no single one can shut out all others. */
+export const usageObjectsShare = 1_000;
+/** Of what is remembered of all objects: 2,000 of 13 KiB each, and some room. */
+export const usageBytesMax = 32 * 1024 * 1024;
+/** Six hours show a morning's rise, and are few enough to be kept in memory alone. */
+export const usageMinutesMax = 360;
+/** A workload of which nothing came for so long makes room for another. */
+export const usageIdleMinutesMax = 15;
+/** Pods of one workload of which it is remembered that they are starting. */
+export const startingPodsMax = 100;
+/** Starts of pods that are remembered: loading a model takes about as long each time. */
+export const startsMax = 20;
+/** Fewer busy minutes say too little of a workload. */
+export const adviceBusyMinutesLeast = 30;
+/** In fewer minutes nothing can be said of hours. */
+export const adviceMinutesLeast = 60;
+/** Requests waited in so many minutes, or else it was an accident. */
+export const waitingMinutesLeast = 3;
+/** Starting takes so long that it has to be planned for. */
+export const slowStartLeastMs = 60_000;
+/** What passes by itself, as a roll-out or an agent that restarts, is over by then. */
+export const eventAfterMs = 30_000;
+/** Two rounds through every trigger: what is gone for so long is no gap in something that goes on. */
+export const eventOverMs = 10_000;
+/** An API server forgets events after an hour; what lasts is said again before that. */
+export const eventRepeatMs = 1_800_000;
+/** An event that could not be written is tried again after this, so that others get their turn. */
+export const eventRetryMs = 300_000;
+/** Events of one object: all that can be wrong with it at once, and then one a minute. */
+export const eventsPerObject = { most: 10, perSecond: 1 / 60 } as const;
+/** Of all objects in one round of 5 s: an outage of the fleet tells 4,000 triggers within 17 minutes. */
+export const eventsPerRound = 20;
+/** Objects with something wrong that is remembered, a few for each of 2,000, some 500 bytes each. */
+export const eventProblemsMax = 10_000;
+/** What is over, but of an object that was not answered since, is forgotten after this. */
+export const eventKeptMs = 900_000;
+
 // ---- page
 
 /** An open explanation is asked for this often; it is made anew each time. */
@@ -273,11 +312,13 @@ export const scaleRetryMostMs = 60_000;
 export const scaleSettleMs = 10_000;
 /** Reads of `/scale` at once: the first ones of 500 workloads must not come as one burst. */
 export const scaleReadsAtOnce = 4;
-/** Writes of deletion costs at once. */
-export const deletionCostsAtOnce = 4;
+/** Writes of one kind at once: deletion costs, or events. */
+export const apiWritesAtOnce = 4;
 /** Pauses of these writes after the API server refused one; a missing right takes a person to grant. */
-export const deletionCostPauseLeastMs = 10_000;
-export const deletionCostPauseMostMs = 300_000;
+export const apiWritePauseLeastMs = 10_000;
+export const apiWritePauseMostMs = 300_000;
+/** Kubernetes refuses an event with a longer message. */
+export const eventMessageBytesMax = 1_024;
 /** Services that endpoints name, one watch each. */
 export const servicesMax = 500;
 /** Of these, a namespace's: a tenant with many triggers leaves others their own. */

@@ -24,6 +24,7 @@ import { type AgentLink, agentLink, type Outage } from "./agent-link.ts";
 import type { AgentEndpoint, AgentSource } from "./agents.ts";
 import type { ReadingDemand } from "./demand.ts";
 import { type NodeOwners, nodeOwners } from "./node-owners.ts";
+import { type HeardAgent, silenceLog } from "./silence-log.ts";
 import type { FleetStore, UnavailableAgent } from "./view.ts";
 
 export interface FollowOptions {
@@ -58,6 +59,7 @@ export function followFleet(options: FollowOptions): FleetFollower {
   let refused: ReadonlyMap<string, UnavailableAgent> = new Map();
   let synced = false;
   const refusals = reportRefusals(log);
+  const logSilence = silenceLog(clock, log);
 
   const unavailable = unavailableAgents(store, clock, () => [
     ...[...links.values()].flatMap((link) => outageOf(link, owners)),
@@ -91,14 +93,13 @@ export function followFleet(options: FollowOptions): FleetFollower {
     const room = agentsMax - links.size;
     const spreadMs = Math.min(fresh.length * agentSpreadMs, agentSpreadMostMs);
     for (const [key, endpoint] of fresh.slice(0, room)) links.set(key, open(endpoint, spreadMs));
-    refused = refusedAgents(fresh.slice(room), refused, { agentsMax, nowMs: clock.monotonicMs() });
-    const counts = { limit: agentsMax, refused: refused.size };
-    if (refused.size > 0) log("error", "more agents are listed than are followed", counts);
+    refused = refusedAgents(fresh.slice(room), refused, { agentsMax, clock, log });
     unavailable.publish();
   };
   const stopChecking = clock.every(agentCheckMs, () => {
     for (const link of links.values()) link.check();
     unavailable.publish();
+    logSilence([...links.values()].map(heardAgent));
   });
   const stopListening = agents.subscribe(relist);
   const stopRenewing = demand && renewOnChange(demand, clock, random, () => [...links.values()]);
@@ -135,8 +136,21 @@ function reportRefusals(log: Log) {
 }
 
 function outageOf(link: AgentLink, owners: NodeOwners): readonly UnavailableAgent[] {
-  const outage = link.outage() ?? owners.superseded(link);
-  return outage === undefined ? [] : [unavailableAgent(link.endpoint, outage, link.latest())];
+  return [silentAgent(link) ?? supersededAgent(link, owners)].flatMap((agent) => agent ?? []);
+}
+
+function heardAgent(link: AgentLink): HeardAgent {
+  return { address: hostPort(link.endpoint), silent: silentAgent(link) };
+}
+
+function silentAgent({ endpoint, outage, latest }: AgentLink): UnavailableAgent | undefined {
+  const current = outage();
+  return current && unavailableAgent(endpoint, current, latest());
+}
+
+function supersededAgent(link: AgentLink, owners: NodeOwners): UnavailableAgent | undefined {
+  const outage = owners.superseded(link);
+  return outage && unavailableAgent(link.endpoint, outage, link.latest());
 }
 
 /**
@@ -203,16 +217,18 @@ function unavailableAgents(
   };
 }
 
-/** The agents beyond the limit; one that was refused before keeps its time. */
+/** The agents beyond the limit, which are logged; one that was refused before keeps its time. */
 function refusedAgents(
   rest: readonly (readonly [key: string, AgentEndpoint])[],
   before: ReadonlyMap<string, UnavailableAgent>,
-  { agentsMax, nowMs }: { readonly agentsMax: number; readonly nowMs: number },
+  { agentsMax, clock, log }: Pick<FollowOptions, "clock" | "log"> & { readonly agentsMax: number },
 ): ReadonlyMap<string, UnavailableAgent> {
+  const counts = { limit: agentsMax, refused: rest.length };
+  if (rest.length > 0) log("error", "more agents are listed than are followed", counts);
   const reason = `not followed: ${agentsMax} agents are already`;
   return new Map(
     rest.map(([key, endpoint]) => {
-      const sinceMs = before.get(key)?.sinceMs ?? nowMs;
+      const sinceMs = before.get(key)?.sinceMs ?? clock.monotonicMs();
       return [key, unavailableAgent(endpoint, { sinceMs, reason })];
     }),
   );

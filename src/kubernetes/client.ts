@@ -22,8 +22,8 @@ export interface KubernetesClient {
    */
   readonly get: (path: string, query?: Query, signal?: AbortSignal) => Promise<unknown>;
   /**
-   * Applies fields of an object as `fieldManager` (server-side apply). Fields that somebody else has
-   * set to another value are theirs: then nothing is changed.
+   * Applies fields of an object as `fieldManager` (server-side apply), and creates one that is not
+   * there. Fields that somebody else has set to another value are theirs: then nothing is changed.
    *
    * @throws {Fault} `kubernetes-failed`, with status 409 for such fields and for an object that is
    * gone or has another uid, and with status 0 when no answer came.
@@ -57,7 +57,9 @@ export function kubernetesClient(access: KubernetesAccess, clock: Clock): Kubern
     try {
       const response = await open(path, query, timer.signal, applied);
       const text = await textOf(response);
-      if (response.statusCode !== 200) throw refused(verb, path, response, text);
+      // An object that was not there is created by what is applied.
+      const isDone = response.statusCode === 200 || response.statusCode === 201;
+      if (!isDone) throw refused(verb, path, response, text);
       return JSON.parse(text) as unknown;
     } catch (cause) {
       throw failure(verb, path, timer.expired() ? `no answer within ${apiAnswerMs} ms` : cause);
@@ -196,7 +198,9 @@ const advice: Readonly<Record<number, string>> = {
 /** What the chart's ClusterRole grants: scales are read, kinds are discovered, the rest is watched. */
 function grant(verb: Verb, path: string): string {
   const reads = path.endsWith("/scale") ? "get" : "list and watch";
-  const verbs = verb === "patch" ? "patch" : reads;
+  // Whoever applies an event creates it, unless it is there.
+  const writes = path.includes("/events/") ? "create and patch" : "patch";
+  const verbs = verb === "patch" ? writes : reads;
   return groupVersion.test(path)
     ? "bind the ClusterRole system:discovery to this ServiceAccount"
     : `grant ${verbs} on it to this ServiceAccount`;

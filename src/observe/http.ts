@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { StatusViews } from "./status.ts";
+import type { ScaledName, StatusViews } from "./status.ts";
 import type { StatusStream } from "./status-stream.ts";
 
 export interface HttpOptions {
@@ -68,6 +68,7 @@ function statusRoutes({
   status,
   history,
   explain,
+  advice,
   stream,
   page,
 }: HttpStatus): Readonly<Record<string, Route>> {
@@ -82,10 +83,13 @@ function statusRoutes({
     "/api/status": () => Response.json(status(), { headers }),
     "/api/history": () => Response.json(history(), { headers }),
     "/api/explain": ({ url }) => {
-      const { searchParams } = new URL(url);
-      const [namespace, name] = ["namespace", "name"].map((key) => searchParams.get(key));
-      if (namespace && name) return Response.json(explain({ namespace, name }), { headers });
-      return text("say which: ?namespace=…&name=… of a ScaledObject or ScaledJob", 400);
+      const object = objectOf(url);
+      return object === undefined ? unnamed() : Response.json(explain(object), { headers });
+    },
+    "/api/advice": ({ url }) => {
+      const object = objectOf(url);
+      if (object === undefined && new URL(url).search !== "") return unnamed();
+      return Response.json(advice(object), { headers });
     },
     "/api/events": (request, server) => {
       const events = stream.open();
@@ -97,6 +101,16 @@ function statusRoutes({
       });
     },
   };
+}
+
+function objectOf(url: string): ScaledName | undefined {
+  const { searchParams } = new URL(url);
+  const [namespace, name] = ["namespace", "name"].map((key) => searchParams.get(key));
+  return namespace && name ? { namespace, name } : undefined;
+}
+
+function unnamed(): Response {
+  return text("say which: ?namespace=…&name=… of a ScaledObject or ScaledJob", 400);
 }
 
 /** The page may run its own script and style and ask its own server, and nothing else. */

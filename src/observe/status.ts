@@ -14,6 +14,8 @@ import type { Readings } from "#metric/reading.ts";
 import type { DeviceHealth, DeviceSample } from "#metric/sample.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { TriggerWarning } from "#trigger/warnings.ts";
+import { adviceFor, type WorkloadAdvice } from "./advice/advice.ts";
+import type { UsageHistory } from "./advice/usage-store.ts";
 import type { DecisionChange, DecisionOutcome } from "./decision.ts";
 import type { IdentifiedStatus } from "./decision-log.ts";
 import { hpaText } from "./hpa-text.ts";
@@ -56,6 +58,8 @@ export interface StatusSource {
   readonly unavailable: () => readonly StatusAgent[];
   /** Empty in a process that answers no triggers. */
   readonly triggers: () => readonly IdentifiedStatus[];
+  /** How an object's workload was used; `undefined` where nothing was observed. */
+  readonly usageOf: (object: ScaledName) => UsageHistory | undefined;
   /** Answers both questions of a trigger now, with the whole explanation. */
   readonly evaluate: (status: IdentifiedStatus) => readonly DecisionOutcome[];
 }
@@ -167,6 +171,8 @@ export interface StatusViews {
   readonly history: () => readonly TriggerHistoryRow[];
   /** Of one object's triggers; empty where none is known by that name. */
   readonly explain: (object: ScaledName) => readonly ExplainedTrigger[];
+  /** For one object, or for each that something is recommended for. */
+  readonly advice: (object?: ScaledName) => readonly WorkloadAdvice[];
 }
 
 export interface ScaledName {
@@ -194,12 +200,40 @@ export function statusViews(
       };
     },
     history: () => source.triggers().map(({ id, points, changes }) => ({ id, points, changes })),
-    explain: ({ namespace, name }) =>
+    explain: (object) =>
       source
         .triggers()
-        .filter(({ ref }) => ref.namespace === namespace && ref.name === name)
+        .filter(({ ref }) => isOf(ref, object))
         .map((status) => explained(status, source)),
+    advice: (object) =>
+      object === undefined
+        ? advised(source.triggers(), source).filter(
+            ({ recommendations }) => recommendations.length > 0,
+          )
+        : advised(
+            source.triggers().filter(({ ref }) => isOf(ref, object)),
+            source,
+          ),
   };
+}
+
+function isOf(ref: ScaledName, { namespace, name }: ScaledName): boolean {
+  return ref.namespace === namespace && ref.name === name;
+}
+
+/** Of the objects of these triggers, those that were observed. */
+function advised(
+  triggers: readonly IdentifiedStatus[],
+  { usageOf }: StatusSource,
+): readonly WorkloadAdvice[] {
+  const objects = Map.groupBy(triggers, ({ ref: { namespace, name } }) => `${namespace}/${name}`);
+  return [...objects.values()].flatMap((statuses) => {
+    const [first] = statuses;
+    const history = first && usageOf(first.ref);
+    if (first === undefined || history === undefined) return [];
+    const { namespace, name } = first.ref;
+    return [{ namespace, name, ...adviceFor(history, statuses) }];
+  });
 }
 
 function nodeRow({ ageMs, devices, ...node }: StatusNode, atMs: number): NodeStatusRow {

@@ -4,6 +4,7 @@
  * @module
  */
 import { isIPv6 } from "node:net";
+import { type AllowanceLimits, allowance } from "#core/allowance.ts";
 import { setNewest } from "#core/bounded-map.ts";
 import type { Clock } from "#core/clock.ts";
 import { peersMax } from "#core/limits.ts";
@@ -26,32 +27,6 @@ export function peerOf(address: string | undefined): string {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(":")}::/64`;
-}
-
-export interface AllowanceLimits {
-  /** What a peer may do at once. */
-  readonly most: number;
-  /** How much of that it may do again after each second. */
-  readonly perSecond: number;
-}
-
-/** Takes one from what a peer may do. @returns Whether there was one. */
-export type Allowance = (peer: string) => boolean;
-
-/** How much each peer may do of something that costs its client less than the server. */
-export function allowance(
-  { most, perSecond }: AllowanceLimits,
-  clock: Pick<Clock, "monotonicMs">,
-): Allowance {
-  const remaining = new Map<string, { readonly left: number; readonly atMs: number }>();
-  return (peer) => {
-    const atMs = clock.monotonicMs();
-    const before = remaining.get(peer) ?? { left: most, atMs };
-    const left = Math.min(most, before.left + ((atMs - before.atMs) / 1_000) * perSecond);
-    const allowed = left >= 1;
-    setNewest(remaining, peer, { left: allowed ? left - 1 : left, atMs }, peersMax);
-    return allowed;
-  };
 }
 
 export interface ReputationLimits {
@@ -78,7 +53,7 @@ export function reputations(
   clock: Pick<Clock, "monotonicMs">,
   log: Log,
 ): Reputations {
-  const mayStrike = allowance(strikes, clock);
+  const mayStrike = allowance(strikes, peersMax, clock);
   const known = new Map<string, true>();
   const barredUntilMs = new Map<string, number>();
   return {

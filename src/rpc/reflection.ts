@@ -10,9 +10,9 @@ import { type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { Allowance } from "#core/allowance.ts";
 import type { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import type { ServerReflection as ServerReflectionAlpha } from "#gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import type { Allowance } from "./peers.ts";
 import { caughtUp, connectionKey, untilDrained } from "./streams.ts";
 
 /** The parts of a request that both versions share. */

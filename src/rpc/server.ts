@@ -8,6 +8,7 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
+import { type Allowance, type AllowanceLimits, allowance } from "#core/allowance.ts";
 import type { Clock } from "#core/clock.ts";
 import {
   barMs,
@@ -24,6 +25,7 @@ import {
   newConnectionsMax,
   newStreamMs,
   newStreamsMax,
+  peersMax,
   prefaceMs,
   quickCancelMs,
   reflectionAllowance,
@@ -46,7 +48,6 @@ import { faultsToCodes } from "./codes.ts";
 import { type ConnectionLimits, clientConnections } from "./connections.ts";
 import { type CallLimits, callGuard, type FinishedCall } from "./guard.ts";
 import { type HealthSource, healthService, stoppableHealth } from "./health.ts";
-import { type Allowance, type AllowanceLimits, allowance } from "./peers.ts";
 import { reflectionService } from "./reflection.ts";
 import { allowedClients, type ServerTls, secureServer } from "./tls.ts";
 
@@ -155,7 +156,7 @@ export async function startGrpcServer({
   random = Math.random,
 }: GrpcServerOptions): Promise<GrpcServer> {
   const health = stoppableHealth(source);
-  const reflects = limits.reflection && allowance(limits.reflection, clock);
+  const reflects = limits.reflection && allowance(limits.reflection, peersMax, clock);
   const services = allServices(served, health, reflects);
   const http2Server = createHttp2Server(limits, tls);
   const connections = clientConnections({

@@ -33,6 +33,8 @@ export interface Pod {
   readonly state: "counted" | "warming" | "ending";
   /** Its Ready condition: false too where its node is out of reach. */
   readonly ready: boolean;
+  /** From its creation to when it last became ready; absent while it is not. */
+  readonly readyAfterMs?: number | undefined;
   /** Sidecars included, other init containers not. */
   readonly containers: readonly PodContainer[];
   readonly labels: Labels;
@@ -65,6 +67,7 @@ interface RawPod {
     readonly namespace: string;
     readonly uid: string;
     readonly labels?: Labels;
+    readonly creationTimestamp?: string;
     readonly deletionTimestamp?: string;
     readonly ownerReferences?: readonly {
       readonly apiVersion?: string;
@@ -104,6 +107,7 @@ export function podOf(object: unknown): Pod | undefined {
     uid: metadata.uid,
     state: stateOf(metadata, status),
     ready: isReady(status),
+    readyAfterMs: readyAfterMs(metadata, status),
     containers: containersOf(spec, status),
     labels: metadata.labels ?? {},
     requestsDevice: requestsDevice(spec),
@@ -150,6 +154,15 @@ function stateOf(
 
 function isReady({ conditions = [] }: NonNullable<RawPod["status"]>): boolean {
   return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+}
+
+function readyAfterMs(
+  { creationTimestamp = "" }: RawPod["metadata"],
+  { conditions = [] }: NonNullable<RawPod["status"]>,
+): number | undefined {
+  const ready = conditions.find(({ type, status }) => type === "Ready" && status === "True");
+  const ms = Date.parse(ready?.lastTransitionTime ?? "") - Date.parse(creationTimestamp);
+  return ms >= 0 ? ms : undefined;
 }
 
 function isWarming({ phase, startTime, conditions = [] }: NonNullable<RawPod["status"]>): boolean {

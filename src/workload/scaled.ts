@@ -15,6 +15,8 @@ export interface ScaledResource {
   readonly kind: "ScaledObject" | "ScaledJob";
   readonly namespace: string;
   readonly name: string;
+  /** Absent in a file. */
+  readonly uid?: string | undefined;
   /** External ones only, never empty. */
   readonly triggers: readonly ScaledTrigger[];
   /** Types of the triggers that are not external. */
@@ -38,7 +40,7 @@ interface RawRules {
 }
 
 interface RawScaled {
-  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly uid?: string };
   readonly spec?: {
     readonly minReplicaCount?: number;
     readonly maxReplicaCount?: number;
@@ -92,6 +94,7 @@ export function scaledOf(
     kind,
     namespace: metadata.namespace,
     name: metadata.name,
+    uid: metadata.uid,
     triggers,
     otherTypes: all.flatMap(({ type }) => (externalTypes.includes(type) ? [] : [type])),
     minReplicas: spec.minReplicaCount ?? 0,

@@ -39,17 +39,21 @@ export interface ServedTrigger {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** The object that has a trigger. */
+export type AdmittedObject = Pick<ScaledResource, "kind" | "namespace" | "name" | "uid">;
+
 export interface Workloads {
   /**
    * Lets a call pass that is of a trigger which a ScaledObject or ScaledJob really has.
    *
+   * @returns Which object that is.
    * @throws {Fault} `workload-syncing`, `workload-unknown`, `trigger-unmatched`.
    */
   readonly admit: (
     namespace: string,
     name: string,
     metadata: Readonly<Record<string, string>>,
-  ) => void;
+  ) => AdmittedObject;
   readonly view: WorkloadView;
   /** As `view`, without recording that somebody asked. */
   readonly peek: WorkloadView;
@@ -101,9 +105,8 @@ export function watchWorkloads(options: WorkloadsOptions): Workloads {
   const informers = { scaledObjects, scaledJobs, pods, scaleOf: scales.get };
   const find = admission(informers);
   const lookUp = workloadLister(informers, find);
-  const admit: Workloads["admit"] = (namespace, name, metadata) => {
-    find({ namespace, name, metadata });
-  };
+  const admit: Workloads["admit"] = (namespace, name, metadata) =>
+    find({ namespace, name, metadata }).scaled;
   const peek: WorkloadView["of"] = (namespace, name, metadata, podFilter = {}) =>
     lookUp({ namespace, name, metadata, podFilter, generation: generations.of(namespace) });
   return {

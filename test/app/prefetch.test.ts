@@ -48,6 +48,7 @@ function started(first: readonly ServedTrigger[]) {
       admit: (namespace, name) => {
         if (name === forgotten)
           throw new Fault("trigger-unmatched", "Cannot answer: changed", { namespace, name });
+        return { kind: "ScaledObject", namespace, name };
       },
       peek: {
         of: (_namespace, name) => {

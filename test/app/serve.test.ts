@@ -54,6 +54,7 @@ async function optionsWith(
     allowedEndpoints: [],
     allowHostNetwork: false,
     deletionCost: false,
+    hasEvents: false,
     allowedScopes: ["workload", "node", "cluster"],
     ...options,
   };

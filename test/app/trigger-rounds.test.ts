@@ -27,6 +27,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
   const faults: string[] = [];
   const rounds: number[] = [];
   const claims: string[] = [];
+  const evaluated: string[] = [];
   const view: WorkloadView = {
     of: (_namespace, name) => {
       if (name !== "gone") return workload({ pods: [pod("x")] });
@@ -43,6 +44,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       looked.push(name);
       return [];
     },
+    onEvaluated: ({ ref }, outcomes) => evaluated.push(`${ref.name}: ${outcomes.length}`),
     onFault: ({ name }, { code }) => faults.push(`${name}: ${code}`),
     onPods: ({ name }, pods) => claims.push(`${name}: ${pods.map((each) => each.name)}`),
     onRound: () => rounds.push(clock.monotonicMs()),
@@ -80,7 +82,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
       { namespace, name, scalerMetadata: metadata },
       parse(metadata),
     ).value;
-  return { clock, store, requested, looked, faults, rounds, claims, busy, ask, stop };
+  return { clock, store, requested, looked, evaluated, faults, rounds, claims, busy, ask, stop };
 }
 
 test.each<[string, ServedTrigger["metadata"]]>([
@@ -107,13 +109,14 @@ test("a window is kept for as long as its trigger is served, however rarely some
 });
 
 test("every reading that served triggers need is requested, and no other", () => {
-  const { clock, requested, looked, faults, rounds, stop } = scaler([
+  const { clock, requested, looked, evaluated, faults, rounds, stop } = scaler([
     llm({ metricType: "pcie_tx_kbps", targetValue: "1", activationMetricType: "gpu_utilization" }),
     llm({ metricType: "queue_depth", targetValue: "1" }),
   ]);
   clock.advance(triggerRoundMs);
   expect([...requested].toSorted()).toEqual(["pcieTxKilobytesPerSecond", "utilizationPercent"]);
   expect(looked).toEqual(["llm", "llm"]);
+  expect(evaluated).toEqual(["llm: 0", "llm: 0"]);
   expect(faults).toEqual([]);
   expect(rounds).toEqual([triggerRoundMs]);
   requested.clear();

@@ -35,6 +35,7 @@ describe("what serve is told", () => {
       allowHostNetwork: false,
       allowedScopes: ["workload", "node", "cluster"],
       deletionCost: false,
+      hasEvents: true,
     });
   });
 
@@ -64,7 +65,8 @@ describe("what serve is told", () => {
       "engine-ca-dir": "/authorities",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-    args.push("--no-reflection", "--no-page", "--allow-host-network", "--deletion-cost");
+    args.push("--no-reflection", "--no-page", "--no-events");
+    args.push("--allow-host-network", "--deletion-cost");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -91,6 +93,7 @@ describe("what serve is told", () => {
       engineTokenDirectory: "/tokens",
       engineCaDirectory: "/authorities",
       deletionCost: true,
+      hasEvents: false,
     });
   });
 

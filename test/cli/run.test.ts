@@ -75,6 +75,7 @@ usage: keda-gpu-scaler COMMAND [FLAGS]
 
   serve       Read the devices and answer KEDA until stopped
   explain     Say why a workload has its value, and what the HPA does with it
+  advise      Say which signal and target fit a workload, by its last hours
   top         Show devices and workloads, live: a full screen, or rows where there is no terminal
   snapshot    Print the devices' readings
   simulate    Play a ScaledObject over a load, and report waits, GPU-hours and scale events
@@ -154,12 +155,12 @@ describe("one line on stderr, and an exit code that tells", () => {
     [
       2,
       [],
-      "Cannot run: no command is given; allowed: serve explain top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
+      "Cannot run: no command is given; allowed: serve explain advise top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
     ],
     [
       2,
       ["serv"],
-      "Cannot run: unknown command serv; did you mean serve? allowed: serve explain top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
+      "Cannot run: unknown command serv; did you mean serve? allowed: serve explain advise top snapshot simulate generate validate profiles completion version; see keda-gpu-scaler --help",
     ],
     [2, ["serve", "--host", "::1"], "unknown flag --host; did you mean --bind? allowed: --role"],
     [2, ["simulate", "--host", "x"], "unknown flag --host; allowed: --scaledobject"],

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json";
+import { chartPath } from "../../tools/render-manifests.ts";
 
 const text = await Bun.file(join(import.meta.dir, "..", "..", "Containerfile")).text();
 const argumentsOf = new Map(
@@ -37,3 +39,28 @@ test("it runs as nobody", () => {
   const [last = ""] = text.match(/^USER .*$/gm)?.slice(-1) ?? [];
   expect(last).toBe("USER 65532:65532");
 });
+
+test("Docker, which looks for a Dockerfile, is told the name of this one, wherever it builds", () => {
+  const root = join(import.meta.dir, "..", "..");
+  const places = ["*.md", "docs/*.md", "Containerfile", ".github/workflows/*.yml"].flatMap(
+    (glob) => [...new Bun.Glob(glob).scanSync({ cwd: root, dot: true })],
+  );
+  const builds = places.flatMap((place) =>
+    [...readFileSync(join(root, place), "utf8").matchAll(/\bdocker (?:buildx )?build .*/g)].map(
+      ([command]) => `${place}: ${command}`,
+    ),
+  );
+  expect(builds.length).toBeGreaterThan(4);
+  expect(builds.filter((build) => !build.includes(" --file Containerfile "))).toEqual([]);
+});
+
+test.each(["README.md", "docs/getting-started.md"])(
+  "%s: the image that is pushed has the tag that the chart asks for",
+  async (document) => {
+    const written = await Bun.file(join(import.meta.dir, "..", "..", document)).text();
+    const tags = [...written.matchAll(/ --tag "\$IMAGE:(\S+)"/g)].map(([, tag]) => tag);
+    const chart = Bun.YAML.parse(await Bun.file(join(chartPath, "Chart.yaml")).text());
+    expect(tags).toEqual([(chart as { appVersion: string }).appVersion]);
+    expect(written).toContain('--set image.repository="$IMAGE"');
+  },
+);

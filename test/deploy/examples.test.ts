@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { basename, join } from "node:path";
 import { metricOf } from "#metric/catalogue.ts";
+import { frontEndNames } from "#trigger/front-ends.ts";
 import { profileNames, profileOf } from "#trigger/profiles.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { canWake, triggerWarnings } from "#trigger/warnings.ts";
+import { runCommand } from "../support/cli.ts";
 import { type KedaTrigger, ofKind, only, parseObjects } from "./kinds.ts";
 
 const scalerAddress = "keda-gpu-scaler.keda.svc.cluster.local:6000";
@@ -24,6 +26,18 @@ const isOurs = ({ metadata }: KedaTrigger) => metadata["scalerAddress"] === scal
 test("there is one example a profile, and no other", () => {
   const named = paths.filter((path) => path.startsWith("profiles/"));
   expect(named.map((path) => basename(path, ".yaml")).toSorted()).toEqual(profileNames.toSorted());
+});
+
+test("there is one example of each front end that wakes from zero", () => {
+  const named = paths.filter((path) => path.startsWith("from-zero/"));
+  expect(named.map((path) => basename(path, ".yaml")).toSorted()).toEqual(frontEndNames.toSorted());
+});
+
+test("deploy/README.md lists every example but those of profiles, and no other", async () => {
+  const readme = await Bun.file(join(directory, "..", "README.md")).text();
+  const listed = [...readme.matchAll(/^\| `examples\/([^`*]+\.yaml)`/gm)].map(([, path]) => path);
+  const expected = paths.filter((path) => !path.startsWith("profiles/"));
+  expect(listed.toSorted()).toEqual(expected);
 });
 
 test.each(profileNames)("profiles/%s.yaml shows that profile, unchanged", (profile) => {
@@ -86,6 +100,29 @@ describe.each(scaledObjects)("%s", (_path, spec) => {
     expect(spec.fallback?.replicas).toBeGreaterThanOrEqual(Math.max(1, spec.minReplicaCount));
     expect(spec.fallback?.replicas).toBeLessThanOrEqual(spec.maxReplicaCount);
   });
+});
+
+/** What the simulator's devices and engines do not say, so that a trigger on it has no value there. */
+const unsimulated: ReadonlySet<string> = new Set([
+  "power_percent",
+  "nvlink_tx_mbps",
+  "inter_token_p95_ms",
+  "engine_metric",
+]);
+const flagsOf: Readonly<Record<string, readonly string[]>> = {
+  "metrics/gpu-index.yaml": ["--replica-model", "h100x2-70b"],
+};
+const simulated = scaledObjects.filter(([, { triggers }]) => triggers.every(isOurs));
+
+test.each(simulated)("%s is one that simulate plays", async (path, { triggers }) => {
+  const args = ["--load", "2 rps for 10m", "--output", "json", ...(flagsOf[path] ?? [])];
+  const file = join(directory, path);
+  const result = await runCommand(["simulate", "--scaledobject", file, ...args]);
+  expect(result).toMatchObject({ exitCode: 0, stderr: "" });
+  const metrics = triggers.map(({ metadata }) => parseTrigger(metadata).metric);
+  if (metrics.some((metric) => unsimulated.has(metric))) return;
+  const [{ syncs, syncsWithoutValue }] = JSON.parse(result.stdout).runs;
+  expect(syncsWithoutValue).toBeLessThan(syncs / 4);
 });
 
 const toZero = scaledObjects.filter(([, { minReplicaCount }]) => minReplicaCount === 0);

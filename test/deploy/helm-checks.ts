@@ -53,7 +53,7 @@ function expectStarts([command = "", ...args]: readonly string[]): void {
   expect(() => parseArguments(command, commands.serve, [...args])).not.toThrow();
 }
 
-describe("every values block of the README renders", () => {
+describe("every values block of the documents renders", () => {
   test("there are some", () => expect(blocks.length).toBeGreaterThanOrEqual(9));
 
   test.each(blocks)("%s", async (name) => {
@@ -65,7 +65,7 @@ describe("every values block of the README renders", () => {
     for (const { spec } of ofKind(objects, "Deployment")) expectRestricted(spec.template.spec);
     for (const { spec } of ofKind(objects, "Pod")) expectRestricted(spec);
     // Where every node has GPUs, or none has, there is no other for the token.
-    if (!["single-node", "mock"].includes(name)) expectNoTokenBesideGpus(objects);
+    if (!["single-node", "mock", "kind"].includes(name)) expectNoTokenBesideGpus(objects);
     if (name === "gke") return;
     expectUnprivilegedRoot(only(ofKind(objects, "DaemonSet")).spec.template.spec);
   });
@@ -255,6 +255,12 @@ test("profiles reach the scaler", () => {
   expect(args).toContain("--allow-host-network");
   // Nobody else is told: an agent answers nothing.
   expect(containerOf(agentOf(objects)).args?.join(" ")).not.toMatch(/profiles|allow-/);
+});
+
+test("the status page can be switched off, in both roles", () => {
+  for (const enabled of [true, false])
+    for (const workload of workloadsOf(render(...sets(`statusPage.enabled=${enabled}`))))
+      expect(containerOf(workload).args?.includes("--no-page")).toBe(!enabled);
 });
 
 test("only with deletion costs may scalers change anything, and then pods alone", () => {

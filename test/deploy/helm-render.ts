@@ -23,16 +23,20 @@ export function render(...options: readonly string[]) {
   return parseObjects(helm(...release, ...options));
 }
 
-/** Each `# values: name` block of the README. */
-const readme = await Bun.file(join(chartPath, "..", "..", "README.md")).text();
-export const blocks = [...readme.matchAll(/^```yaml\n# values: (\S+)\n([\s\S]*?)^```$/gm)].map(
-  ([, name = "", values = ""]) => [name, values] as const,
+/** Each `# values: name` block of the documents. */
+const readmes = await Promise.all(
+  ["deploy/README.md", "docs/getting-started.md"].map((path) =>
+    Bun.file(join(chartPath, "..", "..", "..", path)).text(),
+  ),
 );
+export const blocks = [
+  ...readmes.join("\n").matchAll(/^```yaml\n# values: (\S+)\n([\s\S]*?)^```$/gm),
+].map(([, name = "", values = ""]) => [name, values] as const);
 
-/** Renders with the values of a README block. */
+/** Renders with the values of a documented block. */
 export function renderBlock(name: string, ...options: readonly string[]) {
   const values = blocks.find(([each]) => each === name)?.[1];
-  if (values === undefined) throw new Error(`deploy/README.md has no values block ${name}`);
+  if (values === undefined) throw new Error(`no document has a values block ${name}`);
   const path = join(tmpdir(), `values-${name}-${process.pid}.yaml`);
   return Bun.write(path, values)
     .then(() => render("--values", path, ...options))

@@ -123,6 +123,7 @@ const scaledObjectSpec = v.strictObject({
   ),
   advanced: v.optional(
     v.strictObject({
+      restoreToOriginalReplicaCount: v.optional(v.boolean()),
       horizontalPodAutoscalerConfig: v.strictObject({
         behavior: v.strictObject({ scaleUp: scalingRules, scaleDown: scalingRules }),
       }),

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import * as v from "valibot";
 import { Fault } from "#core/fault.ts";
@@ -11,6 +11,9 @@ import { manifestsPath } from "../../tools/render-manifests.ts";
 import { refusedMetadata } from "../fixtures/refused-metadata.ts";
 import { ofKind, only, parseObjects } from "./kinds.ts";
 import { policyOf, type Scaled } from "./policy.ts";
+
+/** The evaluator takes some milliseconds for each metadata. */
+setDefaultTimeout(60_000);
 
 type Metadata = Readonly<Record<string, string>>;
 

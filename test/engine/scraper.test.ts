@@ -183,6 +183,27 @@ describe("a target", () => {
     expect(read().ageMs).toBeLessThan(2_000);
   });
 
+  test("tells beside what it is read for what waits, runs and is cached, and is not followed for it", async () => {
+    const text = `${page(7)}vllm:kv_cache_usage_perc 0.4\n`;
+    const server = await upstream(ok(text));
+    const { scraper, target, read, jump } = setup(server);
+    const queries = ["queue_depth", "running_requests", "kv_cache_usage", "ttft_p95_ms"] as const;
+    const peek = () =>
+      scraper.peek(
+        target,
+        queries.map((signal) => queryFor(signal)),
+      );
+    expect(peek()).toEqual([]);
+    expect(scraper.targets()).toEqual([]);
+    await until(() => known(read()) === 7);
+    const readings = peek();
+    expect(readings.map(known)).toEqual([7, 1, 40, undefined]);
+    expect(readings[0]).toMatchObject({ engine: "vllm" });
+    jump(engineHoldMs + 1);
+    peek();
+    await until(() => scraper.targets().length === 0);
+  });
+
   test("is forgotten when nobody asks for ten minutes", async () => {
     const server = await upstream(ok(page(7)));
     const { read, jump, scraper } = setup(server);

@@ -1,6 +1,6 @@
 /**
- * Server-side apply of annotations: each belongs to whoever set it last, and an apply without force
- * changes none that is another's.
+ * Server-side apply of annotations and of fields beside the metadata: each annotation belongs to
+ * whoever set it last, and an apply without force changes none that is another's.
  *
  * Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts
  *
@@ -13,7 +13,7 @@ type Metadata = KubernetesObject["metadata"];
 /** @returns The object as it is afterwards, or why it cannot be applied. */
 export function applied(
   object: KubernetesObject,
-  { metadata: fields }: KubernetesObject,
+  { metadata: fields, ...rest }: KubernetesObject,
   manager: string,
 ): KubernetesObject | { readonly conflict: string } {
   const { metadata } = object;
@@ -35,6 +35,7 @@ export function applied(
   };
   return {
     ...object,
+    ...rest,
     metadata: {
       ...metadata,
       annotations: { ...metadata.annotations, ...wanted },
@@ -52,4 +53,19 @@ function ownedBy({ managedFields = [] }: Metadata, manager: string): readonly st
       };
       return Object.keys(metadata?.["f:annotations"] ?? {}).map((key) => key.replace("f:", ""));
     });
+}
+
+/** Why the API server takes no such event; `undefined` when it does. */
+export function eventProblem({ metadata, involvedObject, message, ...event }: KubernetesObject) {
+  const about = involvedObject as
+    | { readonly namespace?: string; readonly uid?: string }
+    | undefined;
+  if (about?.namespace !== metadata.namespace) return "involvedObject.namespace: does not match";
+  if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(metadata.name) || metadata.name.length > 253)
+    return `metadata.name: ${metadata.name} is no DNS subdomain`;
+  if (Buffer.byteLength(`${message}`) > 1_024) return "message: can have at most 1024 bytes";
+  const times = [event["firstTimestamp"], event["lastTimestamp"]];
+  if (times.some((time) => !/^[-\d]{10}T[:\d]{8}Z$/.test(`${time}`)))
+    return "a time is no RFC 3339";
+  return undefined;
 }

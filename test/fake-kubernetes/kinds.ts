@@ -56,6 +56,7 @@ const workloads = { group: "apps", version: "v1", scaleSelector: labelsOfSpec };
 /** What a cluster with KEDA, Argo Rollouts and LeaderWorkerSet serves. */
 export const usualKinds: readonly Kind[] = [
   { group: "", version: "v1", kind: "Pod", resource: "pods" },
+  { group: "", version: "v1", kind: "Event", resource: "events" },
   { ...workloads, kind: "Deployment", resource: "deployments" },
   { ...workloads, kind: "StatefulSet", resource: "statefulsets" },
   { group: "batch", version: "v1", kind: "Job", resource: "jobs" },

@@ -1,4 +1,4 @@
-import { applied } from "./apply.ts";
+import { applied, eventProblem } from "./apply.ts";
 import { apiVersionOf, type Kind, type KubernetesObject } from "./kinds.ts";
 import { statusObject } from "./status.ts";
 import type { ObjectStore } from "./store.ts";
@@ -32,9 +32,9 @@ export function route(store: ObjectStore, asked: Asked): Routed {
     store.remove({ kind: kind.kind, namespace: namespace ?? "", name });
 
   const object = store.find(kind, namespace ?? "", name);
+  if (asked.method === "PATCH") return patch(store, asked, object);
   if (object === undefined)
     return json(404, statusObject(404, `${kind.resource} "${name}" not found`, "NotFound"));
-  if (asked.method === "PATCH") return patch(store, asked, object);
   if (subresource === undefined) return json(200, object);
   if (subresource !== "scale" || kind.scaleSelector === undefined)
     return json(404, statusObject(404, "the server could not find the resource", "NotFound"));
@@ -45,14 +45,27 @@ function json(status: number, content: unknown): Routed {
   return { type: "json", status, content };
 }
 
-function patch(store: ObjectStore, { url, body }: Asked, object: KubernetesObject): Routed {
+/**
+ * Applies fields. The real server creates an object that is not there, but not where its uid was
+ * specified, as it is of a pod: here that is not found.
+ */
+function patch(
+  store: ObjectStore,
+  { url, body }: Asked,
+  object: KubernetesObject | undefined,
+): Routed {
   const manager = url.searchParams.get("fieldManager");
   if (manager === null)
     return json(400, statusObject(400, "fieldManager is required for apply patch", "BadRequest"));
-  const { apiVersion, kind } = body as KubernetesObject;
-  if (apiVersion !== object.apiVersion || kind !== object.kind)
+  const fields = body as KubernetesObject;
+  const problem = fields.kind === "Event" ? eventProblem(fields) : undefined;
+  if (problem !== undefined) return json(422, statusObject(422, problem, "Invalid"));
+  if (object === undefined && fields.kind === "Event") return json(201, store.apply(fields));
+  if (object === undefined)
+    return json(404, statusObject(404, `${url.pathname} not found`, "NotFound"));
+  if (fields.apiVersion !== object.apiVersion || fields.kind !== object.kind)
     return json(400, statusObject(400, "the object is of another kind", "BadRequest"));
-  const result = applied(object, body as KubernetesObject, manager);
+  const result = applied(object, fields, manager);
   return "conflict" in result
     ? json(409, statusObject(409, result.conflict as string, "Conflict"))
     : json(200, store.apply(result));

@@ -46,6 +46,8 @@ export interface FakeKubernetes {
   /** Creates the object or replaces it. */
   readonly apply: (...objects: readonly KubernetesObject[]) => void;
   readonly remove: (ref: ObjectRef) => boolean;
+  /** Events as they are now. */
+  readonly events: () => readonly KubernetesObject[];
   /** Sends every open watch a bookmark with the newest version. */
   readonly bookmark: () => void;
   /** Forgets history: older versions get 410, as an event in the watch or as the answer's status. */
@@ -181,6 +183,8 @@ export async function startFakeKubernetes(
       for (const object of objects) store.apply(object);
     },
     remove: store.remove,
+    events: () =>
+      store.kinds.filter(({ kind }) => kind === "Event").flatMap((kind) => store.list(kind)),
     bookmark: open.bookmark,
     compact: (how = "event") => {
       expired = how;

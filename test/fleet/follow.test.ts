@@ -116,7 +116,7 @@ describe("an agent that is killed", () => {
   test("keeps its node in the view, is silent from its last word on, and is followed again", async () => {
     const first = await agent();
     first.read({ "GPU-1": 10, "GPU-2": 20 });
-    const { view, clock, percents } = follow([first]);
+    const { view, clock, percents, logged } = follow([first]);
     await until(() => view.nodes.size === 1);
     const lastWordMs = clock.monotonicMs();
     await first.kill();
@@ -127,6 +127,8 @@ describe("an agent that is killed", () => {
       { address: `127.0.0.1:${first.port}`, node: "node-a", sinceMs: lastWordMs },
     ]);
     expect(percents("node-a")).toHaveLength(2);
+    clock.advance(60_000);
+    expect(logged).toEqual(["agent is silent"]);
 
     // It comes back with its devices in another order, as after a driver's restart.
     const second = await agent({ port: first.port, startedAtMs: 2 });
@@ -141,17 +143,25 @@ describe("an agent that is killed", () => {
     ]);
     clock.advance(500);
     expect(view.unavailable).toEqual([]);
+    expect(logged).toEqual(["agent is silent", "agent is heard again"]);
   });
 });
 
 test("an agent that is not there is silent since it was listed, and says what was refused", async () => {
-  const { clock, view } = follow([nothingThere]);
+  const { clock, view, logged, list } = follow([nothingThere]);
   expect(view.unavailable[0]).toMatchObject({ sinceMs: 1_000_000, reason: "not connected yet" });
+  clock.advance(9_500);
+  expect(logged).toEqual([]);
+  clock.advance(500);
+  expect(logged).toEqual(["agent is silent"]);
   await until(() => {
     clock.advance(100);
     return /refused/i.test(view.unavailable[0]?.reason ?? "");
   });
   expect(view.unavailable).toMatchObject([{ address: "127.0.0.1:9", sinceMs: 1_000_000 }]);
+  list([]);
+  clock.advance(500);
+  expect(logged).toEqual(["agent is silent", "silent agent is listed no more"]);
 });
 
 test("an agent that freezes is silent, and its connection is given up", async () => {

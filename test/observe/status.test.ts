@@ -5,6 +5,7 @@ import { type StatusNode, type StatusSource, statusViews } from "#observe/status
 import { statusStream } from "#observe/status-stream.ts";
 import { parseTrigger } from "#trigger/trigger.ts";
 import { manualClock } from "../support/manual-clock.ts";
+import { spread, usageHistory } from "../support/usage.ts";
 
 const node = (name: string, utilizationPercent: number): StatusNode => ({
   name,
@@ -30,6 +31,12 @@ const secret = "http://router/?token=secret";
 const rule = "sum over 1 replica: 80";
 const explanation = { metric: "gpu_utilization", scope: "workload", rule, devices: [] } as const;
 
+/** An hour in which the devices never had a pause. */
+const usage = usageHistory(60, () => ({
+  likelyEngine: "vllm",
+  utilizationPercent: spread(97),
+}));
+
 /** One ScaledObject `ml/llm`, on what nodes the test sets. */
 function setup() {
   const clock = manualClock();
@@ -50,6 +57,7 @@ function setup() {
         changes: [{ atMs: 1, kind: "activated", text: "above" }],
       },
     ],
+    usageOf: ({ name }) => (name === "llm" ? usage : undefined),
     evaluate: ({ ref }) => {
       looked.push(ref.name);
       return [{ question: "value", answer: { value: 81, explanation } }];
@@ -212,4 +220,38 @@ test("the events end when the process stops", async () => {
   await next();
   await http.stop();
   expect(await next().catch(() => undefined)).toBeUndefined();
+});
+
+test("advice has what was observed of an object, and what is recommended, without metadata", async () => {
+  await using http = setup();
+  const response = await http.get("/api/advice?namespace=ml&name=llm");
+  const text = await response.text();
+  expect(text).not.toContain("secret");
+  const [advice, ...more] = JSON.parse(text);
+  expect(more).toEqual([]);
+  expect(advice).toMatchObject({
+    namespace: "ml",
+    name: "llm",
+    engine: "vllm",
+    triggers: [{ metric: "gpu_utilization", target: 70, metricType: "AverageValue" }],
+    summary: { observedMinutes: 60, busyMinutes: 60 },
+    recommendations: [
+      {
+        code: "utilization-saturated",
+        evidence: { saturatedMinutes: 60, knownMinutes: 60 },
+        metadata: { profile: "llm-concurrency" },
+      },
+    ],
+  });
+  expect(await (await http.get("/api/advice")).json()).toEqual([advice]);
+});
+
+test("advice is empty for what is not known, and needs both names or none", async () => {
+  await using http = setup();
+  expect(await (await http.get("/api/advice?namespace=ml&name=tts")).json()).toEqual([]);
+  for (const query of ["namespace=ml", "name=llm", "namespace=&name=llm"]) {
+    const response = await http.get(`/api/advice?${query}`);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain("?namespace=…&name=…");
+  }
 });

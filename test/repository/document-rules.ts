@@ -17,6 +17,17 @@ export function longLines(text: string): readonly string[] {
     .map(({ line, number }) => `${number}: ${line.length} characters`);
 }
 
+/** The ids by which links name a document's headings: as GitHub makes them. */
+export function headingIds(text: string): readonly string[] {
+  const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, "");
+  return [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 /**
  * Paths that a document names in code (in backticks, in shell blocks) and the repository lacks.
  *

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { scripts } from "../../package.json" with { type: "json" };
-import { lineCharsMax, longLines, missingPaths } from "./document-rules.ts";
+import { headingIds, lineCharsMax, longLines, missingPaths } from "./document-rules.ts";
 import { sourceFiles } from "./sources.ts";
 
 const root = join(import.meta.dir, "..", "..");
@@ -27,6 +27,15 @@ describe.each(documents)("%s", (document) => {
     const missing = links
       .map(([, link = ""]) => link)
       .filter((link) => !existsSync(join(root, dirname(document), link)));
+    expect(missing).toEqual([]);
+  });
+
+  test("links only to headings that exist", () => {
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)];
+    const missing = links.flatMap(([, path = "", heading = ""]) => {
+      const target = path === "" ? text : readFileSync(join(root, dirname(document), path), "utf8");
+      return headingIds(target).includes(heading) ? [] : [`${path}#${heading}`];
+    });
     expect(missing).toEqual([]);
   });
 
@@ -96,6 +105,11 @@ describe("a document's path", () => {
     ["```sh\nbun src/none.ts\n```", "src/none.ts"],
     ["text\n\n    bun src/none.ts 10\n", "src/none.ts"],
   ])("is missed: %s", (text, path) => expect(missing(text)).toEqual([path]));
+});
+
+test("a heading's id is what GitHub makes of it", () => {
+  const text = "# A `b`: c, d-e\n\n```sh\n# no heading\n```\n\n## What's *new* (2)\n";
+  expect(headingIds(text)).toEqual(["a-b-c-d-e", "whats-new-2"]);
 });
 
 test("a long line is found, a table's row is not", () => {

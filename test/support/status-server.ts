@@ -5,6 +5,7 @@
  */
 import { systemClock } from "#core/clock.ts";
 import { page } from "#gen/page.ts";
+import type { UsageHistory } from "#observe/advice/usage-store.ts";
 import type { IdentifiedStatus } from "#observe/decision-log.ts";
 import { startHttp } from "#observe/http.ts";
 import { type StatusNode, type StatusSource, statusViews } from "#observe/status.ts";
@@ -16,6 +17,8 @@ export interface StatusServer extends AsyncDisposable {
   readonly port: number;
   readonly nodes: StatusNode[];
   readonly triggers: IdentifiedStatus[];
+  /** By `namespace/name`. */
+  readonly usage: Map<string, UsageHistory>;
   /** As a process that ends. */
   readonly stop: () => Promise<void>;
 }
@@ -25,10 +28,12 @@ export function statusServer(port = 0): StatusServer {
   const clock = systemClock();
   const nodes: StatusNode[] = [];
   const triggers: IdentifiedStatus[] = [];
+  const usage: StatusServer["usage"] = new Map();
   const source: StatusSource = {
     nodes: () => nodes,
     unavailable: () => [],
     triggers: () => triggers,
+    usageOf: ({ namespace, name }) => usage.get(`${namespace}/${name}`),
     evaluate: ({ value }) => {
       if (value?.result === undefined) return [];
       const explanation = {
@@ -67,6 +72,7 @@ export function statusServer(port = 0): StatusServer {
     port: http.port,
     nodes,
     triggers,
+    usage,
     stop,
     [Symbol.asyncDispose]: stop,
   };

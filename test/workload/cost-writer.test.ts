@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { deletionCostPauseMostMs, deletionCostsAtOnce } from "#core/limits.ts";
+import { apiWritePauseMostMs, apiWritesAtOnce } from "#core/limits.ts";
 import { costWriter } from "#workload/cost-writer.ts";
 import { podOf } from "#workload/pod.ts";
 import {
@@ -108,7 +108,7 @@ test("a refusal is told once for each cause, and pauses everything for a growing
   fake.fail({ path: /pods/, status: 503, retryAfterSeconds: 3_600 });
   await write("a", 5);
   expect(log).toHaveLength(2);
-  clock.advance(deletionCostPauseMostMs);
+  clock.advance(apiWritePauseMostMs);
   expect(isOpen()).toBe(false);
   clock.advance(3_600_000);
   fake.fail();
@@ -120,10 +120,10 @@ test("a refusal is told once for each cause, and pauses everything for a growing
 });
 
 test("few are written at once", async () => {
-  const names = Array.from({ length: 3 * deletionCostsAtOnce }, (_none, index) => `pod-${index}`);
+  const names = Array.from({ length: 3 * apiWritesAtOnce }, (_none, index) => `pod-${index}`);
   const { fake, write, counts } = await started(...names.map((name) => ({ name })));
   fake.setDelay(5);
   await Promise.all(names.map((name) => write(name, 5)));
   expect(counts()).toEqual([names.length, 0, 0]);
-  expect(fake.mostAtOnce("")).toBe(deletionCostsAtOnce);
+  expect(fake.mostAtOnce("")).toBe(apiWritesAtOnce);
 });

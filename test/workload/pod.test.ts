@@ -39,6 +39,18 @@ describe("podOf()", () => {
     });
   });
 
+  test.each([
+    ["from its creation to its becoming ready", ready("True", 90), at(-10), 100_000],
+    ["nothing while it is not ready", ready("False", 90), at(-10), undefined],
+    ["nothing where its creation is not known", ready("True", 90), undefined, undefined],
+    ["nothing of clocks that disagree", ready("True", 90), at(91), undefined],
+  ])("takes %s", (_what, condition, creationTimestamp, expected) => {
+    const status = { phase: "Running", startTime, conditions: [condition] };
+    expect(podOf({ metadata: { ...metadata, creationTimestamp }, status })?.readyAfterMs).toBe(
+      expected as number,
+    );
+  });
+
   const annotation = "controller.kubernetes.io/pod-deletion-cost";
   const managed = (manager: string, key = annotation) => ({
     manager,

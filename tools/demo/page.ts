@@ -20,6 +20,7 @@ export function startPage(cluster: DemoCluster, version: string, port: number): 
     nodes: () => fleetNodes(nodes, clock.monotonicMs()),
     unavailable: () => silentAgents(nodes.unavailable, clock.monotonicMs()),
     triggers,
+    usageOf: () => undefined,
     evaluate,
   };
   const process = {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { adviseCommand } from "./advise.ts";
 import { completionCommand } from "./completion.ts";
 import { explainCommand } from "./explain.ts";
 import { generateCommand } from "./generate.ts";
@@ -18,6 +19,7 @@ import { versionCommand } from "./version.ts";
 const described = {
   serve: serveCommand,
   explain: explainCommand,
+  advise: adviseCommand,
   top: topCommand,
   snapshot: snapshotCommand,
   simulate: simulateCommand,

@@ -5,12 +5,11 @@
  */
 
 import type { Explanation } from "#answer/explanation.ts";
-import { usage } from "#cli/arguments.ts";
 import { command, exitCodes } from "#cli/command.ts";
 import { choice, flag } from "#cli/flags.ts";
-import { serverFlag, statusClient } from "#cli/status-client.ts";
+import { objectNamed, objectOperand, unknownObject } from "#cli/object-operand.ts";
+import { jsonText, serverFlag, statusClient } from "#cli/status-client.ts";
 import { stateText, triggerColumns } from "#cli/status-text.ts";
-import { didYouMean } from "#core/closest.ts";
 import { terminalColumns } from "#core/limits.ts";
 import { spanText } from "#core/span-text.ts";
 import { columnLines, headedLines } from "#core/text-lines.ts";
@@ -22,44 +21,25 @@ export const explainCommand = command("explain", {
     ...serverFlag,
     output: flag(choice(["text", "json"]), { fallback: "text", help: "json has every field" }),
   },
-  operands: {
-    value: "NAMESPACE/NAME",
-    rule: "must be the namespace and name of a ScaledObject or ScaledJob, with a / between",
-    help: "One object; without it, a line for each",
-    least: 0,
-    most: 1,
-    parse: (text) => (/^[^/]+\/[^/]+$/.test(text) ? text : undefined),
-  },
+  operands: objectOperand,
   examples: [
     "kubectl -n keda port-forward deployment/keda-gpu-scaler 9090 &\nkeda-gpu-scaler explain team-a/llama",
     "keda-gpu-scaler explain --output json",
   ],
-  run: async ({ flags: { server, output }, operands: [object] }, { stdout }) => {
+  run: async ({ flags: { server, output }, operands: [operand] }, { stdout }) => {
     const client = statusClient(server);
-    if (object === undefined) {
+    if (operand === undefined) {
       const status = await client.status();
-      stdout(output === "json" ? json(status.triggers) : listText(status));
+      stdout(output === "json" ? jsonText(status.triggers) : listText(status));
       return exitCodes.done;
     }
-    const [namespace = "", name = ""] = object.split("/");
-    const triggers = await client.explain(namespace, name);
-    if (triggers.length === 0) throw unknown(object, await client.status());
-    stdout(output === "json" ? json(triggers) : triggers.map(explainedText).join("\n"));
+    const object = objectNamed(operand);
+    const triggers = await client.explain(object);
+    if (triggers.length === 0) throw unknownObject("explain", object, await client.status());
+    stdout(output === "json" ? jsonText(triggers) : triggers.map(explainedText).join("\n"));
     return exitCodes.done;
   },
 });
-
-function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-function unknown(object: string, { triggers }: Status) {
-  const names = [...new Set(triggers.map(({ namespace, name }) => `${namespace}/${name}`))];
-  const hint =
-    didYouMean(object, names) ||
-    "; explain without a name lists those that it knows; see that the trigger's scalerAddress names this scaler's Service";
-  return usage("explain", `the scaler knows no trigger of ${object}${hint}`);
-}
 
 function listText(status: Status): string {
   if (status.triggers.length === 0)

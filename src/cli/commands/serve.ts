@@ -106,6 +106,9 @@ const serveFlags = {
   "deletion-cost": flag(present, {
     help: "Write the annotation pod-deletion-cost, so that a scale-in takes the pods with the least to do; needs the right to patch pods",
   }),
+  "no-events": flag(present, {
+    help: "Write no Kubernetes events of what is wrong with ScaledObjects; without the flag a scaler needs the right to create and patch events",
+  }),
   "connection-age": flag(duration(second, 24 * hour), {
     fallback: formatDuration(connectionAgeMs),
     help: "Ask a client to reconnect after this time (± 20 %), so that load spreads over replicas",
@@ -166,6 +169,7 @@ export function serveOptions(
     engineTokenDirectory: flags["engine-token-dir"],
     engineCaDirectory: flags["engine-ca-dir"],
     deletionCost: flags["deletion-cost"] !== undefined,
+    hasEvents: flags["no-events"] === undefined,
   };
 }
 

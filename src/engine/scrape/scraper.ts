@@ -49,6 +49,14 @@ export interface EngineScraper {
    */
   readonly read: (target: ScrapeTarget, query: SignalQuery) => EngineReading;
   /**
+   * What a target that is scraped anyway says of each query. It asks for nothing: a target that nobody
+   * else reads is not followed for it, nor kept, and gives no readings.
+   */
+  readonly peek: (
+    target: ScrapeTarget,
+    queries: readonly SignalQuery[],
+  ) => readonly EngineReading[];
+  /**
    * Runs `listener` after each scrape of the target, and keeps it from being dropped. A gateway is
    * scraped every second while somebody listens.
    */
@@ -123,6 +131,10 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
 
   return {
     read: (target, query) => loopOf(target).read(query),
+    peek: (target, queries) => {
+      const loop = loops.get(targetKey(target));
+      return loop === undefined ? [] : queries.map(loop.peek);
+    },
     listen: (target, listener) => loopOf(target).listen(listener),
     targets: () => [...loops.values()].map((loop) => loop.status()),
     scrapes: () => ends,
@@ -138,6 +150,7 @@ export function engineScraper(options: EngineScraperOptions): EngineScraper {
 
 interface ScrapeLoop {
   readonly read: (query: SignalQuery) => EngineReading;
+  readonly peek: (query: SignalQuery) => EngineReading;
   readonly listen: (listener: () => void) => Cancel;
   readonly status: () => TargetStatus;
   readonly stop: () => void;
@@ -206,6 +219,10 @@ function scrapeLoop(target: ScrapeTarget, tools: ScrapeLoopTools): ScrapeLoop {
       lastReadMs = clock.monotonicMs();
       const at = { target: text, result: scraper.result(query), state: scraper.state() };
       return readingOf(at, query, lastReadMs, targetStaleMs(paceMs()));
+    },
+    peek: (query) => {
+      const at = { target: text, result: scraper.peek(query), state: scraper.state() };
+      return readingOf(at, query, clock.monotonicMs(), targetStaleMs(paceMs()));
     },
     listen: (listener) => {
       const unsubscribe = subscribers.subscribe(listener);

@@ -53,6 +53,8 @@ interface TargetScraper {
    * @throws {Fault} `overloaded` beyond `targetQueriesMax` queries or `targetQueryCharsMax` of their texts.
    */
   readonly result: (query: SignalQuery) => SignalResult;
+  /** The same of what was read anyway: nothing more is read, and nothing remembered. */
+  readonly peek: (query: SignalQuery) => SignalResult;
   /** Scrapes once; never throws a Fault, because a failure is a state. */
   readonly scrape: (intervalMs: number) => Promise<void>;
   /** Gives back what it keeps; no scrape may follow. */
@@ -109,6 +111,11 @@ export function targetScraper(target: ScrapeTarget, tools: TargetScraperTools): 
       const tracked = queries.track(query, clock.monotonicMs());
       if (tracked.evaluation === undefined) evaluateNow(tracked);
       return tracked.evaluation?.result ?? notRead;
+    },
+    peek: (query) => {
+      const untracked: TrackedQuery = { query, lastReadMs: 0, evaluation: undefined };
+      evaluateNow(untracked);
+      return untracked.evaluation?.result ?? notRead;
     },
     scrape: async (everyMs) => {
       intervalMs = everyMs;

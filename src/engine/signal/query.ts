@@ -40,8 +40,8 @@ export function queryNames(
 ): ReadonlySet<string> {
   const names = new Set([processStart]);
   for (const { signals } of adapters) {
-    // They also tell what an engine does while it observes no latency.
-    const always = activityFormulas(signals);
+    // They also tell what an engine does while it observes no latency, and how full its cache is.
+    const always = [...activityFormulas(signals), ...(signals.kv_cache_usage ?? [])];
     for (const { signal } of queries)
       for (const formula of [
         ...formulasOf(signal, signals),

@@ -49,6 +49,9 @@ helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
 - --sample-interval={{ $.Values.sampleInterval }}
 - --log-level={{ $.Values.log.level }}
 - --log-format={{ $.Values.log.format }}
+{{- if not $.Values.statusPage.enabled }}
+- --no-page
+{{- end }}
 {{- end }}
 
 {{/*

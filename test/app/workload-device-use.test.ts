@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { meteredStore, workloadUsage } from "#app/workload-usage.ts";
+import { meteredStore, workloadDeviceUse } from "#app/workload-device-use.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { Readings } from "#metric/reading.ts";
@@ -9,7 +9,7 @@ import { manualClock } from "../support/manual-clock.ts";
 /** Node `a` with one device of 100 W for each pod that is named, and rounds as a test runs them. */
 function metered() {
   const clock = manualClock();
-  const usage = workloadUsage();
+  const usage = workloadDeviceUse();
   const store = meteredStore(fleetStore({ clock }), usage.put);
   let readings: Readings = { powerAverageMilliwatts: 100_000 };
   const setReadings = (now: Readings) => {
