@@ -24,7 +24,7 @@ export interface RunningRole {
   /** What it shows on `/metrics`. */
   readonly metrics: Pick<
     MetricsOptions,
-    "node" | "fleet" | "engines" | "triggers" | "deletionCosts" | "usage"
+    "node" | "fleet" | "engines" | "triggers" | "deletionCosts" | "deviceUse"
   >;
   /** What it shows people of its devices and decisions. */
   readonly status: StatusSource;

@@ -33,7 +33,6 @@ import {
 } from "./cluster.ts";
 import { decisions } from "./decisions.ts";
 import { deletionCosts } from "./deletion-costs.ts";
-import { type DeviceUsage, deviceUsage, meteredStore } from "./device-usage.ts";
 import { type Engines, startEngines } from "./engines.ts";
 import { type LocalNode, localNode } from "./local-node.ts";
 import { type ObjectEvents, objectEvents } from "./object-events.ts";
@@ -43,6 +42,7 @@ import type { RoleContext, RunningRole } from "./role.ts";
 import { fleetNodes, silentAgents } from "./status-nodes.ts";
 import { triggerRounds } from "./trigger-rounds.ts";
 import { usageRecorder } from "./usage.ts";
+import { meteredStore, type WorkloadDeviceUse, workloadDeviceUse } from "./workload-device-use.ts";
 
 /**
  * Starts to follow what answers are made of.
@@ -58,8 +58,8 @@ export async function startScaler(
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
-  const usage = deviceUsage();
-  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), usage.put);
+  const deviceUse = workloadDeviceUse();
+  const store = meteredStore(fleetStore({ clock, demanded: demand.current }), deviceUse.put);
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
   const devices = startDevices(options, context, kubernetes, store, demand);
@@ -79,7 +79,7 @@ export async function startScaler(
     devices,
     engines,
     store,
-    usage,
+    deviceUse,
     forbidden,
   });
   const costs = deletionCosts(options, { ...served, answers: inner });
@@ -99,7 +99,7 @@ export async function startScaler(
       engines: engines.stats,
       triggers,
       deletionCosts: costs?.written,
-      usage: workloads && usage.totals,
+      deviceUse: workloads && deviceUse.totals,
     },
     status: scalerStatus({ clock, store, triggers, usageOf, evaluate: answers.evaluate }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
@@ -122,7 +122,7 @@ interface AnswersOptions
   readonly devices: Devices;
   readonly engines: Engines;
   readonly store: FleetStore;
-  readonly usage: DeviceUsage;
+  readonly deviceUse: WorkloadDeviceUse;
   readonly workloads: Workloads | undefined;
   readonly events: ObjectEvents | undefined;
   /** Refuses what is never answered. */
@@ -133,7 +133,7 @@ interface AnswersOptions
 
 /** Answers, and remembers what was answered: to KEDA, and to nobody in the rounds. */
 function startAnswers(options: AnswersOptions) {
-  const { clock, log, changes, devices, engines, store, usage, workloads } = options;
+  const { clock, log, changes, devices, engines, store, deviceUse, workloads } = options;
   const { parse, parseAny, forbidden, nodeName, events } = options;
   const localNode = devices.node && nodeName;
   const isKnown = (ref: WorkloadRef) => isAdmitted(workloads, ref);
@@ -164,10 +164,10 @@ function startAnswers(options: AnswersOptions) {
     ...read,
     onEvaluated: recorder.evaluated,
     onFault: broken,
-    onPods: usage.claim,
+    onPods: deviceUse.claim,
     onRound: () => {
       expire();
-      usage.endRound();
+      deviceUse.endRound();
       events?.check(triggers());
     },
   });

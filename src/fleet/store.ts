@@ -14,7 +14,7 @@ import { type Absences, costlyReadings, type ReadingName } from "#metric/reading
 import { type DeviceSince, deviceSince } from "#metric/since.ts";
 import { type ValueWindow, valueWindow } from "#metric/window.ts";
 import type { NodeReport, ReportedDevice } from "#telemetry/report.ts";
-import { hasSameHolders } from "./pod-usage.ts";
+import { hasSameHolders } from "./pod-device-use.ts";
 import type { FleetDevice, FleetNode, FleetStore, FleetView, UnavailableAgent } from "./view.ts";
 
 /** A window whose mean nobody read in the time of the longest window is dropped. */

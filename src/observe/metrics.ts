@@ -10,13 +10,13 @@ import { registerProcess } from "./process-metrics.ts";
 import { gauge } from "./read-metric.ts";
 import {
   type CostOutcome,
-  type DeviceTime,
   type EngineStats,
   type FleetStats,
+  type ObjectDeviceUse,
   registerDeletionCosts,
+  registerDeviceUse,
   registerEngines,
   registerFleet,
-  registerUsage,
 } from "./scaler-metrics.ts";
 import type { TriggerStatus } from "./trigger-history.ts";
 import { registerTriggers } from "./trigger-metrics.ts";
@@ -40,7 +40,7 @@ export interface MetricsOptions {
   /** Writes of deletion costs since the start; absent in a process that writes none. */
   readonly deletionCosts?: ((outcome: CostOutcome) => number) | undefined;
   /** By workload; absent in a process that knows none. */
-  readonly usage?: (() => readonly DeviceTime[]) | undefined;
+  readonly deviceUse?: (() => readonly ObjectDeviceUse[]) | undefined;
 }
 
 export interface Metrics {
@@ -64,7 +64,7 @@ interface FinishedRpc {
 
 export function processMetrics(options: MetricsOptions): Metrics {
   const { clock, version, revision, isFresh, node, fleet, engines, triggers } = options;
-  const { deletionCosts, usage } = options;
+  const { deletionCosts, deviceUse } = options;
   const registry = new Registry();
   const finished = registerCalls(registry);
   const collectionSeconds = node && registerNode(registry, node);
@@ -72,7 +72,7 @@ export function processMetrics(options: MetricsOptions): Metrics {
   if (engines !== undefined) registerEngines(registry, engines);
   if (triggers !== undefined) registerTriggers(registry, triggers, clock);
   if (deletionCosts !== undefined) registerDeletionCosts(registry, deletionCosts);
-  if (usage !== undefined) registerUsage(registry, usage);
+  if (deviceUse !== undefined) registerDeviceUse(registry, deviceUse);
   const dataFresh = {
     name: "keda_gpu_scaler_data_fresh",
     help: "1 while the newest sample may be answered with",

@@ -145,7 +145,7 @@ export function registerDeletionCosts(
 }
 
 /** What an object's pods used of devices since the process started. */
-export interface DeviceTime {
+export interface ObjectDeviceUse {
   readonly namespace: string;
   readonly name: string;
   /** Absent where no device tells its energy or its power. */
@@ -153,7 +153,10 @@ export interface DeviceTime {
   readonly deviceSeconds: number;
 }
 
-export function registerUsage(registry: Registry, usage: () => readonly DeviceTime[]): void {
+export function registerDeviceUse(
+  registry: Registry,
+  usage: () => readonly ObjectDeviceUse[],
+): void {
   const labelNames = ["namespace", "name"];
   counter(
     registry,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { processMetrics } from "#observe/metrics.ts";
-import { deletionCosts, engines, fleet, node, triggers, usage } from "../observe/stats.ts";
+import { deletionCosts, deviceUse, engines, fleet, node, triggers } from "../observe/stats.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { alertRules, dashboards, rulesPath } from "./monitoring.ts";
 
@@ -22,7 +22,7 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
     engines,
     triggers: () => triggers,
     deletionCosts,
-    usage,
+    deviceUse,
   });
   const text = await metrics.text();
   metrics.stop();

@@ -4,7 +4,7 @@ import { systemClock } from "#core/clock.ts";
 import { eventLoopCheckMs } from "#core/limits.ts";
 import { type MetricsOptions, processMetrics } from "#observe/metrics.ts";
 import { manualClock } from "../support/manual-clock.ts";
-import { deletionCosts, engines, fleet, node, triggers, usage } from "./stats.ts";
+import { deletionCosts, deviceUse, engines, fleet, node, triggers } from "./stats.ts";
 
 function started(options: Partial<MetricsOptions> = {}) {
   const clock = manualClock();
@@ -38,7 +38,7 @@ test("the page is the golden one: names, help, types, labels, values and their o
     engines,
     triggers: () => triggers,
     deletionCosts,
-    usage,
+    deviceUse,
   });
   metrics.collected(4);
   metrics.finished({ method: "a.B/C", code: "OK", durationMs: 0.3 });

@@ -84,7 +84,7 @@ export const triggers: readonly TriggerStatus[] = [
   },
 ];
 
-export const usage = () => [
+export const deviceUse = () => [
   { namespace: "ml", name: "llm", joules: 7_200_000.5, deviceSeconds: 36_000.25 },
   { namespace: "ml", name: "sliced", deviceSeconds: 5 },
 ];

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { deviceUsage, meteredStore } from "#app/device-usage.ts";
+import { meteredStore, workloadDeviceUse } from "#app/workload-device-use.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
 import type { Readings } from "#metric/reading.ts";
@@ -9,7 +9,7 @@ import { manualClock } from "../support/manual-clock.ts";
 /** Node `a` with one device of 100 W for each pod that is named, and rounds as a test runs them. */
 function metered() {
   const clock = manualClock();
-  const usage = deviceUsage();
+  const usage = workloadDeviceUse();
   const store = meteredStore(fleetStore({ clock }), usage.put);
   let readings: Readings = { powerAverageMilliwatts: 100_000 };
   const setReadings = (now: Readings) => {
@@ -50,7 +50,7 @@ function metered() {
   const joules = () =>
     Object.fromEntries(
       usage.totals().map(({ namespace, name, joules, deviceSeconds }) => {
-        expect(deviceSeconds).toBe(joules === undefined ? 1 : joules / 100);
+        expect(deviceSeconds).toBe(Number(joules) / 100);
         return [`${namespace}/${name}`, joules];
       }),
     );
@@ -67,12 +67,18 @@ test("an object has what its pods' devices used, also before a round has found t
   expect(joules()).toEqual({ "ml/llm": 1_000, "ml/tts": 500 });
 });
 
-test("of an object whose devices tell no energy only the time is known", () => {
-  const { setReadings, draw, round, joules } = metered();
+test("of an object whose devices tell no energy only the time is known, until one does", () => {
+  const { usage, setReadings, draw, round } = metered();
+  const llm = { namespace: "ml", name: "llm" };
   setReadings({});
-  draw(2, "x");
+  draw(4, "x");
   round({ llm: ["x"] });
-  expect(joules()).toEqual({ "ml/llm": undefined });
+  expect(usage.totals()).toEqual([{ ...llm, joules: undefined, deviceSeconds: 3 }]);
+  setReadings({ powerAverageMilliwatts: 100_000 });
+  draw(2, "x");
+  setReadings({});
+  draw(1, "x");
+  expect(usage.totals()).toEqual([{ ...llm, joules: 200, deviceSeconds: 6 }]);
 });
 
 test("a pod that is gone before the next round keeps its object", () => {

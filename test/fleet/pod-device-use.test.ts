@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { holdersStaleMs } from "#core/limits.ts";
-import { podUsage } from "#fleet/pod-usage.ts";
+import { podDeviceUse } from "#fleet/pod-device-use.ts";
 import type { FleetNode } from "#fleet/view.ts";
 import type { Holder } from "#telemetry/report.ts";
 
@@ -40,11 +40,13 @@ function node(
 
 /** Joules by pod, which has held 100 W for as long. */
 function shares(before: FleetNode, after: FleetNode) {
-  return podUsage(before, after).map(({ node: name, namespace, pod, joules, deviceSeconds }) => {
-    expect([name, namespace]).toEqual(["a", "ml"]);
-    expect(deviceSeconds).toBe(Number(joules) / 100);
-    return [pod, joules];
-  });
+  return podDeviceUse(before, after).map(
+    ({ node: name, namespace, pod, joules, deviceSeconds }) => {
+      expect([name, namespace]).toEqual(["a", "ml"]);
+      expect(deviceSeconds).toBe(Number(joules) / 100);
+      return [pod, joules];
+    },
+  );
 }
 
 test("a pod has what its devices used, once for each, however many containers hold one", () => {
@@ -67,6 +69,8 @@ test("time in which a device changed hands is nobody's, and the order of holders
   const [x, y] = [held("x", 2), held("y", 2)];
   expect(shares(node(0, [[held("x")]]), node(1_000, [[held("y")]]))).toEqual([]);
   expect(shares(node(0, [[held("x")]]), node(1_000, [[x, y]]))).toEqual([]);
+  expect(shares(node(0, [[x, y]]), node(1_000, [[x]]))).toEqual([]);
+  expect(shares(node(0, [[x, y]]), node(1_000, [[x, held("z", 2)]]))).toEqual([]);
   expect(shares(node(0, [[]]), node(1_000, [[held("x")]]))).toEqual([]);
   expect(shares(node(0, [[x, y]]), node(1_000, [[y, x]]))).toEqual([
     ["y", 50],
@@ -90,7 +94,7 @@ test("of a gap between reports counts what a counter tells, and nothing else", (
     if (x === undefined || y === undefined) throw new Error("two devices were made");
     return { ...rest, devices: [{ ...x, readings: { energyMillijoules } }, y] };
   };
-  const used = podUsage(counted(0, 1_000_000), counted(60_000, 7_000_000));
+  const used = podDeviceUse(counted(0, 1_000_000), counted(60_000, 7_000_000));
   expect(used).toEqual([
     { node: "a", namespace: "ml", pod: "x", joules: 6_000, deviceSeconds: 0 },
     { node: "a", namespace: "ml", pod: "y", joules: undefined, deviceSeconds: 0 },
@@ -108,7 +112,7 @@ test("a device that tells no energy is held all the same", () => {
     const { devices, ...rest } = node(sampledAtMs, [[held("x", 2), held("y", 2)]]);
     return { ...rest, devices: devices.map((device) => ({ ...device, readings: {} })) };
   };
-  expect(podUsage(silent(0), silent(1_000))).toEqual([
+  expect(podDeviceUse(silent(0), silent(1_000))).toEqual([
     { node: "a", namespace: "ml", pod: "x", joules: undefined, deviceSeconds: 0.5 },
     { node: "a", namespace: "ml", pod: "y", joules: undefined, deviceSeconds: 0.5 },
   ]);

@@ -9,12 +9,12 @@
  * @module
  */
 import { decidedTriggersMax } from "#core/limits.ts";
-import { podUsage } from "#fleet/pod-usage.ts";
+import { podDeviceUse } from "#fleet/pod-device-use.ts";
 import type { FleetNode, FleetStore } from "#fleet/view.ts";
-import type { DeviceTime } from "#observe/scaler-metrics.ts";
+import type { ObjectDeviceUse } from "#observe/scaler-metrics.ts";
 import type { Pod } from "#workload/pod.ts";
 
-export interface DeviceUsage {
+export interface WorkloadDeviceUse {
   /** Takes two states of a node, one after the other. */
   readonly put: (before: FleetNode, after: FleetNode) => void;
   /** Says once in each round whose the pods are. A pod of two objects is the first one's. */
@@ -22,32 +22,32 @@ export interface DeviceUsage {
   /** A round is over: what it did not name is forgotten, pods of nobody too. */
   readonly endRound: () => void;
   /** Those whose pods held a device. */
-  readonly totals: () => readonly DeviceTime[];
+  readonly totals: () => readonly ObjectDeviceUse[];
 }
 
-type ObjectRef = Pick<DeviceTime, "namespace" | "name">;
+type ObjectRef = Pick<ObjectDeviceUse, "namespace" | "name">;
 
 /** Energy is absent until some was measured: a device that tells none is no device that uses none. */
-interface Usage {
+interface DeviceUse {
   readonly joules?: number | undefined;
   readonly deviceSeconds: number;
 }
 
 interface KeptObject extends ObjectRef {
-  usage?: Usage | undefined;
+  usage?: DeviceUse | undefined;
   round: number;
 }
 
 interface KeptPod {
   /** While nobody had claimed it. */
-  usage?: Usage | undefined;
+  usage?: DeviceUse | undefined;
   owner?: string;
   readonly sinceRound: number;
   /** When something of it was heard last. */
   round: number;
 }
 
-export function deviceUsage(): DeviceUsage {
+export function workloadDeviceUse(): WorkloadDeviceUse {
   const objects = new Map<string, KeptObject>();
   const pods = new Map<string, KeptPod>();
   let round = 0;
@@ -65,7 +65,7 @@ export function deviceUsage(): DeviceUsage {
 
   return {
     put: (before, after) => {
-      for (const used of podUsage(before, after)) {
+      for (const used of podDeviceUse(before, after)) {
         const key = podKey(used);
         const pod = pods.get(key) ?? { sinceRound: round, round };
         pods.set(key, pod);
@@ -98,7 +98,7 @@ export function deviceUsage(): DeviceUsage {
 }
 
 /** The store, with `put` told of each node's state before and after a report that was taken. */
-export function meteredStore(store: FleetStore, put: DeviceUsage["put"]): FleetStore {
+export function meteredStore(store: FleetStore, put: WorkloadDeviceUse["put"]): FleetStore {
   const { nodes } = store.view();
   return {
     ...store,
@@ -111,7 +111,7 @@ export function meteredStore(store: FleetStore, put: DeviceUsage["put"]): FleetS
   };
 }
 
-function sum(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+function sum(one: DeviceUse | undefined, other: DeviceUse | undefined): DeviceUse | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   const knowsNone = one.joules === undefined && other.joules === undefined;
   return {

@@ -9,7 +9,7 @@ import type { Holder } from "#telemetry/report.ts";
 import type { FleetDevice, FleetNode } from "./view.ts";
 
 /** A pod on a node, and its part of a device for a while. */
-export interface PodUsage {
+export interface PodDeviceUse {
   readonly node: string;
   readonly namespace: string;
   readonly pod: string;
@@ -29,7 +29,7 @@ export interface PodUsage {
  *
  * @returns Several entries for a pod with several devices; none where nothing is known.
  */
-export function podUsage(before: FleetNode, after: FleetNode): readonly PodUsage[] {
+export function podDeviceUse(before: FleetNode, after: FleetNode): readonly PodDeviceUse[] {
   if (!knowsHolders(before) || !knowsHolders(after)) return [];
   const lengthMs = after.sampledAtMs - before.sampledAtMs;
   if (lengthMs <= 0) return [];
