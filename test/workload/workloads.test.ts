@@ -64,6 +64,7 @@ describe("a Deployment's ScaledObject", () => {
           state: "counted",
           containers: [{ name: "server", ready: true, ports: [{ name: "http", port: 8000 }] }],
           labels: { app: "llm", tier: "gpu" },
+          readyAfterMs: expect.any(Number),
           requestsDevice: false,
           onHostNetwork: false,
           ready: true,
