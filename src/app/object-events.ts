@@ -61,18 +61,18 @@ export function objectEvents(
         ...lostDevices(triggers, { view: store.view(), workloads: workloads.peek, objectOf }),
       ]);
       if (!writer.isOpen()) return;
-      const answered = triggers.filter(isAnswered);
-      const isObjectAnswered = ({ namespace, name, uid }: EventObject) =>
-        answered.some(
-          (status) =>
-            status.ref.name === name &&
-            status.ref.namespace === namespace &&
-            objectOf(status)?.uid === uid,
-        );
+      const answered = Map.groupBy(triggers.filter(isAnswered), ({ ref }) => keyOf(ref));
+      const isObjectAnswered = (object: EventObject) =>
+        answered.get(keyOf(object))?.some((status) => objectOf(status)?.uid === object.uid) ??
+        false;
       for (const event of tracker.due(isObjectAnswered)) void write(event);
     },
     stop: writer.stop,
   };
+}
+
+function keyOf({ namespace, name }: Pick<EventObject, "namespace" | "name">): string {
+  return `${namespace}/${name}`;
 }
 
 function triggerProblems(

@@ -238,9 +238,9 @@ test("an event repeats nothing that KEDA resolves from an environment", async ()
   expect(message("TriggerRefused")).not.toContain("s3cret");
 });
 
-test("a pod's device that is lost is told of, and its end", async () => {
-  const { clock, decide, round, store, writes, events, message } = await started();
-  const report = (state: "ok" | "lost" | "failing", pod = "llm-0") =>
+/** Reports of node `a`, on which one device is as the test says, and is held by a pod. */
+function reporting({ store }: Pick<Awaited<ReturnType<typeof started>>, "store">) {
+  return (state: "ok" | "lost" | "failing", pod = "llm-0") =>
     store.put({
       name: "a",
       sampleIntervalMs: 1_000,
@@ -260,6 +260,12 @@ test("a pod's device that is lost is told of, and its end", async () => {
         },
       ],
     });
+}
+
+test("a pod's device that is lost is told of, and its end", async () => {
+  const cluster = await started();
+  const { clock, decide, round, writes, events, message } = cluster;
+  const report = reporting(cluster);
   decide(answered());
   for (const [state, pod] of [
     ["lost", "somebody-else"],
@@ -288,6 +294,17 @@ test("a pod's device that is lost is told of, and its end", async () => {
   round();
   await writes(4);
   expect(events().toSorted()).toEqual(["Normal GpuLossResolved x1", "Warning GpuLost x1"]);
+});
+
+test("a lost device is none of a trigger's that counts other devices than its workload's own", async () => {
+  const cluster = await started({ ...right, scope: "cluster" });
+  const { clock, decide, round, patches } = cluster;
+  decide(answered());
+  reporting(cluster)("lost");
+  round();
+  clock.advance(eventAfterMs);
+  round();
+  expect(patches()).toEqual([]);
 });
 
 describe("an API server that refuses", () => {
