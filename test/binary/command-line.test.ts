@@ -8,11 +8,11 @@ describe("the binary refuses with exit 2 and one line", () => {
   test.each([
     [
       ["serv"],
-      "unknown command serv; did you mean serve? allowed: serve explain top snapshot simulate generate validate profiles completion version",
+      "unknown command serv; did you mean serve? allowed: serve explain advise top snapshot simulate generate validate profiles completion version",
     ],
     [
       [],
-      "no command is given; allowed: serve explain top snapshot simulate generate validate profiles completion version",
+      "no command is given; allowed: serve explain advise top snapshot simulate generate validate profiles completion version",
     ],
     [["serve", "--prot", "1"], "unknown flag --prot; did you mean --port? allowed: --role --bind"],
     [["serve", "--port"], "--port must be a port from 0 to 65535, 0 for a free one, got nothing"],
