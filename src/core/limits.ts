@@ -248,6 +248,8 @@ export const mockSecondsMax = 1_000_000_000;
 export const slowReadingsMs = 10_000;
 /** The driver refreshes its own GPM sample every 100 ms; closer ones give nothing or nonsense. */
 export const gpmSpacingLeastMs = 100;
+/** NVIDIA cuts a GPU into seven at the most; a driver that says more has not said anything. */
+export const migPlacesMax = 64;
 /** Pauses between two attempts to open a driver session double from the least to the most. */
 export const nvmlPauseLeastMs = 1_000;
 export const nvmlPauseMostMs = 30_000;

@@ -46,6 +46,21 @@ const offsets: Record<keyof typeof layouts, [sizeBytes: number, at: Record<strin
   gpmMetric: [40, { metricId: 0, nvmlReturn: 4, value: 8, shortName: 16, longName: 24, unit: 32 }],
   gpmMetricsGet: [24, { version: 0, numMetrics: 4, sample1: 8, sample2: 16 }],
   gpmSupport: [8, { version: 0, isSupportedDevice: 4 }],
+  deviceAttributes: [
+    40,
+    {
+      multiprocessorCount: 0,
+      sharedCopyEngineCount: 4,
+      sharedDecoderCount: 8,
+      sharedEncoderCount: 12,
+      sharedJpegCount: 16,
+      sharedOfaCount: 20,
+      gpuInstanceSliceCount: 24,
+      computeInstanceSliceCount: 28,
+      memorySizeMb: 32,
+    },
+  ],
+  gpuInstanceInfo: [24, { device: 0, id: 8, profileId: 12, placementStart: 16, placementSize: 20 }],
 };
 
 describe("layouts", () => {

@@ -10,6 +10,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildStandin, type Variant } from "./build.ts";
 
+/** A MIG instance; what is not named is that of an eighth of a GPU. */
+export interface StandinInstance {
+  readonly gpuInstance: number;
+  readonly computeInstance?: number;
+  readonly profile?: number;
+  readonly placementStart?: number;
+  readonly slices?: readonly [ofGpuInstance: number, ofComputeInstance: number];
+  readonly totalMib?: number;
+  readonly usedMib?: number;
+  /** GPM's metric 1, in percent; half of it is metric 2. */
+  readonly busyPercent?: number;
+}
+
 /** Settings of one GPU, in NVML's own units; what is not named has nvml.c's default. */
 export interface StandinGpu {
   readonly uuid?: string;
@@ -40,6 +53,12 @@ export interface StandinGpu {
   readonly eccCorrected?: number;
   readonly eccUncorrected?: number;
   readonly mig?: 0 | 1;
+  /** By the driver's index; undefined is a hole. */
+  readonly instances?: readonly (StandinInstance | undefined)[];
+  /** What the driver answers who asks for an instance's profile. */
+  readonly migInfoReturnCode?: number;
+  /** What it answers, with `mig`, who asks for the whole GPU's memory. */
+  readonly migMemoryReturnCode?: number;
   readonly hasGpm?: boolean;
   readonly pcieTxKilobytesPerSecond?: number;
   readonly pcieRxKilobytesPerSecond?: number;
@@ -114,6 +133,8 @@ const keys = {
   eccCorrected: "ecc-corrected",
   eccUncorrected: "ecc-uncorrected",
   mig: "mig",
+  migInfoReturnCode: "mig-info",
+  migMemoryReturnCode: "mig-memory",
   pcieTxKilobytesPerSecond: "pcie-tx",
   pcieRxKilobytesPerSecond: "pcie-rx",
 } as const satisfies Partial<Record<keyof StandinGpu, string>>;
@@ -191,6 +212,8 @@ function gpuLines(which: string, gpu: StandinGpu): string[] {
   if (gpu.hasGpm !== undefined) settings.push(["gpm", Number(gpu.hasGpm)]);
   if (gpu.computeCapability !== undefined)
     settings.push(["major-cc", gpu.computeCapability[0]], ["minor-cc", gpu.computeCapability[1]]);
+  for (const [index, instance] of (gpu.instances ?? []).entries())
+    if (instance !== undefined) settings.push([`mig:${index}`, instanceSetting(instance)]);
   const tables = {
     field: gpu.fields,
     "field-rc": gpu.fieldReturnCodes,
@@ -204,4 +227,11 @@ function gpuLines(which: string, gpu: StandinGpu): string[] {
     for (const [id, value] of Object.entries(table ?? {}))
       settings.push([`${prefix}:${id}`, value]);
   return settings.map(([key, value]) => `gpu ${which} ${key} ${value}`);
+}
+
+function instanceSetting(instance: StandinInstance): string {
+  const { gpuInstance, computeInstance = 0, profile = 19, placementStart = 0 } = instance;
+  const { slices = [1, 1], totalMib = 9728, usedMib = 1000, busyPercent = 0 } = instance;
+  const numbers = [gpuInstance, computeInstance, profile, placementStart, ...slices];
+  return [...numbers, totalMib, usedMib, busyPercent].join(" ");
 }

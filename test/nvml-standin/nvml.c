@@ -1,7 +1,7 @@
 /*
  * A stand-in for libnvidia-ml.so.1: NVML's functions, layouts and return codes, without a GPU.
  *
- * Built with -DBRANCH=570 (default), 535 or 470: what a driver branch lacks is not exported, and
+ * Built with -DBRANCH=570 (default), 535, 470 or 418: what a driver branch lacks is not exported, and
  * fields it does not know are refused with 2.
  *
  * It plays the file that the environment variable NVML_STANDIN_CONTROL names, or that
@@ -35,6 +35,12 @@
  *     field-mute:ID          1: it answers 0 and its value is not written
  *     gpm:ID, gpm-rc:ID      a GPM metric's value ("nan" too), its answer
  *     gpm                    0: no GPM (1)
+ *     mig:INDEX              a MIG instance at an index of its GPU, which has mig 1; an index that is
+ *                            not named is a hole: GI CI PROFILE START GI-SLICES CI-SLICES TOTAL-MIB
+ *                            USED-MIB BUSY, where BUSY is its GPM metric 1 and half of it metric 2.
+ *                            Its handle is the index's own, so another instance there has the same
+ *     mig-info               what the driver answers who asks for an instance's profile (0)
+ *     mig-memory             what it answers on a GPU with mig 1 who asks for its memory (0)
  *     minor (N), major-cc (9), minor-cc (0), util (10 + N), memory-util (5 + N),
  *     total (80 GiB), reserved (1 GiB), free (59 GiB), temperature (40 + N), power (300000 + N),
  *     limit (700000), sm-clock (1755), memory-clock (2619), encoder (3), decoder (4),
@@ -89,6 +95,15 @@ typedef struct {
   unsigned version, numMetrics; nvmlGpmSample_t sample1, sample2; nvmlGpmMetric_t metrics[];
 } nvmlGpmMetricsGet_t;
 typedef struct { unsigned version, isSupportedDevice; } nvmlGpmSupport_t;
+typedef struct {
+  unsigned multiprocessorCount, sharedCopyEngineCount, sharedDecoderCount, sharedEncoderCount,
+    sharedJpegCount, sharedOfaCount, gpuInstanceSliceCount, computeInstanceSliceCount;
+  unsigned long long memorySizeMB;
+} nvmlDeviceAttributes_t;
+typedef struct nvmlGpuInstance_st { int gpu; unsigned id; } *nvmlGpuInstance_t;
+typedef struct {
+  nvmlDevice_t device; unsigned id, profileId; struct { unsigned start, size; } placement;
+} nvmlGpuInstanceInfo_t;
 
 #define AT(type, member, bytes) \
   _Static_assert(offsetof(type, member) == bytes, #type "." #member)
@@ -114,8 +129,15 @@ SIZE(nvmlGpmMetricsGet_t, 24); AT(nvmlGpmMetricsGet_t, numMetrics, 4);
 AT(nvmlGpmMetricsGet_t, sample1, 8); AT(nvmlGpmMetricsGet_t, sample2, 16);
 AT(nvmlGpmMetricsGet_t, metrics, 24);
 SIZE(nvmlGpmSupport_t, 8); AT(nvmlGpmSupport_t, isSupportedDevice, 4);
+SIZE(nvmlDeviceAttributes_t, 40); AT(nvmlDeviceAttributes_t, gpuInstanceSliceCount, 24);
+AT(nvmlDeviceAttributes_t, computeInstanceSliceCount, 28);
+AT(nvmlDeviceAttributes_t, memorySizeMB, 32);
+SIZE(nvmlGpuInstanceInfo_t, 24); AT(nvmlGpuInstanceInfo_t, id, 8);
+AT(nvmlGpuInstanceInfo_t, profileId, 12); AT(nvmlGpuInstanceInfo_t, placement.start, 16);
+AT(nvmlGpuInstanceInfo_t, placement.size, 20);
 
 #define GPUS_MAX 64
+#define INSTANCES_MAX 7
 #define RULES_MAX 1024
 #define IDS_MAX 400
 
@@ -125,18 +147,26 @@ enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
 
 enum { MINOR, MAJOR_CC, MINOR_CC, LISTED, STATE, UTIL, MEMORY_UTIL, TOTAL, RESERVED, FREE,
        TEMPERATURE, POWER, LIMIT, SM_CLOCK, MEMORY_CLOCK, ENCODER, DECODER, REASONS, PSTATE,
-       ECC_MODE, ECC_CORRECTED, ECC_UNCORRECTED, MIG, GPM, PCIE_TX, PCIE_RX, NUMBERS };
+       ECC_MODE, ECC_CORRECTED, ECC_UNCORRECTED, MIG, GPM, PCIE_TX, PCIE_RX,
+       MIG_INFO, MIG_MEMORY, NUMBERS };
 static const char *const numberNames[NUMBERS] = {
   "minor", "major-cc", "minor-cc", "listed", "state", "util", "memory-util", "total", "reserved",
   "free", "temperature", "power", "limit", "sm-clock", "memory-clock", "encoder", "decoder",
   "reasons", "pstate", "ecc-mode", "ecc-corrected", "ecc-uncorrected", "mig", "gpm", "pcie-tx",
-  "pcie-rx" };
+  "pcie-rx", "mig-info", "mig-memory" };
 
+struct instance {
+  int exists;
+  unsigned gi, ci, profile, start, giSlices, ciSlices;
+  unsigned long long totalMib, usedMib;
+  double busy;
+};
 struct gpu {
   char uuid[128], name[128], bus[128];
   unsigned long long number[NUMBERS];
   double field[IDS_MAX], gpm[IDS_MAX];
   int fieldRc[IDS_MAX], fieldType[IDS_MAX], fieldMute[IDS_MAX], gpmRc[IDS_MAX];
+  struct instance instance[INSTANCES_MAX];
 };
 struct rule { char kind, symbol[64]; int gpu, value; };
 
@@ -149,9 +179,12 @@ static int isRead, references, wasUnloaded;
 static unsigned session;
 
 /* A handle names its session and epoch, so that one kept too long is refused, as in the driver. */
-struct nvmlDevice_st { int gpu, epoch; unsigned session; };
+struct nvmlDevice_st { int gpu, epoch; unsigned session; int place; /* of an instance, or -1 */ };
 static struct nvmlDevice_st handles[16][16][GPUS_MAX];
-struct nvmlGpmSample_st { unsigned long long taken; int gpu; };
+#if BRANCH >= 450
+static struct nvmlDevice_st instanceHandles[16][16][GPUS_MAX][INSTANCES_MAX];
+#endif
+struct nvmlGpmSample_st { unsigned long long taken; int gpu, gi; /* or -1 */ };
 
 static void defaults(void) {
   gpuCount = 8; ruleCount = reversed = initRc = allRc = driver = handleEpoch = 0; logPath[0] = 0;
@@ -164,7 +197,7 @@ static void defaults(void) {
     snprintf(gpu->bus, sizeof gpu->bus, "00000000:%02X:00.0", n + 0x10);
     const unsigned long long numbers[NUMBERS] = {
       n, 9, 0, 1, 0, 10 + n, 5 + n, 80 * gib, gib, 59 * gib, 40 + n, 300000 + n, 700000, 1755,
-      2619, 3, 4, 4, 0, 1, 2, 1, 0, 1, 1000, 2000 };
+      2619, 3, 4, 4, 0, 1, 2, 1, 0, 1, 1000, 2000, 0, 0 };
     memcpy(gpu->number, numbers, sizeof numbers);
     for (int id = 0; id < IDS_MAX; id++) gpu->fieldType[id] = -1;
     gpu->field[82] = 60 + n; gpu->field[83] = 5e6; gpu->field[185] = 310000 + n;
@@ -192,6 +225,17 @@ static int id(const char *text, const char *line) {
   return number;
 }
 
+static void setInstance(struct gpu *gpu, const char *place, const char *value, const char *line) {
+  const int index = atoi(place);
+  if (index < 0 || index >= INSTANCES_MAX) wrong(line);
+  struct instance *made = &gpu->instance[index];
+  made->exists = 1;
+  if (sscanf(value, "%u %u %u %u %u %u %llu %llu %lf", &made->gi, &made->ci, &made->profile,
+             &made->start, &made->giSlices, &made->ciSlices, &made->totalMib, &made->usedMib,
+             &made->busy) != 9)
+    wrong(line);
+}
+
 static void setGpu(int n, const char *key, const char *value, const char *line) {
   struct gpu *gpu = &gpus[n];
   const char *colon = strchr(key, ':');
@@ -205,6 +249,7 @@ static void setGpu(int n, const char *key, const char *value, const char *line) 
     else if (IS("field-type")) gpu->fieldType[id(rest, line)] = atoi(value);
     else if (IS("field-mute")) gpu->fieldMute[id(rest, line)] = atoi(value);
     else if (IS("gpm")) gpu->gpm[id(rest, line)] = strtod(value, NULL);
+    else if (IS("mig")) setInstance(gpu, rest, value, line);
     else if (IS("gpm-rc")) gpu->gpmRc[id(rest, line)] = atoi(value);
     else wrong(line);
     return;
@@ -308,12 +353,30 @@ static nvmlReturn_t begin(const char *symbol, int gpu, int isSessionCall) {
   return find('m', symbol, gpu) != NULL ? MUTE : OK;
 }
 
+/* What the driver answers on the handle of a MIG instance. */
+static int isForInstances(const char *symbol) {
+  static const char *const symbols[] = {
+    "nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetMemoryInfo",
+    "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetGpuInstanceId",
+    "nvmlDeviceGetComputeInstanceId", "nvmlDeviceGetAttributes_v2" };
+  for (unsigned n = 0; n < sizeof symbols / sizeof *symbols; n++)
+    if (strcmp(symbols[n], symbol) == 0) return 1;
+  return 0;
+}
+
+static struct instance *instanceOf(nvmlDevice_t device) {
+  return device->place < 0 ? NULL : &gpus[device->gpu].instance[device->place];
+}
+
 /* The same for a call on a device. */
 static nvmlReturn_t beginDevice(const char *symbol, nvmlDevice_t device, struct gpu **gpu) {
   const nvmlReturn_t rc = begin(symbol, device == NULL ? -1 : device->gpu, 0);
   if (rc != OK) return rc;
   if (device == NULL || device->session != session || device->epoch != handleEpoch) return INVALID;
   *gpu = &gpus[device->gpu];
+  const struct instance *instance = instanceOf(device);
+  if (instance != NULL && (!instance->exists || !(*gpu)->number[MIG])) return INVALID;
+  if (instance != NULL && !isForInstances(symbol)) return NOT_SUPPORTED;
   return (int)(*gpu)->number[STATE];
 }
 
@@ -352,9 +415,12 @@ static const unsigned lastField = 250;
 #elif BRANCH >= 535
 static const char driverVersion[] = "535.274.02", nvmlVersion[] = "12.535.274.02";
 static const unsigned lastField = 196;
-#else
+#elif BRANCH >= 470
 static const char driverVersion[] = "470.256.02", nvmlVersion[] = "11.470.256.02";
 static const unsigned lastField = 164;
+#else
+static const char driverVersion[] = "418.226.00", nvmlVersion[] = "10.418.226.00";
+static const unsigned lastField = 90;
 #endif
 
 #define TRY(rc) do { \
@@ -394,17 +460,28 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *
   if (gpus[gpu].number[STATE] == 15) return 15;
   *device = &handles[session % 16][handleEpoch % 16][gpu];
   (*device)->gpu = gpu;
+  (*device)->place = -1;
   (*device)->session = session;
   (*device)->epoch = handleEpoch;
   return OK;
 }
 EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *out, unsigned length) {
   ON_DEVICE;
-  return text(out, length, gpu->uuid);
+  const struct instance *instance = instanceOf(device);
+  if (instance == NULL) return text(out, length, gpu->uuid);
+  char uuid[64];
+  snprintf(uuid, sizeof uuid, "MIG-%08x-%04x-%04x-8000-000000000000", device->gpu, instance->gi,
+           instance->ci);
+  return text(out, length, uuid);
 }
 EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *out, unsigned length) {
   ON_DEVICE;
-  return text(out, length, gpu->name);
+  const struct instance *instance = instanceOf(device);
+  if (instance == NULL) return text(out, length, gpu->name);
+  char name[192];
+  snprintf(name, sizeof name, "%s MIG %ug.%llugb", gpu->name, instance->giSlices,
+           (instance->totalMib + 1023) / 1024);
+  return text(out, length, name);
 }
 EXPORT nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned *minor) {
   ON_DEVICE;
@@ -424,11 +501,79 @@ EXPORT nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int 
   *minor = gpu->number[MINOR_CC];
   return OK;
 }
+#if BRANCH >= 450
 EXPORT nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *now, unsigned *pending) {
   ON_DEVICE;
   *now = *pending = gpu->number[MIG];
   return OK;
 }
+EXPORT nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned *count) {
+  ON_DEVICE;
+  *count = INSTANCES_MAX;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned index,
+                                                        nvmlDevice_t *instance) {
+  ON_DEVICE;
+  if (!gpu->number[MIG]) return NOT_SUPPORTED;
+  if (index >= INSTANCES_MAX) return INVALID;
+  if (!gpu->instance[index].exists) return NOT_FOUND;
+  *instance = &instanceHandles[session % 16][handleEpoch % 16][device->gpu][index];
+  **instance = *device;
+  (*instance)->place = index;
+  return OK;
+}
+#define ON_INSTANCE ON_DEVICE; \
+  const struct instance *instance = instanceOf(device); \
+  if (instance == NULL) return INVALID
+EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned *id) {
+  ON_INSTANCE;
+  *id = instance->gi;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned *id) {
+  ON_INSTANCE;
+  *id = instance->ci;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetAttributes_v2(nvmlDevice_t device, nvmlDeviceAttributes_t *out) {
+  ON_INSTANCE;
+  memset(out, 0, sizeof *out);
+  out->multiprocessorCount = 16 * instance->ciSlices;
+  out->gpuInstanceSliceCount = instance->giSlices;
+  out->computeInstanceSliceCount = instance->ciSlices;
+  out->memorySizeMB = instance->totalMib;
+  return OK;
+}
+
+static struct instance *gpuInstance(struct gpu *gpu, unsigned gi) {
+  for (int n = 0; n < INSTANCES_MAX; n++)
+    if (gpu->instance[n].exists && gpu->instance[n].gi == gi) return &gpu->instance[n];
+  return NULL;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceById(nvmlDevice_t device, unsigned id,
+                                                 nvmlGpuInstance_t *out) {
+  static struct nvmlGpuInstance_st made[GPUS_MAX][16];
+  ON_DEVICE;
+  if (gpu->number[MIG_INFO] != OK) return gpu->number[MIG_INFO];
+  if (gpuInstance(gpu, id) == NULL || id >= 16) return NOT_FOUND;
+  *out = &made[device->gpu][id];
+  (*out)->gpu = device->gpu;
+  (*out)->id = id;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlGpuInstanceGetInfo(nvmlGpuInstance_t which, nvmlGpuInstanceInfo_t *out) {
+  TRY(begin(__func__, which->gpu, 0));
+  const struct instance *instance = gpuInstance(&gpus[which->gpu], which->id);
+  if (instance == NULL) return INVALID;
+  memset(out, 0, sizeof *out);
+  out->id = which->id;
+  out->profileId = instance->profile;
+  out->placement.start = instance->start;
+  out->placement.size = instance->giSlices;
+  return OK;
+}
+#endif
 
 EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *out) {
   ON_DEVICE;
@@ -439,6 +584,14 @@ EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtili
 }
 EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *out) {
   ON_DEVICE;
+  const struct instance *instance = instanceOf(device);
+  if (instance != NULL) {
+    out->total = instance->totalMib << 20;
+    out->used = instance->usedMib << 20;
+    out->free = out->total - out->used;
+    return OK;
+  }
+  if (gpu->number[MIG] && gpu->number[MIG_MEMORY] != OK) return gpu->number[MIG_MEMORY];
   out->total = gpu->number[TOTAL];
   out->free = gpu->number[FREE];
   out->used = out->total - out->free;
@@ -449,6 +602,15 @@ EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *o
 EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *out) {
   ON_DEVICE;
   if (out->version != (sizeof *out | 2u << 24)) return VERSION;
+  const struct instance *instance = instanceOf(device);
+  if (instance != NULL) {
+    out->total = instance->totalMib << 20;
+    out->reserved = 1ull << 20;
+    out->free = out->total - out->reserved - (instance->usedMib << 20);
+    out->used = out->total - out->free;
+    return OK;
+  }
+  if (gpu->number[MIG] && gpu->number[MIG_MEMORY] != OK) return gpu->number[MIG_MEMORY];
   out->total = gpu->number[TOTAL];
   out->reserved = gpu->number[RESERVED];
   out->free = gpu->number[FREE];
@@ -593,6 +755,16 @@ EXPORT nvmlReturn_t nvmlGpmSampleGet(nvmlDevice_t device, nvmlGpmSample_t sample
   if (!gpu->number[GPM]) return NOT_SUPPORTED;
   sample->taken = ++samplesTaken;
   sample->gpu = (int)(gpu - gpus);
+  sample->gi = -1;
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlGpmMigSampleGet(nvmlDevice_t device, unsigned gi, nvmlGpmSample_t sample) {
+  ON_DEVICE;
+  if (!gpu->number[GPM] || !gpu->number[MIG]) return NOT_SUPPORTED;
+  if (gpuInstance(gpu, gi) == NULL) return INVALID;
+  sample->taken = ++samplesTaken;
+  sample->gpu = (int)(gpu - gpus);
+  sample->gi = gi;
   return OK;
 }
 EXPORT nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *get) {
@@ -600,13 +772,18 @@ EXPORT nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *get) {
   if (get->version != 1) return VERSION;
   const nvmlGpmSample_t older = get->sample1, newer = get->sample2;
   if (older == NULL || newer == NULL || older->taken == 0 || older->taken >= newer->taken ||
-      older->gpu != newer->gpu)
+      older->gpu != newer->gpu || older->gi != newer->gi)
     return INVALID;
+  struct gpu *gpu = &gpus[newer->gpu];
+  const struct instance *instance = newer->gi < 0 ? NULL : gpuInstance(gpu, newer->gi);
+  if (newer->gi >= 0 && instance == NULL) return INVALID;
   for (unsigned n = 0; n < get->numMetrics; n++) {
     const unsigned id = get->metrics[n].metricId;
     if (id >= IDS_MAX) return INVALID;
-    get->metrics[n].nvmlReturn = gpus[newer->gpu].gpmRc[id];
-    get->metrics[n].value = gpus[newer->gpu].gpm[id];
+    get->metrics[n].nvmlReturn = gpu->gpmRc[id];
+    get->metrics[n].value = gpu->gpm[id];
+    if (instance != NULL && id == 1) get->metrics[n].value = instance->busy;
+    if (instance != NULL && id == 2) get->metrics[n].value = instance->busy / 2;
   }
   return OK;
 }

@@ -80,6 +80,37 @@ function usedOf(totalBytes: number, usedBytes: number): number | Absence {
 /** `nvmlPstates_t`: the driver does not know. */
 const performanceStateUnknown = 32;
 
+/** Of a MIG instance too. */
+export const memoryCall: NvmlCall = {
+  makes: ["memoryTotalBytes", "memoryUsedBytes"],
+  symbols: [
+    {
+      symbol: "nvmlDeviceGetMemoryInfo_v2",
+      args: out,
+      sizeBytes: memoryV2.sizeBytes,
+      preset: [[memoryV2.at.version, structVersion(memoryV2, 2)]],
+      // Its own `used` counts what the driver reserves on some branches and not on others.
+      decode: [
+        u64At(memoryV2.at.total),
+        (memory) => {
+          const totalBytes = readU64(memory, memoryV2.at.total);
+          const reservedBytes = readU64(memory, memoryV2.at.reserved);
+          return usedOf(totalBytes, totalBytes - reservedBytes - readU64(memory, memoryV2.at.free));
+        },
+      ],
+    },
+    {
+      symbol: "nvmlDeviceGetMemoryInfo",
+      args: out,
+      sizeBytes: memoryV1.sizeBytes,
+      decode: [
+        u64At(memoryV1.at.total),
+        (memory) => usedOf(readU64(memory, memoryV1.at.total), readU64(memory, memoryV1.at.used)),
+      ],
+    },
+  ],
+};
+
 /** Taken on every sample. */
 export const fastCalls: readonly NvmlCall[] = [
   {
@@ -93,38 +124,7 @@ export const fastCalls: readonly NvmlCall[] = [
       },
     ],
   },
-  {
-    makes: ["memoryTotalBytes", "memoryUsedBytes"],
-    symbols: [
-      {
-        symbol: "nvmlDeviceGetMemoryInfo_v2",
-        args: out,
-        sizeBytes: memoryV2.sizeBytes,
-        preset: [[memoryV2.at.version, structVersion(memoryV2, 2)]],
-        // Its own `used` counts what the driver reserves on some branches and not on others.
-        decode: [
-          u64At(memoryV2.at.total),
-          (memory) => {
-            const totalBytes = readU64(memory, memoryV2.at.total);
-            const reservedBytes = readU64(memory, memoryV2.at.reserved);
-            return usedOf(
-              totalBytes,
-              totalBytes - reservedBytes - readU64(memory, memoryV2.at.free),
-            );
-          },
-        ],
-      },
-      {
-        symbol: "nvmlDeviceGetMemoryInfo",
-        args: out,
-        sizeBytes: memoryV1.sizeBytes,
-        decode: [
-          u64At(memoryV1.at.total),
-          (memory) => usedOf(readU64(memory, memoryV1.at.total), readU64(memory, memoryV1.at.used)),
-        ],
-      },
-    ],
-  },
+  memoryCall,
   {
     makes: ["temperatureCelsius"],
     symbols: [

@@ -160,7 +160,7 @@ function openSession(
         results.find((result) => result.unknown !== undefined)?.unknown;
       if (unknown !== undefined && results.every(({ answered }) => answered === 0))
         throw libraryFailed(unknown.symbol, unknown.returnCode, false);
-      const devices = results.map(({ sample }) => sample);
+      const devices = results.flatMap(({ samples }) => samples);
       return { session, driverVersion, libraryVersion, devices };
     },
     close: () => {

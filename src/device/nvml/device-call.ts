@@ -9,6 +9,7 @@ import {
   type CallSymbol,
   eccCalls,
   fastCalls,
+  memoryCall,
   type NvmlCall,
   pcieCalls,
   powerUsageCalls,
@@ -73,6 +74,7 @@ export interface BoundCalls {
   readonly fast: readonly CallFactory[];
   readonly slow: readonly CallFactory[];
   readonly pcie: readonly CallFactory[];
+  readonly memory: CallFactory;
   readonly powerAverage: CallFactory;
   readonly powerInstant: CallFactory;
   readonly ecc: () => Source;
@@ -90,6 +92,7 @@ export function bindCalls(api: Api): BoundCalls {
     fast: fastCalls.map(bind),
     slow: slowCalls.map(bind),
     pcie: pcieCalls.map(bind),
+    memory: bind(memoryCall),
     powerAverage: bind(powerUsageCalls.average),
     powerInstant: bind(powerUsageCalls.instant),
     ecc: () => {

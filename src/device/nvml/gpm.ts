@@ -6,102 +6,20 @@
  *
  * @module
  */
-
 import { gpmSpacingLeastMs } from "#core/limits.ts";
-import { type Absence, isPlausible, type ReadingName } from "#metric/reading.ts";
-import type { Api } from "./api.ts";
-import { type DevicePass, madeReadings, type Source, type SourceResult } from "./device-call.ts";
+import { type Absence, isPlausible } from "#metric/reading.ts";
+import type { DevicePass, Source, SourceResult } from "./device-call.ts";
 import {
-  layouts,
-  type NativeMemory,
-  nativeMemory,
-  readF64,
-  readI32,
-  readU32,
-  readU64,
-  writeU64,
-} from "./layout.ts";
+  chipMetrics,
+  type GpmApi,
+  type GpmMetrics,
+  type GpmScope,
+  metricsSymbol,
+} from "./gpm-api.ts";
+import { layouts, readF64, readI32, readU32, readU64 } from "./layout.ts";
 import { absenceOf, isGone, type Refusal, refusalOf } from "./return-code.ts";
 
-interface GpmMetric {
-  readonly id: number;
-  readonly makes: ReadingName;
-  /** Units of the reading in one of the metric. */
-  readonly scale: number;
-  /** Another source has the reading too, and says why it is absent. */
-  readonly alsoElsewhere?: boolean;
-}
-
-/** GPM's MiB/s in the readings' units, which are decimal. */
-const kilobytesPerMib = (1024 * 1024) / 1e3;
-const megabytesPerMib = (1024 * 1024) / 1e6;
-
-const gpmMetrics: readonly GpmMetric[] = [
-  { id: 2, makes: "smUtilizationPercent", scale: 1 },
-  { id: 3, makes: "smOccupancyPercent", scale: 1 },
-  { id: 5, makes: "tensorUtilizationPercent", scale: 1 },
-  { id: 10, makes: "dramBandwidthPercent", scale: 1 },
-  { id: 20, makes: "pcieTxKilobytesPerSecond", scale: kilobytesPerMib },
-  { id: 21, makes: "pcieRxKilobytesPerSecond", scale: kilobytesPerMib },
-  { id: 61, makes: "nvlinkTxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
-  { id: 60, makes: "nvlinkRxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
-];
-const makes = madeReadings(gpmMetrics.map((row) => row.makes));
-
 const { gpmMetric, gpmMetricsGet, gpmSupport } = layouts;
-/** The array of the newest nvml.h: a driver that clears all of it finds its own memory. */
-const metricsRoom = 333;
-/** GPM's structs carry a plain 1, not a size. */
-const structVersion = 1;
-
-const metricsSymbol = "nvmlGpmMetricsGet";
-
-export interface GpmApi {
-  readonly query: (device: number) => number;
-  readonly alloc: () => number;
-  readonly free: (sample: number) => number;
-  readonly sample: (device: number, sample: number) => number;
-  /** Fills `request` from two samples. */
-  readonly metrics: (older: number, newer: number) => number;
-  readonly memory: NativeMemory;
-  readonly request: NativeMemory;
-}
-
-export function bindGpm({ bind, memory }: Api): GpmApi {
-  const request = nativeMemory(gpmMetricsGet.sizeBytes + metricsRoom * gpmMetric.sizeBytes);
-  const query = bind("nvmlGpmQueryDeviceSupport", ["pointer", "pointer"]);
-  const alloc = bind("nvmlGpmSampleAlloc", ["pointer"]);
-  const metricsGet = bind(metricsSymbol, ["pointer"]);
-  const { view } = request;
-  return {
-    memory,
-    request,
-    query: (device) => {
-      memory.poison(gpmSupport.sizeBytes);
-      memory.view.setUint32(gpmSupport.at.version, structVersion, true);
-      return query(device, memory.address);
-    },
-    alloc: () => alloc(memory.address),
-    free: bind("nvmlGpmSampleFree", ["pointer"]),
-    sample: bind("nvmlGpmSampleGet", ["pointer", "pointer"]),
-    metrics: (older, newer) => {
-      view.setUint32(gpmMetricsGet.at.version, structVersion, true);
-      view.setUint32(gpmMetricsGet.at.numMetrics, gpmMetrics.length, true);
-      writeU64(view, gpmMetricsGet.at.sample1, older);
-      writeU64(view, gpmMetricsGet.at.sample2, newer);
-      let base = gpmMetricsGet.sizeBytes;
-      for (const { id } of gpmMetrics) {
-        view.setUint32(base + gpmMetric.at.metricId, id, true);
-        view.setInt32(base + gpmMetric.at.nvmlReturn, noData, true);
-        view.setFloat64(base + gpmMetric.at.value, Number.NaN, true);
-        base += gpmMetric.sizeBytes;
-      }
-      return metricsGet(request.address);
-    },
-  };
-}
-
-const noData = 21;
 
 /** The GPM of one device; read after the fields, for its rate of NVLink is the better one. */
 export interface GpmSource extends Source {
@@ -118,7 +36,11 @@ interface Samples {
   baselineMs: number | undefined;
 }
 
-export function gpmSource(api: GpmApi): GpmSource {
+export function gpmSource(api: GpmApi, scope: GpmScope): GpmSource {
+  const absent = absentOf(scope.metrics);
+  const unsupported = absent("unsupported");
+  const tooSoon = absent("pending");
+  const firstSample = absent("pending", { answered: 1 });
   let samples: Samples | undefined;
   let isUnsupported = false;
 
@@ -146,9 +68,12 @@ export function gpmSource(api: GpmApi): GpmSource {
       }
       const { baselineMs } = samples;
       if (baselineMs !== undefined && pass.atMs - baselineMs <= gpmSpacingLeastMs) return tooSoon;
-      const refusal = nextSample(api, samples, pass) ?? compared(api, samples, baselineMs, pass);
+      const refusal =
+        nextSample(scope, samples, pass) ?? compared(api, scope, samples, baselineMs, pass);
       if (refusal !== undefined) return refused(refusal);
-      return baselineMs === undefined ? firstSample : metricsResult(api.request.view);
+      return baselineMs === undefined
+        ? firstSample
+        : metricsResult(api.request.view, scope.metrics);
     },
     resetBaseline: () => {
       if (samples !== undefined) samples.baselineMs = undefined;
@@ -158,13 +83,12 @@ export function gpmSource(api: GpmApi): GpmSource {
 }
 
 /** All of GPM's own readings are absent; those that another source has are its to explain. */
-function absent(absence: Absence, said: Partial<SourceResult> = {}): SourceResult {
-  const outcomes = gpmMetrics.map((row) => (row.alsoElsewhere ? undefined : absence));
-  return { makes, outcomes, answered: 0, refusals: [], ...said };
+function absentOf({ rows, makes }: GpmMetrics) {
+  return (absence: Absence, said: Partial<SourceResult> = {}): SourceResult => {
+    const outcomes = rows.map((row) => (row.alsoElsewhere ? undefined : absence));
+    return { makes, outcomes, answered: 0, refusals: [], ...said };
+  };
 }
-const unsupported = absent("unsupported");
-const tooSoon = absent("pending");
-const firstSample = absent("pending", { answered: 1 });
 
 function openSamples(api: GpmApi, device: number): Samples | Refusal {
   const supportCode = api.query(device);
@@ -190,15 +114,15 @@ const notSupported = 3;
 
 /** Takes a sample, which becomes the baseline; the one before is the spare then. */
 function nextSample(
-  api: GpmApi,
+  { symbol, take }: GpmScope,
   samples: Samples,
   { device, atMs, isNewHandle }: DevicePass,
 ): Refusal | undefined {
   const { baseline, spare } = samples;
-  const returnCode = api.sample(device, spare);
+  const returnCode = take(device, spare);
   if (returnCode !== 0) {
     samples.baselineMs = undefined;
-    return refusalOf("nvmlGpmSampleGet", returnCode, !isNewHandle);
+    return refusalOf(symbol, returnCode, !isNewHandle);
   }
   samples.baseline = spare;
   samples.spare = baseline;
@@ -209,21 +133,25 @@ function nextSample(
 /** Has the driver compare the newest two samples, if there are two. */
 function compared(
   api: GpmApi,
+  { metrics }: GpmScope,
   { baseline, spare }: Samples,
   olderMs: number | undefined,
   { isNewHandle }: DevicePass,
 ): Refusal | undefined {
   if (olderMs === undefined) return undefined;
-  const returnCode = api.metrics(spare, baseline);
+  const returnCode = api.metrics(metrics, spare, baseline);
   return returnCode === 0 ? undefined : refusalOf(metricsSymbol, returnCode, !isNewHandle);
 }
 
 /** Exported for its property: no byte of the driver's gets past it that cannot be true. */
-export function metricsResult(view: DataView): SourceResult {
+export function metricsResult(
+  view: DataView,
+  { rows, makes }: GpmMetrics = chipMetrics,
+): SourceResult {
   const outcomes: (number | Absence | undefined)[] = [];
   const refusals: Refusal[] = [];
   let base = gpmMetricsGet.sizeBytes;
-  for (const { makes: name, scale, alsoElsewhere = false } of gpmMetrics) {
+  for (const { makes: name, scale, alsoElsewhere = false } of rows) {
     const returnCode = readI32(view, base + gpmMetric.at.nvmlReturn);
     const value = readF64(view, base + gpmMetric.at.value) * scale;
     base += gpmMetric.sizeBytes;

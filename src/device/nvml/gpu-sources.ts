@@ -5,38 +5,32 @@
  */
 import { slowReadingsMs } from "#core/limits.ts";
 import type { Demand } from "#device/collector.ts";
-import { type Absence, isWithin, type ReadingName } from "#metric/reading.ts";
 import type { Api } from "./api.ts";
 import {
   type BoundCalls,
-  type DeviceCall,
   type DevicePass,
-  type MadeReading,
   readAll,
   type Source,
   type SourceResult,
 } from "./device-call.ts";
 import { fieldsSource } from "./fields.ts";
-import { type GpmApi, gpmSource } from "./gpm.ts";
-import { isGone, type Refusal } from "./return-code.ts";
+import { gpmSource } from "./gpm.ts";
+import { chipGpm, type GpmApi } from "./gpm-api.ts";
+import {
+  type Joined,
+  join,
+  joinAll,
+  joinOutcomes,
+  joinPending,
+  newJoined,
+  type SourcesResult,
+} from "./join-sources.ts";
 
 /** What the GPUs of a library share. */
 export interface SourcesApi {
   readonly api: Api;
   readonly calls: BoundCalls;
   readonly gpm: GpmApi;
-}
-
-export interface SourcesResult {
-  readonly readings: { readonly [Name in ReadingName]?: number };
-  readonly absences: { readonly [Name in ReadingName]?: Absence };
-  /** Calls that succeeded. */
-  readonly answered: number;
-  readonly refusals: readonly Refusal[];
-  /** No more calls were made then, and the readings are worth nothing. */
-  readonly isDeviceGone: boolean;
-  /** Every call was due, those too that are made seldom. */
-  readonly isComplete: boolean;
 }
 
 export interface GpuSources {
@@ -64,7 +58,7 @@ export function gpuSources(
     pcie: calls.pcie.map((call) => call()),
     slow: [...calls.slow.map((call) => call()), calls.ecc()] as readonly Source[],
   });
-  const gpm = gpmSource(gpmApi);
+  const gpm = gpmSource(gpmApi, chipGpm(gpmApi));
   let own = create();
   let slowResults: readonly SourceResult[] = [];
   let slowDueMs = 0;
@@ -85,15 +79,7 @@ export function gpuSources(
 
   return {
     read: (pass, demand) => {
-      const joined: Joined = {
-        readings: {},
-        absences: {},
-        answered: 0,
-        refusals: [],
-        isDeviceGone: false,
-        hasAbsences: false,
-        isComplete: pass.atMs >= slowDueMs,
-      };
+      const joined = newJoined(pass.atMs >= slowDueMs);
       join(joined, own.fields.read(pass));
       if (!joined.isDeviceGone) join(joined, gpm.read(pass));
       joinAll(joined, own.fast, pass);
@@ -114,58 +100,4 @@ export function gpuSources(
     },
     close: gpm.close,
   };
-}
-
-/** The result of all sources in the making. */
-interface Joined extends SourcesResult {
-  readonly readings: { [Name in ReadingName]?: number };
-  readonly absences: { [Name in ReadingName]?: Absence };
-  answered: number;
-  readonly refusals: Refusal[];
-  isDeviceGone: boolean;
-  /** So that a device that has everything costs no look-ups. */
-  hasAbsences: boolean;
-}
-
-/** Adds what one more source gave. */
-function join(joined: Joined, result: SourceResult): void {
-  joinOutcomes(joined, result);
-  joined.answered += result.answered;
-  if (result.refusals.length === 0) return;
-  joined.refusals.push(...result.refusals);
-  joined.isDeviceGone = result.refusals.some(isGone);
-}
-
-function joinAll(joined: Joined, calls: readonly DeviceCall[], pass: DevicePass): void {
-  for (const call of calls) if (!joined.isDeviceGone) join(joined, call.read(pass));
-}
-
-/** What is not read now, and could be. */
-function joinPending(joined: Joined, calls: readonly DeviceCall[]): void {
-  for (const { makes, isSupported } of calls)
-    if (isSupported()) for (const made of makes) put(joined, made, "pending");
-}
-
-function joinOutcomes(joined: Joined, { makes, outcomes }: SourceResult): void {
-  for (let at = 0; at < outcomes.length; at += 1) {
-    const made = makes[at];
-    const outcome = outcomes[at];
-    if (made !== undefined && outcome !== undefined) put(joined, made, outcome);
-  }
-}
-
-/**
- * The only way into a sample. A value that cannot be true becomes an absence, and an absence gives
- * way to the reading of another source.
- */
-function put(joined: Joined, made: MadeReading, outcome: number | Absence): void {
-  const { readings, absences } = joined;
-  const { name } = made;
-  if (typeof outcome === "number" && isWithin(made, outcome)) {
-    readings[name] = outcome;
-    if (joined.hasAbsences && absences[name] !== undefined) delete absences[name];
-  } else if (readings[name] === undefined) {
-    absences[name] = typeof outcome === "number" ? "implausible" : outcome;
-    joined.hasAbsences = true;
-  }
 }

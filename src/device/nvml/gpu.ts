@@ -1,24 +1,33 @@
 /**
- * One GPU of a session: who it is, how it is, and its next sample, joined from all its sources.
+ * One GPU of a session: who it is, how it is, and its next sample, joined from all its sources, with
+ * those of the MIG instances that it is cut into.
  *
  * @module
  */
 import type { Log } from "#core/log.ts";
 import type { Demand } from "#device/collector.ts";
 import { type Absences, readingNames } from "#metric/reading.ts";
-import type { DeviceIdentity, DeviceSample } from "#metric/sample.ts";
+import type { DeviceHealth, DeviceIdentity, DeviceSample } from "#metric/sample.ts";
 import type { Api } from "./api.ts";
-import { bindCalls } from "./device-call.ts";
-import { bindGpm } from "./gpm.ts";
+import { bindCalls, type DevicePass } from "./device-call.ts";
+import { bindGpm } from "./gpm-api.ts";
 import { gpuHealth, healthLog } from "./gpu-health.ts";
-import { type GpuSources, gpuSources, type SourcesApi, type SourcesResult } from "./gpu-sources.ts";
+import { type GpuSources, gpuSources, type SourcesApi } from "./gpu-sources.ts";
 import type { IdentityApi } from "./identity.ts";
-import { readU32 } from "./layout.ts";
-import { isGone, type Refusal, refusalOf } from "./return-code.ts";
+import type { SourcesResult } from "./join-sources.ts";
+import { bindMig } from "./mig-api.ts";
+import {
+  type InstanceResult,
+  type InstancesResult,
+  type MigInstances,
+  migInstances,
+} from "./mig-instances.ts";
+import { isGone, type Refusal } from "./return-code.ts";
 
 /** What one pass over a GPU gave. */
 export interface GpuResult {
-  readonly sample: DeviceSample;
+  /** The GPU's, then its MIG instances'. */
+  readonly samples: readonly DeviceSample[];
   /** Calls that succeeded. */
   readonly answered: number;
   /** The first refusal that does not say what is wrong. */
@@ -58,34 +67,38 @@ const notRead: SourcesResult = {
   isComplete: false,
 };
 
-const migModeSymbol = "nvmlDeviceGetMigMode";
+/** Of a GPU that is not cut. */
+const noInstances: InstancesResult = {
+  instances: [],
+  answered: 0,
+  refusals: [],
+  hasShrunk: false,
+};
 
 /** Binds once what all GPUs share. */
 export function gpuFactory(api: Api, identity: IdentityApi, log: Log): GpuFactory {
   const shared: SourcesApi = { api, gpm: bindGpm(api), calls: bindCalls(api) };
-  const migMode = api.query(migModeSymbol, 2);
-  const readMigMode = (handle: number): boolean | Refusal => {
-    const returnCode = migMode(handle);
-    return returnCode === 0
-      ? readU32(api.memory.view, 0) === 1
-      : refusalOf(migModeSymbol, returnCode);
-  };
+  const mig = bindMig(api);
   return (uuid, handle, index) => {
     const { powerIsAverage, ...description } = identity.describe(handle);
     const sources = gpuSources(shared, powerIsAverage);
     const about = { uuid, index, ...description };
-    return gpu({ about, sources, readMigMode, log });
+    const instances = migInstances(mig, shared, (uuids) =>
+      log("info", "mig instances changed", { uuid, instances: uuids }),
+    );
+    return gpu({ about, sources, instances, readMigMode: mig.mode, log });
   };
 }
 
 interface GpuParts {
   readonly about: DeviceIdentity;
   readonly sources: GpuSources;
+  readonly instances: MigInstances;
   readonly readMigMode: (handle: number) => boolean | Refusal;
   readonly log: Log;
 }
 
-function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
+function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu {
   const health = gpuHealth();
   const logHealth = healthLog(first.about.uuid, log);
   let about = first.about;
@@ -101,13 +114,25 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
     const isMigNow = mode === true;
     if (isMig !== undefined && isMig !== isMigNow) sources.forgetSupport();
     isMig = isMigNow;
+    if (isMig) instances.describeAgain();
+    else instances.close();
   };
 
   /** Makes the calls; what they say of the device becomes its health. */
-  const readSources = (device: number, demand: Demand, atMs: number): SourcesResult => {
-    const result = sources.read({ device, atMs, isNewHandle }, demand);
+  const readSources = (pass: DevicePass, demand: Demand): SourcesResult => {
+    const result = sources.read(pass, demand);
     // Illness is noted by whichever call meets it, and stands until all calls were made again.
     if (result.isComplete) health.reset();
+    for (const refusal of result.refusals) health.note(refusal);
+    return result;
+  };
+
+  /** After the GPU itself: with it they are lost, and by a void handle of its nothing is found. */
+  const readInstances = (pass: DevicePass | undefined, whole: SourcesResult): InstancesResult => {
+    if (isMig !== true) return noInstances;
+    if (pass === undefined || whole.isDeviceGone || whole.refusals.some(isOfHandle))
+      return instances.unread();
+    const result = instances.read(pass);
     for (const refusal of result.refusals) health.note(refusal);
     return result;
   };
@@ -127,27 +152,54 @@ function gpu({ sources, readMigMode, log, ...first }: GpuParts): Gpu {
     },
     unlisted: health.unlisted,
     read: (demand, atMs) => {
-      const isRead = handle !== undefined && !health.isLost();
-      const result = isRead ? readSources(handle as number, demand, atMs) : notRead;
-      const unknown = isRead ? health.endPass(result.answered) : undefined;
-      const { readings, absences, answered, refusals, isDeviceGone } = result;
-      if (isDeviceGone) sources.restart();
-      const hasChanged = logHealth(health.now(), absences, about.index);
+      const pass =
+        handle === undefined || health.isLost() ? undefined : { device: handle, atMs, isNewHandle };
+      const whole = pass === undefined ? notRead : readSources(pass, demand);
+      const parts = readInstances(pass, whole);
+      const answered = whole.answered + parts.answered;
+      const refusals = [...whole.refusals, ...parts.refusals];
+      const unknown = pass === undefined ? undefined : health.endPass(answered);
+      const isDeviceGone = whole.isDeviceGone || parts.refusals.some(isGone);
+      if (isDeviceGone) {
+        sources.restart();
+        instances.restart();
+      }
+      const hasChanged = logHealth(health.now(), whole.absences, about.index);
       isNewHandle = false;
       return {
-        sample: {
-          ...about,
-          health: health.now(),
-          readings: isDeviceGone ? {} : readings,
-          absences: isDeviceGone ? allFailed : absences,
-        },
+        samples: samplesOf(about, health.now(), isDeviceGone, [whole, ...parts.instances]),
         answered,
         unknown,
-        isListDoubtful: refusals.some(isOfHandle) || (isDeviceGone && hasChanged),
+        isListDoubtful:
+          refusals.some(isOfHandle) || parts.hasShrunk || (isDeviceGone && hasChanged),
       };
     },
-    close: sources.close,
+    close: () => {
+      instances.close();
+      sources.close();
+    },
   };
+}
+
+/** The sample of a GPU, then one of each of its instances, which are as well as it is. */
+function samplesOf(
+  about: DeviceIdentity,
+  health: DeviceHealth,
+  isDeviceGone: boolean,
+  results: readonly (SourcesResult | InstanceResult)[],
+): readonly DeviceSample[] {
+  return results.map((result) => ({
+    ...("description" in result ? partOf(about, result) : about),
+    health,
+    readings: isDeviceGone ? {} : result.readings,
+    absences: isDeviceGone ? allFailed : result.absences,
+  }));
+}
+
+/** Where it is and how it is numbered is its GPU's. */
+function partOf(whole: DeviceIdentity, { uuid, description }: InstanceResult): DeviceIdentity {
+  const { model = whole.model, slice } = description;
+  return { ...whole, uuid, model, parentUuid: whole.uuid, slice };
 }
 
 function isOfHandle({ class: refused }: Refusal): boolean {

@@ -89,6 +89,24 @@ export const layouts = {
     sample2: "pointer",
   }),
   gpmSupport: struct(8, { version: "u32", isSupportedDevice: "u32" }),
+  deviceAttributes: struct(40, {
+    multiprocessorCount: "u32",
+    sharedCopyEngineCount: "u32",
+    sharedDecoderCount: "u32",
+    sharedEncoderCount: "u32",
+    sharedJpegCount: "u32",
+    sharedOfaCount: "u32",
+    gpuInstanceSliceCount: "u32",
+    computeInstanceSliceCount: "u32",
+    memorySizeMb: "u64",
+  }),
+  gpuInstanceInfo: struct(24, {
+    device: "pointer",
+    id: "u32",
+    profileId: "u32",
+    placementStart: "u32",
+    placementSize: "u32",
+  }),
 } as const;
 
 /** nvml.h's NVML_STRUCT_VERSION: a driver that knows another size refuses with 25. */

@@ -1,0 +1,134 @@
+/**
+ * NVML's functions of performance monitoring (GPM), and the metrics that they are asked for.
+ *
+ * @module
+ */
+import type { ReadingName } from "#metric/reading.ts";
+import type { Api } from "./api.ts";
+import { type MadeReading, madeReadings } from "./device-call.ts";
+import { layouts, type NativeMemory, nativeMemory, writeU64 } from "./layout.ts";
+
+interface GpmMetric {
+  readonly id: number;
+  readonly makes: ReadingName;
+  /** Units of the reading in one of the metric. */
+  readonly scale: number;
+  /** Another source has the reading too, and says why it is absent. */
+  readonly alsoElsewhere?: boolean;
+}
+
+/** GPM's MiB/s in the readings' units, which are decimal. */
+const kilobytesPerMib = (1024 * 1024) / 1e3;
+const megabytesPerMib = (1024 * 1024) / 1e6;
+
+const chipRows: readonly GpmMetric[] = [
+  { id: 2, makes: "smUtilizationPercent", scale: 1 },
+  { id: 3, makes: "smOccupancyPercent", scale: 1 },
+  { id: 5, makes: "tensorUtilizationPercent", scale: 1 },
+  { id: 10, makes: "dramBandwidthPercent", scale: 1 },
+  { id: 20, makes: "pcieTxKilobytesPerSecond", scale: kilobytesPerMib },
+  { id: 21, makes: "pcieRxKilobytesPerSecond", scale: kilobytesPerMib },
+  { id: 61, makes: "nvlinkTxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
+  { id: 60, makes: "nvlinkRxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
+];
+
+/**
+ * Of a MIG instance: what belongs to its part of the chip. NVML has no utilization rate of an
+ * instance; metric 1, the share of time in which the engine was busy, is what comes nearest.
+ */
+const instanceRows: readonly GpmMetric[] = [
+  { id: 1, makes: "utilizationPercent", scale: 1 },
+  ...chipRows.slice(0, 4),
+];
+
+/** What is asked for in one call; made once, for a pass reads it of every device. */
+export interface GpmMetrics {
+  readonly rows: readonly GpmMetric[];
+  /** One for each row. */
+  readonly makes: readonly MadeReading[];
+}
+const metricsOf = (rows: readonly GpmMetric[]): GpmMetrics => ({
+  rows,
+  makes: madeReadings(rows.map(({ makes }) => makes)),
+});
+export const chipMetrics = metricsOf(chipRows);
+const instanceMetrics = metricsOf(instanceRows);
+
+const { gpmMetric, gpmMetricsGet, gpmSupport } = layouts;
+/** The array of the newest nvml.h: a driver that clears all of it finds its own memory. */
+const metricsRoom = 333;
+/** GPM's structs carry a plain 1, not a size. */
+const structVersion = 1;
+
+export const metricsSymbol = "nvmlGpmMetricsGet";
+
+export interface GpmApi {
+  readonly query: (device: number) => number;
+  readonly alloc: () => number;
+  readonly free: (sample: number) => number;
+  readonly sample: (device: number, sample: number) => number;
+  /** Of a GPU instance of a device that is cut by MIG. */
+  readonly migSample: (device: number, gpuInstance: number, sample: number) => number;
+  /** Fills `request` from two samples. */
+  readonly metrics: (of: GpmMetrics, older: number, newer: number) => number;
+  readonly memory: NativeMemory;
+  readonly request: NativeMemory;
+}
+
+export function bindGpm({ bind, memory }: Api): GpmApi {
+  const request = nativeMemory(gpmMetricsGet.sizeBytes + metricsRoom * gpmMetric.sizeBytes);
+  const query = bind("nvmlGpmQueryDeviceSupport", ["pointer", "pointer"]);
+  const alloc = bind("nvmlGpmSampleAlloc", ["pointer"]);
+  const metricsGet = bind(metricsSymbol, ["pointer"]);
+  const { view } = request;
+  return {
+    memory,
+    request,
+    query: (device) => {
+      memory.poison(gpmSupport.sizeBytes);
+      memory.view.setUint32(gpmSupport.at.version, structVersion, true);
+      return query(device, memory.address);
+    },
+    alloc: () => alloc(memory.address),
+    free: bind("nvmlGpmSampleFree", ["pointer"]),
+    sample: bind("nvmlGpmSampleGet", ["pointer", "pointer"]),
+    migSample: bind("nvmlGpmMigSampleGet", ["pointer", "unsigned", "pointer"]),
+    metrics: ({ rows }, older, newer) => {
+      view.setUint32(gpmMetricsGet.at.version, structVersion, true);
+      view.setUint32(gpmMetricsGet.at.numMetrics, rows.length, true);
+      writeU64(view, gpmMetricsGet.at.sample1, older);
+      writeU64(view, gpmMetricsGet.at.sample2, newer);
+      let base = gpmMetricsGet.sizeBytes;
+      for (const { id } of rows) {
+        view.setUint32(base + gpmMetric.at.metricId, id, true);
+        view.setInt32(base + gpmMetric.at.nvmlReturn, noData, true);
+        view.setFloat64(base + gpmMetric.at.value, Number.NaN, true);
+        base += gpmMetric.sizeBytes;
+      }
+      return metricsGet(request.address);
+    },
+  };
+}
+
+const noData = 21;
+
+/** What is sampled, and which metrics are asked for. */
+export interface GpmScope {
+  readonly metrics: GpmMetrics;
+  readonly symbol: string;
+  readonly take: (device: number, sample: number) => number;
+}
+
+/** The whole chip's. */
+export function chipGpm({ sample }: GpmApi): GpmScope {
+  return { metrics: chipMetrics, symbol: "nvmlGpmSampleGet", take: sample };
+}
+
+/** One GPU instance's; the device is still the whole GPU. */
+export function instanceGpm({ migSample }: GpmApi, gpuInstance: number): GpmScope {
+  return {
+    metrics: instanceMetrics,
+    symbol: "nvmlGpmMigSampleGet",
+    take: (device, sample) => migSample(device, gpuInstance, sample),
+  };
+}
