@@ -8,9 +8,12 @@ import type { Command } from "#cli/command.ts";
 import { commandNames, commands } from "#cli/commands/all.ts";
 import { operandText } from "#cli/help.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
+import { memoryCall } from "#device/nvml/calls.ts";
+import { instanceMetrics } from "#device/nvml/gpm-api.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
 import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
+import type { ReadingName } from "#metric/reading.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/node-metrics.ts";
 import { triggerGauges } from "#observe/trigger-metrics.ts";
@@ -61,10 +64,21 @@ function keyTable(): string {
 function metricTable(): string {
   const rows = metricNames.map((name) => {
     const metric = metricOf(name);
-    const instead = metric.source === "device" ? metric.instead.map(code).join(", ") : "";
-    return [code(name), metric.unit, metric.kind, metric.source, metric.help, instead];
+    const isOfDevice = metric.source === "device";
+    const instead = isOfDevice ? metric.instead.map(code).join(", ") : "";
+    const onMig = isOfDevice ? onMigInstance(metric.needs) : "";
+    return [code(name), metric.unit, metric.kind, metric.source, metric.help, instead, onMig];
   });
-  return table(["metric", "unit", "kind", "source", "what", "where a device lacks it"], rows);
+  const columns = ["metric", "unit", "kind", "source", "what", "where a device lacks it"];
+  return table([...columns, "MIG instance has it"], rows);
+}
+
+/** From what the collector reads of one. */
+function onMigInstance(needs: readonly ReadingName[]): string {
+  const byGpm = instanceMetrics.makes.map(({ name }) => name);
+  if (needs.every((name) => memoryCall.makes.includes(name))) return "yes";
+  const all = [...memoryCall.makes, ...byGpm];
+  return needs.every((name) => all.includes(name)) ? "Hopper and newer" : "no";
 }
 
 function scalingTable(): string {

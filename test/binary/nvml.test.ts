@@ -122,6 +122,45 @@ describe("a GPU that falls off the bus", () => {
   });
 });
 
+describe("GPUs that MIG cuts", () => {
+  const busy = (gpuInstance: number, busyPercent: number) => ({
+    gpuInstance,
+    busyPercent,
+    totalMib: 9728,
+    usedMib: 4864,
+  });
+  const cut = (gpus: StandinState["gpus"]): StandinState => ({ gpus: gpus ?? 0, each: { mig: 1 } });
+  const memory = { metricType: "memory_used_percent", targetValue: "80" };
+
+  test("answer with their instances, those of a new cut too", async () => {
+    const second = { instances: [busy(1, 35)] };
+    await using it = await scene(
+      cut([{ instances: [busy(1, 65), undefined, busy(9, 14), busy(10, 3)] }, second]),
+      quick,
+    );
+    await eventually(() => it.value(), 65);
+    expect(await it.value({ gpuIndex: "1" })).toBe(35);
+    expect(await it.value({ aggregation: "sum" })).toBe(117);
+    expect(await it.value(memory)).toBe(50);
+    it.nvml.set(cut([{ instances: [busy(2, 92)] }, second]));
+    await eventually(() => it.value(), 92);
+    expect(await it.value({ aggregation: "sum" })).toBe(127);
+    const { stdout } = Bun.spawnSync(["curl", "-s", metricsUrl(it.serving)]);
+    const series = stdout.toString().match(/^keda_gpu_scaler_gpu_utilization_percent\{.*$/gm) ?? [];
+    expect(series.map((line) => /gpu_uuid="([^"]+)"/.exec(line)?.[1])).toEqual([
+      "MIG-00000000-0002-0000-8000-000000000000",
+      "MIG-00000001-0001-0000-8000-000000000000",
+    ]);
+  });
+
+  test("without GPM are refused and never 0, and have memory", async () => {
+    const gpu = { hasGpm: false, instances: [busy(1, 65)] };
+    await using it = await scene(cut([gpu]), quick, "r470");
+    await eventually(() => it.value(memory), 50);
+    expect(await it.value()).toBe("FAILED_PRECONDITION");
+  });
+});
+
 describe("a driver call that hangs", () => {
   test("costs no caller anything, is NOT_SERVING, and ends the process by the watchdog", async () => {
     await using it = await scene({ gpus: eightGpus }, [...quick, "--device-watchdog", "8s"]);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readingNames } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
+import { attribute, orderAllocations } from "#node/attribution.ts";
 import type { StandinGpu, StandinInstance } from "../nvml-standin/control.ts";
 import { harness, sampleOf, uuidOf } from "./nvml-harness.ts";
 
@@ -153,6 +154,28 @@ describe("MIG instances", () => {
     expect(absences.utilizationPercent).toBe("implausible");
     expect(absences.smUtilizationPercent).toBe("implausible");
     expect(readings.smOccupancyPercent).toBe(30);
+  });
+});
+
+describe("a pod that holds a MIG instance", () => {
+  const plugin = { resource: "nvidia.com/mig-3g.40gb", resourceClaim: undefined };
+  const dra = { resource: "gpu.nvidia.com", resourceClaim: "inference/claim" };
+
+  test.each([
+    ["the device plugin's", { ...plugin, id: migUuid(0, 1) }],
+    ["a shared one's", { ...plugin, id: `${migUuid(0, 1)}::3` }],
+    ["that of drivers before R470", { ...plugin, id: `MIG-${uuidOf(0)}/1/0` }],
+    ["GKE's", { ...plugin, id: "nvidia0/gi1" }],
+    ["the DRA driver's", { ...dra, id: "gpu-0-mig-3g.40gb-9-4" }],
+  ] as const)("is found by %s name", async (_whose, { id, resource, resourceClaim }) => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: [threeOf, threeOf] });
+    const pod = { namespace: "inference", pod: "chat-0", container: "server" };
+    const listed = orderAllocations([], [{ ...pod, resource, id, resourceClaim }]);
+    const { holders, unmatchedIds } = attribute(collectAfter(0), listed);
+    expect([...holders.keys()]).toEqual([migUuid(0, 1)]);
+    expect(holders.get(migUuid(0, 1))?.map((one) => one.pod)).toEqual(["chat-0"]);
+    expect(unmatchedIds).toEqual([]);
   });
 });
 

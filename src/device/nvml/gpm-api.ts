@@ -52,7 +52,7 @@ const metricsOf = (rows: readonly GpmMetric[]): GpmMetrics => ({
   makes: madeReadings(rows.map(({ makes }) => makes)),
 });
 export const chipMetrics = metricsOf(chipRows);
-const instanceMetrics = metricsOf(instanceRows);
+export const instanceMetrics = metricsOf(instanceRows);
 
 const { gpmMetric, gpmMetricsGet, gpmSupport } = layouts;
 /** The array of the newest nvml.h: a driver that clears all of it finds its own memory. */
