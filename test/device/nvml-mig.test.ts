@@ -228,6 +228,27 @@ describe("MIG under a running agent", () => {
     expect(changed.absences.utilizationPercent).toBe("pending");
   });
 
+  test("of the same name and size at another place is described again within ten seconds", async () => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: [{ mig: 1, instances: [half] }] });
+    collectAfter(0);
+    nvml.set({ gpus: [{ mig: 1, instances: [{ ...half, placementStart: 0 }] }] });
+    const moved = instanceOf(collectAfter(10_000), 0, 1);
+    expect(moved.slice?.placementStart).toBe(0);
+    expect(moved.readings.utilizationPercent).toBe(80);
+    nvml.forgetCalls();
+    collectAfter(1000);
+    expect(nvml.calls().has("nvmlGpuInstanceGetInfo")).toBe(false);
+  });
+
+  test("met at two places while the driver moves it is listed once", async () => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: [{ mig: 1, instances: [half, half, other] }] });
+    const devices = collectAfter(0);
+    expect(uuids(devices)).toEqual([uuidOf(0), migUuid(0, 1), migUuid(0, 10)]);
+    expect(instanceOf(collectAfter(1000), 0, 1).readings.utilizationPercent).toBe(80);
+  });
+
   test("switched off leaves the GPU whole, and on again cuts it", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [threeOf] });

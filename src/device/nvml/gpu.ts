@@ -11,7 +11,7 @@ import type { DeviceHealth, DeviceIdentity, DeviceSample } from "#metric/sample.
 import type { Api } from "./api.ts";
 import { bindCalls, type DevicePass } from "./device-call.ts";
 import { bindGpm } from "./gpm-api.ts";
-import { gpuHealth, healthLog } from "./gpu-health.ts";
+import { type GpuHealth, gpuHealth, healthLog } from "./gpu-health.ts";
 import { type GpuSources, gpuSources, type SourcesApi } from "./gpu-sources.ts";
 import type { IdentityApi } from "./identity.ts";
 import type { SourcesResult } from "./join-sources.ts";
@@ -104,35 +104,13 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
   let about = first.about;
   let handle: number | undefined;
   let isNewHandle = false;
-  let isMig: boolean | undefined;
-
-  /** A slice that comes or goes changes what the whole GPU answers. */
-  const noteMigMode = (device: number) => {
-    const mode = readMigMode(device);
-    if (typeof mode === "object") health.note(mode);
-    if (typeof mode === "object" && mode.class !== "unsupported") return;
-    const isMigNow = mode === true;
-    if (isMig !== undefined && isMig !== isMigNow) sources.forgetSupport();
-    isMig = isMigNow;
-    if (isMig) instances.describeAgain();
-    else instances.close();
-  };
+  const mig = migPart({ sources, instances, readMigMode }, health);
 
   /** Makes the calls; what they say of the device becomes its health. */
   const readSources = (pass: DevicePass, demand: Demand): SourcesResult => {
     const result = sources.read(pass, demand);
     // Illness is noted by whichever call meets it, and stands until all calls were made again.
     if (result.isComplete) health.reset();
-    for (const refusal of result.refusals) health.note(refusal);
-    return result;
-  };
-
-  /** After the GPU itself: with it they are lost, and by a void handle of its nothing is found. */
-  const readInstances = (pass: DevicePass | undefined, whole: SourcesResult): InstancesResult => {
-    if (isMig !== true) return noInstances;
-    if (pass === undefined || whole.isDeviceGone || whole.refusals.some(isOfHandle))
-      return instances.unread();
-    const result = instances.read(pass);
     for (const refusal of result.refusals) health.note(refusal);
     return result;
   };
@@ -145,7 +123,7 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
       // A lost device that can be opened is tried once: it may have been reset.
       if (health.isLost()) health.reset();
       isNewHandle = true;
-      noteMigMode(newHandle);
+      mig.noteMode(newHandle);
     },
     notOpened: (refusal) => {
       if (isGone(refusal)) health.note(refusal);
@@ -155,7 +133,7 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
       const pass =
         handle === undefined || health.isLost() ? undefined : { device: handle, atMs, isNewHandle };
       const whole = pass === undefined ? notRead : readSources(pass, demand);
-      const parts = readInstances(pass, whole);
+      const parts = mig.read(pass, whole);
       const answered = whole.answered + parts.answered;
       const refusals = [...whole.refusals, ...parts.refusals];
       const unknown = pass === undefined ? undefined : health.endPass(answered);
@@ -177,6 +155,36 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
     close: () => {
       instances.close();
       sources.close();
+    },
+  };
+}
+
+/** The GPU's MIG mode, and its instances while it is cut. */
+function migPart(
+  { sources, instances, readMigMode }: Pick<GpuParts, "sources" | "instances" | "readMigMode">,
+  health: GpuHealth,
+) {
+  let isMig: boolean | undefined;
+  return {
+    /** Cutting a GPU, or making it whole, changes what it answers itself. */
+    noteMode: (device: number) => {
+      const mode = readMigMode(device);
+      if (typeof mode === "object") health.note(mode);
+      if (typeof mode === "object" && mode.class !== "unsupported") return;
+      const isMigNow = mode === true;
+      if (isMig !== undefined && isMig !== isMigNow) sources.forgetSupport();
+      isMig = isMigNow;
+      if (isMig) instances.describeAgain();
+      else instances.close();
+    },
+    /** After the GPU itself: with it they are lost, and by a void handle of its nothing is found. */
+    read: (pass: DevicePass | undefined, whole: SourcesResult): InstancesResult => {
+      if (isMig !== true) return noInstances;
+      if (pass === undefined || whole.isDeviceGone || whole.refusals.some(isOfHandle))
+        return instances.unread();
+      const result = instances.read(pass);
+      for (const refusal of result.refusals) health.note(refusal);
+      return result;
     },
   };
 }

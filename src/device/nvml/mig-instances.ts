@@ -79,14 +79,6 @@ export function migInstances(
   let known = new Map<string, Instance>();
   let isDescriptionDue = false;
 
-  const create = (gpu: number, handle: number, uuid: string, size: string): Instance | Refusal => {
-    const description = mig.describe(gpu, handle);
-    if ("class" in description) return description;
-    const gpm = gpmSource(sources.gpm, instanceGpm(sources.gpm, description.slice.gpuInstance));
-    const memory = sources.calls.memory();
-    return { uuid, size, description, memory, gpm, absences: allFailed };
-  };
-
   /** The instance that a handle stands for now: one that is known, or a new one. */
   const identify = (gpu: number, handle: number): Instance | Refusal => {
     const named = mig.uuid(handle);
@@ -94,10 +86,13 @@ export function migInstances(
     const uuid = named.value;
     const size = mig.size(handle);
     const one = known.get(uuid);
-    if (one === undefined || one.size !== size) return create(gpu, handle, uuid, size);
-    if (!isDescriptionDue) return one;
+    const isNew = one?.size !== size;
+    if (one !== undefined && !isNew && !isDescriptionDue) return one;
     const description = mig.describe(gpu, handle);
-    return "class" in description ? description : { ...one, description };
+    if ("class" in description) return description;
+    return one === undefined || isNew
+      ? newInstance(sources, uuid, size, description)
+      : { ...one, description };
   };
 
   /** Makes the instances of this pass those known, and frees what the others held. */
@@ -145,6 +140,16 @@ export function migInstances(
   };
 }
 
+function newInstance(
+  { calls, gpm }: SourcesApi,
+  uuid: string,
+  size: string,
+  description: InstanceDescription,
+): Instance {
+  const source = gpmSource(gpm, instanceGpm(gpm, description.slice.gpuInstance));
+  return { uuid, size, description, memory: calls.memory(), gpm: source, absences: allFailed };
+}
+
 /** Reads the driver's list; with a refusal it is not all of it. */
 function listInstances(
   mig: MigApi,
@@ -174,10 +179,9 @@ function listInstances(
   return { listed, refusals };
 }
 
-/** NVML_ERROR_NOT_FOUND: no instance at this place. */
-const notFound = 6;
+/** NVML_ERROR_NOT_FOUND: no instance is at this place. */
 const isHole = (returnCode: number) =>
-  returnCode === notFound || returnClassOf(returnCode) === "unsupported";
+  returnCode === 6 || returnClassOf(returnCode) === "unsupported";
 
 interface ReadInstance {
   readonly result: InstanceResult;

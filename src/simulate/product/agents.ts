@@ -57,7 +57,7 @@ function deviceReport({ cluster, scenario }: Simulation, device: Device): Device
     model: "H100",
     health: { state: "ok" },
     ...(parent === undefined ? {} : { parentUuid: deviceName(scenario, parent) }),
-    // NVML has no utilization of a slice, nor of a device that is cut into slices.
+    // As before Hopper: no utilization of a slice, nor ever of a device that is cut into slices.
     readings: parent === undefined && !device.isSliced ? { utilizationPercent, ...memory } : memory,
     absences: parent === undefined && !device.isSliced ? {} : { utilizationPercent: "unsupported" },
     holders: [...holders].map(({ replica, pod }) => ({
