@@ -316,6 +316,17 @@ describe("MIG under a running agent", () => {
     expect(devices.every(({ readings }) => Object.keys(readings).length === 0)).toBe(true);
   });
 
+  test("a GPU that is lost while its instances are listed keeps those that were", async () => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: [{ mig: 1, instances: [half] }] });
+    collectAfter(0);
+    const returnCodes = { nvmlDeviceGetGpuInstanceId: 15 };
+    nvml.set({ gpus: [{ mig: 1, instances: [half, other], returnCodes }] });
+    const devices = collectAfter(1000);
+    expect(uuids(devices)).toEqual([uuidOf(0), migUuid(0, 1)]);
+    expect(devices.map(({ health }) => health.state)).toEqual(["lost", "lost"]);
+  });
+
   test("handles that the driver voids cost one sample", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [threeOf] });

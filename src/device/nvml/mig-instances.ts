@@ -114,7 +114,8 @@ export function migInstances(
       const missed = [...known.values()].filter(({ uuid }) => !uuids.has(uuid));
       const kept = refusals.length > 0 ? missed : [];
       const hasShrunk = keep([...here, ...kept]);
-      const read = refusals.some(isGone) ? [] : readInstances(listed, gpu);
+      if (refusals.some(isGone)) return notRead(known, refusals);
+      const read = readInstances(listed, gpu);
       return {
         instances: [...read.map(({ result }) => result), ...kept.map(withoutReadings)],
         answered: read.reduce((sum, { answered }) => sum + answered, 0),
@@ -122,12 +123,7 @@ export function migInstances(
         hasShrunk,
       };
     },
-    unread: () => ({
-      instances: [...known.values()].map(withoutReadings),
-      answered: 0,
-      refusals: [],
-      hasShrunk: false,
-    }),
+    unread: () => notRead(known, []),
     restart: () => {
       for (const { gpm } of known.values()) gpm.resetBaseline();
     },
@@ -203,6 +199,14 @@ function readInstances(listed: readonly Listed[], gpu: DevicePass): readonly Rea
     instance.absences = absences;
     return { result: { uuid, description, readings, absences }, answered, refusals };
   });
+}
+
+function notRead(
+  known: ReadonlyMap<string, Instance>,
+  refusals: readonly Refusal[],
+): InstancesResult {
+  const instances = [...known.values()].map(withoutReadings);
+  return { instances, answered: 0, refusals, hasShrunk: false };
 }
 
 /** What it never has stays unsupported. */
