@@ -16,7 +16,7 @@ const migUuid = (gpu: number, gpuInstance: number, computeInstance = 0): string 
 };
 const mib = 1024 * 1024;
 
-const half: StandinInstance = {
+const half = {
   gpuInstance: 1,
   profile: 9,
   placementStart: 4,
@@ -24,7 +24,7 @@ const half: StandinInstance = {
   totalMib: 40_320,
   usedMib: 20_000,
   busyPercent: 80,
-};
+} as const satisfies StandinInstance;
 const eighth: StandinInstance = { gpuInstance: 9, placementStart: 0, usedMib: 500 };
 const other: StandinInstance = { ...eighth, gpuInstance: 10, placementStart: 1, busyPercent: 20 };
 /** With a hole in the driver's index. */
@@ -120,6 +120,11 @@ describe("MIG instances", () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [{ ...threeOf, migInfoReturnCode: 4, migMemoryReturnCode: 4 }] });
     const devices = collectAfter(0);
+    nvml.set({ gpus: [{ ...threeOf, returnCodes: { nvmlGpuInstanceGetInfo: 4 } }] });
+    expect(instanceOf(collectAfter(10_000), 0, 9).slice).toEqual({
+      gpuInstance: 9,
+      computeInstance: 0,
+    });
     const { slice, readings } = instanceOf(devices, 0, 1);
     expect(slice).toEqual({ gpuInstance: 1, computeInstance: 0 });
     expect(readings.memoryTotalBytes).toBe(40_320 * mib);
@@ -209,23 +214,21 @@ describe("MIG under a running agent", () => {
     expect(lines.filter(({ event }) => event === "mig instances changed")).toHaveLength(3);
   });
 
-  test("of the same name and another size is described and measured anew", async () => {
+  test.each([
+    { profile: 14, slices: [2, 2], totalMib: 19_968, usedMib: 10 },
+    { slices: [3, 2] },
+  ] as const)("of the same name and the size %j is described and measured anew", async (size) => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [{ mig: 1, instances: [half] }] });
     collectAfter(0);
     collectAfter(1000);
-    const smaller = {
-      ...half,
-      profile: 14,
-      slices: [2, 2],
-      totalMib: 19_968,
-      usedMib: 10,
-    } as const;
-    nvml.set({ gpus: [{ mig: 1, instances: [smaller] }] });
+    const resized = { ...half, ...size };
+    nvml.set({ gpus: [{ mig: 1, instances: [resized] }] });
     const changed = instanceOf(collectAfter(1000), 0, 1);
-    expect(changed.slice?.profile).toBe(14);
-    expect(changed.readings.memoryTotalBytes).toBe(19_968 * mib);
+    expect(changed.slice?.profile).toBe(resized.profile);
+    expect(changed.readings.memoryTotalBytes).toBe(resized.totalMib * mib);
     expect(changed.absences.utilizationPercent).toBe("pending");
+    expect(nvml.calls().get("nvmlGpmSampleFree")).toBe(2);
   });
 
   test("of the same name and size at another place is described again within ten seconds", async () => {
@@ -247,6 +250,25 @@ describe("MIG under a running agent", () => {
     const devices = collectAfter(0);
     expect(uuids(devices)).toEqual([uuidOf(0), migUuid(0, 1), migUuid(0, 10)]);
     expect(instanceOf(collectAfter(1000), 0, 1).readings.utilizationPercent).toBe(80);
+  });
+
+  test("with as many other instances is logged, and all that was allocated is freed", async () => {
+    const { nvml, collector, collectAfter, lines } = await harness();
+    nvml.set({ gpus: [{ mig: 1, instances: [half] }] });
+    collectAfter(0);
+    nvml.set({ gpus: [{ mig: 1, instances: [other] }] });
+    collectAfter(1000);
+    expect(lines.filter(({ event }) => event === "mig instances changed")).toEqual([
+      expect.objectContaining({ facts: { uuid: uuidOf(0), instances: [migUuid(0, 1)] } }),
+      expect.objectContaining({ facts: { uuid: uuidOf(0), instances: [migUuid(0, 10)] } }),
+    ]);
+    nvml.set({ gpus: 1 });
+    collectAfter(10_000);
+    expect(nvml.calls().get("nvmlGpmSampleFree")).toBe(4);
+    nvml.set({ gpus: [threeOf] });
+    collectAfter(10_000);
+    collector.close();
+    expect(nvml.calls().get("nvmlGpmSampleFree")).toBe(nvml.calls().get("nvmlGpmSampleAlloc"));
   });
 
   test("switched off leaves the GPU whole, and on again cuts it", async () => {
@@ -291,6 +313,7 @@ describe("MIG under a running agent", () => {
     nvml.set({ gpus: [threeOf] });
     collectAfter(0);
     nvml.set({ gpus: [{ ...threeOf, state: 15 }] });
+    nvml.forgetCalls();
     for (const ms of [1000, 1000, 10_000]) {
       const devices = collectAfter(ms);
       expect(devices).toHaveLength(4);
@@ -299,6 +322,7 @@ describe("MIG under a running agent", () => {
         expect(readings).toEqual({});
       }
     }
+    expect(nvml.calls().has("nvmlDeviceGetMaxMigDeviceCount")).toBe(false);
     nvml.set({ gpus: [threeOf] });
     const back = instanceOf(collectAfter(10_000), 0, 1);
     expect(back.health).toEqual({ state: "ok" });
@@ -322,9 +346,11 @@ describe("MIG under a running agent", () => {
     collectAfter(0);
     const returnCodes = { nvmlDeviceGetGpuInstanceId: 15 };
     nvml.set({ gpus: [{ mig: 1, instances: [half, other], returnCodes }] });
+    nvml.forgetCalls();
     const devices = collectAfter(1000);
     expect(uuids(devices)).toEqual([uuidOf(0), migUuid(0, 1)]);
     expect(devices.map(({ health }) => health.state)).toEqual(["lost", "lost"]);
+    expect(nvml.calls().get("nvmlDeviceGetMemoryInfo_v2")).toBe(1);
   });
 
   test("handles that the driver voids cost one sample", async () => {
