@@ -5,12 +5,13 @@
  */
 import type { Log } from "#core/log.ts";
 import type { Demand } from "#device/collector.ts";
+import { healthLog } from "#device/health-log.ts";
 import { type Absences, readingNames } from "#metric/reading.ts";
 import type { DeviceIdentity, DeviceSample } from "#metric/sample.ts";
 import type { Api } from "./api.ts";
 import { bindCalls } from "./device-call.ts";
 import { bindGpm } from "./gpm.ts";
-import { gpuHealth, healthLog } from "./gpu-health.ts";
+import { gpuHealth } from "./gpu-health.ts";
 import { type GpuSources, gpuSources, type SourcesApi, type SourcesResult } from "./gpu-sources.ts";
 import type { IdentityApi } from "./identity.ts";
 import { readU32 } from "./layout.ts";
