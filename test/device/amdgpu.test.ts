@@ -78,6 +78,11 @@ describe("an AMD card is read", () => {
     ]);
   });
 
+  test("and its partitions, which have no address, are not", () => {
+    using tree = sysfsTree(mi300, { card: 6, pci: "amdgpu_xcp_30", renderMinor: 134 });
+    expect(collectorOf(tree).devices()).toHaveLength(1);
+  });
+
   test("with every reading either there or absent", () => {
     using tree = sysfsTree(mi300, radeon, bareCard);
     for (const { readings, absences } of collectorOf(tree).devices())

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { chooseCollector } from "#device/worker.ts";
 import { nvmlStandin } from "../nvml-standin/control.ts";
 import { manualClock } from "../support/manual-clock.ts";
@@ -63,6 +64,7 @@ describe("the collector auto", () => {
       const { collect, close } = chooseCollector(options, tools);
       const vendors = () => new Set(collect(nothing).devices.map(({ vendor }) => vendor));
       expect(vendors()).toEqual(new Set(["nvidia"]));
+      rmSync(nvml.libraryPath);
       expect(vendors()).toEqual(new Set(["nvidia"]));
       close();
     } finally {
