@@ -50,7 +50,7 @@ export interface FaultFacts {
   overloaded: { readonly limit: number };
   /** The process is stopping. */
   stopping: Readonly<Record<string, never>>;
-  /** The vendor's library is not on this machine, or cannot be loaded. */
+  /** The vendor's library, or the files of its driver, are not on this machine or cannot be used. */
   "library-missing": { readonly paths: readonly string[] };
   /** The vendor's library refuses; `fatal` when only a new container can help. */
   "library-failed": {

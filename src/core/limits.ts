@@ -244,6 +244,9 @@ export const mockDevicesMax = 256;
 /** Thirty years: longer times lose their seconds in sums, and at last the sum is no number. */
 export const mockSecondsMax = 1_000_000_000;
 
+/** A file of sysfs is at most a page, and pages have 64 KiB on some arm64 kernels. */
+export const sysfsFileBytesMax = 64 * 1024;
+
 /** Time between readings that change seldom, and between two reads of the list of devices. */
 export const slowReadingsMs = 10_000;
 /** The driver refreshes its own GPM sample every 100 ms; closer ones give nothing or nonsense. */

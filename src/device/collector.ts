@@ -24,7 +24,7 @@ export interface Collection {
 }
 
 export interface Collector {
-  readonly name: "nvml" | "mock";
+  readonly name: "auto" | "nvml" | "amdgpu" | "mock";
   /**
    * Reads every device once, lost ones included: a known device never disappears in silence.
    *
@@ -38,9 +38,11 @@ export interface Collector {
 
 /** How a collector is chosen; plain data, for it crosses into the worker. */
 export interface CollectorOptions {
-  readonly collector: "auto" | "nvml" | "mock";
+  readonly collector: "auto" | "nvml" | "amdgpu" | "mock";
   /** Overrides the places where `libnvidia-ml.so.1` is looked for. */
   readonly nvmlLibrary?: string | undefined;
+  /** Where sysfs is mounted; `/sys` when absent. */
+  readonly sysfsRoot?: string | undefined;
   /** A mock file; without it the mock collector plays its embedded default. */
   readonly mockFile?: string | undefined;
 }

@@ -9,6 +9,8 @@ import { assert } from "#core/assert.ts";
 import { type Clock, systemClock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
+import { amdgpuCollector } from "./amdgpu/collector.ts";
+import { autoCollector } from "./auto.ts";
 import type { Collector, CollectorOptions, Demand } from "./collector.ts";
 import { mockCollector } from "./mock/collector.ts";
 import { nvmlCollector } from "./nvml/collector.ts";
@@ -63,10 +65,18 @@ export interface CollectorTools {
 
 /** The collector that the options ask for. `auto` never means the mock: it would make numbers up. */
 export function chooseCollector(options: CollectorOptions, tools: CollectorTools): Collector {
-  const { collector, mockFile, nvmlLibrary } = options;
-  if (collector === "mock") return mockCollector({ ...tools, file: mockFile });
+  const { collector, mockFile, nvmlLibrary, sysfsRoot = "/sys" } = options;
   const libraryPaths = nvmlLibrary === undefined ? nvmlLibraryPaths : [nvmlLibrary];
-  return nvmlCollector({ ...tools, libraryPaths });
+  switch (collector) {
+    case "mock":
+      return mockCollector({ ...tools, file: mockFile });
+    case "amdgpu":
+      return amdgpuCollector({ ...tools, sysfsRoot });
+    case "nvml":
+      return nvmlCollector({ ...tools, libraryPaths });
+    case "auto":
+      return autoCollector({ ...tools, libraryPaths, sysfsRoot });
+  }
 }
 
 export interface SamplingLoopOptions {

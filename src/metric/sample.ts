@@ -1,20 +1,22 @@
 import type { Absences, Readings } from "./reading.ts";
 
 export interface DeviceIdentity {
-  /** The vendor's stable id (`GPU-…`); the only one that survives a reboot. */
+  /** The vendor's stable id (`GPU-…`, `amd-…`), which survives a reboot; a PCI address without one. */
   readonly uuid: string;
   /** Position in the driver's list now; it may change when a device comes or goes. */
   readonly index: number;
   readonly vendor: string;
   /** The vendor's product name. */
   readonly model: string;
-  /** `/dev/nvidia<minor>`; not the index. */
+  /** `/dev/nvidia<minor>`, of AMD `/dev/dri/renderD<minor>`; not the index. */
   readonly minor?: number | undefined;
   /** `0000:3b:00.0`, as sysfs writes it. */
   readonly pciBusId?: string | undefined;
   /** The whole GPU that a slice (MIG) is part of. */
   readonly parentUuid?: string | undefined;
   readonly slice?: MigSlice | undefined;
+  /** Cut into parts that are not listed, the first of which has the names of the whole. */
+  readonly isPartitioned?: true | undefined;
 }
 
 /** A MIG slice as the driver numbers it on its GPU: some device plugins name slices by these. */

@@ -1,7 +1,8 @@
 /**
  * The forms in which device plugins and the DRA driver name accelerators to the kubelet.
  *
- * A form is recognised by the id itself and not by the resource name, which administrators choose.
+ * A form is recognised by the id itself and not by the resource name, which administrators choose,
+ * wherever the id alone says that it is an accelerator's.
  *
  * @module
  */
@@ -29,6 +30,12 @@ export type DeviceRef =
       readonly placementStart: number;
       readonly part?: string | undefined;
     }
+  | {
+      readonly by: "pci";
+      /** As sysfs writes it. */
+      readonly pciBusId: string;
+      readonly part?: string | undefined;
+    }
   | { readonly by: "all"; readonly part?: string | undefined };
 
 const uuidForm = /^(?:GPU|MIG)-[0-9A-Fa-f-]+$/;
@@ -38,6 +45,10 @@ const gkeForm = /^nvidia(\d+)(?:\/gi(\d+))?(?:\/vgpu(\d+))?$/;
 const draGpuForm = /^gpu-(\d+)$/;
 /** `gpu-<minor>-mig-<profile name>-<profile number>-<placement start>`; the name has no hyphen. */
 const draSliceForm = /^gpu-(\d+)-mig-[^-]+-(\d+)-(\d+)$/;
+/** AMD's plugin names a GPU by its PCI address, and its time slices by their numbers. */
+const amdForm = /^([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?:-slice-(\d+))?$/i;
+/** `gpu-<minor of the card>-<minor of the render node>`, of a GPU or of a partition. */
+const amdDraForm = /^gpu-\d+-(\d+)$/;
 /** What the plugin calls the devices of Tegra and WSL, which it cannot tell apart. */
 const undividedNames = ["tegra", "all"];
 
@@ -64,23 +75,33 @@ export function pluginDeviceRef(resource: string, id: string): DeviceRef | undef
       gpuInstance: instance === undefined ? undefined : Number(instance),
       part: vgpu === undefined ? part : `vgpu${vgpu}`,
     };
+  // Network cards have such ids too, so here the resource decides.
+  const [, pciBusId, timeSlice] = resource.startsWith("amd.com/") ? (amdForm.exec(name) ?? []) : [];
+  if (pciBusId !== undefined)
+    return { by: "pci", pciBusId: pciBusId.toLowerCase(), part: timeSlice ?? part };
   if (resource.startsWith("nvidia.com/") && undividedNames.includes(name))
     return { by: "all", part };
   return undefined;
 }
 
 /**
- * Reads a device name as a DRA driver gives it. Only NVIDIA's driver is known: other drivers use
- * the same names for other things.
+ * Reads a device name as a DRA driver gives it. NVIDIA's and AMD's drivers are known: other drivers
+ * use the same names for other things.
  */
 export function draDeviceRef(
   driver: string,
   device: string,
   shareId: string | undefined,
 ): DeviceRef | undefined {
+  const part = shareId;
+  if (driver === "gpu.amd.com") {
+    const [, renderMinor] = amdDraForm.exec(device) ?? [];
+    return renderMinor === undefined
+      ? undefined
+      : { by: "minor", minor: Number(renderMinor), part };
+  }
   if (driver !== "gpu.nvidia.com") return undefined;
   const [, minor] = draGpuForm.exec(device) ?? [];
-  const part = shareId;
   if (minor !== undefined) return { by: "minor", minor: Number(minor), part };
 
   const [, ofMinor, profile, placementStart] = draSliceForm.exec(device) ?? [];

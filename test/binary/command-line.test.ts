@@ -25,7 +25,10 @@ describe("the binary refuses with exit 2 and one line", () => {
       ["serve", "--bind", "here"],
       '--bind must be an IP address of this machine, or localhost, got "here"',
     ],
-    [["serve", "--collector", "dcgm"], '--collector must be one of auto, nvml, mock, got "dcgm"'],
+    [
+      ["serve", "--collector", "dcgm"],
+      '--collector must be one of auto, nvml, amdgpu, mock, got "dcgm"',
+    ],
     [
       ["serve", "--sample-interval", "1"],
       "--sample-interval must be a duration such as 500ms, 1s or 2m",

@@ -170,6 +170,11 @@ describe("a collector", () => {
       mockFile: "m.yaml",
     });
     expect(collectorOf("--collector", "mock")).toEqual({ collector: "mock" });
+    expect(collectorOf("--collector", "amdgpu", "--sysfs-root", "/host/sys")).toEqual({
+      collector: "amdgpu",
+      sysfsRoot: "/host/sys",
+    });
+    expect(collectorOf("--sysfs-root", "/host/sys")).toMatchObject({ collector: "auto" });
   });
 
   test.each([
@@ -177,6 +182,14 @@ describe("a collector", () => {
     [
       ["--collector", "mock", "--nvml-library", "/x.so"],
       "--nvml-library is for --collector nvml or auto, got --collector mock",
+    ],
+    [
+      ["--collector", "amdgpu", "--nvml-library", "/x.so"],
+      "--nvml-library is for --collector nvml or auto, got --collector amdgpu",
+    ],
+    [
+      ["--collector", "nvml", "--sysfs-root", "/host/sys"],
+      "--sysfs-root is for --collector amdgpu or auto, got --collector nvml",
     ],
   ])("refuses %j", (args, problem) => {
     expect(() => collectorOf(...args)).toThrow(

@@ -125,6 +125,17 @@ describe("what the agent gets", () => {
     );
   });
 
+  test("no NVIDIA at all for AMD's GPUs, which take no right and no volume of their own", async () => {
+    const objects = await renderBlock("amd", ...sets("gpu.access=host-path", "gpu.library=/x.so"));
+    expect(visible(objects)).toBeUndefined();
+    const { runtimeClassName, nodeSelector, volumes } = agentPod(objects);
+    expect(runtimeClassName).toBeUndefined();
+    expect(nodeSelector).toEqual({ "feature.node.kubernetes.io/amd-gpu": "true" });
+    expect(volumes?.map(({ name }) => name)).toEqual(["pod-resources"]);
+    expect(containerOf(agentOf(objects)).args).toContain("--collector=amdgpu");
+    expect(containerOf(agentOf(objects)).args?.join(" ")).not.toContain("--nvml-library");
+  });
+
   test("no NVIDIA at all with the mock, and its file when one is given", async () => {
     expect(visible(await renderBlock("mock"))).toBeUndefined();
     const objects = await renderBlock("mock", ...sets("mock=devices: []", "gpu.library=/x.so"));

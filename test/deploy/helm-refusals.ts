@@ -103,7 +103,7 @@ describe("the program's own rules", () => {
     ["bindAddress", "bind", ["0.0.0.0", "::", "fd00::1", "1.2.3", "999.0.0.1", ":::", "a.b"]],
     ["log.level", "log-level", ["debug", "trace"]],
     ["log.format", "log-format", ["text", "xml"]],
-    ["collector", "collector", ["nvml", "magic"]],
+    ["collector", "collector", ["nvml", "amdgpu", "magic"]],
     ["allowScopes[0]", "allow-scope", ["node", "cluster", "workload", "pod", ""]],
     [
       "allowEndpoints[0]",

@@ -84,6 +84,51 @@ describe("attribute() finds the device of", () => {
   });
 });
 
+describe("attribute() knows an AMD GPU", () => {
+  const amd: DeviceIdentity = {
+    uuid: "amd-9f3c0d1e2b4a5968",
+    index: 0,
+    minor: 128,
+    pciBusId: "0000:c1:00.0",
+    vendor: "amd",
+    model: "MI300X",
+  };
+  const plugin = (pod: string, id: string) => claim(pod, id, { resource: "amd.com/gpu" });
+  const amdDra = claim("p", "gpu-1-128", { resource: "gpu.amd.com", resourceClaim: "default/c" });
+  const heldBy = (device: DeviceIdentity, ...list: readonly DeviceAllocation[]) => {
+    const { holders, unmatchedIds } = attribute([device], orderAllocations([], list));
+    const held = holders.get(device.uuid) ?? [];
+    return { held: held.map(({ pod, sharedBy }) => [pod, sharedBy]), unmatchedIds };
+  };
+
+  test("by its address, from the device plugin", () => {
+    expect(heldBy(amd, plugin("p", "0000:c1:00.0"), plugin("q", "0000:c2:00.0"))).toEqual({
+      held: [["p", undefined]],
+      unmatchedIds: ["0000:c2:00.0"],
+    });
+  });
+
+  test("by its render node, from the DRA driver", () => {
+    expect(heldBy(amd, amdDra).held).toEqual([["p", undefined]]);
+  });
+
+  test("that pods share by time slices", () => {
+    const slices = [plugin("p", "0000:c1:00.0-slice-0"), plugin("q", "0000:c1:00.0-slice-1")];
+    expect(heldBy(amd, ...slices).held).toEqual([
+      ["p", 2],
+      ["q", 2],
+    ]);
+  });
+
+  test("and not the partition that has its names, for the readings are of the whole", () => {
+    const divided = { ...amd, isPartitioned: true } as const;
+    expect(heldBy(divided, plugin("p", "0000:c1:00.0"), amdDra)).toEqual({
+      held: [],
+      unmatchedIds: ["0000:c1:00.0", "gpu-1-128"],
+    });
+  });
+});
+
 describe("attribute() names no holder", () => {
   test("for an id that fits no device of the node, and says which", () => {
     const gone = claim("p", uuid(9));

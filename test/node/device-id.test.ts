@@ -36,6 +36,25 @@ describe("pluginDeviceRef() reads", () => {
     ],
     ["Tegra", "nvidia.com/gpu", "tegra", { by: "all" }],
     ["WSL", "nvidia.com/gpu", "all", { by: "all" }],
+    ["AMD's GPU", "amd.com/gpu", "0000:c1:00.0", { by: "pci", pciBusId: "0000:c1:00.0" }],
+    [
+      "its address in capitals",
+      "amd.com/gpu",
+      "0000:C1:00.0",
+      { by: "pci", pciBusId: "0000:c1:00.0" },
+    ],
+    [
+      "AMD's GPU in one piece, named by its partitioning",
+      "amd.com/spx_nps1",
+      "0000:c1:00.0",
+      { by: "pci", pciBusId: "0000:c1:00.0" },
+    ],
+    [
+      "a time slice of AMD's plugin",
+      "amd.com/gpu",
+      "0000:c1:00.0-slice-2",
+      { by: "pci", pciBusId: "0000:c1:00.0", part: "2" },
+    ],
   ])("%s", (_form, resource, id, ref) => {
     expect(pluginDeviceRef(resource, id)).toEqual(ref);
   });
@@ -43,6 +62,8 @@ describe("pluginDeviceRef() reads", () => {
   test.each([
     ["a network card", "rdma/hca", "0000:3b:00.0"],
     ["another vendor's all", "example.org/fuse", "all"],
+    ["a partition of AMD's", "amd.com/cpx_nps4", "amdgpu_xcp_30"],
+    ["an address with more behind it", "amd.com/gpu", "0000:c1:00.0-slice-"],
     ["a name that goes on", "nvidia.com/gpu", "nvidia0-extra"],
     ["nothing", "nvidia.com/gpu", ""],
     ["a bare prefix", "nvidia.com/gpu", "GPU-"],
@@ -85,9 +106,17 @@ describe("draDeviceRef() reads", () => {
     expect(draDeviceRef(nvidia, device, shareId)).toEqual(ref);
   });
 
+  test("AMD's GPU, by its render node", () => {
+    const ref = draDeviceRef("gpu.amd.com", "gpu-1-129", undefined);
+    expect(ref).toEqual({ by: "minor", minor: 129 });
+  });
+
   test.each([
     ["another driver's device of the same name", "gpu.example.org", "gpu-0"],
     ["NVIDIA's channels", "compute-domain.nvidia.com", "channel-0"],
+    ["AMD's device in passthrough", "gpu.amd.com", "gpu-vfio-0"],
+    ["AMD's device that has no such node yet", "gpu.amd.com", "gpu-0-cpx-nps4"],
+    ["NVIDIA's name of AMD's driver", "gpu.amd.com", "gpu-0"],
     ["a device in passthrough", nvidia, "gpu-vfio-0"],
     ["a name with more before it", nvidia, "xgpu-0"],
     ["a name with more behind it", nvidia, "gpu-0-x"],

@@ -3,8 +3,6 @@
  *
  * @module
  */
-import type { Log } from "#core/log.ts";
-import { type Absences, type ReadingName, readingNames } from "#metric/reading.ts";
 import type { DeviceHealth } from "#metric/sample.ts";
 import { describeReturn, type Refusal } from "./return-code.ts";
 
@@ -55,34 +53,5 @@ export function gpuHealth(): GpuHealth {
       const reason = "the driver does not list it any more; look for Xid lines in dmesg";
       health = { state: "lost", reason };
     },
-  };
-}
-
-/**
- * Logs a GPU's health when it changes, and once what the process may not read.
- *
- * @returns Takes each sample's; tells whether the state of its health has changed.
- */
-export function healthLog(
-  uuid: string,
-  log: Log,
-): (health: DeviceHealth, absences: Absences, index: number) => boolean {
-  let logged: DeviceHealth["state"] = "ok";
-  let isPermissionLogged = false;
-  const isDenied = (absences: Absences) => {
-    for (const name in absences) if (absences[name as ReadingName] === "not-permitted") return true;
-    return false;
-  };
-  return (health, absences, index) => {
-    if (!isPermissionLogged && isDenied(absences)) {
-      isPermissionLogged = true;
-      const names = readingNames.filter((name) => absences[name] === "not-permitted");
-      log("warn", "gpu readings not permitted", { uuid, index, readings: names });
-    }
-    if (health.state === logged) return false;
-    logged = health.state;
-    if (health.state === "ok") log("info", "gpu recovered", { uuid, index });
-    else log("warn", "gpu unhealthy", { uuid, index, state: health.state, reason: health.reason });
-    return true;
   };
 }

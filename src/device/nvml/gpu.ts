@@ -6,12 +6,13 @@
  */
 import type { Log } from "#core/log.ts";
 import type { Demand } from "#device/collector.ts";
+import { healthLog } from "#device/health-log.ts";
 import { type Absences, readingNames } from "#metric/reading.ts";
 import type { DeviceHealth, DeviceIdentity, DeviceSample } from "#metric/sample.ts";
 import type { Api } from "./api.ts";
 import { bindCalls, type DevicePass } from "./device-call.ts";
 import { bindGpm } from "./gpm-api.ts";
-import { type GpuHealth, gpuHealth, healthLog } from "./gpu-health.ts";
+import { type GpuHealth, gpuHealth } from "./gpu-health.ts";
 import { type GpuSources, gpuSources, type SourcesApi } from "./gpu-sources.ts";
 import type { IdentityApi } from "./identity.ts";
 import type { SourcesResult } from "./join-sources.ts";

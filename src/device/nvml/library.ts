@@ -42,13 +42,18 @@ const ffiTypes = {
 /** In every NVML there is, so its absence means that the file is something else. */
 const everywhere = "nvmlInit_v2";
 
+/** The first library that can be loaded. */
+export function findLibrary(paths: readonly string[]): string | undefined {
+  return paths.find((path) => bindSymbol(path, everywhere, []) !== undefined);
+}
+
 /**
  * Loads the first library that can be loaded.
  *
  * @throws {Fault} `library-missing` with every path that was tried.
  */
 export function loadLibrary(paths: readonly string[]): Library {
-  const found = paths.find((path) => bindSymbol(path, everywhere, []) !== undefined);
+  const found = findLibrary(paths);
   if (found === undefined)
     throw new Fault(
       "library-missing",

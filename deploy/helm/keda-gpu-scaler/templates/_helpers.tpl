@@ -123,14 +123,14 @@ end knows a client by; a Service's are what a client calls it.
 {{- end }}
 
 {{- define "agentArgs" -}}
-{{- $mock := eq .Values.collector "mock" }}
+{{- $nvidia := has .Values.collector (list "auto" "nvml") }}
 {{ include "commonArgs" (list $ "agent") }}
 - --collector={{ .Values.collector }}
 {{- if .Values.mock }}
 - --mock=/etc/keda-gpu-scaler/mock.yaml
 {{- end }}
-{{- $driverLibrary := and (eq .Values.gpu.access "host-path") (not $mock) | ternary "/usr/local/nvidia/lib64/libnvidia-ml.so.1" "" }}
-{{- with $mock | ternary "" (.Values.gpu.library | default $driverLibrary) }}
+{{- $driverLibrary := eq .Values.gpu.access "host-path" | ternary "/usr/local/nvidia/lib64/libnvidia-ml.so.1" "" }}
+{{- with $nvidia | ternary (.Values.gpu.library | default $driverLibrary) "" }}
 - --nvml-library={{ . }}
 {{- end }}
 - --device-watchdog={{ .Values.agent.deviceWatchdog }}
@@ -238,7 +238,7 @@ readinessProbe:
 {{- end }}
 {{- include "checkDuration" (list "sampleInterval" .Values.sampleInterval "100ms" 100 "1m" 60000) }}
 {{- include "checkDuration" (list "agent.deviceWatchdog" .Values.agent.deviceWatchdog "1s" 1000 "1h" 3600000) }}
-{{- if and (eq .Values.gpu.access "host-path") (not .Values.agent.privileged) (ne .Values.collector "mock") }}
+{{- if and (eq .Values.gpu.access "host-path") (not .Values.agent.privileged) (has .Values.collector (list "auto" "nvml")) }}
 {{- fail "Cannot render: gpu.access is host-path and agent.privileged is false, and a container that no device plugin or container toolkit serves may open GPU devices only when it is privileged; set agent.privileged=true, or another gpu.access" }}
 {{- end }}
 {{- if and .Values.mock (ne .Values.collector "mock") }}

@@ -1,0 +1,90 @@
+/**
+ * The AMD cards of the machine, and what each is.
+ *
+ * Of a card in partitions (CPX and other modes) the first has the card's own address and nodes, and
+ * the others are platform devices (`amdgpu_xcp_<n>`) without such files: the card alone is listed.
+ *
+ * @module
+ */
+import { realpathSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { DeviceIdentity } from "#metric/sample.ts";
+import { namesIn } from "./readings.ts";
+import { readSysfs } from "./sysfs.ts";
+
+/** A card that is there now. */
+export interface AmdCard {
+  /** As sysfs names its folder, `0000:c1:00.0`. */
+  readonly pciBusId: string;
+  readonly device: string;
+}
+
+const amdVendorId = "0x1002";
+const pciAddress = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
+
+/** Where the kernel lists the cards of every vendor. */
+export const cardsFolder = (sysfsRoot: string) => join(sysfsRoot, "class", "drm");
+
+/** By PCI address, in which order the driver numbers them too. */
+export function amdCards(sysfsRoot: string): readonly AmdCard[] {
+  const folder = cardsFolder(sysfsRoot);
+  return namesIn(folder)
+    .filter((name) => /^card\d+$/.test(name))
+    .flatMap((name) => {
+      const device = deviceOf(join(folder, name, "device"));
+      if (device === undefined || readSysfs(join(device, "vendor")) !== amdVendorId) return [];
+      const pciBusId = basename(device);
+      return pciAddress.test(pciBusId) ? [{ pciBusId, device }] : [];
+    })
+    .sort((one, other) => (one.pciBusId < other.pciBusId ? -1 : 1));
+}
+
+/** The folder that a link leads to; undefined while the device goes away. */
+function deviceOf(link: string): string | undefined {
+  try {
+    return realpathSync(link);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What does not change while the card is there. */
+export function describeCard({ pciBusId, device }: AmdCard): Omit<DeviceIdentity, "index"> {
+  const uniqueId = textOf(join(device, "unique_id"));
+  const productName = textOf(join(device, "product_name"));
+  const deviceId = textOf(join(device, "device"));
+  return {
+    // A card without an id of its own, as most APUs are, has none or zeros.
+    uuid: uniqueId === undefined || /^0*$/.test(uniqueId) ? pciBusId : `amd-${uniqueId}`,
+    vendor: "amd",
+    model: productName ?? (deviceId === undefined ? "unknown" : `AMD ${deviceId}`),
+    minor: renderMinor(device),
+    pciBusId,
+  };
+}
+
+/**
+ * Whether a card is cut into partitions, as MI300 may be at any time.
+ *
+ * @param before What it was, which holds while the driver does not say.
+ */
+export function isPartitioned({ device }: AmdCard, before: true | undefined): true | undefined {
+  const mode = readSysfs(join(device, "current_compute_partition"));
+  if (typeof mode === "string") return mode === "SPX" ? undefined : true;
+  return mode.absence === "unsupported" ? undefined : before;
+}
+
+/** The number of `/dev/dri/renderD<number>`. */
+function renderMinor(device: string): number | undefined {
+  for (const name of namesIn(join(device, "drm"))) {
+    const [, minor] = /^renderD(\d+)$/.exec(name) ?? [];
+    if (minor !== undefined) return Number(minor);
+  }
+  return undefined;
+}
+
+/** Undefined where there is no such file, or nothing in it. */
+function textOf(path: string): string | undefined {
+  const text = readSysfs(path);
+  return typeof text === "string" && text !== "" ? text : undefined;
+}

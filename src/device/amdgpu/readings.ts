@@ -1,0 +1,137 @@
+/**
+ * The readings of one card, each from the file that has it.
+ *
+ * Sources: docs.kernel.org, gpu/amdgpu/thermal ("HWMON Interfaces", "*_busy_percent") and
+ * gpu/amdgpu/driver-misc ("Memory usage"); energy1_input is of the kernel's hwmon ABI.
+ *
+ * @module
+ */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type Absence,
+  type Absences,
+  isPlausible,
+  type ReadingName,
+  type Readings,
+  readingNames,
+} from "#metric/reading.ts";
+import { readSysfs, type SysfsRefusal } from "./sysfs.ts";
+
+/** A file with a whole number; the reading is the number divided, rounded to a whole one. */
+interface NumberFile {
+  readonly folder: "device" | "hwmon";
+  readonly file: string;
+  readonly divisor: number;
+}
+
+const ofDevice = (file: string): NumberFile => ({ folder: "device", file, divisor: 1 });
+const ofHwmon = (file: string, divisor: number): NumberFile => ({ folder: "hwmon", file, divisor });
+
+const numberFiles: { readonly [Name in ReadingName]?: NumberFile } = {
+  utilizationPercent: ofDevice("gpu_busy_percent"),
+  memoryUtilizationPercent: ofDevice("mem_busy_percent"),
+  memoryUsedBytes: ofDevice("mem_info_vram_used"),
+  memoryTotalBytes: ofDevice("mem_info_vram_total"),
+  // Microwatts and microjoules.
+  powerInstantMilliwatts: ofHwmon("power1_input", 1_000),
+  powerAverageMilliwatts: ofHwmon("power1_average", 1_000),
+  powerLimitMilliwatts: ofHwmon("power1_cap", 1_000),
+  energyMillijoules: ofHwmon("energy1_input", 1_000),
+  // Hertz: freq1 is the clock of the compute engine, freq2 that of the memory.
+  smClockMegahertz: ofHwmon("freq1_input", 1_000_000),
+  memoryClockMegahertz: ofHwmon("freq2_input", 1_000_000),
+};
+
+/**
+ * By the sensor's label, the first that the card has. MI300 has no `edge`; its `junction` is the
+ * hottest spot, and some degrees above.
+ */
+const temperatureLabels: { readonly [Name in ReadingName]?: readonly string[] } = {
+  temperatureCelsius: ["edge", "junction"],
+  memoryTemperatureCelsius: ["mem"],
+};
+const temperatureChannels = [1, 2, 3];
+
+/** What one pass over a card gave. */
+export interface CardReadings {
+  readonly readings: Readings;
+  readonly absences: Absences;
+  /** Files that gave a number. */
+  readonly answered: number;
+  /** The first file that was refused although it is there. */
+  readonly refused: { readonly file: string; readonly code: string } | undefined;
+}
+
+/** @param device The card's folder in sysfs. */
+export function readCard(device: string): CardReadings {
+  const folders = { device, hwmon: hwmonOf(device) };
+  const temperatures = temperatureFiles(folders.hwmon);
+  const readings: Partial<Record<ReadingName, number>> = {};
+  const absences: Partial<Record<ReadingName, Absence>> = {};
+  let answered = 0;
+  let refused: CardReadings["refused"];
+
+  for (const name of readingNames) {
+    const source = numberFiles[name] ?? temperatureFile(name, temperatures);
+    const folder = source && folders[source.folder];
+    if (source === undefined || folder === undefined) {
+      absences[name] = "unsupported";
+      continue;
+    }
+    const outcome = readNumber(join(folder, source.file));
+    if (typeof outcome === "number") {
+      const value = Math.round(outcome / source.divisor);
+      answered += 1;
+      if (isPlausible(name, value)) readings[name] = value;
+      else absences[name] = "implausible";
+    } else {
+      absences[name] = outcome.absence;
+      if (outcome.absence !== "unsupported") refused ??= { file: source.file, code: outcome.code };
+    }
+  }
+  return { readings, absences, answered, refused };
+}
+
+/** The number is the kernel's, which gives it another each time the driver is loaded. */
+function hwmonOf(device: string): string | undefined {
+  const folder = join(device, "hwmon");
+  const name = namesIn(folder).find((each) => /^hwmon\d+$/.test(each));
+  return name === undefined ? undefined : join(folder, name);
+}
+
+/** Which file has the temperature of which label. */
+function temperatureFiles(hwmon: string | undefined): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  if (hwmon === undefined) return files;
+  for (const channel of temperatureChannels) {
+    const label = readSysfs(join(hwmon, `temp${channel}_label`));
+    if (typeof label === "string") files.set(label, `temp${channel}_input`);
+  }
+  return files;
+}
+
+function temperatureFile(
+  name: ReadingName,
+  files: ReadonlyMap<string, string>,
+): NumberFile | undefined {
+  const label = temperatureLabels[name]?.find((each) => files.has(each));
+  const file = label === undefined ? undefined : files.get(label);
+  // Millidegrees.
+  return file === undefined ? undefined : ofHwmon(file, 1_000);
+}
+
+function readNumber(path: string): number | SysfsRefusal {
+  const text = readSysfs(path);
+  if (typeof text !== "string") return text;
+  return /^-?\d+$/.test(text) ? Number(text) : { absence: "failed", code: "not a number" };
+}
+
+/** Empty where there is no such folder. */
+export function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

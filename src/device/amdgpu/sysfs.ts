@@ -1,0 +1,49 @@
+/**
+ * A file of sysfs, or why it says nothing.
+ *
+ * @module
+ */
+import { sysfsFileBytesMax } from "#core/limits.ts";
+import { readRegularFileSync } from "#core/regular-file.ts";
+import type { Absence } from "#metric/reading.ts";
+
+/** What the kernel answered instead of a text. */
+export interface SysfsRefusal {
+  readonly absence: Absence;
+  /** The error's code, as in `ENODATA`, or `unreadable` where it has none. */
+  readonly code: string;
+}
+
+/** @returns The text without the line's end. */
+export function readSysfs(path: string): string | SysfsRefusal {
+  try {
+    return readRegularFileSync(path, sysfsFileBytesMax).trim();
+  } catch (error) {
+    const code = codeOf(error);
+    return { absence: absenceOfCode(code), code };
+  }
+}
+
+/**
+ * What an error of a sensor's file says of the reading.
+ *
+ * The driver makes no file for most of what a card does not have. `EPERM` is no missing right: it is
+ * the driver's answer while it resets the card or the card is suspended. A missing right is `EACCES`.
+ */
+export function absenceOfCode(code: string): Absence {
+  switch (code) {
+    case "ENOENT":
+    case "ENOTDIR":
+    case "EOPNOTSUPP":
+    case "ENOTSUP":
+      return "unsupported";
+    case "EACCES":
+      return "not-permitted";
+    default:
+      return "failed";
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+}
