@@ -3,8 +3,8 @@
  * should have.
  *
  * `/scale` cannot be watched. A selector hardly ever changes and pods are watched anyway, so each is
- * read when its workload is new or changed, `scaleSettleMs` after its pods came or went, as often while
- * there are more or fewer than it should have, within `scaleRetryMostMs` after a read that failed, and
+ * read when its workload is new or changed, `scaleSettleMs` after its pods came, went or became ready or
+ * unready, as often while one is not ready or there are more or fewer than it should have, within `scaleRetryMostMs` after a read that failed, and
  * otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
  *
  * @module
@@ -50,7 +50,7 @@ export interface ScaleReader {
   readonly delete: (key: string) => void;
   /** Deletes every other. */
   readonly retain: (keys: ReadonlySet<string>) => void;
-  /** After a pod came or went: the targets that select it are read again soon. */
+  /** After a pod came or went, or became ready or unready: the targets that select it are read again soon. */
   readonly podChanged: (namespace: string, labels: Labels) => void;
   /**
    * @returns The newest, why there is none, or `undefined` while it is read for the first time. One
@@ -67,6 +67,8 @@ export interface ScaleReaderOptions {
   readonly log: Log;
   /** Runs when what `get` returns has changed. */
   readonly changed: (key: string) => void;
+  /** Whether a pod that it selects is not ready. */
+  readonly isStarting: (namespace: string, selector: readonly SelectorRequirement[]) => boolean;
 }
 
 interface ScaleEntry {
@@ -116,7 +118,7 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       entry.failure = undefined;
       const isOutdated = entry.podChanges === podChanges ? undefined : true;
       // Pods that come or go one by one leave the HPA time to change the count in between.
-      const isMoving = !isSettled || isOutdated;
+      const isMoving = !isSettled || isOutdated || hasStarting(entry, scale, options);
       const nextInMs = isMoving ? scaleSettleMs : scaleEveryMs * (0.8 + random() * 0.4);
       store(key, entry, { ...scale, isOutdated }, nextInMs);
     } catch (cause) {
@@ -178,6 +180,15 @@ function newEntry(
     podChanges: 0,
     readAtMs: clock.monotonicMs(),
   };
+}
+
+/** Where a controller waits for a pod to be ready, no pod tells of a change of the count. */
+function hasStarting(
+  { namespace }: ScaleEntry,
+  { selector }: Scale,
+  { isStarting }: Pick<ScaleReaderOptions, "isStarting">,
+): boolean {
+  return selector !== undefined && isStarting(namespace, selector);
 }
 
 function selects({ latest }: ScaleEntry, labels: Labels): boolean {

@@ -14,6 +14,7 @@ import { type Listeners, listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient } from "#kubernetes/client.ts";
 import { type Informer, informer } from "#kubernetes/informer.ts";
+import { matchesLabels } from "#kubernetes/label-selector.ts";
 import { admission, isNotInstalled } from "./admission.ts";
 import { type WorkloadInformers, workloadLister } from "./lister.ts";
 import { type Pod, podOf } from "./pod.ts";
@@ -176,7 +177,15 @@ function recentRequests(clock: Clock) {
 /** What an answer needs beside the ScaledObject: the namespace's pods and the target's scale. */
 function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) => void) {
   const pods = new Map<string, Informer<Pod>>();
-  const scales = scaleReader({ ...options, changed: (key) => changed(namespaceOf(key)) });
+  const scales = scaleReader({
+    ...options,
+    changed: (key) => changed(namespaceOf(key)),
+    isStarting: (namespace, selector) =>
+      [...(pods.get(namespace)?.items.values() ?? [])].some(
+        ({ state, ready, labels }) =>
+          state !== "ending" && !ready && matchesLabels(selector, labels),
+      ),
+  });
 
   const podInformer = (namespace: string) =>
     informer({
@@ -184,7 +193,7 @@ function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) =
       path: `/api/v1/namespaces/${namespace}/pods`,
       transform: podOf,
       changed: ({ item, before }) => {
-        if (activeUid(item) !== activeUid(before))
+        if (activeState(item) !== activeState(before))
           scales.podChanged(namespace, (item ?? before)?.labels ?? {});
         changed(namespace);
       },
@@ -214,9 +223,9 @@ function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) =
   };
 }
 
-/** A pod that is being deleted has left its scale target. */
-function activeUid(pod: Pod | undefined): string | undefined {
-  return pod?.state === "ending" ? undefined : pod?.uid;
+/** Which pod it is and whether it is ready; one that is being deleted has left its scale target. */
+function activeState(pod: Pod | undefined): string | undefined {
+  return pod === undefined || pod.state === "ending" ? undefined : `${pod.uid} ${pod.ready}`;
 }
 
 /** What `unreadNow` returns until that is nothing for the first time, and nothing ever after. */

@@ -171,6 +171,30 @@ export const circumstances = {
       run.events.some(({ from }) => from === 0) ? `woken: ${counts(run)}` : undefined,
   },
   /**
+   * A StatefulSet in the middle of a roll-out waits for the next pod before it removes one: no pod tells
+   * of a scale-in, and a hold must not be for the replicas before it.
+   */
+  orderedRollout: {
+    scenario: {
+      seconds: 1_200,
+      load: even(1),
+      replica: { ...steady, loadSeconds: 41 },
+      target: { kind: "StatefulSet", replicas: 8 },
+      scaledObject: scaledObject(concurrency, {
+        minReplicaCount: 1,
+        behavior: {
+          scaleDown: {
+            stabilizationWindowSeconds: 0,
+            policies: [{ type: "Pods", value: 1, periodSeconds: 60 }],
+          },
+        },
+      }),
+      incidents: [{ kind: "rollout", atSecond: 5 }],
+    },
+    wrong: (run) =>
+      run.events.some(({ from, to }) => to > from) ? `raised: ${counts(run)}` : undefined,
+  },
+  /**
    * A replica that is ready and not read yet, under `Value`: the HPA multiplies the mean of the
    * others by it too.
    */

@@ -156,11 +156,6 @@ test(
         incident,
         fc.constantFrom(1, 1, 3),
         (one, load, incidents, podsPerGpu) => {
-          // A scale-in that waits for such a roll-out changes no pod, and is known up to a minute late:
-          // a hold in between is for the replicas before it, and brings back the one that was to go.
-          const { target } = one;
-          const isOrdered = target.kind === "StatefulSet" && target.podManagement !== "Parallel";
-          fc.pre(!(isOrdered && incidents.some(({ kind }) => kind === "rollout")));
           const made = workload(one, { seconds: 2000, load, incidents, podsPerGpu });
           const run = simulate(made.scenario, one.seed);
           expect(unjustified(made, run), told(run, "unjustified")).toBeUndefined();

@@ -22,7 +22,7 @@ const raw = (replicas: number, statusReplicas?: number) => ({
 });
 
 /** Reads the scale of `ml/llm`; the test answers each read. */
-function started() {
+function started(isStarting = () => false) {
   const clock = manualClock();
   const reads: PromiseWithResolvers<unknown>[] = [];
   const client = {
@@ -38,6 +38,7 @@ function started() {
     random: () => 0.5,
     log: () => {},
     changed: () => {},
+    isStarting,
   });
   reader.add("ml/llm", "ml", { ...target, resource: "deployments" });
   /** Answers the newest read, and waits until that is taken. */
@@ -121,4 +122,16 @@ test("while there are more or fewer pods than it should have, /scale is read aga
   await answer(2, 2);
   await pass(2 * scaleSettleMs);
   expect(reads).toHaveLength(3);
+});
+
+test("while a pod is not ready, /scale is read again soon: a controller may wait for it", async () => {
+  let isStarting = true;
+  const { answer, pass, reads } = started(() => isStarting);
+  await answer(3, 3);
+  await pass(scaleSettleMs);
+  expect(reads).toHaveLength(2);
+  isStarting = false;
+  await answer(2, 2);
+  await pass(2 * scaleSettleMs);
+  expect(reads).toHaveLength(2);
 });

@@ -6,7 +6,7 @@
 import { scaleEveryMs, scaleSettleMs } from "#core/limits.ts";
 import { fieldManager } from "#kubernetes/client.ts";
 import { parseSelector } from "#kubernetes/label-selector.ts";
-import type { ServingReplica } from "#simulate/replica.ts";
+import { isServing, type ServingReplica } from "#simulate/replica.ts";
 import type { CompleteScenario } from "#simulate/scenario.ts";
 import type { Simulation } from "#simulate/simulation.ts";
 import { deletionCostAnnotation, type ManagedMetadata } from "#workload/deletion-cost.ts";
@@ -82,8 +82,8 @@ function listed<Item>(items: ReadonlyMap<string, Item>) {
 }
 
 /**
- * `/scale` cannot be watched: it is read a while after pods came or went, as often while they are not
- * as many as they should be, and now and then.
+ * `/scale` cannot be watched: it is read a while after pods changed, as often while they are not all
+ * ready or not as many as they should be, and now and then.
  */
 function scaleReads(simulation: Simulation) {
   let replicas = simulation.specReplicas();
@@ -102,7 +102,8 @@ function scaleReads(simulation: Simulation) {
       if (nowMs < dueMs) return;
       replicas = simulation.specReplicas();
       isOutdated = false;
-      const isSettled = simulation.pods.all().length === replicas;
+      const all = simulation.pods.all();
+      const isSettled = all.length === replicas && all.every(isServing);
       dueMs = nowMs + (isSettled ? scaleEveryMs : scaleSettleMs);
     },
   };
