@@ -28,7 +28,7 @@ export function autoCollector(options: AutoCollectorOptions): Collector {
     log("info", "collector chosen", { collector: collector.name });
     return collector;
   };
-  const isAmd = () => amdCards(sysfsRoot).length > 0 && findLibrary(libraryPaths) === undefined;
+  const isAmd = () => findLibrary(libraryPaths) === undefined && amdCards(sysfsRoot).length > 0;
 
   /** NVML pauses between two looks for its library, so that looking costs nothing. */
   const collectNvml = (demand: Demand): Collection => {

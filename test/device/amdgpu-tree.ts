@@ -31,6 +31,8 @@ export interface SysfsTree extends Disposable {
   readonly tellVersion: (version: string) => void;
   /** Has a read of the file fail with EIO, as reading the start of a process's memory does. */
   readonly breakFile: (card: TreeCard, file: string) => void;
+  /** Has the list of a card's sensors, or of all cards, fail with ELOOP. */
+  readonly breakFolder: (card?: TreeCard) => void;
 }
 
 const hwmonFolder = "hwmon/hwmon4";
@@ -81,6 +83,11 @@ export function sysfsTree(...cards: readonly TreeCard[]): SysfsTree {
     breakFile: (card, file) => {
       erase(card, file);
       symlinkSync("/proc/self/mem", pathOf(card, file));
+    },
+    breakFolder: (card) => {
+      const folder = card === undefined ? drm : join(device(card), "hwmon");
+      rmSync(folder, { recursive: true });
+      symlinkSync(folder, folder);
     },
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };

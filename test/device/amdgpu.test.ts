@@ -151,6 +151,32 @@ describe("a reading is absent and never 0", () => {
     expect(only()?.readings).toMatchObject({ utilizationPercent: 5 });
   });
 
+  test("when the list of its sensors is refused, or a sensor's label", () => {
+    using tree = sysfsTree(mi300);
+    tree.breakFile(mi300, "hwmon/temp2_label");
+    expect(collectorOf(tree).only()?.absences).toMatchObject({
+      temperatureCelsius: "failed",
+      powerAverageMilliwatts: "unsupported",
+    });
+    tree.breakFolder(mi300);
+    const { absences, readings } = collectorOf(tree).only() ?? {};
+    expect(readings?.utilizationPercent).toBe(87);
+    expect(absences).toMatchObject({
+      temperatureCelsius: "failed",
+      powerInstantMilliwatts: "failed",
+      smClockMegahertz: "failed",
+      pcieTxKilobytesPerSecond: "unsupported",
+    });
+  });
+
+  test("of all cards when their list is refused: none is lost for that", () => {
+    using tree = sysfsTree(mi300);
+    const { collect } = collectorOf(tree);
+    collect();
+    tree.breakFolder();
+    expect(collect).toThrow(/^Cannot list the cards in .*: ELOOP; look at the mount of sysfs/);
+  });
+
   test.each(["", "n/a", "12 %", "0x10", "1e3"])("when its file says %j", (text) => {
     using tree = sysfsTree(mi300);
     tree.write(mi300, "gpu_busy_percent", text);

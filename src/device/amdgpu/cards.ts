@@ -8,9 +8,9 @@
  */
 import { realpathSync } from "node:fs";
 import { basename, join } from "node:path";
+import { Fault } from "#core/fault.ts";
 import type { DeviceIdentity } from "#metric/sample.ts";
-import { namesIn } from "./readings.ts";
-import { readSysfs } from "./sysfs.ts";
+import { namesIn, readSysfs } from "./sysfs.ts";
 
 /** A card that is there now. */
 export interface AmdCard {
@@ -25,10 +25,22 @@ const pciAddress = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 /** Where the kernel lists the cards of every vendor. */
 export const cardsFolder = (sysfsRoot: string) => join(sysfsRoot, "class", "drm");
 
-/** By PCI address, in which order the driver numbers them too. */
+/**
+ * By PCI address, in which order the driver numbers them too.
+ *
+ * @throws {Fault} `library-missing` when the kernel does not say which there are.
+ */
 export function amdCards(sysfsRoot: string): readonly AmdCard[] {
   const folder = cardsFolder(sysfsRoot);
-  return namesIn(folder)
+  const names = namesIn(folder);
+  if ("absence" in names)
+    throw new Fault(
+      "library-missing",
+      `Cannot list the cards in ${folder}: ${names.code}; look at the mount of sysfs there, or name ` +
+        "another with --sysfs-root",
+      { paths: [folder] },
+    );
+  return names
     .filter((name) => /^card\d+$/.test(name))
     .flatMap((name) => {
       const device = deviceOf(join(folder, name, "device"));
@@ -76,7 +88,8 @@ export function isPartitioned({ device }: AmdCard, before: true | undefined): tr
 
 /** The number of `/dev/dri/renderD<number>`. */
 function renderMinor(device: string): number | undefined {
-  for (const name of namesIn(join(device, "drm"))) {
+  const names = namesIn(join(device, "drm"));
+  for (const name of "absence" in names ? [] : names) {
     const [, minor] = /^renderD(\d+)$/.exec(name) ?? [];
     if (minor !== undefined) return Number(minor);
   }

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Absence,
@@ -16,7 +15,7 @@ import {
   type Readings,
   readingNames,
 } from "#metric/reading.ts";
-import { readSysfs, type SysfsRefusal } from "./sysfs.ts";
+import { namesIn, readSysfs, type SysfsRefusal } from "./sysfs.ts";
 
 /** A file with a whole number; the reading is the number divided, rounded to a whole one. */
 interface NumberFile {
@@ -65,18 +64,18 @@ export interface CardReadings {
 
 /** @param device The card's folder in sysfs. */
 export function readCard(device: string): CardReadings {
-  const folders = { device, hwmon: hwmonOf(device) };
-  const temperatures = temperatureFiles(folders.hwmon);
+  const sensors = sensorsOf(device);
+  const folders = { device, hwmon: sensors.folder };
   const readings: Partial<Record<ReadingName, number>> = {};
   const absences: Partial<Record<ReadingName, Absence>> = {};
   let answered = 0;
   let refused: CardReadings["refused"];
 
   for (const name of readingNames) {
-    const source = numberFiles[name] ?? temperatureFile(name, temperatures);
+    const source = numberFiles[name] ?? temperatureFile(name, sensors);
     const folder = source && folders[source.folder];
     if (source === undefined || folder === undefined) {
-      absences[name] = "unsupported";
+      absences[name] = isOfSensor(name) ? sensors.absence : "unsupported";
       continue;
     }
     const outcome = readNumber(join(folder, source.file));
@@ -93,29 +92,44 @@ export function readCard(device: string): CardReadings {
   return { readings, absences, answered, refused };
 }
 
-/** The number is the kernel's, which gives it another each time the driver is loaded. */
-function hwmonOf(device: string): string | undefined {
-  const folder = join(device, "hwmon");
-  const name = namesIn(folder).find((each) => /^hwmon\d+$/.test(each));
-  return name === undefined ? undefined : join(folder, name);
+function isOfSensor(name: ReadingName): boolean {
+  return numberFiles[name]?.folder === "hwmon" || temperatureLabels[name] !== undefined;
 }
 
-/** Which file has the temperature of which label. */
-function temperatureFiles(hwmon: string | undefined): ReadonlyMap<string, string> {
-  const files = new Map<string, string>();
-  if (hwmon === undefined) return files;
+/** A card's folder of sensors, and which file of it has the temperature of which label. */
+interface Sensors {
+  readonly folder?: string | undefined;
+  readonly temperatureFiles: ReadonlyMap<string, string>;
+  /** Of what has no file here: the kernel may have refused to say which there are. */
+  readonly absence: Absence;
+}
+
+/** The folder's number is the kernel's, which gives it another each time the driver is loaded. */
+function sensorsOf(device: string): Sensors {
+  const parent = join(device, "hwmon");
+  const names = namesIn(parent);
+  const temperatureFiles = new Map<string, string>();
+  if ("absence" in names) return { temperatureFiles, absence: names.absence };
+  const name = names.find((each) => /^hwmon\d+$/.test(each));
+  if (name === undefined) return { temperatureFiles, absence: "unsupported" };
+  const folder = join(parent, name);
+  let absence: Absence = "unsupported";
   for (const channel of temperatureChannels) {
-    const label = readSysfs(join(hwmon, `temp${channel}_label`));
-    if (typeof label === "string") files.set(label, `temp${channel}_input`);
+    const label = readSysfs(join(folder, `temp${channel}_label`));
+    if (typeof label === "string") temperatureFiles.set(label, `temp${channel}_input`);
+    else if (label.absence !== "unsupported") absence = label.absence;
   }
-  return files;
+  return { folder, temperatureFiles, absence };
 }
 
 function temperatureFile(
   name: ReadingName,
-  files: ReadonlyMap<string, string>,
+  { temperatureFiles: files, absence }: Sensors,
 ): NumberFile | undefined {
-  const label = temperatureLabels[name]?.find((each) => files.has(each));
+  const [preferred, ...others] = temperatureLabels[name] ?? [];
+  // Another sensor stands in for one that the card does not have, not for one that is refused now.
+  const labels = absence === "unsupported" ? [preferred, ...others] : [preferred];
+  const label = labels.find((each) => each !== undefined && files.has(each));
   const file = label === undefined ? undefined : files.get(label);
   // Millidegrees.
   return file === undefined ? undefined : ofHwmon(file, 1_000);
@@ -125,13 +139,4 @@ function readNumber(path: string): number | SysfsRefusal {
   const text = readSysfs(path);
   if (typeof text !== "string") return text;
   return /^-?\d+$/.test(text) ? Number(text) : { absence: "failed", code: "not a number" };
-}
-
-/** Empty where there is no such folder. */
-export function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

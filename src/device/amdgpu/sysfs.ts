@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readdirSync } from "node:fs";
 import { sysfsFileBytesMax } from "#core/limits.ts";
 import { readRegularFileSync } from "#core/regular-file.ts";
 import type { Absence } from "#metric/reading.ts";
@@ -21,6 +22,17 @@ export function readSysfs(path: string): string | SysfsRefusal {
   } catch (error) {
     const code = codeOf(error);
     return { absence: absenceOfCode(code), code };
+  }
+}
+
+/** @returns What the folder has: nothing where there is no such folder. */
+export function namesIn(folder: string): readonly string[] | SysfsRefusal {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const code = codeOf(error);
+    const absence = absenceOfCode(code);
+    return absence === "unsupported" ? [] : { absence, code };
   }
 }
 
