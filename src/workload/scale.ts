@@ -3,9 +3,10 @@
  * should have.
  *
  * `/scale` cannot be watched. A selector hardly ever changes and pods are watched anyway, so each is
- * read when its workload is new or changed, `scaleSettleMs` after its pods came, went or became ready or
- * unready, as often while one is not ready or there are more or fewer than it should have, within `scaleRetryMostMs` after a read that failed, and
- * otherwise every `scaleEveryMs`: 500 workloads at rest cost 100 requests a minute.
+ * read when its workload is new or changed, `scaleSettleMs` after its pods came, went or changed
+ * their readiness, as often while one is not ready or there are not as many as it should have,
+ * within `scaleRetryMostMs` after a read that failed, and otherwise every `scaleEveryMs`: at rest
+ * 500 workloads cost 100 requests a minute, and each that starts a pod costs 6.
  *
  * @module
  */
@@ -50,8 +51,10 @@ export interface ScaleReader {
   readonly delete: (key: string) => void;
   /** Deletes every other. */
   readonly retain: (keys: ReadonlySet<string>) => void;
-  /** After a pod came or went, or became ready or unready: the targets that select it are read again soon. */
+  /** After a pod came or went: the targets that select it are outdated, and read again soon. */
   readonly podChanged: (namespace: string, labels: Labels) => void;
+  /** After a pod became ready or unready, which its controller may have waited for: read again soon. */
+  readonly readinessChanged: (namespace: string, labels: Labels) => void;
   /**
    * @returns The newest, why there is none, or `undefined` while it is read for the first time. One
    * that was read longer ago than `scaleStaleMs` is a `data-stale`.
@@ -103,9 +106,9 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
     if (entries.get(key) !== entry) return;
     // A pod that came or went while it was read has asked for an earlier time.
     entry.dueAtMs = Math.min(entry.dueAtMs, clock.monotonicMs() + nextInMs);
-    const isSame = Bun.deepEquals(latest, entry.latest);
+    if (Bun.deepEquals(latest, entry.latest)) return;
     entry.latest = latest;
-    if (!isSame) options.changed(key);
+    options.changed(key);
   };
   const refresh = async (key: string, entry: ScaleEntry) => {
     if (stopped.signal.aborted || entries.get(key) !== entry) return;
@@ -116,11 +119,9 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       entry.delays.reset();
       entry.readAtMs = clock.monotonicMs();
       entry.failure = undefined;
-      const isOutdated = entry.podChanges === podChanges ? undefined : true;
-      // Pods that come or go one by one leave the HPA time to change the count in between.
-      const isMoving = !isSettled || isOutdated || hasStarting(entry, scale, options);
-      const nextInMs = isMoving ? scaleSettleMs : scaleEveryMs * (0.8 + random() * 0.4);
-      store(key, entry, { ...scale, isOutdated }, nextInMs);
+      const latest = entry.podChanges === podChanges ? scale : { ...scale, isOutdated: true };
+      const isMoving = !isSettled || latest.isOutdated || hasStarting(entry, scale, options);
+      store(key, entry, latest, isMoving ? scaleSettleMs : scaleEveryMs * (0.8 + random() * 0.4));
     } catch (cause) {
       store(key, entry, afterFailure(key, entry, cause, log), entry.delays.next());
     }
@@ -132,6 +133,12 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       void inSlot(() => refresh(key, entry));
     }
   };
+  const readSoon = (namespace: string, labels: Labels) => {
+    const changed = selecting(entries, namespace, labels);
+    const soonMs = clock.monotonicMs() + scaleSettleMs;
+    for (const entry of changed) entry.dueAtMs = Math.min(entry.dueAtMs, soonMs);
+    return changed;
+  };
   const cancel = clock.every(scaleQueueMs, readDue);
 
   return {
@@ -140,17 +147,14 @@ export function scaleReader(options: ScaleReaderOptions): ScaleReader {
       entries.set(key, newEntry(namespace, target, options));
       readDue();
     },
-    delete: (key) => {
-      entries.delete(key);
-    },
+    delete: (key) => void entries.delete(key),
     retain: (keys) => {
       for (const key of entries.keys()) if (!keys.has(key)) entries.delete(key);
     },
     podChanged: (namespace, labels) => {
-      const soonMs = clock.monotonicMs() + scaleSettleMs;
-      for (const entry of entries.values())
-        if (entry.namespace === namespace && selects(entry, labels)) outdate(entry, soonMs);
+      for (const entry of readSoon(namespace, labels)) outdate(entry);
     },
+    readinessChanged: readSoon,
     get: (key) => {
       const entry = entries.get(key);
       return entry && latestOf(entry, clock.monotonicMs());
@@ -182,7 +186,10 @@ function newEntry(
   };
 }
 
-/** Where a controller waits for a pod to be ready, no pod tells of a change of the count. */
+/**
+ * Where a controller waits for a pod to be ready, no pod tells that the count has changed; and pods
+ * that come or go one by one leave the HPA time to change it in between.
+ */
 function hasStarting(
   { namespace }: ScaleEntry,
   { selector }: Scale,
@@ -191,14 +198,18 @@ function hasStarting(
   return selector !== undefined && isStarting(namespace, selector);
 }
 
-function selects({ latest }: ScaleEntry, labels: Labels): boolean {
-  if (latest === undefined || latest instanceof Fault) return false;
-  return latest.selector !== undefined && matchesLabels(latest.selector, labels);
+/** Those whose selector, where it is known, has a pod of these labels. */
+function selecting(entries: ReadonlyMap<string, ScaleEntry>, namespace: string, labels: Labels) {
+  return [...entries.values()].filter((entry) => {
+    const { latest } = entry;
+    if (entry.namespace !== namespace || latest === undefined || latest instanceof Fault)
+      return false;
+    return latest.selector !== undefined && matchesLabels(latest.selector, labels);
+  });
 }
 
-function outdate(entry: ScaleEntry, dueAtMs: number): void {
+function outdate(entry: ScaleEntry): void {
   const { latest } = entry;
-  entry.dueAtMs = Math.min(entry.dueAtMs, dueAtMs);
   entry.podChanges += 1;
   if (latest !== undefined && !(latest instanceof Fault))
     entry.latest = { ...latest, isOutdated: true };

@@ -193,8 +193,9 @@ function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) =
       path: `/api/v1/namespaces/${namespace}/pods`,
       transform: podOf,
       changed: ({ item, before }) => {
-        if (activeState(item) !== activeState(before))
-          scales.podChanged(namespace, (item ?? before)?.labels ?? {});
+        const labels = (item ?? before)?.labels ?? {};
+        if (activeUid(item) !== activeUid(before)) scales.podChanged(namespace, labels);
+        else if (item?.ready !== before?.ready) scales.readinessChanged(namespace, labels);
         changed(namespace);
       },
       listed: () => changed(namespace),
@@ -223,9 +224,9 @@ function podsAndScales(options: WorkloadsOptions, changed: (namespace: string) =
   };
 }
 
-/** Which pod it is and whether it is ready; one that is being deleted has left its scale target. */
-function activeState(pod: Pod | undefined): string | undefined {
-  return pod === undefined || pod.state === "ending" ? undefined : `${pod.uid} ${pod.ready}`;
+/** Which pod it is; one that is being deleted has left its scale target. */
+function activeUid(pod: Pod | undefined): string | undefined {
+  return pod?.state === "ending" ? undefined : pod?.uid;
 }
 
 /** What `unreadNow` returns until that is nothing for the first time, and nothing ever after. */

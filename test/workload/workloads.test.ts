@@ -187,13 +187,29 @@ describe("a Deployment's ScaledObject", () => {
     expect(requestsOf(fake, "scale")).toHaveLength(before + 2);
   });
 
-  test("does not read the scale again for pods of another, nor for a pod's readiness", async () => {
+  test("reads the scale again soon after a pod's readiness changed, and trusts it until then", async () => {
+    const started = await settled(pod({ uid: "a" }));
+    const { fake, clock, look } = started;
+    const before = requestsOf(fake, "scale").length;
+    const sinceMs = clock.monotonicMs();
+    fake.apply(pod({ uid: "a", ready: false, readyChangedAfterSeconds: 900 }), deployment(0));
+    await until(() => look("llm").pods[0]?.containers[0]?.ready === false);
+    expect(look("llm").isAtZero).toBe(false);
+    await untilLater(started, () => look("llm").isAtZero === true);
+    const afterMs = clock.monotonicMs() - sinceMs;
+    expect(afterMs).toBeGreaterThanOrEqual(scaleSettleMs);
+    expect(afterMs).toBeLessThan(scaleEveryMs / 3);
+    expect(requestsOf(fake, "scale").length).toBe(before + 1);
+  });
+
+  test("does not read the scale again for pods of another", async () => {
     const { fake, clock, client, look } = await settled(pod({ uid: "a" }));
     const before = requestsOf(fake, "scale").length;
     fake.apply(podObject({ name: "other", labels: { app: "other" } }));
+    fake.apply(podObject({ name: "other", labels: { app: "other" }, ready: false }));
     fake.apply(podObject({ namespace: "elsewhere", name: "b", labels }));
-    fake.apply(pod({ uid: "a", ready: false, readyChangedAfterSeconds: 900 }));
-    await until(() => look("llm").pods[0]?.containers[0]?.ready === false);
+    fake.apply(pod({ uid: "a", node: "node-2" }));
+    await until(() => look("llm").pods[0]?.node === "node-2");
     clock.advance(scaleSettleMs * 2);
     // A read that began would have come before this request.
     await client.get("/api");
