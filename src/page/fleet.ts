@@ -112,8 +112,9 @@ function meter(name: string) {
   return {
     root,
     set: (percent: number | undefined, label: string) => {
-      const next = percent ?? 0;
-      if (bar.value !== next) bar.value = next;
+      // Without a number there is no bar: an empty one would say 0.
+      setHidden(bar, percent === undefined);
+      if (percent !== undefined && bar.value !== percent) bar.value = percent;
       setText(text, label);
     },
   };

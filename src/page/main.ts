@@ -8,7 +8,6 @@ import type { TriggerHistoryRow, TriggerStatusRow } from "#observe/status.ts";
 import { byId, setHidden, setText } from "./dom.ts";
 import { explanationDialog } from "./explanation.ts";
 import { agentList, fleetList } from "./fleet.ts";
-
 import {
   applyHistory,
   applyRows,
@@ -57,13 +56,19 @@ function follow(): void {
 }
 
 async function readHistory(): Promise<void> {
+  const history = await fetchHistory();
+  if (history === undefined) return connection("The scaler cannot be reached; trying again.");
+  applyHistory(state, history);
+  render();
+}
+
+/** Absent: nothing came of it. The events, which try again by themselves, ask for it anew. */
+async function fetchHistory(): Promise<readonly TriggerHistoryRow[] | undefined> {
   try {
     const response = await fetch("api/history");
-    const history: readonly TriggerHistoryRow[] = await response.json();
-    applyHistory(state, history);
-    render();
+    return response.ok ? await response.json() : undefined;
   } catch {
-    connection("The scaler cannot be reached; trying again.");
+    return undefined;
   }
 }
 

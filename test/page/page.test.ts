@@ -131,6 +131,22 @@ describe("it", () => {
     expect(open.complaints).toEqual([]);
   });
 
+  test("shows no bar of what was not read, for an empty one says 0", async () => {
+    await using server = statusServer();
+    const { devices, ...node } = statusNode(0);
+    const [device] = devices;
+    if (device === undefined) throw new Error("a node has devices");
+    const bars = async () => [
+      (await open.texts(".meter span:last-child")).join(),
+      await open.page.locator("meter:visible").count(),
+    ];
+    server.nodes.push({ ...node, devices: [{ ...device, readings: {} }] });
+    await using open = await openPage(browser, { url: server.url });
+    await eventually(bars, ["– %,– / – GiB", 0]);
+    server.nodes.splice(0, 1, { ...node, devices: [device] });
+    await eventually(bars, ["40 %,40 / 80 GiB", 2]);
+  });
+
   test("shows names as they are, whatever they contain", async () => {
     await using server = statusServer();
     const name = "<img src=x onerror=alert(1)>";
