@@ -2,9 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "#cli/run.ts";
-import { systemClock } from "#core/clock.ts";
 import { readingNames } from "#metric/reading.ts";
+import { runCommand, startCommand } from "../support/cli.ts";
 import { until } from "../support/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli-"));
@@ -35,39 +34,12 @@ devices:
 `,
 );
 
-/** Runs a command with what it writes kept; `stop` sends what a signal would. */
-function started(...args: string[]) {
-  const output: string[] = [];
-  const errors: string[] = [];
-  const stop = Promise.withResolvers<string>();
-  const exitCode = run(args, {
-    clock: systemClock(),
-    random: Math.random,
-    version: "1.2.3",
-    revision: "abc",
-    environment: {
-      hostname: "laptop",
-      nodeName: undefined,
-      kubernetesHost: undefined,
-      kubernetesPort: undefined,
-    },
-    stdout: (text) => output.push(text),
-    hasColor: false,
-    stderr: (text) => errors.push(text),
-    stopSignal: stop.promise,
-  });
-  return { exitCode, output, errors, stop: () => stop.resolve("SIGTERM") };
-}
-
-async function finished(...args: string[]) {
-  const { exitCode, output, errors } = started(...args);
-  return { code: await exitCode, stdout: output.join(""), stderr: errors.join("") };
-}
+const finished = (...args: string[]) => runCommand(args);
 
 describe("help", () => {
   test.each(["--help", "-h", "help"])("%s lists the commands", async (word) => {
     expect(await finished(word)).toEqual({
-      code: 0,
+      exitCode: 0,
       stderr: "",
       stdout: `keda-gpu-scaler: a KEDA External Scaler that reads accelerators through the vendor's library
 
@@ -95,7 +67,7 @@ Try it without a GPU: keda-gpu-scaler serve --collector mock
     "snapshot %s lists its flags, whatever else is wrong",
     async (word) => {
       expect(await finished("snapshot", "--nonsense", word)).toEqual({
-        code: 0,
+        exitCode: 0,
         stderr: "",
         stdout: `keda-gpu-scaler snapshot: Print the devices' readings
 
@@ -153,7 +125,7 @@ example: keda-gpu-scaler snapshot --format json
 
 test.each(["version", "--version"])("%s prints the version", async (word) => {
   expect(await finished(word)).toEqual({
-    code: 0,
+    exitCode: 0,
     stderr: "",
     stdout: `keda-gpu-scaler 1.2.3 (abc, bun ${process.versions.bun})\n`,
   });
@@ -193,7 +165,7 @@ describe("one line on stderr, and an exit code that tells", () => {
     expect(result.stderr).toStartWith("keda-gpu-scaler: ");
     expect(result.stderr).toContain(text);
     expect(result.stderr.trimEnd().split("\n")).toHaveLength(1);
-    expect({ code: result.code, stdout: result.stdout }).toEqual({ code, stdout: "" });
+    expect({ code: result.exitCode, stdout: result.stdout }).toEqual({ code, stdout: "" });
   });
 });
 
@@ -203,7 +175,7 @@ describe("snapshot", () => {
   const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
 
   test("is a table with units, and - for what was not read", async () => {
-    const { code, stdout, stderr } = await snapshot();
+    const { exitCode, stdout, stderr } = await snapshot();
     const [head = "", ...rows] = stdout.split("\n");
     const takenAtMs = Date.parse(time.exec(head)?.[0] ?? "");
     expect(Date.now() - takenAtMs).toBeWithin(0, 5_000);
@@ -215,7 +187,7 @@ describe("snapshot", () => {
       "2    Mock GPU       -       -      3.0       -          -        100.0    -        -       ok      GPU-c",
       "",
     ]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   });
 
   test("is one JSON object, without what was not read", async () => {
@@ -248,10 +220,17 @@ describe("snapshot", () => {
   });
 
   test("is printed at every interval until it is stopped", async () => {
-    const { exitCode, output, stop } = started(
-      ...["snapshot", "--collector", "mock", "--mock", mockFile, "--format", "json"],
-      ...["--interval", "100ms"],
-    );
+    const { exitCode, output, stop } = startCommand([
+      "snapshot",
+      "--collector",
+      "mock",
+      "--mock",
+      mockFile,
+      "--format",
+      "json",
+      "--interval",
+      "100ms",
+    ]);
     await until(() => output.length >= 3);
     stop();
     expect(await exitCode).toBe(0);
@@ -260,10 +239,21 @@ describe("snapshot", () => {
 });
 
 test("serve logs as it is told, and serves until it is stopped", async () => {
-  const { exitCode, errors, output, stop } = started(
-    ...["serve", "--collector", "mock", "--mock", mockFile, "--bind", "127.0.0.1"],
-    ...["--port", "0", "--http-port", "0", "--log-format", "text"],
-  );
+  const { exitCode, errors, output, stop } = startCommand([
+    "serve",
+    "--collector",
+    "mock",
+    "--mock",
+    mockFile,
+    "--bind",
+    "127.0.0.1",
+    "--port",
+    "0",
+    "--http-port",
+    "0",
+    "--log-format",
+    "text",
+  ]);
   await until(() => errors.some((line) => line.includes("INFO  sampling")));
   stop();
   expect(await exitCode).toBe(0);
@@ -277,10 +267,19 @@ test("serve logs as it is told, and serves until it is stopped", async () => {
 });
 
 test("serve leaves out lines below the level", async () => {
-  const { exitCode, errors, stop } = started(
-    ...["serve", "--collector", "mock", "--bind", "127.0.0.1", "--port", "0"],
-    ...["--http-port", "0", "--log-level", "error"],
-  );
+  const { exitCode, errors, stop } = startCommand([
+    "serve",
+    "--collector",
+    "mock",
+    "--bind",
+    "127.0.0.1",
+    "--port",
+    "0",
+    "--http-port",
+    "0",
+    "--log-level",
+    "error",
+  ]);
   stop();
   expect(await exitCode).toBe(0);
   expect(errors).toEqual([]);

@@ -2,8 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "#cli/run.ts";
-import { systemClock } from "#core/clock.ts";
+import { runCommand } from "../support/cli.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "simulate-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -20,27 +19,8 @@ const kvCache = `${profiles}/vllm-kv-cache.yaml`;
 const trace = "test/fixtures/traces/azure-llm-2023-code-1-in-40.csv";
 const short = ["--load", "1 rps for 5m, 6 rps for 5m"];
 
-async function simulated(args: readonly string[], hasColor = false) {
-  const output: string[] = [];
-  const errors: string[] = [];
-  const code = await run(["simulate", ...args], {
-    clock: systemClock(),
-    random: () => 0.5,
-    version: "1.2.3",
-    revision: "abc",
-    environment: {
-      hostname: "laptop",
-      nodeName: undefined,
-      kubernetesHost: undefined,
-      kubernetesPort: undefined,
-    },
-    stdout: (text) => output.push(text),
-    hasColor,
-    stderr: (text) => errors.push(text),
-    stopSignal: new Promise(() => {}),
-  });
-  return { code, stdout: output.join(""), stderr: errors.join("") };
-}
+const simulated = (args: readonly string[], hasColor = false) =>
+  runCommand(["simulate", ...args], { hasColor });
 
 /** A ScaledObject by the lines of its spec. */
 const scaledObject = (spec: string) => `apiVersion: keda.sh/v1alpha1
@@ -60,14 +40,14 @@ const concurrency = `  triggers:
 
 describe("the text report", () => {
   test("has the numbers, a verdict and both plots in 80 columns", async () => {
-    const { code, stdout, stderr } = await simulated([
+    const { exitCode, stdout, stderr } = await simulated([
       "--scaledobject",
       llm,
       ...short,
       "--gpu-hour-price",
       "2",
     ]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
     for (const row of ["Wait p95", "First token p99", "GPU-hours", "Cost", "Time at zero"])
       expect(stdout).toContain(row);
@@ -116,8 +96,14 @@ describe("a trace", () => {
     expect(seconds).toBeLessThan(3_600);
   });
   test("excludes a load", async () => {
-    const { code, stderr } = await simulated(["--scaledobject", llm, "--trace", trace, ...short]);
-    expect(code).toBe(2);
+    const { exitCode, stderr } = await simulated([
+      "--scaledobject",
+      llm,
+      "--trace",
+      trace,
+      ...short,
+    ]);
+    expect(exitCode).toBe(2);
     expect(stderr).toContain("--trace and --load exclude each other");
   });
   test.each([
@@ -133,8 +119,8 @@ describe("a trace", () => {
     ],
   ])("is refused with line and rule: %j", async (csv, problem) => {
     const path = write("bad.csv", csv);
-    const { code, stderr, stdout } = await simulated(["--scaledobject", llm, "--trace", path]);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    const { exitCode, stderr, stdout } = await simulated(["--scaledobject", llm, "--trace", path]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
     expect(stderr).toContain(`Cannot use trace file ${path}: ${problem}`);
   });
   test("may count in seconds, and have other columns", async () => {
@@ -172,8 +158,8 @@ describe("a load", () => {
     ["1 rps for 0s", "all segments must last from 1s to 168h together"],
     ["100 rps for 100h", "all segments must have at most 5000000 requests together"],
   ])("is refused as wrong usage: %s", async (load, problem) => {
-    const { code, stderr } = await simulated(["--scaledobject", llm, "--load", load]);
-    expect(code).toBe(2);
+    const { exitCode, stderr } = await simulated(["--scaledobject", llm, "--load", load]);
+    expect(exitCode).toBe(2);
     expect(stderr).toContain(problem);
   });
   test("takes as many tokens as it is told", async () => {
@@ -225,8 +211,8 @@ describe("a ScaledObject", () => {
   ])("is refused with line and rule: %j", async (spec, problem) => {
     const whole = spec.includes("triggers") ? spec : `${spec}${concurrency}`;
     const path = write("bad.yaml", scaledObject(whole));
-    const { code, stderr, stdout } = await simulated(["--scaledobject", path]);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    const { exitCode, stderr, stdout } = await simulated(["--scaledobject", path]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
     expect(stderr).toContain(`Cannot use ScaledObject file ${path}: `);
     expect(stderr).toContain(problem);
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
@@ -234,7 +220,7 @@ describe("a ScaledObject", () => {
   test("may stand behind other documents, whose lines count", async () => {
     const deployment = "kind: Deployment\nspec: {}\n---\n";
     const good = write("two.yaml", `${deployment}${scaledObject(concurrency)}`);
-    expect((await simulated(["--scaledobject", good, ...short])).code).toBe(0);
+    expect((await simulated(["--scaledobject", good, ...short])).exitCode).toBe(0);
     const bad = write("bad.yaml", `${deployment}${scaledObject(`  x: 1\n${concurrency}`)}`);
     expect((await simulated(["--scaledobject", bad])).stderr).toContain(
       "line 11, column 3: spec.x: unknown",
@@ -252,10 +238,10 @@ describe("a ScaledObject", () => {
   test("must be readable, and must be named", async () => {
     const missing = join(folder, "missing.yaml");
     const unreadable = await simulated(["--scaledobject", missing]);
-    expect(unreadable.code).toBe(1);
+    expect(unreadable.exitCode).toBe(1);
     expect(unreadable.stderr).toContain(`${missing}: the file: cannot be read: ENOENT`);
     const unnamed = await simulated([]);
-    expect(unnamed.code).toBe(2);
+    expect(unnamed.exitCode).toBe(2);
     expect(unnamed.stderr).toContain("--scaledobject must be the path of a file, got nothing");
   });
   test("may name a profile of a file", async () => {
@@ -266,8 +252,8 @@ describe("a ScaledObject", () => {
     const named = scaledObject(concurrency.replace("llm-concurrency", "chat"));
     const path = write("named.yaml", named);
     const args = ["--scaledobject", path, "--profiles", own, ...short, "--output", "json"];
-    const { code, stdout, stderr } = await simulated(args);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const { exitCode, stdout, stderr } = await simulated(args);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     const same = concurrency.replace(
       "profile: llm-concurrency",
       'metricType: running_requests\n        targetValue: "4"',
@@ -286,8 +272,8 @@ describe("a ScaledObject", () => {
   });
   test("is refused with what is wrong in that file", async () => {
     const own = write("profiles.yaml", "profiles:\n  chat:\n    metric: running\n    target: 4\n");
-    const { code, stderr } = await simulated(["--scaledobject", llm, "--profiles", own]);
-    expect(code).toBe(1);
+    const { exitCode, stderr } = await simulated(["--scaledobject", llm, "--profiles", own]);
+    expect(exitCode).toBe(1);
     expect(stderr).toContain(
       `Cannot use profiles file ${own}: line 3, column 13: profiles.chat.metric: must be one of`,
     );
@@ -330,8 +316,13 @@ ${concurrency}`),
 
 describe("a replica model", () => {
   test("that is no file and only a word is a misspelt preset", async () => {
-    const { code, stderr } = await simulated(["--scaledobject", llm, "--replica-model", "h100-8"]);
-    expect(code).toBe(2);
+    const { exitCode, stderr } = await simulated([
+      "--scaledobject",
+      llm,
+      "--replica-model",
+      "h100-8",
+    ]);
+    expect(exitCode).toBe(2);
     expect(stderr).toContain("--replica-model must be a file or one of l4-8b, a100-8b, h100-8b");
     expect(stderr).toContain('got "h100-8"; did you mean h100-8b?');
   });
@@ -379,8 +370,8 @@ kvBlocks: 1000
     ["", "line 1, column 1: the file: must be a mapping of keys, got null"],
   ])("is refused with line and rule: %j", async (yaml, problem) => {
     const path = write("bad.yaml", yaml);
-    const { code, stderr } = await simulated(["--scaledobject", llm, "--replica-model", path]);
-    expect(code).toBe(1);
+    const { exitCode, stderr } = await simulated(["--scaledobject", llm, "--replica-model", path]);
+    expect(exitCode).toBe(1);
     expect(stderr).toContain(`Cannot use replica model file ${path}: `);
     expect(stderr).toContain(problem);
   });
@@ -409,8 +400,8 @@ describe("comparing", () => {
   });
   test("of more than the terminal shows is refused", async () => {
     const more = [1, 2, 3, 4, 5].flatMap(() => ["--compare", kvCache]);
-    const { code, stderr } = await simulated(["--scaledobject", llm, ...more]);
-    expect(code).toBe(2);
+    const { exitCode, stderr } = await simulated(["--scaledobject", llm, ...more]);
+    expect(exitCode).toBe(2);
     expect(stderr).toContain("--compare must be given at most 4 times, got 5");
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { systemClock } from "#core/clock.ts";
 import { runCommand } from "../support/cli.ts";
 import {
   answeredTrigger,
@@ -8,11 +9,12 @@ import {
   statusServer,
 } from "../support/status-server.ts";
 
+const answered = answeredTrigger("llm");
 let server: StatusServer;
 beforeAll(() => {
   server = statusServer();
   server.nodes.push(statusNode(0));
-  server.triggers.push(answeredTrigger("llm"), refusedTrigger("tts"));
+  server.triggers.push(answered, refusedTrigger("tts"));
 });
 afterAll(() => server.stop());
 const asked = (command: string, ...args: string[]) =>
@@ -31,7 +33,11 @@ describe("explain", () => {
   });
 
   test("of one says why, what the HPA does, who contributes, and what changed", async () => {
-    const { stdout } = await asked("explain", "ml/llm");
+    const [change] = answered.changes;
+    if (change === undefined) throw new Error("it has changed");
+    const { stdout } = await runCommand(["explain", "ml/llm", "--server", server.url], {
+      clock: { ...systemClock(), wallMs: () => change.atMs + 120_000 },
+    });
     const words = stdout.replaceAll(/\s+/g, " ");
     for (const part of [
       "ml/llm gpu-utilization",
@@ -39,7 +45,7 @@ describe("explain", () => {
       "276 / 80 = 3.45 replicas, rounded up outside the tolerance: 4; spec.replicas is 3, and",
       "KEDA asked not this process since it started",
       "NODE GPU POD AGE VALUE WHY node-0 0 llm-0 0 s 92",
-      "ago the HPA is asked for 4 replicas",
+      "2 min ago the HPA is asked for 4 replicas",
     ])
       expect(words).toContain(part);
     expect(Math.max(...stdout.split("\n").map(({ length }) => length))).toBeLessThanOrEqual(96);

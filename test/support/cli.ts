@@ -13,14 +13,12 @@ interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs a command to its end. */
-export async function runCommand(
-  args: readonly string[],
-  context: Partial<CommandContext> = {},
-): Promise<CommandResult> {
+/** Starts a command with what it writes kept; `stop` does what a signal would. */
+export function startCommand(args: readonly string[], context: Partial<CommandContext> = {}) {
   const output: string[] = [];
   const errors: string[] = [];
-  const exitCode = await run(args, {
+  const stop = Promise.withResolvers<string>();
+  const exitCode = run(args, {
     clock: systemClock(),
     random: () => 0.5,
     version: "1.2.3",
@@ -34,8 +32,17 @@ export async function runCommand(
     stdout: (text) => output.push(text),
     hasColor: false,
     stderr: (text) => errors.push(text),
-    stopSignal: new Promise(() => {}),
+    stopSignal: stop.promise,
     ...context,
   });
-  return { exitCode, stdout: output.join(""), stderr: errors.join("") };
+  return { exitCode, output, errors, stop: () => stop.resolve("SIGTERM") };
+}
+
+/** Runs a command to its end. */
+export async function runCommand(
+  args: readonly string[],
+  context: Partial<CommandContext> = {},
+): Promise<CommandResult> {
+  const { exitCode, output, errors } = startCommand(args, context);
+  return { exitCode: await exitCode, stdout: output.join(""), stderr: errors.join("") };
 }

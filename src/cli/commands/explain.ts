@@ -26,7 +26,7 @@ export const explainCommand = command("explain", {
     "kubectl -n keda port-forward deployment/keda-gpu-scaler 9090 &\nkeda-gpu-scaler explain team-a/llama",
     "keda-gpu-scaler explain --output json",
   ],
-  run: async ({ flags: { server, output }, operands: [operand] }, { stdout }) => {
+  run: async ({ flags: { server, output }, operands: [operand] }, { stdout, clock }) => {
     const client = statusClient(server);
     if (operand === undefined) {
       const status = await client.status();
@@ -36,7 +36,11 @@ export const explainCommand = command("explain", {
     const object = objectNamed(operand);
     const triggers = await client.explain(object);
     if (triggers.length === 0) throw unknownObject("explain", object, await client.status());
-    stdout(output === "json" ? jsonText(triggers) : triggers.map(explainedText).join("\n"));
+    stdout(
+      output === "json"
+        ? jsonText(triggers)
+        : triggers.map((each) => explainedText(each, clock.wallMs())).join("\n"),
+    );
     return exitCodes.done;
   },
 });
@@ -47,10 +51,9 @@ function listText(status: Status): string {
   return `${columnLines(triggerColumns(status)).join("\n")}\n`;
 }
 
-function explainedText(trigger: ExplainedTrigger): string {
+function explainedText(trigger: ExplainedTrigger, nowMs: number): string {
   const { namespace, name, value, activity, warnings, hpaText, changes } = trigger;
   const { metricName, target, unit } = trigger.trigger ?? {};
-  const now = Date.now();
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["state", stateText(trigger)],
     ["value", value?.result === undefined ? undefined : `${value.result} ${unit}`],
@@ -63,7 +66,7 @@ function explainedText(trigger: ExplainedTrigger): string {
       "no activity",
       activity?.fault?.message === value?.fault?.message ? undefined : activity?.fault?.message,
     ],
-    ["KEDA asked", askedText(trigger, now)],
+    ["KEDA asked", askedText(trigger, nowMs)],
     ...warnings.map(({ message }) => ["warning", message] as const),
   ];
   const width = Math.max(...facts.map(([head]) => head.length));
@@ -78,7 +81,7 @@ function explainedText(trigger: ExplainedTrigger): string {
     ...changes
       .toReversed()
       .flatMap(({ atMs, text }) =>
-        headedLines(`  ${spanText(now - atMs).padStart(7)} ago  `, text, terminalColumns),
+        headedLines(`  ${spanText(nowMs - atMs).padStart(7)} ago  `, text, terminalColumns),
       ),
     "",
   ].join("\n");

@@ -80,16 +80,19 @@ export function readCard(device: string): CardReadings {
     }
     const outcome = readNumber(join(folder, source.file));
     if (typeof outcome === "number") {
-      const value = Math.round(outcome / source.divisor);
       answered += 1;
-      if (isPlausible(name, value)) readings[name] = value;
-      else absences[name] = "implausible";
+      place(name, Math.round(outcome / source.divisor));
     } else {
       absences[name] = outcome.absence;
       if (outcome.absence !== "unsupported") refused ??= { file: source.file, code: outcome.code };
     }
   }
   return { readings, absences, answered, refused };
+
+  function place(name: ReadingName, value: number): void {
+    if (isPlausible(name, value)) readings[name] = value;
+    else absences[name] = "implausible";
+  }
 }
 
 function isOfSensor(name: ReadingName): boolean {
