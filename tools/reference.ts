@@ -8,12 +8,9 @@ import type { Command } from "#cli/command.ts";
 import { commandNames, commands } from "#cli/commands/all.ts";
 import { operandText } from "#cli/help.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
-import { memoryCall } from "#device/nvml/calls.ts";
-import { instanceMetrics } from "#device/nvml/gpm-api.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
-import { metricNames, metricOf } from "#metric/catalogue.ts";
+import { type InstanceRule, metricNames, metricOf } from "#metric/catalogue.ts";
 import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
-import type { ReadingName } from "#metric/reading.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/node-metrics.ts";
 import { triggerGauges } from "#observe/trigger-metrics.ts";
@@ -66,20 +63,19 @@ function metricTable(): string {
     const metric = metricOf(name);
     const isOfDevice = metric.source === "device";
     const instead = isOfDevice ? metric.instead.map(code).join(", ") : "";
-    const onMig = isOfDevice ? onMigInstance(metric.needs) : "";
+    const onMig = isOfDevice ? instanceTexts[metric.instance] : "";
     return [code(name), metric.unit, metric.kind, metric.source, metric.help, instead, onMig];
   });
   const columns = ["metric", "unit", "kind", "source", "what", "where a device lacks it"];
-  return table([...columns, "MIG instance has it"], rows);
+  return table([...columns, "what a MIG instance has"], rows);
 }
 
-/** From what the collector reads of one. */
-function onMigInstance(needs: readonly ReadingName[]): string {
-  const byGpm = instanceMetrics.makes.map(({ name }) => name);
-  if (needs.every((name) => memoryCall.makes.includes(name))) return "yes";
-  const all = [...memoryCall.makes, ...byGpm];
-  return needs.every((name) => all.includes(name)) ? "Hopper and newer" : "no";
-}
+const instanceTexts: Readonly<Record<InstanceRule, string>> = {
+  own: "its own",
+  gpm: "its own, on Hopper and newer",
+  share: "its part of the GPU's, by memory",
+  none: "no: the chip's",
+};
 
 function scalingTable(): string {
   const names = new RegExp(`\\b(${metricNames.join("|")})\\b`, "g");

@@ -7,6 +7,7 @@ import { assert } from "#core/assert.ts";
 import { pendingMostMs, staleAfterMs } from "#core/limits.ts";
 import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
 import type { DeviceMetric } from "#metric/catalogue.ts";
+import { instanceShare } from "#metric/instance-share.ts";
 import { type Absence, costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { type DeviceShare, seconds } from "./explanation.ts";
 import { type DeviceQuery, windowMsOf } from "./query.ts";
@@ -16,7 +17,7 @@ export type DeviceResult = { readonly device: FleetDevice } & (
   | { readonly state: "known"; readonly value: number }
   /** It never has the metric in its present mode, so nobody waits for it. */
   | { readonly state: "unsupported"; readonly reason: string }
-  /** Its MIG slices have the metric, and count in its place. */
+  /** Its MIG slices have the metric and count in its place, or its GPU counts in that of all of them. */
   | { readonly state: "sliced"; readonly reason: string }
   /** It comes with the next sample. */
   | { readonly state: "pending"; readonly reason: string }
@@ -31,22 +32,33 @@ export function deviceResults(
   view: FleetView,
 ): DeviceResult[] {
   const results = devices.map((device) => deviceResult(device, query, view));
-  const sliced = new Set(
-    results
-      .filter(({ state }) => state !== "unsupported")
-      .map(({ device }) => `${device.node} ${device.parentUuid}`),
-  );
+  const placeOf = ({ node, uuid }: Pick<FleetDevice, "node" | "uuid">) => `${node} ${uuid}`;
+  const wholeOf = ({ node, parentUuid = "" }: FleetDevice) => placeOf({ node, uuid: parentUuid });
+  const having = results.filter(({ state }) => state !== "unsupported");
+  // Shares of what the chip tells are only less than that: all of it is better known.
+  const isCounted =
+    query.row.instance === "share"
+      ? notIn(new Set(having.map(({ device }) => placeOf(device))), wholeOf)
+      : notIn(new Set(having.map(({ device }) => wholeOf(device))), placeOf);
+  const reason =
+    query.row.instance === "share"
+      ? "its GPU counts in its place"
+      : "its MIG slices count in its place";
   return results.map((result): DeviceResult => {
     const { device } = result;
-    return sliced.has(`${device.node} ${device.uuid}`)
-      ? { device, state: "sliced", reason: "its MIG slices count in its place" }
-      : result;
+    return isCounted(device) ? result : { device, state: "sliced", reason };
   });
+}
+
+function notIn(places: ReadonlySet<string>, of: (device: FleetDevice) => string) {
+  return (device: FleetDevice) => !places.has(of(device));
 }
 
 function deviceResult(device: FleetDevice, query: DeviceQuery, view: FleetView): DeviceResult {
   const { metric, row } = query;
   const { health } = device;
+  if (row.instance === "share" && device.parentUuid !== undefined)
+    return sharedResult(device, query, view);
   const windowMs = windowMsOf(query);
   const newest = row.of(device.readings);
   if (newest !== undefined && health.state === "ok") {
@@ -70,6 +82,26 @@ function deviceResult(device: FleetDevice, query: DeviceQuery, view: FleetView):
     : { device, state: "missing", sinceMs, reason: neverTaken(reading, device.node, waitedMs) };
 }
 
+/** A MIG instance's part of what its GPU says. */
+function sharedResult(device: FleetDevice, query: DeviceQuery, view: FleetView): DeviceResult {
+  const { node, parentUuid } = device;
+  const whole = view.nodes.get(node)?.devices.find(({ uuid }) => uuid === parentUuid);
+  const missing = (reason: string, sinceMs = device.sampledAtMs): DeviceResult => ({
+    device,
+    state: "missing",
+    sinceMs,
+    reason,
+  });
+  if (whole === undefined) return missing(`its GPU ${parentUuid} is not listed`);
+  const result = deviceResult(whole, query, view);
+  if (result.state !== "known") return { ...result, device };
+  const share = instanceShare(device.readings, whole.readings);
+  if (share !== undefined) return { device, state: "known", value: result.value * share };
+  const absent =
+    absentReading(device, "memoryTotalBytes") ?? absentReading(whole, "memoryTotalBytes");
+  return missing(`its part of GPU ${parentUuid} is not known`, absent?.sinceMs);
+}
+
 function neverTaken(reading: ReadingName, node: string, waitedMs: number): string {
   const what = `${reading} has not come in ${seconds(waitedMs)}, and the next sample should have had it`;
   return costlyReadings.has(reading)
@@ -90,17 +122,13 @@ const rank = ({ absence }: AbsentReading) => severity.indexOf(absence);
 /** Why a metric cannot be made of what a device has; `undefined` when it can. */
 function absentReadingOf(device: FleetDevice, row: DeviceMetric): AbsentReading | undefined {
   const absent = row.needs.flatMap((need) => {
-    const own = absentReading(device, need);
-    const standIn = row.fallbacks?.[need];
-    if (own === undefined || standIn === undefined) return own ?? [];
-    const other = absentReading(device, standIn);
-    // Of two that would do, the one that may still come says why, and the later one since when.
-    return other === undefined
-      ? []
-      : {
-          ...(rank(other) > rank(own) ? other : own),
-          sinceMs: Math.max(own.sinceMs, other.sinceMs),
-        };
+    const candidates = [need, ...(row.fallbacks?.[need] ?? [])];
+    const absences = candidates.flatMap((name) => absentReading(device, name) ?? []);
+    if (absences.length < candidates.length) return [];
+    // Of several that would do, the one that may still come says why, and the latest one since when.
+    const [likeliest] = absences.toSorted((one, other) => rank(other) - rank(one));
+    const sinceMs = Math.max(...absences.map((one) => one.sinceMs));
+    return likeliest === undefined ? [] : { ...likeliest, sinceMs };
   });
   const [worst] = absent.toSorted((one, other) => rank(one) - rank(other));
   return worst && { ...worst, sinceMs: Math.min(...absent.map(({ sinceMs }) => sinceMs)) };

@@ -1,12 +1,12 @@
-import type { CollectorOptions } from "#device/collector.ts";
+import { type CollectorOptions, collectorNames } from "#device/collector.ts";
 import { contradiction } from "./command.ts";
 import { choice, directory, type FlagValues, file, flag } from "./flags.ts";
 
 /** Of every command that reads devices. */
 export const collectorFlags = {
-  collector: flag(choice(["auto", "nvml", "amdgpu", "mock"]), {
+  collector: flag(choice(collectorNames), {
     fallback: "auto",
-    help: "Where readings come from; auto takes NVML, without it AMD's driver, never the mock",
+    help: "Where readings come from; auto takes all vendors that are there, never the mock",
   }),
   "nvml-library": flag(file, { help: "libnvidia-ml.so.1, when it is not where drivers put it" }),
   "sysfs-root": flag(directory, {

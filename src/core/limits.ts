@@ -247,6 +247,12 @@ export const mockSecondsMax = 1_000_000_000;
 /** A file of sysfs is at most a page, and pages have 64 KiB on some arm64 kernels. */
 export const sysfsFileBytesMax = 64 * 1024;
 
+/** Span of the mean power by a device's energy counter, which drivers count up every 20 to 100 ms. */
+export const energyPowerMs = 5_000;
+
+/** Time between two searches for accelerators of vendors that were not found before, beside one that was. */
+export const vendorSearchMs = 10_000;
+
 /** Time between readings that change seldom, and between two reads of the list of devices. */
 export const slowReadingsMs = 10_000;
 /** The driver refreshes its own GPM sample every 100 ms; closer ones give nothing or nonsense. */

@@ -1,67 +1,164 @@
-import type { Clock } from "#core/clock.ts";
+/**
+ * All vendors that are on the machine, side by side.
+ *
+ * A vendor that was found stays: a driver that fails later does not make its devices disappear. They
+ * are listed as failing while another vendor answers, and where none does, nothing is collected.
+ *
+ * @module
+ */
 import { Fault } from "#core/fault.ts";
-import type { Log } from "#core/log.ts";
-import { amdCards, cardsFolder } from "./amdgpu/cards.ts";
-import { amdgpuCollector } from "./amdgpu/collector.ts";
-import type { Collection, Collector, Demand } from "./collector.ts";
-import { nvmlCollector } from "./nvml/collector.ts";
-import { findLibrary } from "./nvml/library.ts";
+import { vendorSearchMs } from "#core/limits.ts";
+import { type ReadingName, readingNames } from "#metric/reading.ts";
+import type { DeviceSample } from "#metric/sample.ts";
+import type {
+  Collection,
+  Collector,
+  CollectorOptions,
+  CollectorTools,
+  Demand,
+  Vendor,
+} from "./collector.ts";
 
-export interface AutoCollectorOptions {
-  readonly libraryPaths: readonly string[];
-  readonly sysfsRoot: string;
-  readonly clock: Clock;
-  readonly log: Log;
+/** A vendor that was found, and what it said last. */
+interface Found {
+  readonly vendor: Vendor;
+  readonly collector: Collector;
+  latest?: Collection;
 }
 
-/**
- * NVML where its library is there, otherwise AMD's cards where there are any. The first that is found
- * stays: a driver that fails later is no reason to read the other.
- */
-export function autoCollector(options: AutoCollectorOptions): Collector {
-  const { libraryPaths, sysfsRoot, log } = options;
-  const nvml = nvmlCollector(options);
-  let chosen: Collector | undefined;
+/** @param vendors In the order in which their devices are listed. */
+export function autoCollector(
+  vendors: readonly Vendor[],
+  options: CollectorOptions,
+  tools: CollectorTools,
+): Collector {
+  const { clock, log } = tools;
+  let found: readonly Found[] = [];
+  let searchDueMs = Number.NEGATIVE_INFINITY;
+  const sessionOf = sessionCounter();
 
-  const choose = (collector: Collector): Collector => {
-    chosen = collector;
-    log("info", "collector chosen", { collector: collector.name });
-    return collector;
+  const search = (nowMs: number) => {
+    if (found.length > 0 && nowMs < searchDueMs) return;
+    searchDueMs = nowMs + vendorSearchMs;
+    found = vendors.flatMap((vendor): Found[] => {
+      const known = found.find((one) => one.vendor === vendor);
+      if (known !== undefined) return [known];
+      if (!vendor.isPresent(options)) return [];
+      log("info", "collector chosen", { collector: vendor.name });
+      return [{ vendor, collector: vendor.collector(options, tools) }];
+    });
   };
-  const isAmd = () => findLibrary(libraryPaths) === undefined && amdCards(sysfsRoot).length > 0;
 
-  /** NVML pauses between two looks for its library, so that looking costs nothing. */
-  const collectNvml = (demand: Demand): Collection => {
-    try {
-      const collection = nvml.collect(demand);
-      choose(nvml);
-      return collection;
-    } catch (error) {
-      if (error instanceof Fault && error.code === "library-missing")
-        throw nothingFound(libraryPaths, sysfsRoot);
-      choose(nvml);
-      throw error;
-    }
+  const join = (outcomes: readonly (Collection | Fault)[]): Collection => {
+    const [first] = outcomes.filter((outcome) => outcome instanceof Fault);
+    const isFatal = outcomes.some(isFatalFault);
+    if (first !== undefined && (isFatal || outcomes.every((outcome) => outcome instanceof Fault)))
+      throw outcomes.find(isFatalFault) ?? first;
+    const parts = found.map((one, at) => {
+      const outcome = outcomes[at];
+      if (outcome instanceof Fault || outcome === undefined) return silent(one, outcome);
+      one.latest = outcome;
+      return outcome;
+    });
+    return {
+      session: sessionOf(found.map(({ vendor, latest }) => `${vendor.name} ${latest?.session}`)),
+      driverVersion: versionsOf(found, "driverVersion"),
+      libraryVersion: versionsOf(found, "libraryVersion"),
+      devices: parts.flatMap(({ devices }) => devices),
+    };
   };
 
   return {
     name: "auto",
     collect: (demand) => {
-      if (chosen !== undefined) return chosen.collect(demand);
-      return isAmd() ? choose(amdgpuCollector(options)).collect(demand) : collectNvml(demand);
+      search(clock.monotonicMs());
+      if (found.length === 0) throw nothingFound(vendors, options);
+      const outcomes = found.map(({ collector }) => outcomeOf(collector, demand));
+      return outcomes.some((outcome) => outcome instanceof Promise)
+        ? Promise.all(outcomes).then(join)
+        : join(outcomes as readonly (Collection | Fault)[]);
     },
-    close: nvml.close,
+    close: () => {
+      for (const { collector } of found) collector.close();
+    },
   };
 }
 
-function nothingFound(libraryPaths: readonly string[], sysfsRoot: string): Fault {
-  const folder = cardsFolder(sysfsRoot);
+/** One vendor's fault is no reason to have nothing of the others; any other error is a bug. */
+function outcomeOf(
+  { collect }: Collector,
+  demand: Demand,
+): Collection | Fault | Promise<Collection | Fault> {
+  try {
+    const outcome = collect(demand);
+    return outcome instanceof Promise ? outcome.catch(onlyFault) : outcome;
+  } catch (error) {
+    return onlyFault(error);
+  }
+}
+
+function onlyFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  throw error;
+}
+
+/** Only a new process helps. */
+function isFatalFault(outcome: Collection | Fault): boolean {
+  return outcome instanceof Fault && "fatal" in outcome.facts && outcome.facts.fatal === true;
+}
+
+/** What a vendor had, now that it gives nothing. */
+function silent({ latest }: Found, fault: Fault | undefined): Pick<Collection, "devices"> {
+  const reason = fault?.message ?? "it was not read";
+  return { devices: (latest?.devices ?? []).map((device) => unread(device, reason)) };
+}
+
+/** What it never has stays unsupported. */
+function unread({ absences, ...device }: DeviceSample, reason: string): DeviceSample {
+  const now = readingNames.map((name: ReadingName) => [
+    name,
+    absences[name] === "unsupported" ? "unsupported" : "failed",
+  ]);
+  return {
+    ...device,
+    health: device.health.state === "ok" ? { state: "failing", reason } : device.health,
+    readings: {},
+    absences: Object.fromEntries(now),
+  };
+}
+
+/** A number that is another as soon as one of the vendors' sessions is. */
+function sessionCounter(): (sessions: readonly string[]) => number {
+  let before = "";
+  let session = 0;
+  return (sessions) => {
+    const now = sessions.join();
+    if (now !== before) session += 1;
+    before = now;
+    return session;
+  };
+}
+
+/** With the vendors' names where there are several. */
+function versionsOf(
+  found: readonly Found[],
+  name: "driverVersion" | "libraryVersion",
+): string | undefined {
+  const versions = found.flatMap(({ vendor, latest }) => {
+    const version = latest?.[name];
+    if (version === undefined) return [];
+    return found.length === 1 ? [version] : [`${vendor.name} ${version}`];
+  });
+  return versions.length === 0 ? undefined : versions.join(", ");
+}
+
+function nothingFound(vendors: readonly Vendor[], options: CollectorOptions): Fault {
+  const absences = vendors.map(({ absence }) => absence(options));
+  const problems = absences.map(({ problem }) => problem).join(", and ");
+  const remedies = absences.map(({ remedy }) => remedy).join(", ");
   return new Fault(
     "library-missing",
-    `Cannot find a GPU: none of ${libraryPaths.join(", ")} is a library that this process can load, ` +
-      `and no card in ${folder} has AMD's vendor id 0x1002; mount NVIDIA's driver (runtimeClassName ` +
-      "nvidia, or NVIDIA_VISIBLE_DEVICES=all with NVIDIA_DRIVER_CAPABILITIES=utility), name its file " +
-      "with --nvml-library, load AMD's driver amdgpu on the node, or use --collector mock",
-    { paths: [...libraryPaths, folder] },
+    `Cannot find a GPU: ${problems}; ${remedies}, or use --collector mock`,
+    { paths: absences.flatMap(({ paths }) => paths) },
   );
 }

@@ -1,11 +1,13 @@
 /**
  * The contract between the sampling worker and a vendor.
  *
- * A collector is synchronous on purpose: a native call blocks its thread whatever the signature
- * says, so all collectors live on the worker thread and nothing else does.
+ * A native call blocks its thread whatever the signature says, so all collectors live on the worker
+ * thread and nothing else does.
  *
  * @module
  */
+import type { Clock } from "#core/clock.ts";
+import type { Log } from "#core/log.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 
 /** Readings that cost too much to take unless somebody asks for them. */
@@ -24,25 +26,65 @@ export interface Collection {
 }
 
 export interface Collector {
-  readonly name: "auto" | "nvml" | "amdgpu" | "mock";
+  readonly name: CollectorName;
   /**
-   * Reads every device once, lost ones included: a known device never disappears in silence.
+   * Reads every device once, lost ones included: a known device never disappears in silence. The next
+   * call comes after this one ended.
    *
    * @throws {Fault} `library-missing`, `library-failed` or `file-invalid` when there is no session;
    * the next call tries again, with its own back-off.
    */
-  readonly collect: (demand: Demand) => Collection;
+  readonly collect: (demand: Demand) => Collection | Promise<Collection>;
   /** Lets go of the driver, so that it can be unloaded. */
   readonly close: () => void;
 }
 
+/** Has its collection when the call returns, having blocked the thread meanwhile. */
+export interface BlockingCollector extends Collector {
+  readonly collect: (demand: Demand) => Collection;
+}
+
+/** In the order in which their devices are listed; a vendor is a folder here. */
+export const vendorNames = ["nvml", "amdgpu"] as const;
+export type VendorName = (typeof vendorNames)[number];
+export const collectorNames = ["auto", ...vendorNames, "mock"] as const;
+export type CollectorName = (typeof collectorNames)[number];
+
 /** How a collector is chosen; plain data, for it crosses into the worker. */
 export interface CollectorOptions {
-  readonly collector: "auto" | "nvml" | "amdgpu" | "mock";
+  readonly collector: CollectorName;
   /** Overrides the places where `libnvidia-ml.so.1` is looked for. */
   readonly nvmlLibrary?: string | undefined;
   /** Where sysfs is mounted; `/sys` when absent. */
   readonly sysfsRoot?: string | undefined;
   /** A mock file; without it the mock collector plays its embedded default. */
   readonly mockFile?: string | undefined;
+}
+
+/** What a collector may use of the thread it runs on. */
+export interface CollectorTools {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Blocks the thread, as a driver call does; `Infinity` blocks it for ever. */
+  readonly sleep: (ms: number) => void;
+}
+
+/** One vendor's devices: how it is known that there are some, and how they are read. */
+export interface Vendor {
+  readonly name: VendorName;
+  /** Reads nothing before the first `collect`. */
+  readonly collector: (options: CollectorOptions, tools: CollectorTools) => Collector;
+  /** Asked again and again by `auto`, so that it must be cheap. */
+  readonly isPresent: (options: CollectorOptions) => boolean;
+  /** For people, where no vendor is present. */
+  readonly absence: (options: CollectorOptions) => VendorAbsence;
+}
+
+export interface VendorAbsence {
+  /** Where it was looked for. */
+  readonly paths: readonly string[];
+  /** As in `no card in /sys/class/drm has AMD's vendor id 0x1002`. */
+  readonly problem: string;
+  /** What to do, so that it is found. */
+  readonly remedy: string;
 }

@@ -9,13 +9,19 @@ import { assert } from "#core/assert.ts";
 import { type Clock, systemClock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
-import { amdgpuCollector } from "./amdgpu/collector.ts";
 import { autoCollector } from "./auto.ts";
-import type { Collector, CollectorOptions, Demand } from "./collector.ts";
+import {
+  type Collection,
+  type Collector,
+  type CollectorOptions,
+  type CollectorTools,
+  type Demand,
+  vendorNames,
+} from "./collector.ts";
+import { withPowerFromEnergy } from "./energy-power.ts";
 import { mockCollector } from "./mock/collector.ts";
-import { nvmlCollector } from "./nvml/collector.ts";
-import { nvmlLibraryPaths } from "./nvml/library.ts";
 import { faultData, type ThreadCommand, type ThreadReport } from "./thread.ts";
+import { vendors } from "./vendors.ts";
 
 if (parentPort !== null) {
   const port = parentPort;
@@ -55,28 +61,17 @@ function clockFrom(nowMs: number): Clock {
   return { ...clock, monotonicMs: () => clock.monotonicMs() + aheadMs };
 }
 
-/** What a collector may use of the thread it runs on. */
-export interface CollectorTools {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Blocks the thread, as a driver call does; `Infinity` blocks it for ever. */
-  readonly sleep: (ms: number) => void;
-}
-
 /** The collector that the options ask for. `auto` never means the mock: it would make numbers up. */
 export function chooseCollector(options: CollectorOptions, tools: CollectorTools): Collector {
-  const { collector, mockFile, nvmlLibrary, sysfsRoot = "/sys" } = options;
-  const libraryPaths = nvmlLibrary === undefined ? nvmlLibraryPaths : [nvmlLibrary];
-  switch (collector) {
-    case "mock":
-      return mockCollector({ ...tools, file: mockFile });
-    case "amdgpu":
-      return amdgpuCollector({ ...tools, sysfsRoot });
-    case "nvml":
-      return nvmlCollector({ ...tools, libraryPaths });
-    case "auto":
-      return autoCollector({ ...tools, libraryPaths, sysfsRoot });
-  }
+  return withPowerFromEnergy(collectorOf(options, tools), tools.clock);
+}
+
+function collectorOf(options: CollectorOptions, tools: CollectorTools): Collector {
+  const { collector, mockFile } = options;
+  if (collector === "mock") return mockCollector({ ...tools, file: mockFile });
+  if (collector !== "auto") return vendors[collector].collector(options, tools);
+  const all = vendorNames.map((name) => vendors[name]);
+  return autoCollector(all, options, tools);
 }
 
 export interface SamplingLoopOptions {
@@ -106,10 +101,10 @@ export function startLoop(options: SamplingLoopOptions): SamplingLoop {
   let { demand } = options;
   let tick = 0;
   let skipped = 0;
+  let isClosed = false;
 
-  const pass = () => {
-    const takenAtMs = clock.monotonicMs();
-    const outcome = collectOnce(collector, demand);
+  const finish = (outcome: PassOutcome, takenAtMs: number) => {
+    if (isClosed) return;
     const nowMs = clock.monotonicMs();
     post({ ...outcome, takenAtMs, tookMs: nowMs - takenAtMs, skipped });
     // A timer may fire a fraction early, so the next tick is never the one that just ran.
@@ -118,6 +113,13 @@ export function startLoop(options: SamplingLoopOptions): SamplingLoop {
     tick = next;
     cancel = clock.after(startMs + next * sampleIntervalMs - nowMs, pass);
   };
+  const pass = () => {
+    const takenAtMs = clock.monotonicMs();
+    const outcome = collectOnce(collector, demand);
+    // A bug ends the thread, also as a promise that is rejected.
+    if (outcome instanceof Promise) void outcome.then((one) => finish(one, takenAtMs));
+    else finish(outcome, takenAtMs);
+  };
   let cancel = clock.after(0, pass);
 
   return {
@@ -125,17 +127,31 @@ export function startLoop(options: SamplingLoopOptions): SamplingLoop {
       demand = next;
     },
     close: () => {
+      isClosed = true;
       cancel();
       collector.close();
     },
   };
 }
 
-function collectOnce(collector: Collector, demand: Demand) {
+type PassOutcome =
+  | { readonly kind: "collection"; readonly collection: Collection }
+  | { readonly kind: "fault"; readonly fault: ReturnType<typeof faultData> };
+
+function collectOnce(collector: Collector, demand: Demand): PassOutcome | Promise<PassOutcome> {
   try {
-    return { kind: "collection", collection: collector.collect(demand) } as const;
+    const collection = collector.collect(demand);
+    return collection instanceof Promise
+      ? collection.then(collected, refusedPass)
+      : collected(collection);
   } catch (error) {
-    if (error instanceof Fault) return { kind: "fault", fault: faultData(error) } as const;
-    throw error;
+    return refusedPass(error);
   }
+}
+
+const collected = (collection: Collection): PassOutcome => ({ kind: "collection", collection });
+
+function refusedPass(error: unknown): PassOutcome {
+  if (error instanceof Fault) return { kind: "fault", fault: faultData(error) };
+  throw error;
 }

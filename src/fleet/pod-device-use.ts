@@ -5,6 +5,7 @@
  */
 import { holdersStaleMs, staleAfterMs } from "#core/limits.ts";
 import { joulesBetween } from "#metric/energy.ts";
+import { instanceShare } from "#metric/instance-share.ts";
 import type { Holder } from "#telemetry/report.ts";
 import type { FleetDevice, FleetNode } from "./view.ts";
 
@@ -38,7 +39,7 @@ export function podDeviceUse(before: FleetNode, after: FleetNode): readonly PodD
   return after.devices.flatMap((device) => {
     const known = earlier.get(device.uuid);
     if (known === undefined || !hasSameHolders(device.holders, known.holders)) return [];
-    const joules = joulesBetween(sampleOf(known), sampleOf(device), gapMs);
+    const joules = joulesOf(device, earlier, after, gapMs);
     const seconds = lengthMs > gapMs ? 0 : lengthMs / 1000;
     const pods = new Map(device.holders.map((one) => [`${one.namespace}/${one.pod}`, one]));
     return [...pods.values()].map(({ namespace, pod, sharedBy = 1 }) => ({
@@ -49,6 +50,22 @@ export function podDeviceUse(before: FleetNode, after: FleetNode): readonly PodD
       deviceSeconds: seconds / sharedBy,
     }));
   });
+}
+
+/** What a device used, of a MIG instance its part of what its GPU used. */
+function joulesOf(
+  device: FleetDevice,
+  earlier: ReadonlyMap<string, FleetDevice>,
+  { devices }: FleetNode,
+  gapMs: number,
+): number | undefined {
+  const { uuid, parentUuid, readings } = device;
+  const whole = parentUuid === undefined ? device : devices.find((one) => one.uuid === parentUuid);
+  const before = earlier.get(parentUuid ?? uuid);
+  if (whole === undefined || before === undefined) return undefined;
+  const joules = joulesBetween(sampleOf(before), sampleOf(whole), gapMs);
+  const share = parentUuid === undefined ? 1 : instanceShare(readings, whole.readings);
+  return joules === undefined || share === undefined ? undefined : joules * share;
 }
 
 function sampleOf({ sampledAtMs: atMs, readings }: FleetDevice) {

@@ -7,8 +7,18 @@
  * @module
  */
 import type { ReadingName, Readings } from "./reading.ts";
+import type { ReducerName } from "./reduce.ts";
 
 export type MetricKind = "quantity" | "intensity";
+
+/**
+ * What a MIG instance has of a metric:
+ * - `own`: its own reading
+ * - `gpm`: its own reading where there is performance monitoring (Hopper and newer), else none
+ * - `share`: the part of its GPU's that its part of the GPU's memory is
+ * - `none`: nothing, for it is the chip's
+ */
+export type InstanceRule = "own" | "gpm" | "share" | "none";
 
 interface MetricBase {
   readonly unit: string;
@@ -19,8 +29,11 @@ export interface DeviceMetric extends MetricBase {
   readonly source: "device";
   /** The readings it is made of: absent as soon as one of them, and its fallback, is. */
   readonly needs: readonly ReadingName[];
-  /** What is read where a needed reading is absent. */
-  readonly fallbacks?: { readonly [Name in ReadingName]?: ReadingName };
+  /** What is read where a needed reading is absent, in this order. */
+  readonly fallbacks?: { readonly [Name in ReadingName]?: readonly ReadingName[] };
+  readonly instance: InstanceRule;
+  /** How a replica's devices are reduced where the trigger does not say; `max` when absent. */
+  readonly aggregation?: ReducerName;
   /**
    * Whether it is a part of what the device has or does, so that each of several pods that share the
    * device has a part of it. A temperature or a clock is everyone's.
@@ -70,39 +83,52 @@ export const signalNames = [
 export type SignalName = (typeof signalNames)[number];
 
 const bytesPerMib = 1024 * 1024;
-const instantForAverage = { powerAverageMilliwatts: "powerInstantMilliwatts" } as const;
+const instantForAverage = { powerAverageMilliwatts: ["powerInstantMilliwatts"] } as const;
 
 type DeviceRow = MetricBase &
-  Pick<DeviceMetric, "isShared"> & { readonly instead?: readonly string[] };
+  Pick<DeviceMetric, "isShared"> & {
+    readonly instead?: readonly string[];
+    /** `none` when absent. */
+    readonly instance?: InstanceRule;
+  };
 
 function single(need: ReadingName, row: DeviceRow & { readonly scale?: number }): DeviceMetric {
-  const { instead = [], scale = 1, ...base } = row;
+  const { instead = [], instance = "none", scale = 1, ...base } = row;
   const of = (readings: Readings) => {
     const reading = readings[need];
     return reading === undefined ? undefined : reading * scale;
   };
-  return { ...base, source: "device", needs: [need], of, instead };
+  return { ...base, source: "device", needs: [need], of, instead, instance };
 }
 
 function share(part: ReadingName, whole: ReadingName, row: DeviceRow): DeviceMetric {
-  const { instead = [], ...base } = row;
+  const { instead = [], instance = "none", ...base } = row;
   const of = (readings: Readings) => {
     const [parts, wholes] = [readings[part], readings[whole]];
     return parts === undefined || wholes === undefined ? undefined : (parts / wholes) * 100;
   };
-  return { ...base, source: "device", needs: [part, whole], of, instead };
+  return { ...base, source: "device", needs: [part, whole], of, instead, instance };
 }
 
 function engine(signal: SignalName, unit: string, kind: MetricKind, help: string): EngineMetric {
   return { unit, kind, help, source: "engine", signal };
 }
-const gpm = { unit: "%", kind: "intensity", isShared: true, instead: ["gpu_utilization"] } as const;
+const gpm = {
+  unit: "%",
+  kind: "intensity",
+  isShared: true,
+  instance: "gpm",
+  instead: ["gpu_utilization"],
+} as const;
+/** Engines of the chip that a MIG instance may have some of. */
+const mediaEngine = { unit: "%", kind: "intensity", isShared: true, instance: "gpm" } as const;
 
 const metrics = {
   gpu_utilization: single("utilizationPercent", {
     unit: "%",
     kind: "intensity",
     isShared: true,
+    instance: "gpm",
     help: "Share of time in which at least one kernel ran",
     instead: ["sm_utilization", "memory_used_percent"],
   }),
@@ -117,6 +143,7 @@ const metrics = {
     unit: "MiB",
     kind: "quantity",
     isShared: true,
+    instance: "own",
     help: "Device memory in use, without what the driver reserves",
     scale: 1 / bytesPerMib,
     instead: ["gpu_utilization"],
@@ -125,6 +152,7 @@ const metrics = {
     unit: "%",
     kind: "intensity",
     isShared: true,
+    instance: "own",
     help: "Device memory in use, of all the device has",
     instead: ["gpu_utilization"],
   }),
@@ -149,8 +177,28 @@ const metrics = {
     source: "device",
     needs: ["powerAverageMilliwatts"],
     fallbacks: instantForAverage,
+    instance: "share",
     of: ({ powerAverageMilliwatts, powerInstantMilliwatts }) => {
       const milliwatts = powerAverageMilliwatts ?? powerInstantMilliwatts;
+      return milliwatts === undefined ? undefined : milliwatts / 1000;
+    },
+    instead: ["gpu_utilization"],
+  },
+  workload_power_watts: {
+    unit: "W",
+    kind: "quantity",
+    isShared: true,
+    help: "Power of the workload's devices together, by their energy counters where they have them",
+    source: "device",
+    needs: ["powerFromEnergyMilliwatts"],
+    fallbacks: {
+      powerFromEnergyMilliwatts: ["powerAverageMilliwatts", "powerInstantMilliwatts"],
+    },
+    instance: "share",
+    aggregation: "sum",
+    of: ({ powerFromEnergyMilliwatts, powerAverageMilliwatts, powerInstantMilliwatts }) => {
+      const milliwatts =
+        powerFromEnergyMilliwatts ?? powerAverageMilliwatts ?? powerInstantMilliwatts;
       return milliwatts === undefined ? undefined : milliwatts / 1000;
     },
     instead: ["gpu_utilization"],
@@ -163,6 +211,7 @@ const metrics = {
     source: "device",
     needs: ["powerAverageMilliwatts", "powerLimitMilliwatts"],
     fallbacks: instantForAverage,
+    instance: "none",
     of: ({ powerAverageMilliwatts, powerInstantMilliwatts, powerLimitMilliwatts }) => {
       const milliwatts = powerAverageMilliwatts ?? powerInstantMilliwatts;
       return milliwatts === undefined || powerLimitMilliwatts === undefined
@@ -178,16 +227,22 @@ const metrics = {
     help: "Clock of the streaming multiprocessors",
   }),
   encoder_utilization: single("encoderPercent", {
-    unit: "%",
-    kind: "intensity",
-    isShared: true,
+    ...mediaEngine,
     help: "Share of time in which the video encoder was busy",
   }),
   decoder_utilization: single("decoderPercent", {
-    unit: "%",
-    kind: "intensity",
-    isShared: true,
+    ...mediaEngine,
     help: "Share of time in which the video decoder was busy",
+  }),
+  jpeg_utilization: single("jpegPercent", {
+    ...mediaEngine,
+    help: "Share of time in which the JPEG decoder was busy",
+    instead: ["decoder_utilization"],
+  }),
+  ofa_utilization: single("ofaPercent", {
+    ...mediaEngine,
+    help: "Share of time in which the optical flow accelerator was busy",
+    instead: ["gpu_utilization"],
   }),
   pcie_tx_kbps: single("pcieTxKilobytesPerSecond", {
     unit: "KB/s",
@@ -233,6 +288,19 @@ const metrics = {
     ...gpm,
     help: "Memory bandwidth in use, of what the device can do (Hopper and newer)",
     instead: ["memory_utilization"],
+  }),
+  fp16_utilization: single("fp16UtilizationPercent", {
+    ...gpm,
+    help: "Share of time in which the pipes for 16-bit floats were busy, tensor cores aside (Hopper and newer)",
+    instead: ["tensor_utilization", "gpu_utilization"],
+  }),
+  fp32_utilization: single("fp32UtilizationPercent", {
+    ...gpm,
+    help: "Share of time in which the pipes for 32-bit floats were busy, tensor cores aside (Hopper and newer)",
+  }),
+  fp64_utilization: single("fp64UtilizationPercent", {
+    ...gpm,
+    help: "Share of time in which the pipes for 64-bit floats were busy, tensor cores aside (Hopper and newer)",
   }),
   queue_depth: engine(
     "queue_depth",

@@ -47,6 +47,12 @@ export const readingRanges = {
   smOccupancyPercent: percent,
   tensorUtilizationPercent: percent,
   dramBandwidthPercent: percent,
+  fp16UtilizationPercent: percent,
+  fp32UtilizationPercent: percent,
+  fp64UtilizationPercent: percent,
+  jpegPercent: percent,
+  ofaPercent: percent,
+  powerFromEnergyMilliwatts: milliwatts,
 } as const satisfies Record<string, Range>;
 
 export type ReadingName = keyof typeof readingRanges;

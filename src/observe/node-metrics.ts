@@ -68,6 +68,11 @@ export const deviceGauges: readonly DeviceGauge[] = [
     of: (r) => scaled(r.powerInstantMilliwatts, 1 / 1000),
   },
   {
+    name: "keda_gpu_scaler_gpu_power_from_energy_watts",
+    help: "Mean power of the last seconds, by the device's energy counter",
+    of: (r) => scaled(r.powerFromEnergyMilliwatts, 1 / 1000),
+  },
+  {
     name: "keda_gpu_scaler_gpu_power_limit_watts",
     help: "Power limit in force",
     of: (r) => scaled(r.powerLimitMilliwatts, 1 / 1000),
@@ -106,6 +111,16 @@ export const deviceGauges: readonly DeviceGauge[] = [
     name: "keda_gpu_scaler_gpu_decoder_utilization_percent",
     help: "Share of time in which the video decoder was busy",
     of: (r) => r.decoderPercent,
+  },
+  {
+    name: "keda_gpu_scaler_gpu_jpeg_utilization_percent",
+    help: "Share of time in which the JPEG decoder was busy",
+    of: (r) => r.jpegPercent,
+  },
+  {
+    name: "keda_gpu_scaler_gpu_ofa_utilization_percent",
+    help: "Share of time in which the optical flow accelerator was busy",
+    of: (r) => r.ofaPercent,
   },
   {
     name: "keda_gpu_scaler_gpu_throttle_reasons",
@@ -166,6 +181,21 @@ export const deviceGauges: readonly DeviceGauge[] = [
     name: "keda_gpu_scaler_gpu_dram_bandwidth_utilization_percent",
     help: "Memory bandwidth in use, of what the device can do",
     of: (r) => r.dramBandwidthPercent,
+  },
+  {
+    name: "keda_gpu_scaler_gpu_fp16_utilization_percent",
+    help: "Share of time in which the pipes for 16-bit floats were busy, tensor cores aside",
+    of: (r) => r.fp16UtilizationPercent,
+  },
+  {
+    name: "keda_gpu_scaler_gpu_fp32_utilization_percent",
+    help: "Share of time in which the pipes for 32-bit floats were busy, tensor cores aside",
+    of: (r) => r.fp32UtilizationPercent,
+  },
+  {
+    name: "keda_gpu_scaler_gpu_fp64_utilization_percent",
+    help: "Share of time in which the pipes for 64-bit floats were busy, tensor cores aside",
+    of: (r) => r.fp64UtilizationPercent,
   },
 ];
 

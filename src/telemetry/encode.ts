@@ -180,6 +180,12 @@ export const readingNumbers = {
   smOccupancyPercent: Reading.SM_OCCUPANCY_PERCENT,
   tensorUtilizationPercent: Reading.TENSOR_UTILIZATION_PERCENT,
   dramBandwidthPercent: Reading.DRAM_BANDWIDTH_PERCENT,
+  fp16UtilizationPercent: Reading.FP16_UTILIZATION_PERCENT,
+  fp32UtilizationPercent: Reading.FP32_UTILIZATION_PERCENT,
+  fp64UtilizationPercent: Reading.FP64_UTILIZATION_PERCENT,
+  jpegPercent: Reading.JPEG_PERCENT,
+  ofaPercent: Reading.OFA_PERCENT,
+  powerFromEnergyMilliwatts: Reading.POWER_FROM_ENERGY_MILLIWATTS,
 } as const satisfies Record<ReadingName, Reading>;
 
 const absenceNumbers = {

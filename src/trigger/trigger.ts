@@ -1,5 +1,6 @@
 import { Fault } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
+import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import {
   type JsonMetric,
   jsonReducers,
@@ -118,6 +119,12 @@ export function triggerParser(
   };
 }
 
+/** Of the devices of one replica. */
+function usualAggregation(metric: MetricName): ReducerName {
+  const row = metricOf(metric);
+  return (row.source === "device" ? row.aggregation : undefined) ?? "max";
+}
+
 function withDefaults(
   values: TriggerValues,
   profile: Profile | undefined,
@@ -128,7 +135,7 @@ function withDefaults(
     profile: values.profile,
     alwaysActive: profile?.scalesToZero === false,
     gpuIndex: values.gpuIndex ?? -1,
-    aggregation: values.aggregation ?? profile?.aggregation ?? "max",
+    aggregation: values.aggregation ?? profile?.aggregation ?? usualAggregation(resolved.metric),
     replicaAggregation: values.replicaAggregation ?? profile?.replicaAggregation,
     scope: values.scope ?? impliedScope(values),
     windowSeconds: values.windowSeconds ?? profile?.windowSeconds ?? 0,

@@ -77,7 +77,7 @@ usage: keda-gpu-scaler snapshot [FLAGS]
   --interval DURATION                   Repeat at this interval until stopped; without it, once
   --env auto|k8s|slurm|flux|standalone  Whose devices: those of the pod, Slurm job or Flux job, or with standalone all of the machine (default auto)
   --device INDEX|UUID                   Only these of them, by index or the beginning of a UUID; several times or with commas
-  --collector auto|nvml|amdgpu|mock     Where readings come from; auto takes NVML, without it AMD's driver, never the mock (default auto)
+  --collector auto|nvml|amdgpu|mock     Where readings come from; auto takes all vendors that are there, never the mock (default auto)
   --nvml-library PATH                   libnvidia-ml.so.1, when it is not where drivers put it
   --sysfs-root PATH                     Where AMD GPUs are read from, when sysfs is not mounted at /sys
   --mock PATH                           YAML file that the mock collector plays; without it, its own default

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { slowReadingsMs, vendorSearchMs } from "#core/limits.ts";
+import type { Collector } from "#device/collector.ts";
 import { chooseCollector } from "#device/worker.ts";
 import { nvmlStandin } from "../nvml-standin/control.ts";
 import { manualClock } from "../support/manual-clock.ts";
@@ -8,10 +9,10 @@ import { displayAdapter, mi300, sysfsTree } from "./amdgpu-tree.ts";
 const tools = { clock: manualClock(), log: () => {}, sleep: () => {} };
 const nothing = { pcieThroughput: false };
 
-test("chooseCollector() gives made-up devices to who asks for them", () => {
+test("chooseCollector() gives made-up devices to who asks for them", async () => {
   const { name, collect } = chooseCollector({ collector: "mock" }, tools);
   expect(name).toBe("mock");
-  expect(collect(nothing).devices).toHaveLength(4);
+  expect((await collect(nothing)).devices).toHaveLength(4);
 });
 
 const nvmlLibrary = "/nowhere/libnvidia-ml.so.1";
@@ -41,34 +42,74 @@ describe("the collector auto", () => {
     expect(() => collect(nothing)).toThrow(refusal);
   });
 
-  test("reads AMD's cards where there is no NVML, also those that come later", () => {
+  test("reads AMD's cards where there is no NVML, also those that come later", async () => {
     using tree = sysfsTree();
     const options = { collector: "auto", nvmlLibrary, sysfsRoot: tree.root } as const;
     const { collect } = chooseCollector(options, tools);
     expect(() => collect(nothing)).toThrow();
     tree.add(mi300);
-    expect(collect(nothing).devices).toMatchObject([{ vendor: "amd" }]);
+    expect((await collect(nothing)).devices).toMatchObject([{ vendor: "amd" }]);
     tree.remove(mi300);
-    expect(collect(nothing).devices).toMatchObject([{ health: { state: "lost" } }]);
+    expect((await collect(nothing)).devices).toMatchObject([{ health: { state: "lost" } }]);
   });
 
-  test("takes NVML where both are, and stays with it", async () => {
-    using tree = sysfsTree(mi300);
+  test("reads both vendors where both are, also the one that comes later", async () => {
+    using tree = sysfsTree();
     const nvml = await nvmlStandin({});
+    nvml.attach();
     try {
+      const clock = manualClock();
       const options = {
         collector: "auto",
         nvmlLibrary: nvml.libraryPath,
         sysfsRoot: tree.root,
       } as const;
-      const { collect, close } = chooseCollector(options, tools);
-      const vendors = () => new Set(collect(nothing).devices.map(({ vendor }) => vendor));
-      expect(vendors()).toEqual(new Set(["nvidia"]));
-      rmSync(nvml.libraryPath);
-      expect(vendors()).toEqual(new Set(["nvidia"]));
+      const { collect, close } = chooseCollector(options, { ...tools, clock });
+      const alone = await collect(nothing);
+      expect(alone).toMatchObject({ session: 1, driverVersion: "570.133.20" });
+      tree.add(mi300);
+      expect(await vendorsOf(collect)).toEqual(new Set(["nvidia"]));
+      clock.advance(vendorSearchMs);
+      const both = await collect(nothing);
+      expect(new Set(both.devices.map(({ vendor }) => vendor))).toEqual(new Set(["nvidia", "amd"]));
+      expect(both).toMatchObject({ session: 2, driverVersion: "nvml 570.133.20" });
+      expect(await vendorsOf(collect)).toEqual(new Set(["nvidia", "amd"]));
+      expect((await collect(nothing)).session).toBe(2);
+      close();
+    } finally {
+      nvml.remove();
+    }
+  });
+
+  test("lists a vendor's devices as failing while its driver is away and another's answers", async () => {
+    using tree = sysfsTree(mi300);
+    const nvml = await nvmlStandin({});
+    nvml.attach();
+    try {
+      const clock = manualClock();
+      const options = {
+        collector: "auto",
+        nvmlLibrary: nvml.libraryPath,
+        sysfsRoot: tree.root,
+      } as const;
+      const { collect, close } = chooseCollector(options, { ...tools, clock });
+      const before = await collect(nothing);
+      nvml.set({ driver: "unloaded" });
+      clock.advance(slowReadingsMs);
+      const [gpu, ...others] = (await collect(nothing)).devices;
+      expect(gpu).toMatchObject({
+        uuid: before.devices[0]?.uuid,
+        health: { state: "failing", reason: expect.stringContaining("DRIVER_NOT_LOADED") },
+        readings: {},
+      });
+      expect(others.at(-1)).toMatchObject({ vendor: "amd", health: { state: "ok" } });
       close();
     } finally {
       nvml.remove();
     }
   });
 });
+
+async function vendorsOf(collect: Collector["collect"]) {
+  return new Set((await collect(nothing)).devices.map(({ vendor }) => vendor));
+}

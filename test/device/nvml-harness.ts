@@ -1,7 +1,7 @@
 import { afterAll } from "bun:test";
 import type { Clock } from "#core/clock.ts";
 import type { Facts, LogLevel } from "#core/log.ts";
-import type { Collector } from "#device/collector.ts";
+import type { BlockingCollector } from "#device/collector.ts";
 import { nvmlCollector } from "#device/nvml/collector.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import type { Variant } from "../nvml-standin/build.ts";
@@ -9,7 +9,7 @@ import { nvmlStandin, type Standin } from "../nvml-standin/control.ts";
 
 export interface Harness {
   readonly nvml: Standin;
-  readonly collector: Collector;
+  readonly collector: BlockingCollector;
   readonly lines: readonly { level: LogLevel; event: string; facts: Facts | undefined }[];
   /** Lets time pass, then collects. */
   readonly collectAfter: (

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { eccCalls, fastCalls, pcieCalls, powerUsageCalls, slowCalls } from "#device/nvml/calls.ts";
 import { metricsResult } from "#device/nvml/gpm.ts";
+import { chipMetrics } from "#device/nvml/gpm-api.ts";
 import { sysfsBusId } from "#device/nvml/identity.ts";
 import {
   type Layout,
@@ -136,8 +137,10 @@ describe("whatever bytes the driver leaves", () => {
   });
 
   test("GPM leaves NVLink to its counters when its own value cannot be true", () => {
+    const { length } = chipMetrics.makes;
+    const drawn = fc.array(fc.double(), { minLength: length, maxLength: length });
     fc.assert(
-      fc.property(fc.array(fc.double(), { minLength: 8, maxLength: 8 }), (values) => {
+      fc.property(drawn, (values) => {
         const memory = new DataView(new ArrayBuffer(24 + 40 * values.length));
         for (const [nth, value] of values.entries()) memory.setFloat64(32 + 40 * nth, value, true);
         const { makes, outcomes, answered, refusals } = metricsResult(memory);

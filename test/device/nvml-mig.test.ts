@@ -76,6 +76,9 @@ describe("MIG instances", () => {
       smOccupancyPercent: 30,
       tensorUtilizationPercent: 20,
       dramBandwidthPercent: 40,
+      fp16UtilizationPercent: 15,
+      fp32UtilizationPercent: 25,
+      fp64UtilizationPercent: 5,
     });
     const missing = readingNames.filter((name) => readings[name] === undefined);
     expect(absences).toEqual(

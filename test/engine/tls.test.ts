@@ -272,7 +272,8 @@ describe("an engine over TLS", () => {
     const port = typeof address === "object" && address !== null ? address.port : 0;
     const target = urlTarget({ port });
     const failure = await scraperOf({ "/ca": authority.caPem }, 50).failureOf(target);
-    expect(failure).toContain("it takes longer than 50 ms");
+    // Of the 50 ms a loaded machine may have spent one before the connection.
+    expect(failure).toMatch(/it takes longer than (?:50|4\d) ms/);
   });
 
   test("that is closed is unreachable, as without TLS", async () => {

@@ -22,9 +22,8 @@ describe.each(metricNames)("%s", (name) => {
     const needed = Object.fromEntries(row.needs.map((reading) => [reading, 10]));
     expect(row.of(needed)).toBeFinite();
     for (const need of row.needs) {
-      const fallback = row.fallbacks?.[need];
       const { [need]: _absent, ...rest } = all;
-      if (fallback !== undefined) {
+      for (const fallback of row.fallbacks?.[need] ?? []) {
         expect(row.of(rest)).toBe(row.of(all));
         delete rest[fallback];
       }

@@ -47,6 +47,8 @@ export interface StandinGpu {
   readonly memoryClockMegahertz?: number;
   readonly encoderPercent?: number;
   readonly decoderPercent?: number;
+  readonly jpegPercent?: number;
+  readonly ofaPercent?: number;
   readonly reasonsMask?: number;
   readonly performanceState?: number;
   readonly eccMode?: 0 | 1;
@@ -127,6 +129,8 @@ const keys = {
   memoryClockMegahertz: "memory-clock",
   encoderPercent: "encoder",
   decoderPercent: "decoder",
+  jpegPercent: "jpeg",
+  ofaPercent: "ofa",
   reasonsMask: "reasons",
   performanceState: "pstate",
   eccMode: "ecc-mode",

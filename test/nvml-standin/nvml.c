@@ -45,7 +45,7 @@
  *     total (80 GiB), reserved (1 GiB), free (59 GiB), temperature (40 + N), power (300000 + N),
  *     limit (700000), sm-clock (1755), memory-clock (2619), encoder (3), decoder (4),
  *     reasons (4), pstate (0), ecc-mode (1), ecc-corrected (2), ecc-uncorrected (1), mig (0),
- *     pcie-tx (1000), pcie-rx (2000)
+ *     pcie-tx (1000), pcie-rx (2000), jpeg (2), ofa (1)
  *                            whole numbers, in NVML's units
  *
  * Layouts and codes: nvml.h of CUDA 12.8.
@@ -148,12 +148,12 @@ enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
 enum { MINOR, MAJOR_CC, MINOR_CC, LISTED, STATE, UTIL, MEMORY_UTIL, TOTAL, RESERVED, FREE,
        TEMPERATURE, POWER, LIMIT, SM_CLOCK, MEMORY_CLOCK, ENCODER, DECODER, REASONS, PSTATE,
        ECC_MODE, ECC_CORRECTED, ECC_UNCORRECTED, MIG, GPM, PCIE_TX, PCIE_RX,
-       MIG_INFO, MIG_MEMORY, NUMBERS };
+       MIG_INFO, MIG_MEMORY, JPEG, OFA, NUMBERS };
 static const char *const numberNames[NUMBERS] = {
   "minor", "major-cc", "minor-cc", "listed", "state", "util", "memory-util", "total", "reserved",
   "free", "temperature", "power", "limit", "sm-clock", "memory-clock", "encoder", "decoder",
   "reasons", "pstate", "ecc-mode", "ecc-corrected", "ecc-uncorrected", "mig", "gpm", "pcie-tx",
-  "pcie-rx", "mig-info", "mig-memory" };
+  "pcie-rx", "mig-info", "mig-memory", "jpeg", "ofa" };
 
 struct instance {
   int exists;
@@ -197,12 +197,13 @@ static void defaults(void) {
     snprintf(gpu->bus, sizeof gpu->bus, "00000000:%02X:00.0", n + 0x10);
     const unsigned long long numbers[NUMBERS] = {
       n, 9, 0, 1, 0, 10 + n, 5 + n, 80 * gib, gib, 59 * gib, 40 + n, 300000 + n, 700000, 1755,
-      2619, 3, 4, 4, 0, 1, 2, 1, 0, 1, 1000, 2000, 0, 0 };
+      2619, 3, 4, 4, 0, 1, 2, 1, 0, 1, 1000, 2000, 0, 0, 2, 1 };
     memcpy(gpu->number, numbers, sizeof numbers);
     for (int id = 0; id < IDS_MAX; id++) gpu->fieldType[id] = -1;
     gpu->field[82] = 60 + n; gpu->field[83] = 5e6; gpu->field[185] = 310000 + n;
     gpu->field[186] = 320000 + n; gpu->field[138] = 1e6; gpu->field[139] = 2e6;
     gpu->gpm[2] = 50 + n; gpu->gpm[3] = 30; gpu->gpm[5] = 20; gpu->gpm[10] = 40;
+    gpu->gpm[11] = 5; gpu->gpm[12] = 25; gpu->gpm[13] = 15;
     gpu->gpm[20] = 100; gpu->gpm[21] = 200; gpu->gpm[60] = 3000; gpu->gpm[61] = 4000;
   }
 }
@@ -663,6 +664,16 @@ EXPORT nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t device, unsigne
   ON_DEVICE;
   return engine(gpu, DECODER, out, us);
 }
+#if BRANCH >= 535
+EXPORT nvmlReturn_t nvmlDeviceGetJpgUtilization(nvmlDevice_t device, unsigned *out, unsigned *us) {
+  ON_DEVICE;
+  return engine(gpu, JPEG, out, us);
+}
+EXPORT nvmlReturn_t nvmlDeviceGetOfaUtilization(nvmlDevice_t device, unsigned *out, unsigned *us) {
+  ON_DEVICE;
+  return engine(gpu, OFA, out, us);
+}
+#endif
 EXPORT nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device,
                                                               unsigned long long *out) {
   ON_DEVICE;

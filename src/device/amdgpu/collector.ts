@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "#core/fault.ts";
 import type { Log } from "#core/log.ts";
-import type { Collector } from "#device/collector.ts";
+import type { BlockingCollector } from "#device/collector.ts";
 import { type HealthLog, healthLog } from "#device/health-log.ts";
 import { readingNames } from "#metric/reading.ts";
 import type { DeviceHealth, DeviceIdentity, DeviceSample } from "#metric/sample.ts";
@@ -30,7 +30,7 @@ interface KnownCard {
   readonly isPartitioned?: true | undefined;
 }
 
-export function amdgpuCollector({ sysfsRoot, log }: AmdgpuCollectorOptions): Collector {
+export function amdgpuCollector({ sysfsRoot, log }: AmdgpuCollectorOptions): BlockingCollector {
   /** By PCI address. */
   const known = new Map<string, KnownCard>();
 

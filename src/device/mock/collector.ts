@@ -10,7 +10,7 @@
 import { assert } from "#core/assert.ts";
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
-import type { Collector, Demand } from "#device/collector.ts";
+import type { BlockingCollector, Demand } from "#device/collector.ts";
 import { type Absence, costlyReadings, type ReadingName, readingNames } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import defaultText from "./default.yaml" with { type: "text" };
@@ -27,7 +27,12 @@ export interface MockCollectorOptions {
   readonly sleep: (ms: number) => void;
 }
 
-export function mockCollector({ file, clock, log, sleep }: MockCollectorOptions): Collector {
+export function mockCollector({
+  file,
+  clock,
+  log,
+  sleep,
+}: MockCollectorOptions): BlockingCollector {
   const currentPlan = file === undefined ? embeddedPlan() : followFile(file, log);
   let session = 0;
   let startMs = 0;

@@ -149,6 +149,8 @@ export const fastCalls: readonly NvmlCall[] = [
   u32Call("smClockMegahertz", "nvmlDeviceGetClockInfo", [{ fixed: 1 }, { outAt: 0 }]),
   u32Call("encoderPercent", "nvmlDeviceGetEncoderUtilization", twoOuts),
   u32Call("decoderPercent", "nvmlDeviceGetDecoderUtilization", twoOuts),
+  u32Call("jpegPercent", "nvmlDeviceGetJpgUtilization", twoOuts),
+  u32Call("ofaPercent", "nvmlDeviceGetOfaUtilization", twoOuts),
   u64Call("throttleReasonsMask", [
     "nvmlDeviceGetCurrentClocksEventReasons",
     "nvmlDeviceGetCurrentClocksThrottleReasons",

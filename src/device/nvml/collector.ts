@@ -16,7 +16,7 @@ import {
   unknownReturnsMax,
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
-import type { Collection, Collector, Demand } from "#device/collector.ts";
+import type { BlockingCollector, Collection, Demand } from "#device/collector.ts";
 import { type Api, bindApi, type CallReturn } from "./api.ts";
 import { deviceList } from "./device-list.ts";
 import { type GpuFactory, gpuFactory } from "./gpu.ts";
@@ -32,7 +32,11 @@ export interface NvmlCollectorOptions {
 }
 
 /** Nothing is loaded before the first `collect`. */
-export function nvmlCollector({ libraryPaths, clock, log }: NvmlCollectorOptions): Collector {
+export function nvmlCollector({
+  libraryPaths,
+  clock,
+  log,
+}: NvmlCollectorOptions): BlockingCollector {
   // Without jitter: the library is this process's alone.
   const pauses: BackOff = backOff({
     leastMs: nvmlPauseLeastMs,

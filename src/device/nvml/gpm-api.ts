@@ -21,11 +21,19 @@ interface GpmMetric {
 const kilobytesPerMib = (1024 * 1024) / 1e3;
 const megabytesPerMib = (1024 * 1024) / 1e6;
 
-const chipRows: readonly GpmMetric[] = [
+/** What a GPU has, and each GPU instance of one that is cut. */
+const partRows: readonly GpmMetric[] = [
   { id: 2, makes: "smUtilizationPercent", scale: 1 },
   { id: 3, makes: "smOccupancyPercent", scale: 1 },
   { id: 5, makes: "tensorUtilizationPercent", scale: 1 },
   { id: 10, makes: "dramBandwidthPercent", scale: 1 },
+  { id: 11, makes: "fp64UtilizationPercent", scale: 1 },
+  { id: 12, makes: "fp32UtilizationPercent", scale: 1 },
+  { id: 13, makes: "fp16UtilizationPercent", scale: 1 },
+];
+
+const chipRows: readonly GpmMetric[] = [
+  ...partRows,
   { id: 20, makes: "pcieTxKilobytesPerSecond", scale: kilobytesPerMib },
   { id: 21, makes: "pcieRxKilobytesPerSecond", scale: kilobytesPerMib },
   { id: 61, makes: "nvlinkTxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
@@ -38,7 +46,7 @@ const chipRows: readonly GpmMetric[] = [
  */
 const instanceRows: readonly GpmMetric[] = [
   { id: 1, makes: "utilizationPercent", scale: 1 },
-  ...chipRows.slice(0, 4),
+  ...partRows,
 ];
 
 /** What is asked for in one call; made once, for a pass reads it of every device. */
