@@ -14,6 +14,7 @@ import { podResources } from "#node/pod-resources.ts";
 import { nodeReports, type ReportSource } from "#node/reports.ts";
 import type { NodeStats } from "#observe/node-metrics.ts";
 import type { NodeOptions } from "./options.ts";
+import { podEnergyMeter } from "./pod-energy.ts";
 import type { RoleContext } from "./role.ts";
 
 export interface LocalNode {
@@ -39,6 +40,11 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     podResources: kubelet,
   });
   const energy = energyMeter(staleAfterMs(sampleIntervalMs));
+  const podEnergy = podEnergyMeter(clock);
+  const stopMetering = reports.subscribe(() => {
+    const report = reports.latest();
+    if (report !== undefined) podEnergy.put(report);
+  });
   const sampler = startSampler({
     options: options.collector,
     sampleIntervalMs,
@@ -61,6 +67,7 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     stats: {
       devices: () => (isFresh() ? (reports.latest()?.devices ?? []) : []),
       energyJoules: energy.joules,
+      podEnergy: podEnergy.totals,
       sampling: sampler.stats,
     },
     fault: () => faultOf(sampler.state(), options),
@@ -69,6 +76,7 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
         sampler.demand({ pcieThroughput: true });
     },
     stop: async () => {
+      stopMetering();
       reports.close();
       kubelet?.close();
       await sampler.stop();

@@ -247,6 +247,9 @@ export const mockSecondsMax = 1_000_000_000;
 /** A file of sysfs is at most a page, and pages have 64 KiB on some arm64 kernels. */
 export const sysfsFileBytesMax = 64 * 1024;
 
+/** How long the energy of a pod is shown after it held a device, so that its last joules are scraped. */
+export const podEnergyKeptMs = 5 * 60_000;
+
 /** Span of the mean power by a device's energy counter, which drivers count up every 20 to 100 ms. */
 export const energyPowerMs = 5_000;
 

@@ -9,6 +9,13 @@ import { instanceShare } from "#metric/instance-share.ts";
 import type { Holder } from "#telemetry/report.ts";
 import type { FleetDevice, FleetNode } from "./view.ts";
 
+/** What is needed of a node's report to know what its pods used. */
+export interface MeteredNode
+  extends Pick<FleetNode, "name" | "sampleIntervalMs" | "sampledAtMs" | "holdersAtMs"> {
+  readonly devices: readonly MeteredDevice[];
+}
+type MeteredDevice = Pick<FleetDevice, "uuid" | "parentUuid" | "readings" | "holders">;
+
 /** A pod on a node, and its part of a device for a while. */
 export interface PodDeviceUse {
   readonly node: string;
@@ -30,7 +37,7 @@ export interface PodDeviceUse {
  *
  * @returns Several entries for a pod with several devices; none where nothing is known.
  */
-export function podDeviceUse(before: FleetNode, after: FleetNode): readonly PodDeviceUse[] {
+export function podDeviceUse(before: MeteredNode, after: MeteredNode): readonly PodDeviceUse[] {
   if (!knowsHolders(before) || !knowsHolders(after)) return [];
   const lengthMs = after.sampledAtMs - before.sampledAtMs;
   if (lengthMs <= 0) return [];
@@ -39,7 +46,7 @@ export function podDeviceUse(before: FleetNode, after: FleetNode): readonly PodD
   return after.devices.flatMap((device) => {
     const known = earlier.get(device.uuid);
     if (known === undefined || !hasSameHolders(device.holders, known.holders)) return [];
-    const joules = joulesOf(device, earlier, after, gapMs);
+    const joules = joulesOf(device, { earlier, before, after, gapMs });
     const seconds = lengthMs > gapMs ? 0 : lengthMs / 1000;
     const pods = new Map(device.holders.map((one) => [`${one.namespace}/${one.pod}`, one]));
     return [...pods.values()].map(({ namespace, pod, sharedBy = 1 }) => ({
@@ -52,27 +59,34 @@ export function podDeviceUse(before: FleetNode, after: FleetNode): readonly PodD
   });
 }
 
+interface DeviceReports {
+  readonly before: MeteredNode;
+  readonly after: MeteredNode;
+  /** The devices of the report before, by uuid. */
+  readonly earlier: ReadonlyMap<string, MeteredDevice>;
+  readonly gapMs: number;
+}
+
 /** What a device used, of a MIG instance its part of what its GPU used. */
 function joulesOf(
-  device: FleetDevice,
-  earlier: ReadonlyMap<string, FleetDevice>,
-  { devices }: FleetNode,
-  gapMs: number,
+  device: MeteredDevice,
+  { before, after, earlier, gapMs }: DeviceReports,
 ): number | undefined {
   const { uuid, parentUuid, readings } = device;
-  const whole = parentUuid === undefined ? device : devices.find((one) => one.uuid === parentUuid);
-  const before = earlier.get(parentUuid ?? uuid);
-  if (whole === undefined || before === undefined) return undefined;
-  const joules = joulesBetween(sampleOf(before), sampleOf(whole), gapMs);
+  const whole =
+    parentUuid === undefined ? device : after.devices.find((one) => one.uuid === parentUuid);
+  const known = earlier.get(parentUuid ?? uuid);
+  if (whole === undefined || known === undefined) return undefined;
+  const joules = joulesBetween(
+    { atMs: before.sampledAtMs, readings: known.readings },
+    { atMs: after.sampledAtMs, readings: whole.readings },
+    gapMs,
+  );
   const share = parentUuid === undefined ? 1 : instanceShare(readings, whole.readings);
   return joules === undefined || share === undefined ? undefined : joules * share;
 }
 
-function sampleOf({ sampledAtMs: atMs, readings }: FleetDevice) {
-  return { atMs, readings };
-}
-
-function knowsHolders({ holdersAtMs, sampledAtMs }: FleetNode): boolean {
+function knowsHolders({ holdersAtMs, sampledAtMs }: MeteredNode): boolean {
   return holdersAtMs !== undefined && sampledAtMs - holdersAtMs <= holdersStaleMs;
 }
 

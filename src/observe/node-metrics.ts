@@ -15,12 +15,21 @@ export interface NodeStats {
   readonly devices: () => readonly DeviceSample[];
   /** What a device used since the process started; `undefined` when the device does not tell. */
   readonly energyJoules: (uuid: string) => number | undefined;
+  /** Of the pods that hold this node's devices. */
+  readonly podEnergy: () => readonly PodEnergy[];
   /** Passes over the devices since the start. */
   readonly sampling: () => {
     readonly collections: number;
     readonly faults: number;
     readonly skipped: number;
   };
+}
+
+/** What a pod's devices used since the process first saw that it holds them. */
+export interface PodEnergy {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly joules: number;
 }
 
 /** A pass over 8 devices takes milliseconds; a driver in trouble blocks for up to 45 s. */
@@ -209,10 +218,21 @@ const labelsOf = ({ index, uuid, model }: DeviceSample) => ({
 /** @returns Where the time of each pass is observed. */
 export function registerNode(
   registry: Registry,
-  { devices, energyJoules, sampling }: NodeStats,
+  { devices, energyJoules, podEnergy, sampling }: NodeStats,
 ): Histogram {
   registerDevices(registry, devices);
   registerDeviceEnergy(registry, devices, energyJoules);
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_pod_energy_joules_total",
+      help: "Energy of the devices that a pod of this node holds, of shared ones its part",
+      labelNames: ["namespace", "pod"],
+    },
+    (add) => {
+      for (const { namespace, pod, joules } of podEnergy()) add(joules, { namespace, pod });
+    },
+  );
   counter(
     registry,
     {

@@ -127,6 +127,28 @@ describe("value() is", () => {
       30,
     ],
     [
+      "of the GPU in place of its slices where they only have a part of what it has",
+      [
+        gpu({ readings: { powerAverageMilliwatts: 400_000, memoryTotalBytes: 80 } }),
+        gpu({ index: 1, parentUuid: "GPU-0", readings: { memoryTotalBytes: 10 } }),
+      ],
+      { metricType: "workload_power_watts", targetValue: "500" },
+      400,
+    ],
+    [
+      "of the energy counter before other readings of power, and of all devices together",
+      [
+        gpu({ readings: { powerFromEnergyMilliwatts: 300_000, powerAverageMilliwatts: 1 } }),
+        gpu({
+          index: 1,
+          readings: { powerInstantMilliwatts: 100_000 },
+          absences: { powerFromEnergyMilliwatts: "unsupported", powerAverageMilliwatts: "failed" },
+        }),
+      ],
+      { metricType: "workload_power_watts", targetValue: "500" },
+      400,
+    ],
+    [
       "of the GPU where its slices do not have the metric",
       [...loads(70), unsupported(1, { parentUuid: "GPU-0" })],
       {},

@@ -475,3 +475,53 @@ test("a ScaledJob has no HPA to foretell", () => {
   };
   expect(ask(state).explanation.workload).not.toHaveProperty("desiredReplicas");
 });
+
+describe("power of MIG instances", () => {
+  const powered = (watts: number) => ({
+    powerFromEnergyMilliwatts: watts * 1_000,
+    memoryTotalBytes: 80,
+  });
+  const whole = gpu({ uuid: "GPU-whole", readings: powered(400) });
+  const instance = (name: string, memoryTotalBytes: number | undefined, parentUuid = "GPU-whole") =>
+    gpu({
+      uuid: `MIG-${name}`,
+      parentUuid,
+      readings: memoryTotalBytes === undefined ? {} : { memoryTotalBytes },
+      holders: [holder(name)],
+      absences: memoryTotalBytes === undefined ? { memoryTotalBytes: "not-permitted" } : {},
+    });
+  const watts = { metricType: "workload_power_watts", targetValue: "100" };
+
+  test("is their part of what their GPU draws, by memory, and adds up to no more", () => {
+    const nodes = [host("a", [whole, instance("x", 10), instance("y", 40)])];
+    const { value, explanation } = ask({ nodes, pods: pods("x", "y") }, watts);
+    expect(value).toBe(250);
+    expect(explanation.devices.map((device) => device.value)).toEqual([50, 200]);
+  });
+  test("of one that several pods share is divided once more", () => {
+    const shared = {
+      ...instance("x", 40),
+      holders: ["x", "y"].map((name) => holder(name, { sharedBy: 2 })),
+    };
+    expect(ask({ nodes: [host("a", [whole, shared])], pods: pods("x") }, watts).value).toBe(100);
+  });
+  test.each<[string, FleetNode["devices"]]>([
+    ["whose GPU is not listed", [instance("x", 10)]],
+    [
+      "whose GPU is lost",
+      [{ ...whole, health: { state: "lost", reason: "gone" } }, instance("x", 10)],
+    ],
+    ["whose memory is not told", [whole, instance("x", undefined)]],
+  ])("of one %s is missing, and no 0", (_why, devices) => {
+    expectFault(() => ask({ nodes: [host("a", devices)], pods: pods("x") }, watts), "data-missing");
+  });
+  test("of temperatures they have nothing", () => {
+    const warm = { ...whole, readings: { ...whole.readings, temperatureCelsius: 60 } };
+    const cold = { ...instance("x", 10), absences: { temperatureCelsius: "unsupported" } as const };
+    const metadata = { metricType: "temperature", targetValue: "70" };
+    expectFault(
+      () => ask({ nodes: [host("a", [warm, cold])], pods: pods("x") }, metadata),
+      "metric-unsupported",
+    );
+  });
+});

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { holdersStaleMs } from "#core/limits.ts";
-import { podDeviceUse } from "#fleet/pod-device-use.ts";
+import { type MeteredNode, podDeviceUse } from "#fleet/pod-device-use.ts";
 import type { FleetNode } from "#fleet/view.ts";
 import type { Holder } from "#telemetry/report.ts";
 
@@ -115,5 +115,35 @@ test("a device that tells no energy is held all the same", () => {
   expect(podDeviceUse(silent(0), silent(1_000))).toEqual([
     { node: "a", namespace: "ml", pod: "x", joules: undefined, deviceSeconds: 0.5 },
     { node: "a", namespace: "ml", pod: "y", joules: undefined, deviceSeconds: 0.5 },
+  ]);
+});
+
+test("a MIG instance used its part of what its GPU used, by memory, and the rest is nobody's", () => {
+  const at = (sampledAtMs: number, parentUuid = "GPU-0"): MeteredNode => {
+    const cut = node(sampledAtMs, [[], [held("x")], [held("y")]]);
+    const devices = cut.devices.map((device, index) => ({
+      ...device,
+      parentUuid: index === 0 ? undefined : parentUuid,
+      readings: {
+        ...(index === 0 ? device.readings : {}),
+        memoryTotalBytes: [80, 10, 40][index] ?? 0,
+      },
+    }));
+    return { ...cut, devices };
+  };
+  const used = (before: MeteredNode, after: MeteredNode) =>
+    podDeviceUse(before, after).map(({ pod, joules, deviceSeconds }) => [
+      pod,
+      joules,
+      deviceSeconds,
+    ]);
+  expect(used(at(0), at(2_000))).toEqual([
+    ["x", 25, 2],
+    ["y", 100, 2],
+  ]);
+  // Of a GPU that is not listed nothing is known, and an instance is held all the same.
+  expect(used(at(0, "GPU-9"), at(2_000, "GPU-9"))).toEqual([
+    ["x", undefined, 2],
+    ["y", undefined, 2],
   ]);
 });

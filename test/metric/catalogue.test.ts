@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { memoryCall } from "#device/nvml/calls.ts";
+import { instanceMetrics } from "#device/nvml/gpm-api.ts";
 import { metricNames, metricOf } from "#metric/catalogue.ts";
 import { readingNames } from "#metric/reading.ts";
 
@@ -72,4 +74,16 @@ test.each([
   if (row.source !== "device") throw new Error("not a device metric");
   expect(row.of({ [reading]: 7 })).toBe(7);
   expect([...row.instead]).toEqual([...instead]);
+});
+
+test("what a MIG instance has is what is read of one", () => {
+  const byGpm = new Set(instanceMetrics.makes.map(({ name }) => name));
+  const media = new Set(["encoderPercent", "decoderPercent", "jpegPercent", "ofaPercent"]);
+  for (const name of metricNames) {
+    const row = metricOf(name);
+    if (row.source !== "device") continue;
+    const isOwn = row.needs.every((need) => memoryCall.makes.includes(need));
+    const isGpm = row.needs.every((need) => byGpm.has(need) || media.has(need));
+    expect([name, isOwn, isGpm]).toEqual([name, row.instance === "own", row.instance === "gpm"]);
+  }
 });

@@ -30,6 +30,7 @@ const failing: DeviceSample = {
 export const node: NodeStats = {
   devices: () => [healthy, failing],
   energyJoules: (uuid) => (uuid === "GPU-a" ? 1_234.5 : undefined),
+  podEnergy: () => [{ namespace: "team-a", pod: "llama-0", joules: 1_200.5 }],
   sampling: () => ({ collections: 11, faults: 2, skipped: 3 }),
 };
 export const fleet: FleetStats = {
