@@ -28,6 +28,7 @@ export function startAgent(options: NodeOptions, context: RoleContext): RunningR
       unavailable: () => [],
       triggers: () => [],
       usageOf: () => undefined,
+      powerWattsOf: () => undefined,
       evaluate: () => [],
     },
     unready: () => node.fault()?.message,

@@ -58,7 +58,7 @@ export async function startScaler(
   const path = options.profilesFile;
   const profiles = await profilesFile({ path, clock, log, readFile: readRegularFile });
   const demand = readingDemand(clock);
-  const deviceUse = workloadDeviceUse();
+  const deviceUse = workloadDeviceUse(clock);
   const store = meteredStore(fleetStore({ clock, demanded: demand.current }), deviceUse.put);
   store.subscribe(changes.notify);
   const kubernetes = await findKubernetes(options, clock);
@@ -101,7 +101,7 @@ export async function startScaler(
       deletionCosts: costs?.written,
       deviceUse: workloads && deviceUse.totals,
     },
-    status: scalerStatus({ clock, store, triggers, usageOf, evaluate: answers.evaluate }),
+    status: scalerStatus({ ...answers, ...deviceUse, clock, store, triggers, usageOf }),
     unready: () => devices.unready() ?? workloads?.waitingFor().at(0) ?? engines.waitingFor(),
     stop: async () => {
       stopRounds();
@@ -179,15 +179,17 @@ function scalerStatus({
   store,
   triggers,
   usageOf,
+  powerWattsOf,
   evaluate,
 }: Pick<RoleContext, "clock"> &
-  Pick<StatusSource, "triggers" | "usageOf"> &
+  Pick<StatusSource, "triggers" | "usageOf" | "powerWattsOf"> &
   Pick<EvaluatingAnswerer, "evaluate"> & { readonly store: FleetStore }): StatusSource {
   return {
     nodes: () => fleetNodes(store.view(), clock.monotonicMs()),
     unavailable: () => silentAgents(store.view().unavailable, clock.monotonicMs()),
     triggers,
     usageOf,
+    powerWattsOf,
     evaluate: ({ ref, trigger }) => (trigger === undefined ? [] : evaluate(ref, trigger)),
   };
 }

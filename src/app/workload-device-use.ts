@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { Clock } from "#core/clock.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
 import { podDeviceUse } from "#fleet/pod-device-use.ts";
 import type { FleetNode, FleetStore } from "#fleet/view.ts";
@@ -21,6 +22,8 @@ export interface WorkloadDeviceUse {
   readonly claim: (object: ObjectRef, pods: readonly Pod[]) => void;
   /** A round is over: what it did not name is forgotten, pods of nobody too. */
   readonly endRound: () => void;
+  /** The mean of the round before, in watts; `undefined` where nothing was measured in it. */
+  readonly powerWattsOf: (object: ObjectRef) => number | undefined;
   /** Those whose pods held a device. */
   readonly totals: () => readonly ObjectDeviceUse[];
 }
@@ -36,6 +39,9 @@ interface DeviceUse {
 interface KeptObject extends ObjectRef {
   usage?: DeviceUse | undefined;
   round: number;
+  /** Its energy when the round before ended. */
+  joulesBefore?: number | undefined;
+  powerWatts?: number | undefined;
 }
 
 interface KeptPod {
@@ -47,10 +53,11 @@ interface KeptPod {
   round: number;
 }
 
-export function workloadDeviceUse(): WorkloadDeviceUse {
+export function workloadDeviceUse({ monotonicMs }: Pick<Clock, "monotonicMs">): WorkloadDeviceUse {
   const objects = new Map<string, KeptObject>();
   const pods = new Map<string, KeptPod>();
   let round = 0;
+  let roundEndedAtMs: number | undefined;
 
   const claimPod = ({ namespace, name, node, members = [] }: Pod, owner: string): void => {
     for (const member of members) claimPod(member, owner);
@@ -61,6 +68,15 @@ export function workloadDeviceUse(): WorkloadDeviceUse {
     pod.owner = owner;
     object.usage = sum(object.usage, pod.usage);
     pod.usage = undefined;
+  };
+
+  const forgetUnclaimed = () => {
+    for (const [key, object] of objects) if (object.round < round) objects.delete(key);
+    for (const [key, { round: heard, sinceRound, owner }] of pods) {
+      const isOwned = owner !== undefined && objects.has(owner);
+      // A pod that came in the middle of a round may be claimed in the next one.
+      if (heard < round || (!isOwned && sinceRound < round)) pods.delete(key);
+    }
   };
 
   return {
@@ -82,19 +98,28 @@ export function workloadDeviceUse(): WorkloadDeviceUse {
       for (const pod of theirs) claimPod(pod, key);
     },
     endRound: () => {
-      for (const [key, object] of objects) if (object.round < round) objects.delete(key);
-      for (const [key, { round: heard, sinceRound, owner }] of pods) {
-        const isOwned = owner !== undefined && objects.has(owner);
-        // A pod that came in the middle of a round may be claimed in the next one.
-        if (heard < round || (!isOwned && sinceRound < round)) pods.delete(key);
-      }
+      forgetUnclaimed();
+      const nowMs = monotonicMs();
+      for (const object of objects.values()) measure(object, nowMs - (roundEndedAtMs ?? nowMs));
+      roundEndedAtMs = nowMs;
       round += 1;
     },
+    powerWattsOf: ({ namespace, name }) => objects.get(`${namespace}/${name}`)?.powerWatts,
     totals: () =>
       [...objects.values()].flatMap(({ namespace, name, usage }) =>
         usage === undefined ? [] : [{ namespace, name, ...usage }],
       ),
   };
+}
+
+function measure(object: KeptObject, lengthMs: number): void {
+  const { usage, joulesBefore } = object;
+  const joules = usage?.joules;
+  const isMeasured = joules !== undefined && joulesBefore !== undefined && lengthMs > 0;
+  const grown = isMeasured ? joules - joulesBefore : 0;
+  // Every device draws something: no growth is no report.
+  object.powerWatts = grown > 0 ? (grown / lengthMs) * 1_000 : undefined;
+  object.joulesBefore = joules;
 }
 
 /** The store, with `put` told of each node's state before and after a report that was taken. */

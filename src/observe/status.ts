@@ -60,6 +60,8 @@ export interface StatusSource {
   readonly triggers: () => readonly IdentifiedStatus[];
   /** How an object's workload was used; `undefined` where nothing was observed. */
   readonly usageOf: (object: ScaledName) => UsageHistory | undefined;
+  /** What an object's devices draw together; `undefined` where nothing was measured. */
+  readonly powerWattsOf: (object: ScaledName) => number | undefined;
   /** Answers both questions of a trigger now, with the whole explanation. */
   readonly evaluate: (status: IdentifiedStatus) => readonly DecisionOutcome[];
 }
@@ -121,6 +123,8 @@ export interface TriggerStatusRow {
   readonly activity?: QuestionStatus<boolean> | undefined;
   readonly workload?: WorkloadSummary | undefined;
   readonly coverage?: Coverage | undefined;
+  /** Of the object's devices together, whatever the trigger scales on. */
+  readonly powerWatts?: number | undefined;
   readonly dataAtMs?: number | undefined;
   readonly askedAtMs?: number | undefined;
   readonly warnings: readonly TriggerWarning[];
@@ -196,7 +200,7 @@ export function statusViews(
           ...agent,
           silentSinceMs: Math.round(atMs - silentMs),
         })),
-        triggers: source.triggers().map(triggerRow),
+        triggers: source.triggers().map((status) => triggerRow(status, source)),
       };
     },
     history: () => source.triggers().map(({ id, points, changes }) => ({ id, points, changes })),
@@ -256,7 +260,10 @@ function deviceRow(device: StatusDevice): DeviceStatusRow {
   return { uuid, index, model, parentUuid, health, readings, holders };
 }
 
-function triggerRow(status: IdentifiedStatus): TriggerStatusRow {
+function triggerRow(
+  status: IdentifiedStatus,
+  { powerWattsOf }: Pick<StatusSource, "powerWattsOf">,
+): TriggerStatusRow {
   const { id, ref, trigger, value, activity, workload, coverage } = status;
   const { dataAtMs, askedAtMs, warnings, refusals } = status;
   return {
@@ -268,6 +275,7 @@ function triggerRow(status: IdentifiedStatus): TriggerStatusRow {
     activity,
     workload,
     coverage,
+    powerWatts: powerWattsOf(ref),
     dataAtMs,
     askedAtMs,
     warnings,
@@ -293,16 +301,14 @@ function triggerSummary(trigger: Trigger): TriggerSummary {
 }
 
 /** The answers of this moment take the place of those that were remembered. */
-function explained(
-  status: IdentifiedStatus,
-  { evaluate, triggers }: StatusSource,
-): ExplainedTrigger {
+function explained(status: IdentifiedStatus, source: StatusSource): ExplainedTrigger {
+  const { evaluate, triggers } = source;
   const answers = evaluate(status).flatMap((outcome) => ("fault" in outcome ? [] : [outcome]));
   const now = triggers().find(({ id }) => id === status.id) ?? status;
   const answerTo = (question: string): Answer | Activity | undefined =>
     answers.find((outcome) => outcome.question === question)?.answer;
   return {
-    ...triggerRow(now),
+    ...triggerRow(now, source),
     points: now.points,
     changes: now.changes,
     hpaText: hpaText(now),

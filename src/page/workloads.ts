@@ -41,6 +41,8 @@ function createCard(
   const value = element("dd");
   const target = element("dd");
   const replicas = element("dd");
+  const power = element("dd");
+  const powerFigure = element("div", {}, element("dt", {}, "power"), power);
   const figures = element(
     "dl",
     { class: "figures" },
@@ -71,6 +73,9 @@ function createCard(
       setText(value, number(next.value?.result));
       setText(target, number(trigger?.target));
       setText(replicas, replicasText(next));
+      setText(power, `${number(next.powerWatts)} W`);
+      if (next.powerWatts === undefined) powerFigure.remove();
+      else if (powerFigure.parentElement === null) figures.append(powerFigure);
       const text = noteText(next, state.atMs);
       setText(note, text);
       setHidden(note, text === "");

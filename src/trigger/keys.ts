@@ -89,7 +89,7 @@ export const triggerKeys = {
   gpuIndex: key(integer(-1, 65_535), "-1", "Only devices with this index on their node; -1: all"),
   aggregation: key(
     oneOf(reducerNames, reducerAliases),
-    "max, or the profile's",
+    "the profile's, else max, or sum for workload_power_watts",
     "How the devices of one replica become one value",
   ),
   replicaAggregation: key(

@@ -9,7 +9,7 @@ import { manualClock } from "../support/manual-clock.ts";
 /** Node `a` with one device of 100 W for each pod that is named, and rounds as a test runs them. */
 function metered() {
   const clock = manualClock();
-  const usage = workloadDeviceUse();
+  const usage = workloadDeviceUse(clock);
   const store = meteredStore(fleetStore({ clock }), usage.put);
   let readings: Readings = { powerAverageMilliwatts: 100_000 };
   const setReadings = (now: Readings) => {
@@ -140,4 +140,23 @@ test("objects above the limit are left out", () => {
   expect(joules()).toEqual({});
   usage.claim({ namespace: "ml", name: "object-7" }, [pod("x")]);
   expect(joules()).toEqual({ "ml/object-7": 100 });
+});
+
+test("an object's power is the mean of the round before, and nothing where none was measured", () => {
+  const { usage, setReadings, draw, round } = metered();
+  const watts = () => usage.powerWattsOf({ namespace: "ml", name: "llm" });
+  draw(5, "x", "y");
+  round({ llm: ["x", "y"] });
+  expect(watts()).toBeUndefined();
+  draw(5, "x", "y");
+  round({ llm: ["x", "y"] });
+  expect(watts()).toBe(200);
+  setReadings({ powerAverageMilliwatts: 40_000 });
+  draw(5, "x", "y");
+  round({ llm: ["x", "y"] });
+  expect(watts()).toBe(80);
+  setReadings({});
+  draw(5, "x", "y");
+  round({ llm: ["x", "y"] });
+  expect(watts()).toBeUndefined();
 });

@@ -14,6 +14,7 @@ let server: StatusServer;
 beforeAll(() => {
   server = statusServer();
   server.nodes.push(statusNode(0));
+  server.powers.set("llm", 1_234.5);
   server.triggers.push(answered, refusedTrigger("tts"));
 });
 afterAll(() => server.stop());
@@ -43,6 +44,7 @@ describe("explain", () => {
       "ml/llm gpu-utilization",
       "because sum over 3 replicas of gpu_utilization: 276",
       "276 / 80 = 3.45 replicas, rounded up outside the tolerance: 4; spec.replicas is 3, and",
+      "power 1235 W",
       "KEDA asked not this process since it started",
       "NODE GPU POD AGE VALUE WHY node-0 0 llm-0 0 s 92",
       "2 min ago the HPA is asked for 4 replicas",

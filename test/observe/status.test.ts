@@ -51,12 +51,14 @@ function setup() {
         ref: { namespace: "ml", name: "llm", scalerMetadata: { endpoint: secret } },
         trigger: parseTrigger({ metricType: "gpu_utilization", targetValue: "70" }),
         value: { result: 80, rule },
+        powerWatts: 1_234.5,
         warnings: [],
         refusals: new Map([["data-stale", 3]]),
         points: [{ atMs: 1, value: 80 }],
         changes: [{ atMs: 1, kind: "activated", text: "above" }],
       },
     ],
+    powerWattsOf: ({ name }) => (name === "llm" ? 1_234.5 : undefined),
     usageOf: ({ name }) => (name === "llm" ? usage : undefined),
     evaluate: ({ ref }) => {
       looked.push(ref.name);
@@ -131,6 +133,7 @@ test("the status has devices, silent agents and triggers, and no metadata", asyn
           windowSeconds: 0,
         },
         value: { result: 80, rule },
+        powerWatts: 1_234.5,
         warnings: [],
         refusals: { "data-stale": 3 },
       },

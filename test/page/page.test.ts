@@ -147,6 +147,17 @@ describe("it", () => {
     await eventually(bars, ["40 %,40 / 80 GiB", 2]);
   });
 
+  test("shows what a workload draws once it is known", async () => {
+    await using server = statusServer();
+    server.triggers.push(answeredTrigger("llm"));
+    await using open = await openPage(browser, { url: server.url });
+    await eventually(async () => (await open.texts(figures)).length, 3);
+    server.powers.set("llm", 1_234.5);
+    await eventually(async () => (await open.texts(figures)).at(3), "1,235 W");
+    server.powers.clear();
+    await eventually(async () => (await open.texts(figures)).length, 3);
+  });
+
   test("shows names as they are, whatever they contain", async () => {
     await using server = statusServer();
     const name = "<img src=x onerror=alert(1)>";

@@ -19,6 +19,8 @@ export interface StatusServer extends AsyncDisposable {
   readonly triggers: IdentifiedStatus[];
   /** By `namespace/name`. */
   readonly usage: Map<string, UsageHistory>;
+  /** In watts, by the object's name. */
+  readonly powers: Map<string, number>;
   /** As a process that ends. */
   readonly stop: () => Promise<void>;
 }
@@ -29,11 +31,13 @@ export function statusServer(port = 0): StatusServer {
   const nodes: StatusNode[] = [];
   const triggers: IdentifiedStatus[] = [];
   const usage: StatusServer["usage"] = new Map();
+  const powers: StatusServer["powers"] = new Map();
   const source: StatusSource = {
     nodes: () => nodes,
     unavailable: () => [],
     triggers: () => triggers,
     usageOf: ({ namespace, name }) => usage.get(`${namespace}/${name}`),
+    powerWattsOf: ({ name }) => powers.get(name),
     evaluate: ({ value }) => {
       if (value?.result === undefined) return [];
       const explanation = {
@@ -73,6 +77,7 @@ export function statusServer(port = 0): StatusServer {
     nodes,
     triggers,
     usage,
+    powers,
     stop,
     [Symbol.asyncDispose]: stop,
   };

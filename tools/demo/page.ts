@@ -21,6 +21,7 @@ export function startPage(cluster: DemoCluster, version: string, port: number): 
     unavailable: () => silentAgents(nodes.unavailable, clock.monotonicMs()),
     triggers,
     usageOf: () => undefined,
+    powerWattsOf: () => undefined,
     evaluate,
   };
   const process = {

@@ -66,6 +66,7 @@ function explainedText(trigger: ExplainedTrigger, nowMs: number): string {
       "no activity",
       activity?.fault?.message === value?.fault?.message ? undefined : activity?.fault?.message,
     ],
+    ["power", trigger.powerWatts === undefined ? undefined : `${Math.round(trigger.powerWatts)} W`],
     ["KEDA asked", askedText(trigger, nowMs)],
     ...warnings.map(({ message }) => ["warning", message] as const),
   ];
