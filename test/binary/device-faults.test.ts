@@ -106,6 +106,10 @@ test(`faults of the driver, seed ${seed}, never make a number, a leak or an end`
     const { metricValues } = answer as unknown as Values;
     return metricValues[0]?.metricValueFloat;
   };
+  let hasEnded = false;
+  void serving.exited.then(() => {
+    hasEnded = true;
+  });
   await eventually(value, highest);
   const answers = new Set<unknown>();
   const untilMs = performance.now() + seconds * 1_000;
@@ -114,6 +118,7 @@ test(`faults of the driver, seed ${seed}, never make a number, a leak or an end`
     nvml.set(below(random, 3) === 0 ? healthy : illState(random));
     for (let asked = 0; asked < 5; asked += 1) {
       await Bun.sleep(60);
+      if (hasEnded) throw new Error(`it ended: ${JSON.stringify(serving.log.slice(-20), null, 1)}`);
       answers.add(await value());
     }
     if (untilMs - performance.now() < (seconds * 2_000) / 3) early ??= systemFigures(serving.pid);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { slowReadingsMs } from "#core/limits.ts";
 import { readingNames } from "#metric/reading.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import { attribute, orderAllocations } from "#node/attribution.ts";
@@ -152,6 +153,21 @@ describe("MIG instances", () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [threeOf], mute: ["nvmlDeviceGetMaxMigDeviceCount"] });
     expect(uuids(collectAfter(0))).toEqual([uuidOf(0)]);
+  });
+
+  test.each([
+    "nvmlDeviceGetMigDeviceHandleByIndex",
+    "nvmlDeviceGetGpuInstanceById",
+    "nvmlGpmSampleAlloc",
+  ])("live through a %s that succeeds and leaves no handle", async (symbol) => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ gpus: [threeOf], mute: [symbol] });
+    collectAfter(0);
+    const muted = collectAfter(1_000);
+    expect(muted[0]).toMatchObject({ uuid: uuidOf(0), health: { state: "ok" } });
+    nvml.set({ gpus: [threeOf] });
+    collectAfter(slowReadingsMs);
+    expect(collectAfter(1_000)).toHaveLength(4);
   });
 
   test("with values that cannot be have an absence", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "#core/clock.ts";
 import { Fault } from "#core/fault.ts";
+import { slowReadingsMs } from "#core/limits.ts";
 import { lineLog } from "#core/log.ts";
 import { nvmlCollector } from "#device/nvml/collector.ts";
 import { nvmlLibraryPaths } from "#device/nvml/library.ts";
@@ -337,5 +338,30 @@ describe("the library", () => {
     expect(new Set(nvmlLibraryPaths).size).toBe(nvmlLibraryPaths.length);
     for (const path of nvmlLibraryPaths.slice(1))
       expect(path).toMatch(/^\/.*\/libnvidia-ml\.so\.1$/);
+  });
+});
+
+describe("a call that succeeds and writes nothing", () => {
+  test.each(["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetUUID"])(
+    "opens no GPU by what %s did not write, and all of them once it does",
+    async (symbol) => {
+      const { nvml, collectAfter, lines } = await harness();
+      nvml.set({ mute: [symbol] });
+      expect(collectAfter(0)).toEqual([]);
+      expect(lines.filter(({ event }) => event === "gpu cannot be opened")).toHaveLength(8);
+      nvml.set({});
+      const devices = collectAfter(slowReadingsMs);
+      expect(new Set(devices.map(({ uuid }) => uuid)).size).toBe(8);
+      nvml.set({ mute: [symbol] });
+      expect(collectAfter(slowReadingsMs).map(({ health }) => health.state)).toEqual(
+        devices.map(() => "ok"),
+      );
+    },
+  );
+
+  test("does not believe a count that was not written", async () => {
+    const { nvml, collectAfter } = await harness();
+    nvml.set({ mute: ["nvmlDeviceGetCount_v2"] });
+    expect(faultOf(() => collectAfter(0)).message).toContain("nvmlDeviceGetCount_v2 returned 21");
   });
 });

@@ -7,7 +7,15 @@
  *
  * @module
  */
-import { layouts, type NativeMemory, nativeMemory, readText, readU64 } from "./layout.ts";
+import { reportDevicesMax } from "#core/limits.ts";
+import {
+  layouts,
+  type NativeMemory,
+  nativeMemory,
+  readText,
+  readU64,
+  unwrittenU32,
+} from "./layout.ts";
 import type { ArgKind, Library, NativeFunction } from "./library.ts";
 
 export interface Api {
@@ -21,6 +29,14 @@ export interface Api {
   /** Calls with memory for one struct, or two 32-bit numbers, which `memory` holds afterwards. */
   readonly query: (symbol: string, outs: 1 | 2) => (device: number) => number;
   /** Calls with a text buffer; the text when it succeeds. */
+  /**
+   * Calls a function that leaves a handle at the address given last. One that succeeded and wrote none
+   * answers 21, NVML_ERROR_NO_DATA: what lay there before would be a wild pointer.
+   */
+  readonly handleOf: (
+    symbol: string,
+    args: readonly ArgKind[],
+  ) => (...args: number[]) => CallReturn<number>;
   readonly systemText: (symbol: string) => () => CallReturn<string>;
   readonly deviceText: (symbol: string) => (device: number) => CallReturn<string>;
   readonly handle: (index: number) => CallReturn<number>;
@@ -35,6 +51,8 @@ export interface CallReturn<T> {
 }
 
 const functionNotFound: NativeFunction = () => 13;
+const noData = 21;
+const handleBytes = 8;
 /** The longest text buffer that nvml.h asks for. */
 const textBytes = 96;
 const outBytes = Math.max(textBytes, ...Object.values(layouts).map(({ sizeBytes }) => sizeBytes));
@@ -51,14 +69,25 @@ export function bindApi(library: Library): Api {
   const initV2 = bind("nvmlInit_v2", []);
   const countSymbol = "nvmlDeviceGetCount_v2";
   const count = bind(countSymbol, ["pointer"]);
-  const handleSymbol = "nvmlDeviceGetHandleByIndex_v2";
-  const handle = bind(handleSymbol, ["unsigned", "pointer"]);
+  const handleOf: Api["handleOf"] = (symbol, args) => {
+    const native = bind(symbol, [...args, "pointer"]);
+    return (...values) => {
+      poison(handleBytes);
+      const returnCode = native(...values, address);
+      const isWritten = view.getUint32(0, true) !== unwrittenU32 && readU64(view, 0) !== 0;
+      if (returnCode === 0 && !isWritten) return { symbol, returnCode: noData, value: undefined };
+      return { symbol, returnCode, value: returnCode === 0 ? readU64(view, 0) : undefined };
+    };
+  };
 
-  const text = (symbol: string, returnCode: number): CallReturn<string> => ({
-    symbol,
-    returnCode,
-    value: returnCode === 0 ? readText(view, 0, textBytes) : undefined,
-  });
+  /** Not the text of the call before, where this one writes none. */
+  const clearText = () => view.setUint8(0, 0);
+  const text = (symbol: string, returnCode: number): CallReturn<string> => {
+    const value = returnCode === 0 ? readText(view, 0, textBytes) : undefined;
+    return value === ""
+      ? { symbol, returnCode: noData, value: undefined }
+      : { symbol, returnCode, value };
+  };
 
   return {
     bind,
@@ -82,22 +111,28 @@ export function bindApi(library: Library): Api {
     },
     systemText: (symbol) => {
       const native = bind(symbol, ["pointer", "unsigned"]);
-      return () => text(symbol, native(address, textBytes));
+      return () => {
+        clearText();
+        return text(symbol, native(address, textBytes));
+      };
     },
     deviceText: (symbol) => {
       const native = bind(symbol, ["pointer", "pointer", "unsigned"]);
-      return (device) => text(symbol, native(device, address, textBytes));
+      return (device) => {
+        clearText();
+        return text(symbol, native(device, address, textBytes));
+      };
     },
     count: () => {
+      poison(handleBytes);
       const returnCode = count(address);
-      const value = returnCode === 0 ? view.getUint32(0, true) : undefined;
-      return { symbol: countSymbol, returnCode, value };
+      const value = view.getUint32(0, true);
+      if (returnCode === 0 && value > reportDevicesMax)
+        return { symbol: countSymbol, returnCode: noData, value: undefined };
+      return { symbol: countSymbol, returnCode, value: returnCode === 0 ? value : undefined };
     },
-    handle: (index) => {
-      const returnCode = handle(index, address);
-      const value = returnCode === 0 ? readU64(view, 0) : undefined;
-      return { symbol: handleSymbol, returnCode, value };
-    },
+    handleOf,
+    handle: handleOf("nvmlDeviceGetHandleByIndex_v2", ["unsigned"]),
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ReadingName } from "#metric/reading.ts";
-import type { Api } from "./api.ts";
+import type { Api, CallReturn } from "./api.ts";
 import { type MadeReading, madeReadings } from "./device-call.ts";
 import { layouts, type NativeMemory, nativeMemory, writeU64 } from "./layout.ts";
 
@@ -72,7 +72,7 @@ export const metricsSymbol = "nvmlGpmMetricsGet";
 
 export interface GpmApi {
   readonly query: (device: number) => number;
-  readonly alloc: () => number;
+  readonly alloc: () => CallReturn<number>;
   readonly free: (sample: number) => number;
   readonly sample: (device: number, sample: number) => number;
   /** Of a GPU instance of a device that is cut by MIG. */
@@ -83,10 +83,9 @@ export interface GpmApi {
   readonly request: NativeMemory;
 }
 
-export function bindGpm({ bind, memory }: Api): GpmApi {
+export function bindGpm({ bind, handleOf, memory }: Api): GpmApi {
   const request = nativeMemory(gpmMetricsGet.sizeBytes + metricsRoom * gpmMetric.sizeBytes);
   const query = bind("nvmlGpmQueryDeviceSupport", ["pointer", "pointer"]);
-  const alloc = bind("nvmlGpmSampleAlloc", ["pointer"]);
   const metricsGet = bind(metricsSymbol, ["pointer"]);
   const { view } = request;
   return {
@@ -97,7 +96,7 @@ export function bindGpm({ bind, memory }: Api): GpmApi {
       memory.view.setUint32(gpmSupport.at.version, structVersion, true);
       return query(device, memory.address);
     },
-    alloc: () => alloc(memory.address),
+    alloc: handleOf("nvmlGpmSampleAlloc", []),
     free: bind("nvmlGpmSampleFree", ["pointer"]),
     sample: bind("nvmlGpmSampleGet", ["pointer", "pointer"]),
     migSample: bind("nvmlGpmMigSampleGet", ["pointer", "unsigned", "pointer"]),

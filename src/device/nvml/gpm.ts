@@ -16,7 +16,7 @@ import {
   type GpmScope,
   metricsSymbol,
 } from "./gpm-api.ts";
-import { layouts, readF64, readI32, readU32, readU64 } from "./layout.ts";
+import { layouts, readF64, readI32, readU32 } from "./layout.ts";
 import { absenceOf, isGone, type Refusal, refusalOf } from "./return-code.ts";
 
 const { gpmMetric, gpmMetricsGet, gpmSupport } = layouts;
@@ -98,12 +98,12 @@ function openSamples(api: GpmApi, device: number): Samples | Refusal {
 
   const pair: number[] = [];
   for (let nth = 0; nth < 2; nth += 1) {
-    const returnCode = api.alloc();
-    if (returnCode !== 0) {
+    const { symbol, returnCode, value } = api.alloc();
+    if (value === undefined) {
       for (const sample of pair) api.free(sample);
-      return refusalOf("nvmlGpmSampleAlloc", returnCode);
+      return refusalOf(symbol, returnCode);
     }
-    pair.push(readU64(api.memory.view, 0));
+    pair.push(value);
   }
   const [baseline = 0, spare = 0] = pair;
   return { baseline, spare, baselineMs: undefined };

@@ -30,7 +30,7 @@ export interface InstanceDescription {
 }
 
 export function bindMig(api: Api): MigApi {
-  const { view, address } = api.memory;
+  const { view } = api.memory;
   const u32 = (symbol: string, outs: 1 | 2 = 1) => {
     const call = api.query(symbol, outs);
     return (device: number): CallReturn<number> => {
@@ -38,13 +38,7 @@ export function bindMig(api: Api): MigApi {
       return { symbol, returnCode, value: returnCode === 0 ? readU32(view, 0) : undefined };
     };
   };
-  const pointer = (symbol: string) => {
-    const call = api.bind(symbol, ["pointer", "unsigned", "pointer"]);
-    return (device: number, number: number): CallReturn<number> => {
-      const returnCode = call(device, number, address);
-      return { symbol, returnCode, value: returnCode === 0 ? readU64(view, 0) : undefined };
-    };
-  };
+  const pointer = (symbol: string) => api.handleOf(symbol, ["pointer", "unsigned"]);
   const mode = u32("nvmlDeviceGetMigMode", 2);
   const gpuInstanceId = u32("nvmlDeviceGetGpuInstanceId");
   const computeInstanceId = u32("nvmlDeviceGetComputeInstanceId");
