@@ -17,7 +17,7 @@ export type DeviceResult = { readonly device: FleetDevice } & (
   | { readonly state: "known"; readonly value: number }
   /** It never has the metric in its present mode, so nobody waits for it. */
   | { readonly state: "unsupported"; readonly reason: string }
-  /** Its MIG slices have the metric and count in its place, or its GPU counts in that of all of them. */
+  /** Its slices or partitions have the metric and count in its place, or its GPU counts in that of all of them. */
   | { readonly state: "sliced"; readonly reason: string }
   /** It comes with the next sample. */
   | { readonly state: "pending"; readonly reason: string }
@@ -43,7 +43,7 @@ export function deviceResults(
   const reason =
     query.row.instance === "share"
       ? "its GPU counts in its place"
-      : "its MIG slices count in its place";
+      : "its MIG slices or partitions count in its place";
   return results.map((result): DeviceResult => {
     const { device } = result;
     return isCounted(device) ? result : { device, state: "sliced", reason };
