@@ -82,7 +82,7 @@ function deviceResult(device: FleetDevice, query: DeviceQuery, view: FleetView):
     : { device, state: "missing", sinceMs, reason: neverTaken(reading, device.node, waitedMs) };
 }
 
-/** A MIG instance's part of what its GPU says. */
+/** What a MIG instance or partition has of what its GPU says. */
 function sharedResult(device: FleetDevice, query: DeviceQuery, view: FleetView): DeviceResult {
   const { node, parentUuid } = device;
   const whole = view.nodes.get(node)?.devices.find(({ uuid }) => uuid === parentUuid);
@@ -99,7 +99,10 @@ function sharedResult(device: FleetDevice, query: DeviceQuery, view: FleetView):
   if (share !== undefined) return { device, state: "known", value: result.value * share };
   const absent =
     absentReading(device, "memoryTotalBytes") ?? absentReading(whole, "memoryTotalBytes");
-  return missing(`its part of GPU ${parentUuid} is not known`, absent?.sinceMs);
+  if (absent?.absence === "unsupported")
+    return { device, state: "unsupported", reason: `has no ${query.metric}` };
+  const why = absent === undefined ? "" : `: ${absent.reading} is ${absent.absence}`;
+  return missing(`its part of GPU ${parentUuid} is not known${why}`, absent?.sinceMs);
 }
 
 function neverTaken(reading: ReadingName, node: string, waitedMs: number): string {

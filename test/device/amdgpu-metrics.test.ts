@@ -219,19 +219,17 @@ const kinds: readonly (readonly [string, TreeCard, Readings])[] = [
       ] as const,
   ),
   [
-    "an APU with 2.4, in hundredths",
+    "an APU with 2.4, whose activities have two units",
     steamDeck,
     {
-      utilizationPercent: 38,
       temperatureCelsius: 45,
       powerAverageMilliwatts: 9500,
       smClockMegahertz: 1600,
       memoryClockMegahertz: 800,
-      decoderPercent: 12,
     },
   ],
   [
-    "an APU with 3.0, whose activity has two units",
+    "an APU with 3.0, whose activities have too",
     withTable(
       bareCard,
       cardTable("3.0", {

@@ -6,8 +6,9 @@
  * them. A member whose unit the header does not tell, and the driver gives another way on each chip, is
  * left out: of APUs before 2.4 that is all, for temperature and activity come in hundredths on some.
  * Left out are also `average_mm_activity` before 1.4, which Arcturus and early Aldebaran fill with 0 for
- * want of a reading, `energy_accumulator` before 1.4, which has no unit there, and the activity of 3.0,
- * which the header gives from 0 to 100 and the driver in hundredths.
+ * want of a reading, `energy_accumulator` before 1.4, which has no unit there, and the activities of 2.4
+ * and 3.0: the header gives those of 2.4 in hundredths and the driver's own sensor takes them for percent
+ * (vangogh_ppt.c), those of 3.0 the other way round (smu_v14_0_0_ppt.c).
  *
  * From 1.9 on (of a partition from 1.1) a table is no struct: it is a list of attributes that say what
  * they are, which `metrics-table.ts` reads by the ids here.
@@ -187,8 +188,6 @@ export const cardLayouts: Readonly<Record<string, TableLayout>> = {
     sizeBytes: 168,
     members: {
       edgeCelsius: u16("temperature_gfx", 4, { divisor: 100 }),
-      gfxPercent: u16("average_gfx_activity", 28, { divisor: 100 }),
-      videoPercent: u16("average_mm_activity", 30, { divisor: 100 }),
       averageWatts: u16("average_socket_power", 40, { divisor: 1000 }),
       gfxMegahertz: u16("current_gfxclk", 76),
       memoryMegahertz: u16("current_uclk", 80),
