@@ -309,7 +309,6 @@ describe("a table gives no reading", () => {
 
   const good = cardTable("1.4", mi300Table);
   test.each<[string, Uint8Array]>([
-    ["nothing", new Uint8Array(0)],
     ["no header", good.slice(0, 3)],
     ["a header alone", good.slice(0, 4)],
     ["less than it says", good.slice(0, good.length - 1)],
@@ -326,6 +325,13 @@ describe("a table gives no reading", () => {
     });
     tree.write(card, "gpu_metrics", good);
     expect(only()?.readings.energyMillijoules).toBe(1_000_000);
+    expect(events).toEqual([]);
+  });
+
+  test("when its file is empty, as of a chip that has none", () => {
+    using tree = sysfsTree(withTable(mi300, new Uint8Array(0)));
+    const { only, events } = collectorOf(tree);
+    expect(only()?.absences.energyMillijoules).toBe("unsupported");
     expect(events).toEqual([]);
   });
 

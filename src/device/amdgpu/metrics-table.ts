@@ -26,7 +26,7 @@ export interface MetricsTable {
   readonly partitions: readonly Quantities[];
 }
 
-/** Why a table says nothing; `unknown` is for good, `torn` for this time. */
+/** Why a table says nothing: its version is unknown, or the bytes are not the whole of one table. */
 export interface UnreadTable {
   readonly problem: "unknown" | "torn";
   readonly version?: string;

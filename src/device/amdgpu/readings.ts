@@ -155,6 +155,8 @@ function readTable(
     const table = { problem: "torn", absence: bytes.absence } as const;
     return bytes.absence === "unsupported" ? { table } : { table, refusal: bytes.code };
   }
+  // The driver has the file for some chips of which it has no table.
+  if (bytes.length === 0) return { table: { problem: "torn", absence: "unsupported" } };
   const table = parseMetricsTable(kind, bytes);
   if (!("problem" in table)) return { table };
   return { table: { ...table, absence: table.problem === "unknown" ? "unsupported" : "failed" } };
