@@ -17,7 +17,7 @@ export type DeviceResult = { readonly device: FleetDevice } & (
   | { readonly state: "known"; readonly value: number }
   /** It never has the metric in its present mode, so nobody waits for it. */
   | { readonly state: "unsupported"; readonly reason: string }
-  /** Its MIG slices have the metric and count in its place, or its GPU counts in that of all of them. */
+  /** Its slices or partitions have the metric and count in its place, or its GPU counts in that of all of them. */
   | { readonly state: "sliced"; readonly reason: string }
   /** It comes with the next sample. */
   | { readonly state: "pending"; readonly reason: string }
@@ -43,7 +43,7 @@ export function deviceResults(
   const reason =
     query.row.instance === "share"
       ? "its GPU counts in its place"
-      : "its MIG slices count in its place";
+      : "its MIG slices or partitions count in its place";
   return results.map((result): DeviceResult => {
     const { device } = result;
     return isCounted(device) ? result : { device, state: "sliced", reason };
@@ -82,7 +82,7 @@ function deviceResult(device: FleetDevice, query: DeviceQuery, view: FleetView):
     : { device, state: "missing", sinceMs, reason: neverTaken(reading, device.node, waitedMs) };
 }
 
-/** A MIG instance's part of what its GPU says. */
+/** What a MIG instance or partition has of what its GPU says. */
 function sharedResult(device: FleetDevice, query: DeviceQuery, view: FleetView): DeviceResult {
   const { node, parentUuid } = device;
   const whole = view.nodes.get(node)?.devices.find(({ uuid }) => uuid === parentUuid);
@@ -99,7 +99,10 @@ function sharedResult(device: FleetDevice, query: DeviceQuery, view: FleetView):
   if (share !== undefined) return { device, state: "known", value: result.value * share };
   const absent =
     absentReading(device, "memoryTotalBytes") ?? absentReading(whole, "memoryTotalBytes");
-  return missing(`its part of GPU ${parentUuid} is not known`, absent?.sinceMs);
+  if (absent?.absence === "unsupported")
+    return { device, state: "unsupported", reason: `has no ${query.metric}` };
+  const why = absent === undefined ? "" : `: ${absent.reading} is ${absent.absence}`;
+  return missing(`its part of GPU ${parentUuid} is not known${why}`, absent?.sinceMs);
 }
 
 function neverTaken(reading: ReadingName, node: string, waitedMs: number): string {

@@ -26,7 +26,8 @@ export async function readRegularFile(path: string, bytesMax: number): Promise<s
     for (;;) {
       const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
       length += bytesRead;
-      if (bytesRead === 0 || length > bytesMax) return textOf(buffer, length, bytesMax);
+      if (bytesRead === 0 || length > bytesMax)
+        return contentOf(buffer, length, bytesMax).toString("utf8");
       buffer = withRoom(buffer, length, bytesMax);
     }
   } finally {
@@ -36,6 +37,11 @@ export async function readRegularFile(path: string, bytesMax: number): Promise<s
 
 /** The same for a thread that may wait for the disk. */
 export function readRegularFileSync(path: string, bytesMax: number): string {
+  return readRegularBytesSync(path, bytesMax).toString("utf8");
+}
+
+/** The same for a file that is no text. */
+export function readRegularBytesSync(path: string, bytesMax: number): Buffer {
   const file = openSync(path, openFlags);
   try {
     let buffer = bufferFor(fstatSync(file), bytesMax);
@@ -43,7 +49,7 @@ export function readRegularFileSync(path: string, bytesMax: number): string {
     for (;;) {
       const bytesRead = readSync(file, buffer, length, buffer.length - length, null);
       length += bytesRead;
-      if (bytesRead === 0 || length > bytesMax) return textOf(buffer, length, bytesMax);
+      if (bytesRead === 0 || length > bytesMax) return contentOf(buffer, length, bytesMax);
       buffer = withRoom(buffer, length, bytesMax);
     }
   } finally {
@@ -66,9 +72,9 @@ function withRoom(buffer: Buffer, length: number, bytesMax: number): Buffer {
   return larger;
 }
 
-function textOf(buffer: Buffer, length: number, bytesMax: number): string {
+function contentOf(buffer: Buffer, length: number, bytesMax: number): Buffer {
   if (length > bytesMax) throw tooLarge(`more than ${bytesMax}`, bytesMax);
-  return buffer.toString("utf8", 0, length);
+  return buffer.subarray(0, length);
 }
 
 function tooLarge(size: string, bytesMax: number): Error {

@@ -12,9 +12,10 @@ import type { ReducerName } from "./reduce.ts";
 export type MetricKind = "quantity" | "intensity";
 
 /**
- * What a MIG instance has of a metric:
- * - `own`: its own reading
- * - `gpm`: its own reading where there is performance monitoring (Hopper and newer), else none
+ * What a MIG instance, or a partition of an AMD GPU, has of a metric:
+ * - `own`: its own reading, of which a partition has what the driver tells
+ * - `gpm`: its own reading where there is performance monitoring (Hopper and newer, and the tables of
+ *   AMD's driver), else none
  * - `share`: the part of its GPU's that its part of the GPU's memory is
  * - `none`: nothing, for it is the chip's
  */

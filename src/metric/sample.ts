@@ -12,10 +12,12 @@ export interface DeviceIdentity {
   readonly minor?: number | undefined;
   /** `0000:3b:00.0`, as sysfs writes it. */
   readonly pciBusId?: string | undefined;
-  /** The whole GPU that a slice (MIG) is part of. */
+  /** The whole GPU that a slice (MIG) or a partition (AMD) is part of. */
   readonly parentUuid?: string | undefined;
   readonly slice?: MigSlice | undefined;
-  /** Cut into parts that are not listed, the first of which has the names of the whole. */
+  /** Of an AMD partition, the name of its device in sysfs: `amdgpu_xcp_3`, of the first the GPU's address. */
+  readonly partitionName?: string | undefined;
+  /** An AMD GPU that is cut into partitions, the first of which has the names of the whole. */
   readonly isPartitioned?: true | undefined;
 }
 

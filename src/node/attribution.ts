@@ -101,8 +101,9 @@ function devicesMeant(
   devices: readonly DeviceIdentity[],
 ): readonly DeviceIdentity[] {
   const whole = ({ parentUuid }: DeviceIdentity) => parentUuid === undefined;
-  // What a pod does with one part of several cannot be read from the whole.
-  const undivided = (device: DeviceIdentity) => whole(device) && device.isPartitioned === undefined;
+  // Of AMD's partitions the first has the names of the whole, and what a pod has of it is no more.
+  const isNamed = (device: DeviceIdentity) =>
+    device.partitionName !== undefined || (whole(device) && device.isPartitioned === undefined);
   const slicesOf = (minor: number) => {
     const parent = devices.find((device) => whole(device) && device.minor === minor);
     return devices.filter(({ parentUuid }) => parent && parentUuid === parent.uuid);
@@ -124,15 +125,18 @@ function devicesMeant(
     }
     case "minor":
       return ref.gpuInstance === undefined
-        ? devices.filter((device) => undivided(device) && device.minor === ref.minor)
+        ? devices.filter((device) => isNamed(device) && device.minor === ref.minor)
         : slicesOf(ref.minor).filter(({ slice }) => slice?.gpuInstance === ref.gpuInstance);
     case "placement":
       return slicesOf(ref.minor).filter(
         ({ slice }) =>
           slice?.profile === ref.profile && slice.placementStart === ref.placementStart,
       );
-    case "pci":
-      return devices.filter((device) => undivided(device) && device.pciBusId === ref.pciBusId);
+    case "sysfs":
+      return devices.filter((device) => {
+        const { partitionName, pciBusId } = device;
+        return isNamed(device) && (partitionName ?? pciBusId) === ref.sysfsName;
+      });
     case "all":
       return devices.filter(whole);
   }

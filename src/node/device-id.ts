@@ -31,9 +31,9 @@ export type DeviceRef =
       readonly part?: string | undefined;
     }
   | {
-      readonly by: "pci";
-      /** As sysfs writes it. */
-      readonly pciBusId: string;
+      readonly by: "sysfs";
+      /** The device's name in sysfs: a PCI address, of AMD's partitions but the first `amdgpu_xcp_3`. */
+      readonly sysfsName: string;
       readonly part?: string | undefined;
     }
   | { readonly by: "all"; readonly part?: string | undefined };
@@ -45,9 +45,16 @@ const gkeForm = /^nvidia(\d+)(?:\/gi(\d+))?(?:\/vgpu(\d+))?$/;
 const draGpuForm = /^gpu-(\d+)$/;
 /** `gpu-<minor>-mig-<profile name>-<profile number>-<placement start>`; the name has no hyphen. */
 const draSliceForm = /^gpu-(\d+)-mig-[^-]+-(\d+)-(\d+)$/;
-/** AMD's plugin names a GPU by its PCI address, and its time slices by their numbers. */
-const amdForm = /^([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?:-slice-(\d+))?$/i;
-/** `gpu-<minor of the card>-<minor of the render node>`, of a GPU or of a partition. */
+/**
+ * AMD's plugin names a GPU by its PCI address, a partition by its platform device, and time slices of
+ * both by their numbers: ROCm/k8s-device-plugin, internal/pkg/amdgpu/amdgpu.go (`GetAMDGPUs`) and
+ * plugin/timeslice.go.
+ */
+const amdForm = /^([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|amdgpu_xcp_\d+)(?:-slice-(\d+))?$/i;
+/**
+ * `gpu-<minor of the card>-<minor of the render node>`, of a GPU or of a partition:
+ * ROCm/k8s-gpu-dra-driver, cmd/gpu-kubeletplugin/deviceinfo.go (`CanonicalName`).
+ */
 const amdDraForm = /^gpu-\d+-(\d+)$/;
 /** What the plugin calls the devices of Tegra and WSL, which it cannot tell apart. */
 const undividedNames = ["tegra", "all"];
@@ -76,9 +83,11 @@ export function pluginDeviceRef(resource: string, id: string): DeviceRef | undef
       part: vgpu === undefined ? part : `vgpu${vgpu}`,
     };
   // Network cards have such ids too, so here the resource decides.
-  const [, pciBusId, timeSlice] = resource.startsWith("amd.com/") ? (amdForm.exec(name) ?? []) : [];
-  if (pciBusId !== undefined)
-    return { by: "pci", pciBusId: pciBusId.toLowerCase(), part: timeSlice ?? part };
+  const [, sysfsName, timeSlice] = resource.startsWith("amd.com/")
+    ? (amdForm.exec(name) ?? [])
+    : [];
+  if (sysfsName !== undefined)
+    return { by: "sysfs", sysfsName: sysfsName.toLowerCase(), part: timeSlice ?? part };
   if (resource.startsWith("nvidia.com/") && undividedNames.includes(name))
     return { by: "all", part };
   return undefined;

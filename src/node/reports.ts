@@ -109,9 +109,11 @@ function agesOf({ unwell, absent }: DeviceSince, nowMs: number): DeviceSince {
 
 /** Which devices there are and what names them; with another text, ids must be joined again. */
 function devicesKey({ session, devices }: Collection): string {
-  const names = devices.map(({ uuid, minor, parentUuid, slice }) =>
-    [uuid, minor, parentUuid, ...Object.values(slice ?? {})].join(","),
-  );
+  const names = devices.map((device) => {
+    const { uuid, minor, parentUuid, partitionName, isPartitioned, slice = {} } = device;
+    const names = [uuid, minor, parentUuid, partitionName, isPartitioned];
+    return [...names, ...Object.values(slice)].join(",");
+  });
   return [session, ...names].join(";");
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { FaultCode } from "#core/fault.ts";
 import { holdersStaleMs, missingGraceMs } from "#core/limits.ts";
-import type { FleetNode } from "#fleet/view.ts";
+import type { FleetDevice, FleetNode } from "#fleet/view.ts";
 import type { Pod } from "#workload/pod.ts";
 import { type ClusterState, held, holder, host, inCluster, llm, pod } from "./cluster.ts";
 import { expectFault } from "./faults.ts";
@@ -226,6 +226,32 @@ describe("value() is", () => {
     );
     expect(power.value).toBe(150 + 300 + 150);
     expect(power.explanation.rule).toContain("its equal part");
+  });
+
+  describe("of a part of a GPU, of power that the GPU alone tells,", () => {
+    const whole = gpu({ readings: { powerAverageMilliwatts: 400_000, memoryTotalBytes: 200 } });
+    const part = (changes: Partial<FleetDevice>) =>
+      gpu({ index: 1, parentUuid: whole.uuid, readings: {}, holders: [holder("x")], ...changes });
+    const asked = (changes: Partial<FleetDevice>) => () =>
+      ask(
+        { nodes: [host("a", [whole, part(changes)])], pods: pods("x") },
+        { metricType: "power_draw", targetValue: "300" },
+      );
+
+    test("as much as it has of the memory", () => {
+      expect(asked({ readings: { memoryTotalBytes: 25 } })().value).toBe(50);
+    });
+
+    test("nothing where its memory never is known", () => {
+      const absences = { memoryTotalBytes: "unsupported" } as const;
+      expectFault(asked({ absences }), "metric-unsupported", "power_draw");
+    });
+
+    test("nothing now where its memory may not be read, and the message says which reading", () => {
+      const absences = { memoryTotalBytes: "not-permitted" } as const;
+      const what = `its part of GPU ${whole.uuid} is not known: memoryTotalBytes is not-permitted`;
+      expectFault(asked({ absences }), "data-missing", what);
+    });
   });
 
   test("asked of the workload's view with the metadata that came and the narrowing", () => {

@@ -14,8 +14,16 @@ export interface TreeCard {
   readonly vendor?: string;
   readonly renderMinor?: number;
   /** Files of the device's folder by their path in it. */
-  readonly files?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly hwmon?: Readonly<Record<string, string>>;
+}
+
+/** A platform device that the driver makes for a partition. */
+export interface TreePartition {
+  readonly name: string;
+  readonly renderMinor: number;
+  /** Of a partition in use, where the kernel has it. */
+  readonly table?: Uint8Array;
 }
 
 export interface SysfsTree extends Disposable {
@@ -24,7 +32,12 @@ export interface SysfsTree extends Disposable {
   /** As when a card falls off the bus: its folder and the links to it are gone. */
   readonly remove: (card: TreeCard) => void;
   /** Writes one file of a card; `hwmon` is its folder of sensors. */
-  readonly write: (card: TreeCard, file: string, text: string) => void;
+  readonly write: (card: TreeCard, file: string, content: string | Uint8Array) => void;
+  readonly addPartition: (partition: TreePartition) => void;
+  /** A node of KFD's topology, with the memory of its device. */
+  readonly addKfdNode: (node: number, renderMinor: number, memoryBytes: number) => void;
+  /** Has KFD refuse the node, though with EIO and not with EPERM. */
+  readonly breakKfdNode: (node: number) => void;
   /** Takes one file of a card away. */
   readonly erase: (card: TreeCard, file: string) => void;
   /** The version that a driver of AMD's own packages tells. */
@@ -44,17 +57,20 @@ export function sysfsTree(...cards: readonly TreeCard[]): SysfsTree {
   const device = ({ pci }: TreeCard) => join(root, "devices", "pci0000:c0", pci);
   const pathOf = (card: TreeCard, file: string) =>
     join(device(card), file.replace(/^hwmon\//, `${hwmonFolder}/`));
-  const write = (card: TreeCard, file: string, text: string) => {
-    const path = pathOf(card, file);
+  const put = (path: string, content: string | Uint8Array) => {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, `${text}\n`);
+    writeFileSync(path, typeof content === "string" ? `${content}\n` : content);
   };
+  const write = (card: TreeCard, file: string, content: string | Uint8Array) =>
+    put(pathOf(card, file), content);
+  const kfdNode = (node: number) =>
+    join(root, "class", "kfd", "kfd", "topology", "nodes", `${node}`);
   const erase = (card: TreeCard, file: string) => rmSync(pathOf(card, file), { force: true });
 
   const add = (card: TreeCard) => {
     const { card: number, vendor = "0x1002", renderMinor, files = {}, hwmon = {} } = card;
     write(card, "vendor", vendor);
-    for (const [file, text] of Object.entries(files)) write(card, file, text);
+    for (const [file, content] of Object.entries(files)) write(card, file, content);
     for (const [file, text] of Object.entries(hwmon)) write(card, `hwmon/${file}`, text);
     const cardFolder = join(device(card), "drm", `card${number}`);
     mkdirSync(cardFolder, { recursive: true });
@@ -74,6 +90,21 @@ export function sysfsTree(...cards: readonly TreeCard[]): SysfsTree {
       for (const name of [`card${card.card}`, `card${card.card}-DP-1`]) rmSync(join(drm, name));
     },
     write,
+    addPartition: ({ name, renderMinor, table }) => {
+      const folder = join(root, "devices", "platform", name);
+      mkdirSync(join(folder, "drm", `renderD${renderMinor}`), { recursive: true });
+      if (table !== undefined) put(join(folder, "xcp", "xcp_metrics"), table);
+    },
+    addKfdNode: (node, renderMinor, memoryBytes) => {
+      put(join(kfdNode(node), "properties"), `simd_count 304\ndrm_render_minor ${renderMinor}`);
+      const bank = `heap_type 1\nsize_in_bytes ${memoryBytes}\nflags 0`;
+      put(join(kfdNode(node), "mem_banks", "0", "properties"), bank);
+    },
+    breakKfdNode: (node) => {
+      const path = join(kfdNode(node), "properties");
+      rmSync(path);
+      symlinkSync("/proc/self/mem", path);
+    },
     erase,
     tellVersion: (version) => {
       const folder = join(root, "module", "amdgpu");

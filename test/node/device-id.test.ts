@@ -36,24 +36,36 @@ describe("pluginDeviceRef() reads", () => {
     ],
     ["Tegra", "nvidia.com/gpu", "tegra", { by: "all" }],
     ["WSL", "nvidia.com/gpu", "all", { by: "all" }],
-    ["AMD's GPU", "amd.com/gpu", "0000:c1:00.0", { by: "pci", pciBusId: "0000:c1:00.0" }],
+    ["AMD's GPU", "amd.com/gpu", "0000:c1:00.0", { by: "sysfs", sysfsName: "0000:c1:00.0" }],
     [
       "its address in capitals",
       "amd.com/gpu",
       "0000:C1:00.0",
-      { by: "pci", pciBusId: "0000:c1:00.0" },
+      { by: "sysfs", sysfsName: "0000:c1:00.0" },
     ],
     [
       "AMD's GPU in one piece, named by its partitioning",
       "amd.com/spx_nps1",
       "0000:c1:00.0",
-      { by: "pci", pciBusId: "0000:c1:00.0" },
+      { by: "sysfs", sysfsName: "0000:c1:00.0" },
+    ],
+    [
+      "AMD's partition",
+      "amd.com/cpx_nps4",
+      "amdgpu_xcp_30",
+      { by: "sysfs", sysfsName: "amdgpu_xcp_30" },
+    ],
+    [
+      "a time slice of AMD's partition",
+      "amd.com/gpu",
+      "amdgpu_xcp_3-slice-1",
+      { by: "sysfs", sysfsName: "amdgpu_xcp_3", part: "1" },
     ],
     [
       "a time slice of AMD's plugin",
       "amd.com/gpu",
       "0000:c1:00.0-slice-2",
-      { by: "pci", pciBusId: "0000:c1:00.0", part: "2" },
+      { by: "sysfs", sysfsName: "0000:c1:00.0", part: "2" },
     ],
   ])("%s", (_form, resource, id, ref) => {
     expect(pluginDeviceRef(resource, id)).toEqual(ref);
@@ -62,7 +74,8 @@ describe("pluginDeviceRef() reads", () => {
   test.each([
     ["a network card", "rdma/hca", "0000:3b:00.0"],
     ["another vendor's all", "example.org/fuse", "all"],
-    ["a partition of AMD's", "amd.com/cpx_nps4", "amdgpu_xcp_30"],
+    ["a partition of AMD's under another's resource", "example.org/gpu", "amdgpu_xcp_30"],
+    ["a partition of AMD's without its number", "amd.com/cpx_nps4", "amdgpu_xcp_"],
     ["an address with more behind it", "amd.com/gpu", "0000:c1:00.0-slice-"],
     ["a name that goes on", "nvidia.com/gpu", "nvidia0-extra"],
     ["nothing", "nvidia.com/gpu", ""],

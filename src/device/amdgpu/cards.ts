@@ -1,8 +1,5 @@
 /**
- * The AMD cards of the machine, and what each is.
- *
- * Of a card in partitions (CPX and other modes) the first has the card's own address and nodes, and
- * the others are platform devices (`amdgpu_xcp_<n>`) without such files: the card alone is listed.
+ * The AMD cards of the machine, and what each is; `partitions.ts` has the parts of those that are cut.
  *
  * @module
  */
@@ -76,18 +73,19 @@ export function describeCard({ pciBusId, device }: AmdCard): Omit<DeviceIdentity
 }
 
 /**
- * Whether a card is cut into partitions, as MI300 may be at any time.
+ * How a card is cut into partitions, as MI300 may be at any time: `DPX`, `TPX`, `QPX` or `CPX`.
  *
  * @param before What it was, which holds while the driver does not say.
+ * @returns `undefined` for a card in one piece.
  */
-export function isPartitioned({ device }: AmdCard, before: true | undefined): true | undefined {
+export function partitionMode({ device }: AmdCard, before: string | undefined): string | undefined {
   const mode = readSysfs(join(device, "current_compute_partition"));
-  if (typeof mode === "string") return mode === "SPX" ? undefined : true;
+  if (typeof mode === "string") return mode === "SPX" ? undefined : mode;
   return mode.absence === "unsupported" ? undefined : before;
 }
 
 /** The number of `/dev/dri/renderD<number>`. */
-function renderMinor(device: string): number | undefined {
+export function renderMinor(device: string): number | undefined {
   const names = namesIn(join(device, "drm"));
   for (const name of "absence" in names ? [] : names) {
     const [, minor] = /^renderD(\d+)$/.exec(name) ?? [];

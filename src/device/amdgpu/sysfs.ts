@@ -5,7 +5,7 @@
  */
 import { readdirSync } from "node:fs";
 import { sysfsFileBytesMax } from "#core/limits.ts";
-import { readRegularFileSync } from "#core/regular-file.ts";
+import { readRegularBytesSync, readRegularFileSync } from "#core/regular-file.ts";
 import type { Absence } from "#metric/reading.ts";
 
 /** What the kernel answered instead of a text. */
@@ -17,8 +17,17 @@ export interface SysfsRefusal {
 
 /** @returns The text without the line's end. */
 export function readSysfs(path: string): string | SysfsRefusal {
+  return orRefusal(() => readRegularFileSync(path, sysfsFileBytesMax).trim());
+}
+
+/** The same for a file that is no text. */
+export function readSysfsBytes(path: string): Uint8Array | SysfsRefusal {
+  return orRefusal(() => readRegularBytesSync(path, sysfsFileBytesMax));
+}
+
+function orRefusal<Content>(read: () => Content): Content | SysfsRefusal {
   try {
-    return readRegularFileSync(path, sysfsFileBytesMax).trim();
+    return read();
   } catch (error) {
     const code = codeOf(error);
     return { absence: absenceOfCode(code), code };
