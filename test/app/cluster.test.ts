@@ -170,6 +170,7 @@ test("what is shown of the fleet is counted from its view", () => {
     vendor: "nvidia",
     model: "H100",
     health: { state: "ok" },
+    conditions: [],
     readings: {},
     absences: {},
     holders: [],

@@ -63,7 +63,7 @@ export function amdgpuCollector({ sysfsRoot, log }: AmdgpuCollectorOptions): Blo
         const isLost = state.health.state === "lost";
         known.set(pciBusId, { ...slot, isLost, isPartitioned: partitioned });
         slot.logHealth(state.health, state.absences, index);
-        return { ...slot.identity, index, isPartitioned: partitioned, ...state };
+        return { ...slot.identity, index, isPartitioned: partitioned, conditions: [], ...state };
       });
       const version = readSysfs(join(sysfsRoot, "module", "amdgpu", "version"));
       return {

@@ -19,10 +19,12 @@ import type { Log } from "#core/log.ts";
 import type { BlockingCollector, Collection, Demand } from "#device/collector.ts";
 import { type Api, bindApi, type CallReturn } from "./api.ts";
 import { deviceList } from "./device-list.ts";
+import { gpuEvents } from "./events.ts";
 import { type GpuFactory, gpuFactory } from "./gpu.ts";
 import { bindIdentity, type IdentityApi } from "./identity.ts";
 import { loadLibrary } from "./library.ts";
 import { hasSucceeded, libraryFailed, returnClassOf } from "./return-code.ts";
+import { type XidHistory, xidHistory } from "./xids.ts";
 
 export interface NvmlCollectorOptions {
   /** Tried in order; see `nvmlLibraryPaths`. */
@@ -43,6 +45,7 @@ export function nvmlCollector({
     mostMs: nvmlPauseMostMs,
     random: () => 1,
   });
+  const xids = xidHistory();
   let nvml: Nvml | undefined;
   let session: Session | undefined;
   let sessions = 0;
@@ -50,7 +53,7 @@ export function nvmlCollector({
   let unknowns = 0;
 
   const open = (): Session => {
-    nvml ??= bindNvml(libraryPaths, log);
+    nvml ??= bindNvml(libraryPaths, xids, log);
     const opened = openSession(nvml, sessions + 1, log);
     sessions += 1;
     return opened;
@@ -105,11 +108,12 @@ interface Nvml {
   readonly api: Api;
   readonly identity: IdentityApi;
   readonly createGpu: GpuFactory;
+  readonly xids: XidHistory;
   readonly driverVersion: () => CallReturn<string>;
   readonly libraryVersion: () => CallReturn<string>;
 }
 
-function bindNvml(libraryPaths: readonly string[], log: Log): Nvml {
+function bindNvml(libraryPaths: readonly string[], xids: XidHistory, log: Log): Nvml {
   const library = loadLibrary(libraryPaths);
   log("info", "nvml library loaded", { path: library.path });
   const api = bindApi(library);
@@ -117,7 +121,8 @@ function bindNvml(libraryPaths: readonly string[], log: Log): Nvml {
   return {
     api,
     identity,
-    createGpu: gpuFactory(api, identity, log),
+    createGpu: gpuFactory(api, identity, xids, log),
+    xids,
     driverVersion: api.systemText("nvmlSystemGetDriverVersion"),
     libraryVersion: api.systemText("nvmlSystemGetNVMLVersion"),
   };
@@ -136,7 +141,7 @@ interface Session {
  * @throws {Fault} `library-failed` with what the driver said; nothing is open then.
  */
 function openSession(
-  { api, identity, createGpu, ...versions }: Nvml,
+  { api, identity, createGpu, xids, ...versions }: Nvml,
   session: number,
   log: Log,
 ): Session {
@@ -145,13 +150,18 @@ function openSession(
     throw libraryFailed(init.symbol, init.returnCode, false);
   const driverVersion = versions.driverVersion().value;
   const libraryVersion = versions.libraryVersion().value;
-  const list = deviceList({ api, identity, createGpu, log });
+  const events = gpuEvents(api, identity, log);
+  const list = deviceList({ api, identity, createGpu, onOpened: events.register, log });
   let listDueMs = 0;
   log("info", "nvml session opened", { session, driverVersion, libraryVersion });
 
   return {
     collect: (demand, clock) => {
       const nowMs = clock.monotonicMs();
+      for (const event of events.drain())
+        if (event.kind === "xid") xids.note(event, nowMs);
+        // A GPU was cut anew, or made whole.
+        else listDueMs = nowMs;
       const isListDue = nowMs >= listDueMs;
       const refusals = isListDue ? list.refresh() : [];
       if (isListDue) listDueMs = nowMs + slowReadingsMs;
@@ -168,6 +178,7 @@ function openSession(
       return { session, driverVersion, libraryVersion, devices };
     },
     close: () => {
+      events.close();
       list.close();
       api.shutdown();
     },
