@@ -48,7 +48,7 @@ export function deviceColumns({ nodes, atMs }: Pick<Status, "nodes" | "atMs">): 
 const bytesPerGib = 1024 ** 3;
 
 function deviceRows({ name, sampledAtMs, devices }: NodeStatusRow, atMs: number): string[][] {
-  return devices.map(({ index, readings, health, conditions, holders }) => {
+  return devices.map(({ index, readings, health, conditions = [], holders }) => {
     const milliwatts = readings.powerInstantMilliwatts ?? readings.powerAverageMilliwatts;
     const [used, total] = [readings.memoryUsedBytes, readings.memoryTotalBytes];
     return [

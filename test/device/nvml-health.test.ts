@@ -131,9 +131,15 @@ describe("an XID of an application", () => {
 
 describe("events", () => {
   test("are counted since the start, each once, by their number", async () => {
-    const { become, sampleAfter } = await reading();
+    const { become, sampleAfter, lines } = await reading();
     become({ events: [xid(1, 13), xid(2, 79), xid(3, 13)] });
     sampleAfter(1000);
+    const logged = lines.filter(({ event }) => event === "gpu xid");
+    expect(logged.map(({ facts }) => [facts?.["xid"], facts?.["kind"]])).toEqual([
+      [13, "application"],
+      [79, "hardware"],
+      [13, "application"],
+    ]);
     expect(sampleAfter(1000).xidCounts).toEqual([
       { xid: 13, kind: "application", count: 2 },
       { xid: 79, kind: "hardware", count: 1 },

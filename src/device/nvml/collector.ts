@@ -24,7 +24,7 @@ import { type GpuFactory, gpuFactory } from "./gpu.ts";
 import { bindIdentity, type IdentityApi } from "./identity.ts";
 import { loadLibrary } from "./library.ts";
 import { hasSucceeded, libraryFailed, returnClassOf } from "./return-code.ts";
-import { type XidHistory, xidHistory } from "./xids.ts";
+import { type XidHistory, xidHistory, xidKind } from "./xids.ts";
 
 export interface NvmlCollectorOptions {
   /** Tried in order; see `nvmlLibraryPaths`. */
@@ -158,10 +158,15 @@ function openSession(
   return {
     collect: (demand, clock) => {
       const nowMs = clock.monotonicMs();
-      for (const event of events.drain())
-        if (event.kind === "xid") xids.note(event, nowMs);
+      for (const event of events.drain()) {
         // A GPU was cut anew, or made whole.
-        else listDueMs = nowMs;
+        if (event.kind === "mig-changed") listDueMs = nowMs;
+        else {
+          xids.note(event, nowMs);
+          const { uuid, xid, gpuInstance } = event;
+          log("warn", "gpu xid", { uuid, xid, kind: xidKind(xid), gpuInstance });
+        }
+      }
       const isListDue = nowMs >= listDueMs;
       const refusals = isListDue ? list.refresh() : [];
       if (isListDue) listDueMs = nowMs + slowReadingsMs;

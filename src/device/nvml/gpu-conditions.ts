@@ -202,14 +202,14 @@ function memoryErrorGrowth() {
   };
 }
 
-/** Tells slowdowns for a while after they were last seen. */
+/** Tells slowdowns for a while after the driver last told of them. */
 function heldSlowdowns() {
-  const seenAtMs = slowdowns.map(() => Number.NEGATIVE_INFINITY);
+  const lastAtMs = slowdowns.map(() => Number.NEGATIVE_INFINITY);
   return ({ throttleReasonsMask: mask = 0 }: Readings, nowMs: number) => {
     const found: DeviceCondition[] = [];
     for (const [at, { kind, detail, isIn }] of slowdowns.entries()) {
-      if (isIn(mask)) seenAtMs[at] = nowMs;
-      if (nowMs - (seenAtMs[at] ?? nowMs) < slowdownHeldMs) found.push({ kind, detail });
+      if (isIn(mask)) lastAtMs[at] = nowMs;
+      if (nowMs - (lastAtMs[at] ?? nowMs) < slowdownHeldMs) found.push({ kind, detail });
     }
     return found;
   };
