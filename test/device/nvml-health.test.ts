@@ -209,6 +209,14 @@ describe("events", () => {
     expect(nvml.calls().get("nvmlEventSetWait_v2")).toBeUndefined();
   });
 
+  test("that are not to be had are told of, with what the driver said", async () => {
+    const { nvml, collectAfter, lines } = await harness();
+    nvml.set({ gpus: 1, returnCodes: { nvmlEventSetCreate: 999 } });
+    collectAfter(0);
+    const [refused] = lines.filter(({ event }) => event === "gpu events refused");
+    expect(refused?.facts?.["reason"]).toStartWith("nvmlEventSetCreate returned 999");
+  });
+
   test("of the other GPUs come although one cannot be registered", async () => {
     const { nvml, collectAfter } = await harness();
     nvml.set({ gpus: [{ registerReturnCode: 3 }, {}] });

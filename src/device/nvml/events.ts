@@ -11,9 +11,9 @@
  */
 import { nvmlEventsPerPassMax } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
-import type { Api } from "./api.ts";
+import type { Api, CallReturn } from "./api.ts";
 import type { IdentityApi } from "./identity.ts";
-import { layouts, readU32, readU64, unwrittenU32, writeU64 } from "./layout.ts";
+import { layouts, readU32, readU64, unwrittenU32 } from "./layout.ts";
 import { describeReturn, type Refusal, refusalOf } from "./return-code.ts";
 
 export type GpuEvent = XidEvent | { readonly kind: "mig-changed" };
@@ -61,7 +61,11 @@ export function gpuEvents(api: Api, { uuid: uuidOf }: IdentityApi, log: Log): Gp
   const reporting = new Map<number, string>();
   /** By UUID, the handle that was registered, whatever the driver said. */
   const registered = new Map<string, number>();
-  let set = native.create();
+  const tell = (symbol: string, returnCode: number) =>
+    log("warn", "gpu events refused", { reason: describeReturn(symbol, returnCode) });
+  const created = native.create();
+  let set = created.value;
+  if (set === undefined) tell(created.symbol, created.returnCode);
 
   const close = () => {
     if (set !== undefined) native.free(set);
@@ -70,8 +74,7 @@ export function gpuEvents(api: Api, { uuid: uuidOf }: IdentityApi, log: Log): Gp
   /** Without the right symbols, and with a set that the driver calls broken, there are no events. */
   const refused = (symbol: string, returnCode: number): Refusal => {
     const refusal = refusalOf(symbol, returnCode);
-    if (refusal.class !== "unsupported")
-      log("warn", "gpu events refused", { reason: describeReturn(symbol, returnCode) });
+    if (refusal.class !== "unsupported") tell(symbol, returnCode);
     if (refusal.class === "unknown") close();
     return refusal;
   };
@@ -128,7 +131,8 @@ interface Returned {
 
 function bindEvents({ bind, memory, query }: Api) {
   const { view, address, poison } = memory;
-  const create = bind("nvmlEventSetCreate", ["pointer"]);
+  const createSymbol = "nvmlEventSetCreate";
+  const create = bind(createSymbol, ["pointer"]);
   const free = bind("nvmlEventSetFree", ["pointer"]);
   const supportedSymbol = "nvmlDeviceGetSupportedEventTypes";
   const supported = query(supportedSymbol, 1);
@@ -141,9 +145,10 @@ function bindEvents({ bind, memory, query }: Api) {
   let position = 0;
 
   return {
-    create: (): number | undefined => {
-      writeU64(view, 0, 0);
-      return create(address) === 0 ? readU64(view, 0) : undefined;
+    create: (): CallReturn<number> => {
+      const returnCode = create(address);
+      const value = returnCode === 0 ? readU64(view, 0) : undefined;
+      return { symbol: createSymbol, returnCode, value };
     },
     free,
     /** Of what the GPU can report, what is wanted of it. */
