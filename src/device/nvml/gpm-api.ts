@@ -74,7 +74,7 @@ const metricsOf = (rows: readonly GpmMetric[], older?: GpmMetrics): GpmMetrics =
   ...(older && { older }),
 });
 export const chipMetrics = metricsOf(chipRows);
-export const instanceMetrics = metricsOf(
+const instanceMetrics = metricsOf(
   [...instanceRows, ...newerInstanceRows],
   metricsOf(instanceRows),
 );
