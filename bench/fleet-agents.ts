@@ -61,6 +61,7 @@ function report(node: string, first: number): NodeReport {
     vendor: "nvidia",
     model: "NVIDIA H100 80GB HBM3",
     health: { state: "ok" } as const,
+    conditions: [],
     holders: [holderOf(first + index)],
     readings: readings(clock.wallMs()),
     absences: {

@@ -6,6 +6,7 @@
 import { lookup } from "node:dns/promises";
 import { join } from "node:path";
 import type { Clock } from "#core/clock.ts";
+import { counts } from "#core/counts.ts";
 import { Fault } from "#core/fault.ts";
 import { namespaceFileBytesMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
@@ -152,9 +153,18 @@ export function fleetStats(
   clock: Pick<Clock, "monotonicMs">,
 ): FleetStats {
   const nodes = () => [...store.view().nodes.values()];
+  const devices = () => nodes().flatMap((node) => node.devices);
   return {
     nodes: () => store.view().nodes.size,
-    devices: () => nodes().reduce((sum, { devices }) => sum + devices.length, 0),
+    devices: () => devices().length,
+    unwellDevices: () =>
+      countEach(
+        devices()
+          .map(({ health }) => health.state)
+          .filter((state) => state !== "ok"),
+      ),
+    deviceConditions: () =>
+      countEach(devices().flatMap(({ conditions }) => conditions.map(({ kind }) => kind))),
     refusedReports,
     silentAgents: () => store.view().unavailable.length,
     sampleAgesMs: () => {
@@ -162,4 +172,10 @@ export function fleetStats(
       return new Map(nodes().map(({ name, sampledAtMs }) => [name, nowMs - sampledAtMs]));
     },
   };
+}
+
+function countEach(names: readonly string[]): ReadonlyMap<string, number> {
+  const count = counts<string>();
+  for (const name of names) count.change(name, 1);
+  return new Map([...new Set(names)].map((name) => [name, count.of(name)]));
 }

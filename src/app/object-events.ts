@@ -16,8 +16,8 @@ import { type DueEvent, problemTracker } from "#observe/problem-tracker.ts";
 import { isAnswered, type Problem, problemsOf } from "#observe/problems.ts";
 import type { Workloads } from "#workload/watch-workloads.ts";
 import type { Kubernetes } from "./cluster.ts";
-import { lostDevices } from "./lost-devices.ts";
 import type { Runtime, ServeOptions } from "./options.ts";
+import { unwellDevices } from "./unwell-devices.ts";
 
 export interface ObjectEventsContext extends Runtime {
   /** Absent where there is no Kubernetes API. */
@@ -58,7 +58,7 @@ export function objectEvents(
     check: (triggers) => {
       tracker.observe([
         ...triggers.flatMap((status) => triggerProblems(status, objectOf)),
-        ...lostDevices(triggers, { view: store.view(), workloads: workloads.peek, objectOf }),
+        ...unwellDevices(triggers, { view: store.view(), workloads: workloads.peek, objectOf }),
       ]);
       if (!writer.isOpen()) return;
       const answered = Map.groupBy(triggers.filter(isAnswered), ({ ref }) => keyOf(ref));

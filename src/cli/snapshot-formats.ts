@@ -78,13 +78,14 @@ function table({ takenAtMs, environment, collection }: Snapshot): string {
 
 function csv({ takenAtMs, collection }: Snapshot): string {
   const identity = ["index", "uuid", "model", "minor", "pciBusId", "vendor"] as const;
-  const headings = ["takenAt", ...identity, "health", ...readingNames];
+  const headings = ["takenAt", ...identity, "health", ...readingNames, "conditions"];
   const takenAt = new Date(takenAtMs).toISOString();
   const rows = collection.devices.map((device) => [
     takenAt,
     ...identity.map((name) => device[name]),
     device.health.state,
     ...readingNames.map((name) => device.readings[name]),
+    device.conditions.map(({ kind }) => kind).join(" "),
   ]);
   return `${[headings, ...rows].map((row) => row.map(field).join(",")).join("\n")}\n`;
 }

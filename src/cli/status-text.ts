@@ -4,7 +4,7 @@
  * @module
  */
 import { spanText } from "#core/span-text.ts";
-import type { NodeStatusRow, Status, TriggerStatusRow } from "#observe/status.ts";
+import type { DeviceStatusRow, NodeStatusRow, Status, TriggerStatusRow } from "#observe/status.ts";
 
 /** `no answer` goes before a warning, and that before activity: what a person looks for first. */
 export function stateText({ value, activity, warnings }: TriggerStatusRow): string {
@@ -48,7 +48,7 @@ export function deviceColumns({ nodes, atMs }: Pick<Status, "nodes" | "atMs">): 
 const bytesPerGib = 1024 ** 3;
 
 function deviceRows({ name, sampledAtMs, devices }: NodeStatusRow, atMs: number): string[][] {
-  return devices.map(({ index, readings, health, holders }) => {
+  return devices.map(({ index, readings, health, conditions = [], holders }) => {
     const milliwatts = readings.powerInstantMilliwatts ?? readings.powerAverageMilliwatts;
     const [used, total] = [readings.memoryUsedBytes, readings.memoryTotalBytes];
     return [
@@ -59,10 +59,15 @@ function deviceRows({ name, sampledAtMs, devices }: NodeStatusRow, atMs: number)
       rounded(milliwatts && milliwatts / 1_000),
       rounded(readings.temperatureCelsius),
       spanText(atMs - sampledAtMs),
-      health.state,
+      healthText(health.state, conditions),
       holders.map(({ namespace, pod }) => `${namespace}/${pod}`).join(" ") || "-",
     ];
   });
+}
+
+/** `ok, thermal-slowdown`: the state, and what else a person should know. */
+function healthText(state: string, conditions: DeviceStatusRow["conditions"]): string {
+  return [state, ...conditions.map(({ kind }) => kind)].join(", ");
 }
 
 function rounded(value: number | undefined): string {

@@ -262,6 +262,20 @@ export const slowReadingsMs = 10_000;
 export const gpmSpacingLeastMs = 100;
 /** NVIDIA cuts a GPU into seven at the most; a driver that says more has not said anything. */
 export const migPlacesMax = 64;
+/** Events of the driver taken in one pass; a GPU in trouble makes a burst, and the rest comes next. */
+export const nvmlEventsPerPassMax = 64;
+/** Different XIDs remembered of a GPU: NVIDIA's list has some 170 numbers, and a GPU meets a few. */
+export const xidsTrackedMax = 64;
+/** GPUs whose XIDs are remembered after their driver session; as many as a report may have. */
+export const xidDevicesMax = 512;
+/** A GPU whose hardware failed is not believed for so long after it last did: it mostly does it again. */
+export const xidHardwareMs = 300_000;
+/** An application's fault is told for so long: its pod has begun again by then. */
+export const xidApplicationMs = 300_000;
+/** New memory errors are told for so long: several scrapes see them. */
+export const eccGrowthMs = 300_000;
+/** Slowdowns come and go within a second; told for so long, they do not flicker. */
+export const slowdownHeldMs = 30_000;
 /** Pauses between two attempts to open a driver session double from the least to the most. */
 export const nvmlPauseLeastMs = 1_000;
 export const nvmlPauseMostMs = 30_000;
@@ -291,7 +305,9 @@ export const reportHoldersOfDeviceMax = 256;
 export const reportHoldersMax = 4_096;
 /** Longest uuid, name or version that a driver gives: NVML's own buffers have 96. */
 export const deviceTextCharsMax = 256;
-/** A sentence or two about a device that is not well. */
+/** Kinds of conditions are some ten, and a device has one of each at the most. */
+export const reportConditionsOfDeviceMax = 32;
+/** A sentence or two about a device that is not well, or about one of its conditions. */
 export const healthReasonCharsMax = 1_024;
 /** The slowest sampling that may be set: readings of a slower agent would serve for too long. */
 export const sampleIntervalMostMs = 60_000;

@@ -8,8 +8,6 @@
  */
 import { Fault } from "#core/fault.ts";
 import { vendorSearchMs } from "#core/limits.ts";
-import { type ReadingName, readingNames } from "#metric/reading.ts";
-import type { DeviceSample } from "#metric/sample.ts";
 import type {
   Collection,
   Collector,
@@ -18,6 +16,7 @@ import type {
   Demand,
   Vendor,
 } from "./collector.ts";
+import { unread } from "./unread.ts";
 
 /** A vendor that was found, and what it said last. */
 interface Found {
@@ -110,20 +109,11 @@ function isFatalFault(outcome: Collection | Fault): boolean {
 /** What a vendor had, now that it gives nothing. */
 function silent({ latest }: Found, fault: Fault | undefined): Pick<Collection, "devices"> {
   const reason = fault?.message ?? "it was not read";
-  return { devices: (latest?.devices ?? []).map((device) => unread(device, reason)) };
-}
-
-/** What it never has stays unsupported. */
-function unread({ absences, ...device }: DeviceSample, reason: string): DeviceSample {
-  const now = readingNames.map((name: ReadingName) => [
-    name,
-    absences[name] === "unsupported" ? "unsupported" : "failed",
-  ]);
+  const devices = latest?.devices ?? [];
   return {
-    ...device,
-    health: device.health.state === "ok" ? { state: "failing", reason } : device.health,
-    readings: {},
-    absences: Object.fromEntries(now),
+    devices: devices.map((device) =>
+      unread(device, device.health.state === "ok" ? { state: "failing", reason } : device.health),
+    ),
   };
 }
 

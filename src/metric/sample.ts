@@ -35,9 +35,46 @@ export type DeviceHealth =
   | { readonly state: "ok" }
   | { readonly state: "lost" | "reset-required" | "failing"; readonly reason: string };
 
+export const conditionKinds = [
+  "xid-hardware",
+  "xid-application",
+  "ecc-uncorrected",
+  "row-remap-pending",
+  "row-remap-failed",
+  "recovery-action",
+  "thermal-slowdown",
+  "hardware-slowdown",
+  "power-brake",
+] as const;
+export type ConditionKind = (typeof conditionKinds)[number];
+
+/**
+ * What a person should know of a device. Readings stand beside it: what makes them worthless is its
+ * health.
+ */
+export interface DeviceCondition {
+  readonly kind: ConditionKind;
+  /** For people: what the driver said, and what to do. */
+  readonly detail: string;
+}
+
+/** An application's fault, or one of the GPU, its links or its driver. */
+export type XidKind = "hardware" | "application";
+
+/** How often NVIDIA's driver reported an error of one number since the process started. */
+export interface XidCount {
+  readonly xid: number;
+  readonly kind: XidKind;
+  readonly count: number;
+}
+
 /** One device at one instant. Every reading is either in `readings` or in `absences`. */
 export interface DeviceSample extends DeviceIdentity {
   readonly health: DeviceHealth;
+  /** At most one of a kind; empty where the vendor tells none. */
+  readonly conditions: readonly DeviceCondition[];
+  /** Of a whole GPU, in the process that reads it; absent where there were none. */
+  readonly xidCounts?: readonly XidCount[] | undefined;
   readonly readings: Readings;
   readonly absences: Absences;
 }

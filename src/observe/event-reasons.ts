@@ -7,8 +7,8 @@
 import type { FaultCode } from "#core/fault.ts";
 import type { WarningCode } from "#trigger/warnings.ts";
 
-/** What may be wrong with an object: why a trigger of it has no answer, a warning, or a lost device. */
-export type ProblemCode = FaultCode | WarningCode | "gpu-lost";
+/** What may be wrong with an object: why a trigger of it has no answer, a warning, or an ill device. */
+export type ProblemCode = FaultCode | WarningCode | "gpu-lost" | "gpu-failing" | "gpu-degraded";
 
 export type ProblemReason = keyof typeof endReasons;
 
@@ -74,6 +74,8 @@ const endReasons = {
   RunawayLikely: "WarningResolved",
   TriggerWarning: "WarningResolved",
   GpuLost: "GpuLossResolved",
+  GpuFailing: "GpuProblemResolved",
+  GpuDegraded: "GpuProblemResolved",
 } as const;
 type EndReason = (typeof endReasons)[keyof typeof endReasons];
 

@@ -306,6 +306,7 @@ function registerDevices(registry: Registry, devices: NodeStats["devices"]): voi
       for (const device of devices()) set(device.health.state === "ok" ? 1 : 0, labelsOf(device));
     },
   );
+  registerHealth(registry, devices);
   gauge(
     registry,
     {
@@ -317,6 +318,45 @@ function registerDevices(registry: Registry, devices: NodeStats["devices"]): voi
       for (const device of devices())
         for (const [reading, reason] of Object.entries(device.absences))
           if (reason !== "unsupported") set(1, { ...labelsOf(device), reading, reason });
+    },
+  );
+}
+
+function registerHealth(registry: Registry, devices: NodeStats["devices"]): void {
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_gpu_health",
+      help: "1 for the state that the device is in: ok, failing, reset-required or lost",
+      labelNames: [...labelNames, "state"],
+    },
+    (set) => {
+      for (const device of devices()) set(1, { ...labelsOf(device), state: device.health.state });
+    },
+  );
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_gpu_condition",
+      help: "1 for each kind of condition that the device is in",
+      labelNames: [...labelNames, "kind"],
+    },
+    (set) => {
+      for (const device of devices())
+        for (const { kind } of device.conditions) set(1, { ...labelsOf(device), kind });
+    },
+  );
+  counter(
+    registry,
+    {
+      name: "keda_gpu_scaler_gpu_xid_events_total",
+      help: "XIDs that the driver reported since the process started, by number and kind",
+      labelNames: [...labelNames, "xid", "kind"],
+    },
+    (add) => {
+      for (const device of devices())
+        for (const { xid, kind, count } of device.xidCounts ?? [])
+          add(count, { ...labelsOf(device), xid: String(xid), kind });
     },
   );
 }

@@ -9,6 +9,10 @@ import { counter, gauge } from "./read-metric.ts";
 export interface FleetStats {
   readonly nodes: () => number;
   readonly devices: () => number;
+  /** Devices whose health is not ok, by its state. */
+  readonly unwellDevices: () => ReadonlyMap<string, number>;
+  /** Devices that have a condition, by its kind. */
+  readonly deviceConditions: () => ReadonlyMap<string, number>;
   /** Agents that are listed and cannot be heard. */
   readonly silentAgents: () => number;
   /** Reports that were not believed, since the start. */
@@ -42,6 +46,7 @@ export function registerFleet(registry: Registry, fleet: FleetStats): void {
     { name: "keda_gpu_scaler_fleet_devices", help: "Devices of these nodes" },
     (set) => set(fleet.devices()),
   );
+  registerUnwell(registry, fleet);
   gauge(
     registry,
     {
@@ -78,6 +83,31 @@ export function registerFleet(registry: Registry, fleet: FleetStats): void {
     },
     (set) => {
       for (const [node, ageMs] of fleet.sampleAgesMs()) set(ageMs / 1000, { node });
+    },
+  );
+}
+
+function registerUnwell(registry: Registry, { unwellDevices, deviceConditions }: FleetStats): void {
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_fleet_unwell_devices",
+      help: "Devices whose health is not ok, by state: failing, reset-required or lost",
+      labelNames: ["state"],
+    },
+    (set) => {
+      for (const [state, count] of unwellDevices()) set(count, { state });
+    },
+  );
+  gauge(
+    registry,
+    {
+      name: "keda_gpu_scaler_fleet_device_conditions",
+      help: "Devices with a condition, by its kind",
+      labelNames: ["kind"],
+    },
+    (set) => {
+      for (const [kind, count] of deviceConditions()) set(count, { kind });
     },
   );
 }

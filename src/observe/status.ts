@@ -11,7 +11,7 @@ import type { FaultCode } from "#core/fault.ts";
 import type { MetricType } from "#kubernetes/hpa.ts";
 import { type MetricName, metricOf } from "#metric/catalogue.ts";
 import type { Readings } from "#metric/reading.ts";
-import type { DeviceHealth, DeviceSample } from "#metric/sample.ts";
+import type { DeviceCondition, DeviceHealth, DeviceSample } from "#metric/sample.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { TriggerWarning } from "#trigger/warnings.ts";
 import { adviceFor, type WorkloadAdvice } from "./advice/advice.ts";
@@ -101,6 +101,7 @@ export interface DeviceStatusRow {
   readonly model: string;
   readonly parentUuid?: string | undefined;
   readonly health: DeviceHealth;
+  readonly conditions: readonly DeviceCondition[];
   readonly readings: Readings;
   readonly holders: readonly StatusHolder[];
 }
@@ -256,8 +257,8 @@ function nodeRow({ ageMs, devices, ...node }: StatusNode, atMs: number): NodeSta
 }
 
 function deviceRow(device: StatusDevice): DeviceStatusRow {
-  const { uuid, index, model, parentUuid, health, readings, holders } = device;
-  return { uuid, index, model, parentUuid, health, readings, holders };
+  const { uuid, index, model, parentUuid, health, conditions, readings, holders } = device;
+  return { uuid, index, model, parentUuid, health, conditions, readings, holders };
 }
 
 function triggerRow(

@@ -84,7 +84,7 @@ function createDevice({ uuid, index, model }: DeviceStatusRow): KeyedElement<Dev
   );
   return {
     root,
-    update: ({ readings, holders: held, health: state }) => {
+    update: ({ readings, holders: held, health: state, conditions }) => {
       const { memoryUsedBytes: used, memoryTotalBytes: total } = readings;
       busy.set(readings.utilizationPercent, `${number(readings.utilizationPercent)} %`);
       const share = used === undefined || total === undefined ? undefined : (100 * used) / total;
@@ -96,8 +96,10 @@ function createDevice({ uuid, index, model }: DeviceStatusRow): KeyedElement<Dev
         holders,
         held.map(({ namespace, pod }) => `${namespace}/${pod}`).join(", ") || "held by nobody",
       );
-      setText(health, state.state === "ok" ? "" : `${state.state}: ${state.reason}`);
-      setHidden(health, state.state === "ok");
+      const unwell = state.state === "ok" ? [] : [`${state.state}: ${state.reason}`];
+      const notes = [...unwell, ...conditions.map(({ kind, detail }) => `${kind}: ${detail}`)];
+      setText(health, notes.join(" · "));
+      setHidden(health, notes.length === 0);
       setClass(root, state.state === "ok" ? "tile" : "tile unwell");
     },
   };

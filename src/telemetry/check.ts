@@ -16,6 +16,7 @@ import {
   labelCharsMax,
   objectNameCharsMax,
   quotedCharsMax,
+  reportConditionsOfDeviceMax,
   reportDevicesMax,
   reportHoldersMax,
   reportHoldersOfDeviceMax,
@@ -71,6 +72,8 @@ function checkCounts(message: Uint8Array): void {
   most("devices", reportDevicesMax, devices.count);
   let holders = 0;
   for (const [position, device] of devices.parts.entries()) {
+    const conditions = partsOf(device, DeviceSchema.field.conditions.number, 0);
+    most(`conditions of device ${position}`, reportConditionsOfDeviceMax, conditions.count);
     const { count } = partsOf(device, DeviceSchema.field.holders.number, 0);
     most(`holders of device ${position}`, reportHoldersOfDeviceMax, count);
     holders += count;
@@ -120,10 +123,13 @@ export function checkState(state: NodeState): void {
 type Fail = (problem: string) => never;
 
 function checkDevice(device: Device, fail: Fail): void {
-  const { uuid, vendor, model, pciBusId = "", parentUuid = "", healthReason, holders } = device;
+  const { uuid, vendor, model, pciBusId = "", parentUuid = "", healthReason } = device;
+  const { conditions, holders } = device;
   checkTexts({ uuid }, 1, deviceTextCharsMax, fail);
   checkTexts({ vendor, model, pciBusId, parentUuid }, 0, deviceTextCharsMax, fail);
   checkTexts({ healthReason }, 0, healthReasonCharsMax, fail);
+  for (const [position, { detail }] of conditions.entries())
+    checkTexts({ [`conditions.${position}.detail`]: detail }, 0, healthReasonCharsMax, fail);
   for (const [position, holder] of holders.entries())
     checkHolder(holder, (problem) => fail(`holders.${position}.${problem}`));
 }

@@ -21,10 +21,16 @@ import {
   type ReadingName,
   type Readings,
 } from "#metric/reading.ts";
-import type { DeviceHealth, MigSlice } from "#metric/sample.ts";
+import type { DeviceCondition, DeviceHealth, MigSlice } from "#metric/sample.ts";
 import type { DeviceSince } from "#metric/since.ts";
 import { checkState, invalidReport } from "./check.ts";
-import { absencesByNumber, healthByNumber, keysPerDevice, readingsByNumber } from "./encode.ts";
+import {
+  absencesByNumber,
+  conditionsByNumber,
+  healthByNumber,
+  keysPerDevice,
+  readingsByNumber,
+} from "./encode.ts";
 import type { AgentReport, Holder, NodeReport, ReportedDevice } from "./report.ts";
 
 /**
@@ -161,6 +167,7 @@ function reportedDevice(device: Device): ReportedDevice {
     parentUuid,
     slice: slice && migSlice(slice),
     health: deviceHealth(device),
+    conditions: deviceConditions(device),
     holders: holders.map(holder),
     readings: {},
     absences: {},
@@ -171,6 +178,16 @@ function reportedDevice(device: Device): ReportedDevice {
 function deviceHealth({ health, healthReason }: Device): DeviceHealth {
   const state = healthByNumber[health] ?? "failing";
   return state === "ok" ? { state } : { state, reason: healthReason };
+}
+
+/** A kind that is not known here is one of a newer agent, and nothing here could say it. */
+function deviceConditions({ conditions }: Device): readonly DeviceCondition[] {
+  const known = new Map<string, DeviceCondition>();
+  for (const { kind: number, detail } of conditions) {
+    const kind = conditionsByNumber[number];
+    if (kind !== undefined) known.set(kind, { kind, detail });
+  }
+  return [...known.values()];
 }
 
 function holder({ namespace, pod, container, sharedBy }: WireHolder): Holder {

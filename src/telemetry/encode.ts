@@ -14,9 +14,10 @@ import {
   type NodeSnapshotSchema,
   Reading,
   Absence as WireAbsence,
+  ConditionKind as WireCondition,
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { type Absence, type ReadingName, readingNames } from "#metric/reading.ts";
-import type { DeviceHealth } from "#metric/sample.ts";
+import type { ConditionKind, DeviceHealth } from "#metric/sample.ts";
 import type { NodeReport, ReportedDevice } from "./report.ts";
 
 type SnapshotInit = Exclude<MessageInitShape<typeof NodeSnapshotSchema>, { $typeName: string }>;
@@ -119,9 +120,12 @@ function sameButReadings(one: NodeReport, other: NodeReport): boolean {
 
 function sameDevice(one: ReportedDevice, other: ReportedDevice | undefined): boolean {
   if (other === undefined) return false;
-  const { readings, absences, ...identity } = one;
-  const { readings: otherReadings, absences: otherAbsences, ...otherIdentity } = other;
-  return Bun.deepEquals(identity, otherIdentity);
+  return Bun.deepEquals(saidWhole(one), saidWhole(other));
+}
+
+/** What only a whole snapshot says. */
+function saidWhole({ readings, absences, xidCounts, ...said }: ReportedDevice) {
+  return said;
 }
 
 function wireState(report: NodeReport, startedAtMs: number) {
@@ -137,9 +141,13 @@ function wireState(report: NodeReport, startedAtMs: number) {
     sampleIntervalMs: Math.round(sampleIntervalMs),
     driverVersion,
     libraryVersion,
-    devices: devices.map(({ readings, absences, health, holders, ...identity }) => ({
+    devices: devices.map(saidWhole).map(({ health, holders, conditions, ...identity }) => ({
       ...identity,
       holders: [...holders],
+      conditions: conditions.map(({ kind, detail }) => ({
+        kind: conditionNumbers[kind],
+        detail: detail.slice(0, healthReasonCharsMax),
+      })),
       health: healthNumbers[health.state],
       healthReason: health.state === "ok" ? "" : health.reason.slice(0, healthReasonCharsMax),
       unwellAgeMs: unwellAge(identity.uuid),
@@ -149,7 +157,7 @@ function wireState(report: NodeReport, startedAtMs: number) {
 
 /**
  * `NodeSnapshot.keys` hold the device's position times this, plus the number of the reading. A number
- * of a reading, an absence or a health is never given a new meaning.
+ * of a reading, an absence, a health or a condition is never given a new meaning.
  */
 export const keysPerDevice = 64;
 
@@ -203,6 +211,18 @@ const healthNumbers = {
   failing: Health.FAILING,
 } as const satisfies Record<DeviceHealth["state"], Health>;
 
+const conditionNumbers = {
+  "xid-hardware": WireCondition.XID_HARDWARE,
+  "xid-application": WireCondition.XID_APPLICATION,
+  "ecc-uncorrected": WireCondition.ECC_UNCORRECTED,
+  "row-remap-pending": WireCondition.ROW_REMAP_PENDING,
+  "row-remap-failed": WireCondition.ROW_REMAP_FAILED,
+  "recovery-action": WireCondition.RECOVERY_ACTION,
+  "thermal-slowdown": WireCondition.THERMAL_SLOWDOWN,
+  "hardware-slowdown": WireCondition.HARDWARE_SLOWDOWN,
+  "power-brake": WireCondition.POWER_BRAKE,
+} as const satisfies Record<ConditionKind, WireCondition>;
+
 function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>) {
   const names: (Name | undefined)[] = [];
   for (const name of Object.keys(numbers) as Name[]) names[numbers[name]] = name;
@@ -211,3 +231,4 @@ function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>) {
 export const readingsByNumber = inverse(readingNumbers);
 export const absencesByNumber = inverse(absenceNumbers);
 export const healthByNumber = inverse(healthNumbers);
+export const conditionsByNumber = inverse(conditionNumbers);

@@ -60,6 +60,7 @@ const health = fc.oneof(
     weight: 1,
     arbitrary: times.map((unwellSinceMs) => ({
       health: { state: "lost", reason: "gone" } as const,
+      conditions: [],
       unwellSinceMs,
     })),
   },
@@ -164,6 +165,7 @@ test("over the real store: a window, a device that is lost, and the end of its g
         vendor: "nvidia",
         model: "H200",
         holders: [],
+        conditions: [],
         ...(utilizationPercent === undefined
           ? {
               health: { state: "lost" as const, reason: "gone" },

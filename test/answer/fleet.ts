@@ -14,6 +14,7 @@ export function gpu(changes: Partial<FleetDevice> = {}): FleetDevice {
     node: "a",
     sampledAtMs: nowMs - 400,
     health: { state: "ok" },
+    conditions: [],
     readings: {},
     absences: {},
     absentSinceMs: {},

@@ -51,6 +51,24 @@ describe("a missing replica", () => {
     );
   });
 
+  test("is one whose device is not well, whatever that device reads", () => {
+    const failing = { state: "failing", reason: "XID 79; look for Xid lines in dmesg" } as const;
+    const reset = { state: "reset-required", reason: "recovery action 1" } as const;
+    for (const health of [failing, reset]) {
+      // It reads as idle: believed, it would make the workload too large.
+      const ill = host("z", [{ ...held("z", 0), health }]);
+      const cluster = inCluster({ nodes: [...(heard("x", "y").nodes ?? []), ill], pods });
+      const { value, explanation } = cluster.value();
+      expect(value).toBe(240);
+      expect(JSON.stringify(explanation)).toContain(`${health.state}: ${health.reason}`);
+    }
+    // A condition takes nothing away: 90 + 90 + 0.
+    const conditions = [{ kind: "row-remap-pending", detail: "later" }] as const;
+    const told = host("z", [{ ...held("z", 0), conditions }]);
+    const busy = ["x", "y"].map((name) => host(name, [held(name, 90)]));
+    expect(inCluster({ nodes: [...busy, told], pods }).value().value).toBe(180);
+  });
+
   test("has its time from when its node was last heard, whoever asks first", () => {
     const silentSince = (sampledAtMs: number) => ({
       nodes: ["x", "y"]

@@ -163,16 +163,26 @@ test("what is shown of the fleet is counted from its view", () => {
     stats.silentAgents(),
     stats.refusedReports(),
     Object.fromEntries(stats.sampleAgesMs()),
+    Object.fromEntries(stats.unwellDevices()),
+    Object.fromEntries(stats.deviceConditions()),
   ];
-  expect(shown()).toEqual([0, 0, 0, 7, {}]);
+  expect(shown()).toEqual([0, 0, 0, 7, {}, {}, {}]);
   const device = {
     index: 0,
     vendor: "nvidia",
     model: "H100",
     health: { state: "ok" },
+    conditions: [],
     readings: {},
     absences: {},
     holders: [],
+  } as const;
+  const ill = {
+    health: { state: "failing", reason: "XID 79" },
+    conditions: [
+      { kind: "xid-hardware", detail: "XID 79" },
+      { kind: "power-brake", detail: "low" },
+    ],
   } as const;
   const report = (name: string, ageMs: number, ...uuids: string[]) =>
     store.put({
@@ -180,11 +190,19 @@ test("what is shown of the fleet is counted from its view", () => {
       sampleIntervalMs: 1_000,
       session: 1,
       ageMs,
-      devices: uuids.map((uuid) => ({ ...device, uuid })),
+      devices: uuids.map((uuid, at) => ({ ...device, ...(at === 0 && ill), uuid })),
     });
   report("node-a", 100, "GPU-a", "GPU-b");
   report("node-b", 700, "GPU-c");
   store.setUnavailable([{ address: "c:1", sinceMs: 0, reason: "refused" }]);
   clock.advance(50);
-  expect(shown()).toEqual([2, 3, 1, 7, { "node-a": 150, "node-b": 750 }]);
+  expect(shown()).toEqual([
+    2,
+    3,
+    1,
+    7,
+    { "node-a": 150, "node-b": 750 },
+    { failing: 2 },
+    { "xid-hardware": 2, "power-brake": 2 },
+  ]);
 });

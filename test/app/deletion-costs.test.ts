@@ -67,6 +67,7 @@ async function started(...pods: readonly LlmPod[]) {
         vendor: "nvidia",
         model: "H200",
         health: { state: "ok" },
+        conditions: [],
         readings: { utilizationPercent },
         absences: {},
         holders: [holder(pods[index]?.name ?? "", { namespace: "default" })],

@@ -5,6 +5,7 @@ import { objectEvents } from "#app/object-events.ts";
 import { Fault, unlessFault } from "#core/fault.ts";
 import { eventAfterMs, eventOverMs, eventRetryMs } from "#core/limits.ts";
 import { fleetStore } from "#fleet/store.ts";
+import type { DeviceCondition } from "#metric/sample.ts";
 import type { DecisionOutcome } from "#observe/decision.ts";
 import { builtInProfiles } from "#trigger/profiles.ts";
 import { triggerParser } from "#trigger/trigger.ts";
@@ -240,7 +241,10 @@ test("an event repeats nothing that KEDA resolves from an environment", async ()
 
 /** Reports of node `a`, on which one device is as the test says, and is held by a pod. */
 function reporting({ store }: Pick<Awaited<ReturnType<typeof started>>, "store">) {
-  return (state: "ok" | "lost" | "failing", pod = "llm-0") =>
+  return (
+    state: "ok" | "lost" | "failing",
+    { pod = "llm-0", conditions = [] as readonly DeviceCondition[] } = {},
+  ) =>
     store.put({
       name: "a",
       sampleIntervalMs: 1_000,
@@ -254,6 +258,7 @@ function reporting({ store }: Pick<Awaited<ReturnType<typeof started>>, "store">
           vendor: "nvidia",
           model: "H200",
           health: state === "ok" ? { state } : { state, reason: "it fell off the bus" },
+          conditions,
           readings: {},
           absences: {},
           holders: [holder(pod, { namespace: "default" })],
@@ -269,10 +274,10 @@ test("a pod's device that is lost is told of, and its end", async () => {
   decide(answered());
   for (const [state, pod] of [
     ["lost", "somebody-else"],
-    ["failing", "llm-0"],
+    ["failing", "somebody-else"],
     ["ok", "llm-0"],
   ] as const) {
-    report(state, pod);
+    report(state, { pod });
     round();
     clock.advance(eventAfterMs);
     round();
@@ -295,6 +300,47 @@ test("a pod's device that is lost is told of, and its end", async () => {
   await writes(4);
   expect(events().toSorted()).toEqual(["Normal GpuLossResolved x1", "Warning GpuLost x1"]);
 });
+
+const remapFailed = { kind: "row-remap-failed", detail: "have it serviced" } as const;
+const tooHot = { kind: "thermal-slowdown", detail: "too hot" } as const;
+
+test.each([
+  ["fails", "failing", [], "GpuFailing", "failing: it fell off the bus"],
+  [
+    "has to be serviced",
+    "ok",
+    [tooHot, remapFailed],
+    "GpuDegraded",
+    "row-remap-failed: have it serviced",
+  ],
+] as const)(
+  "a pod's device that %s is told of once, and its end",
+  async (_what, state, conditions, reason, why) => {
+    const cluster = await started();
+    const { clock, decide, round, writes, events, message, patches } = cluster;
+    const report = reporting(cluster);
+    decide(answered());
+    report(state, { conditions });
+    round();
+    clock.advance(eventAfterMs);
+    round();
+    await writes(2);
+    for (let pass = 0; pass < 3; pass += 1) {
+      clock.advance(eventAfterMs);
+      report(state, { conditions });
+      round();
+    }
+    expect(patches()).toHaveLength(2);
+    expect(events()).toEqual([`Warning ${reason} x1`]);
+    expect(message(reason)).toBe(`Pod llm-0 holds GPU-7 of node a, which is ${why}`);
+    report("ok", { conditions: [tooHot] });
+    round();
+    clock.advance(eventOverMs);
+    round();
+    await writes(4);
+    expect(events().toSorted()).toEqual([`Normal GpuProblemResolved x1`, `Warning ${reason} x1`]);
+  },
+);
 
 test("a lost device is none of a trigger's that counts other devices than its workload's own", async () => {
   const cluster = await started({ ...right, scope: "cluster" });

@@ -11,6 +11,7 @@ const device = (index: number, ...pods: readonly string[]): ReportedDevice => ({
   vendor: "nvidia",
   model: "H200",
   health: { state: "ok" },
+  conditions: [],
   readings: { powerAverageMilliwatts: 100_000 },
   absences: {},
   holders: pods.map((pod) => ({

@@ -69,6 +69,7 @@ function scaler(triggers: readonly ServedTrigger[], localNode?: string) {
             vendor: "nvidia",
             model: "H200",
             health: { state: "ok" },
+            conditions: [],
             readings: { utilizationPercent: percent },
             absences: {},
             holders: [holder("x")],

@@ -30,6 +30,7 @@ function metered() {
           vendor: "nvidia",
           model: "H200",
           health: { state: "ok" },
+          conditions: [],
           readings,
           absences: {},
           holders: [holder(name)],

@@ -34,6 +34,7 @@ const symbols = [
   "nvmlDeviceGetMigMode",
   "nvmlGpmSampleGet",
   "nvmlGpmMetricsGet",
+  "nvmlEventSetWait_v2",
 ];
 
 interface Values {
@@ -129,7 +130,7 @@ test(`faults of the driver, seed ${seed}, never make a number, a leak or an end`
   // All of it or nothing: a missing GPU may be the busiest.
   expect(answers.delete(highest)).toBe(true);
   expect(answers.size).toBeGreaterThan(0);
-  expect([...answers].every((answer) => typeof answer === "string")).toBe(true);
+  expect([...answers].filter((answer) => typeof answer !== "string")).toEqual([]);
   const errors = serving.log.filter(({ level }) => level === "error");
   expect(errors).toEqual([]);
   const late = systemFigures(serving.pid);

@@ -207,13 +207,13 @@ describe("snapshot", () => {
     const lines = stdout.split("\n");
     const [heading, first = "", second = ""] = lines;
     expect(heading).toBe(
-      `takenAt,index,uuid,model,minor,pciBusId,vendor,health,${readingNames.join(",")}`,
+      `takenAt,index,uuid,model,minor,pciBusId,vendor,health,${readingNames.join(",")},conditions`,
     );
     expect(first.replace(time, "T")).toStartWith(
       'T,0,GPU-a,"H100, 80 ""GB""",7,0000:3b:00.0,mock,ok,91.6,,42949672960,85899345920,61,,1,250040,700000,',
     );
     expect(second.replace(time, "T")).toBe(
-      `T,1,GPU-b,Mock GPU,1,0000:01:00.0,mock,lost${",".repeat(readingNames.length)}`,
+      `T,1,GPU-b,Mock GPU,1,0000:01:00.0,mock,lost${",".repeat(readingNames.length + 1)}`,
     );
     expect(lines).toHaveLength(5);
     expect(lines.at(-1)).toBe("");

@@ -13,7 +13,10 @@ const answered = answeredTrigger("llm");
 let server: StatusServer;
 beforeAll(() => {
   server = statusServer();
-  server.nodes.push(statusNode(0));
+  const { devices, ...node } = statusNode(0);
+  const conditions = [{ kind: "thermal-slowdown", detail: "too hot" }] as const;
+  const hot = devices.map((one) => (one.index === 1 ? { ...one, conditions } : one));
+  server.nodes.push({ ...node, devices: hot });
   server.powers.set("llm", 1_234.5);
   server.triggers.push(answered, refusedTrigger("tts"));
 });
@@ -106,6 +109,7 @@ describe("top", () => {
     expect(rows).toHaveLength(1 + 8 + 1 + 2);
     for (const row of rows) expect(row).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}\w/);
     expect(rows[1]).toMatch(/node-0 +0 +40 +40\/80 +450 +61 +0 s +ok +ml\/pod-0-0$/);
+    expect(rows[2]).toMatch(/61 +0 s +ok, thermal-slowdown +ml\/pod-0-1$/);
     expect(rows.at(-2)).toContain("276");
   });
 

@@ -83,8 +83,19 @@ const cases: Readonly<Record<string, { readonly raised: Series; readonly quiet: 
     },
   },
   GpuScalerGpuLost: {
-    raised: { [`keda_gpu_scaler_gpu_up{${one},gpu_uuid="GPU-1"}`]: always(0) },
-    quiet: { [`keda_gpu_scaler_gpu_up{${one},gpu_uuid="GPU-1"}`]: always(1) },
+    raised: { [`keda_gpu_scaler_gpu_health{${one},gpu_uuid="GPU-1",state="lost"}`]: always(1) },
+    quiet: { [`keda_gpu_scaler_gpu_health{${one},gpu_uuid="GPU-1",state="ok"}`]: always(1) },
+  },
+  GpuScalerGpuFailing: {
+    // It is one alert of a GPU, whatever it has.
+    raised: {
+      [`keda_gpu_scaler_gpu_health{${one},gpu_uuid="GPU-1",state="failing"}`]: always(1),
+      [`keda_gpu_scaler_gpu_condition{${one},gpu_uuid="GPU-1",kind="xid-hardware"}`]: always(1),
+      [`keda_gpu_scaler_gpu_condition{${one},gpu_uuid="MIG-1",kind="xid-hardware"}`]: always(1),
+    },
+    quiet: {
+      [`keda_gpu_scaler_gpu_condition{${one},gpu_uuid="GPU-1",kind="thermal-slowdown"}`]: always(1),
+    },
   },
 };
 

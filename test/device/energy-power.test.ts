@@ -12,6 +12,7 @@ const device: Omit<DeviceSample, "readings"> = {
   vendor: "nvidia",
   model: "H100",
   health: { state: "ok" },
+  conditions: [],
   absences: {},
 };
 

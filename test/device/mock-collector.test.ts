@@ -33,6 +33,17 @@ function play(text?: string) {
 const two = (faults: string) =>
   `devices: [{ readings: { encoderPercent: 3 }, faults: ${faults} }, { readings: { encoderPercent: 4 } }]`;
 
+test("conditions are those of the file, and a device without has none", () => {
+  const { at } = play("devices: [{ conditions: [{ kind: power-brake, detail: low power }] }, {}]");
+  expect(at(0).devices.map(({ conditions }) => conditions)).toEqual([
+    [{ kind: "power-brake", detail: "low power" }],
+    [],
+  ]);
+  expect(() => play("devices: [{ conditions: [{ kind: hot, detail: x }] }]").at(0)).toThrow("kind");
+  const twice = "{ kind: power-brake, detail: x }";
+  expect(() => play(`devices: [{ conditions: [${twice}, ${twice}] }]`).at(0)).toThrow("once");
+});
+
 describe("the embedded default", () => {
   test("is four devices whose load goes from about 5 to about 97 % in two minutes", () => {
     const { at } = play();

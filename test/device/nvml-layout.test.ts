@@ -44,6 +44,10 @@ const offsets: Record<keyof typeof layouts, [sizeBytes: number, at: Record<strin
     },
   ],
   temperature: [12, { version: 0, sensorType: 4, temperature: 8 }],
+  eventData: [
+    32,
+    { device: 0, eventType: 8, eventData: 16, gpuInstanceId: 24, computeInstanceId: 28 },
+  ],
   gpmMetric: [40, { metricId: 0, nvmlReturn: 4, value: 8, shortName: 16, longName: 24, unit: 32 }],
   gpmMetricsGet: [24, { version: 0, numMetrics: 4, sample1: 8, sample2: 16 }],
   gpmSupport: [8, { version: 0, isSupportedDevice: 4 }],

@@ -92,6 +92,59 @@ describe("MIG instances", () => {
     expect(whole.absences.utilizationPercent).toBe("unsupported");
   });
 
+  test("have the mean of the video engines that are theirs, and no other", async () => {
+    const { nvml, collectAfter } = await harness("r580");
+    const engines = { 30: 20, 31: 60, 40: 8, 51: 30, 166: 50 };
+    const video: StandinInstance = { ...eighth, engines };
+    const bare: StandinInstance = { ...other, engines: { 32: { returnCode: 2 } } };
+    nvml.set({ gpus: [{ mig: 1, instances: [video, bare] }] });
+    collectAfter(0);
+    const devices = collectAfter(1000);
+    expect(instanceOf(devices, 0, 9).readings).toMatchObject({
+      decoderPercent: 40,
+      jpegPercent: 8,
+      ofaPercent: 30,
+      encoderPercent: 50,
+    });
+    const { readings, absences } = instanceOf(devices, 0, 10);
+    expect(readings.decoderPercent).toBeUndefined();
+    expect(absences).toMatchObject({
+      decoderPercent: "unsupported",
+      jpegPercent: "unsupported",
+      ofaPercent: "unsupported",
+      encoderPercent: "unsupported",
+    });
+    expect(sampleOf(devices, 0).absences.decoderPercent).toBe("unsupported");
+  });
+
+  test.each<[string, Required<StandinInstance>["engines"], string]>([
+    ["is refused", { 30: 20, 31: { returnCode: 27 } }, "failed"],
+    ["may not be read", { 30: 20, 31: { returnCode: 4 } }, "not-permitted"],
+    ["cannot be true", { 30: 20, 31: 300 }, "implausible"],
+    ["is no number", { 30: 20, 31: Number.NaN }, "implausible"],
+  ])("have no mean where an engine of theirs %s", async (_what, engines, absence) => {
+    const { nvml, collectAfter } = await harness("r580");
+    nvml.set({ gpus: [{ mig: 1, instances: [{ ...eighth, engines }] }] });
+    collectAfter(0);
+    const { readings, absences } = instanceOf(collectAfter(1000), 0, 9);
+    expect(readings.decoderPercent).toBeUndefined();
+    expect(absences.decoderPercent).toBe(absence as never);
+    expect(readings.utilizationPercent).toBe(0);
+  });
+
+  test.each(["full", "r550", "r535", "r525"] as const)(
+    "lack no more than the encoders on driver %s, which knows no metric of them",
+    async (variant) => {
+      const { nvml, collectAfter } = await harness(variant);
+      const engines = { 30: 20, 166: 50 };
+      nvml.set({ gpus: [{ mig: 1, instances: [{ ...half, engines }] }] });
+      for (const ms of [0, 1000, 1000]) collectAfter(ms);
+      const { readings, absences } = instanceOf(collectAfter(1000), 0, 1);
+      expect(readings).toMatchObject({ utilizationPercent: 80, decoderPercent: 20 });
+      expect(absences.encoderPercent).toBe("unsupported");
+    },
+  );
+
   test.each([
     ["a chip without GPM", "full", { hasGpm: false }],
     ["a driver without GPM", "r470", {}],

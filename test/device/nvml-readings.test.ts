@@ -25,6 +25,7 @@ describe("nvmlCollector() reads", () => {
         minor: gpu,
         pciBusId: `0000:${(0x10 + gpu).toString(16)}:00.0`,
         health: { state: "ok" },
+        conditions: [],
         readings: {
           utilizationPercent: 10 + gpu,
           memoryUtilizationPercent: 5 + gpu,
@@ -260,6 +261,7 @@ describe("nvmlCollector() reads", () => {
     nvml.forgetCalls();
     collectAfter(1000);
     expect(Object.fromEntries(nvml.calls())).toEqual({
+      nvmlEventSetWait_v2: 1,
       nvmlDeviceGetFieldValues: 8,
       nvmlGpmSampleGet: 8,
       nvmlGpmMetricsGet: 8,

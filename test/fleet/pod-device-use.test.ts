@@ -30,6 +30,7 @@ function node(
       node: "a",
       sampledAtMs,
       health: { state: "ok" },
+      conditions: [],
       readings: { powerAverageMilliwatts: 100_000 },
       absences: {},
       absentSinceMs: {},

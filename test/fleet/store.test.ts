@@ -28,6 +28,7 @@ const gpu = (changes: Partial<ReportedDevice> = {}): ReportedDevice => ({
   vendor: "nvidia",
   model: "H200",
   health: { state: "ok" },
+  conditions: [],
   readings: { utilizationPercent: 50 },
   absences: {},
   holders: [],

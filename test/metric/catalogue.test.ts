@@ -78,12 +78,11 @@ test.each([
 
 test("what a MIG instance has is what is read of one", () => {
   const byGpm = new Set(instanceMetrics.makes.map(({ name }) => name));
-  const media = new Set(["encoderPercent", "decoderPercent", "jpegPercent", "ofaPercent"]);
   for (const name of metricNames) {
     const row = metricOf(name);
     if (row.source !== "device") continue;
     const isOwn = row.needs.every((need) => memoryCall.makes.includes(need));
-    const isGpm = row.needs.every((need) => byGpm.has(need) || media.has(need));
+    const isGpm = row.needs.every((need) => byGpm.has(need));
     expect([name, isOwn, isGpm]).toEqual([name, row.instance === "own", row.instance === "gpm"]);
   }
 });

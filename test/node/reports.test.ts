@@ -14,6 +14,7 @@ const collection = (...uuids: readonly string[]): Collection => ({
     vendor: "nvidia",
     model: "H100",
     health: { state: "ok" },
+    conditions: [],
     readings: { utilizationPercent: 42 },
     absences: { encoderPercent: "unsupported" },
   })),

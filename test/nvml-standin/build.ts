@@ -5,7 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** Driver branches that the stand-in can be: what each lacks is in nvml.c. */
-export const branches = { full: 570, r535: 535, r470: 470, r418: 418 } as const;
+export const branches = {
+  full: 570,
+  r580: 580,
+  r550: 550,
+  r535: 535,
+  r525: 525,
+  r470: 470,
+  r418: 418,
+} as const;
 export type Variant = keyof typeof branches;
 
 const source = join(import.meta.dir, "nvml.c");

@@ -21,6 +21,19 @@ export interface StandinInstance {
   readonly usedMib?: number;
   /** GPM's metric 1, in percent; half of it is metric 2. */
   readonly busyPercent?: number;
+  /** By GPM's metric, a video engine of its own: percent, or what the driver answers for it. */
+  readonly engines?: Readonly<Record<number, number | { readonly returnCode: number }>>;
+}
+
+/** What the driver reports of a GPU; it is given out once for each serial, which rises. */
+export interface StandinEvent {
+  readonly serial: number;
+  /** 8 an XID, 0x100 a change of MIG. */
+  readonly type: number;
+  /** The XID. */
+  readonly data?: number;
+  /** The GPU instance where it happened (none). */
+  readonly gpuInstance?: number;
 }
 
 /** Settings of one GPU, in NVML's own units; what is not named has nvml.c's default. */
@@ -57,6 +70,10 @@ export interface StandinGpu {
   readonly mig?: 0 | 1;
   /** By the driver's index; undefined is a hole. */
   readonly instances?: readonly (StandinInstance | undefined)[];
+  readonly events?: readonly StandinEvent[];
+  /** A mask of the types that it supports. */
+  readonly eventTypes?: number;
+  readonly registerReturnCode?: number;
   /** What the driver answers who asks for an instance's profile. */
   readonly migInfoReturnCode?: number;
   /** What it answers, with `mig`, who asks for the whole GPU's memory. */
@@ -139,6 +156,8 @@ const keys = {
   mig: "mig",
   migInfoReturnCode: "mig-info",
   migMemoryReturnCode: "mig-memory",
+  eventTypes: "event-types",
+  registerReturnCode: "register-rc",
   pcieTxKilobytesPerSecond: "pcie-tx",
   pcieRxKilobytesPerSecond: "pcie-rx",
 } as const satisfies Partial<Record<keyof StandinGpu, string>>;
@@ -217,7 +236,12 @@ function gpuLines(which: string, gpu: StandinGpu): string[] {
   if (gpu.computeCapability !== undefined)
     settings.push(["major-cc", gpu.computeCapability[0]], ["minor-cc", gpu.computeCapability[1]]);
   for (const [index, instance] of (gpu.instances ?? []).entries())
-    if (instance !== undefined) settings.push([`mig:${index}`, instanceSetting(instance)]);
+    if (instance !== undefined)
+      settings.push(
+        [`mig:${index}`, instanceSetting(instance)],
+        ...engineSettings(index, instance),
+      );
+  settings.push(...(gpu.events ?? []).map(eventSetting));
   const tables = {
     field: gpu.fields,
     "field-rc": gpu.fieldReturnCodes,
@@ -231,6 +255,17 @@ function gpuLines(which: string, gpu: StandinGpu): string[] {
     for (const [id, value] of Object.entries(table ?? {}))
       settings.push([`${prefix}:${id}`, value]);
   return settings.map(([key, value]) => `gpu ${which} ${key} ${value}`);
+}
+
+function eventSetting({ serial, type, data = 0, gpuInstance = -1 }: StandinEvent) {
+  return [`event:${serial}`, `${type} ${data} ${gpuInstance}`] as [string, string];
+}
+
+function engineSettings(index: number, { engines = {} }: StandinInstance): [string, string][] {
+  return Object.entries(engines).map(([id, engine]) => {
+    const [value, code] = typeof engine === "number" ? [engine, 0] : [0, engine.returnCode];
+    return [`mig-gpm:${index}`, `${id} ${value} ${code}`];
+  });
 }
 
 function instanceSetting(instance: StandinInstance): string {

@@ -1,7 +1,7 @@
 /*
  * A stand-in for libnvidia-ml.so.1: NVML's functions, layouts and return codes, without a GPU.
  *
- * Built with -DBRANCH=570 (default), 535, 470 or 418: what a driver branch lacks is not exported, and
+ * Built with -DBRANCH=570 (default), 580, 550, 535, 525, 470 or 418: what a driver branch lacks is not exported, and
  * fields it does not know are refused with 2.
  *
  * It plays the file that the environment variable NVML_STANDIN_CONTROL names, or that
@@ -30,11 +30,18 @@
  *     state                  what every call on it answers (0: its own answer); 15 also refuses it
  *                            a handle
  *     rc:SYMBOL              what one function answers for it
+ *     event:SERIAL           an event of it, given out once while it is registered for its type: TYPE
+ *                            DATA GI, where GI is a GPU instance, or -1. Serials only rise; a set
+ *                            skips those of before it was made
+ *     event-types            the types that it supports (0x18f); register-rc what its registration
+ *                            answers (0)
  *     field:ID, field-rc:ID  a field's value (a double; the type follows the field), its answer
  *     field-type:ID          the valueType it claims
  *     field-mute:ID          1: it answers 0 and its value is not written
  *     gpm:ID, gpm-rc:ID      a GPM metric's value ("nan" too), its answer
  *     gpm                    0: no GPM (1)
+ *     mig-gpm:INDEX          an instance's own GPM metric: ID VALUE RC. Without it an instance has no
+ *                            video engine (3), and of the other metrics its GPU's
  *     mig:INDEX              a MIG instance at an index of its GPU, which has mig 1; an index that is
  *                            not named is a hole: GI CI PROFILE START GI-SLICES CI-SLICES TOTAL-MIB
  *                            USED-MIB BUSY, where BUSY is its GPM metric 1 and half of it metric 2.
@@ -100,6 +107,10 @@ typedef struct {
     sharedJpegCount, sharedOfaCount, gpuInstanceSliceCount, computeInstanceSliceCount;
   unsigned long long memorySizeMB;
 } nvmlDeviceAttributes_t;
+typedef struct {
+  nvmlDevice_t device; unsigned long long eventType, eventData;
+  unsigned gpuInstanceId, computeInstanceId;
+} nvmlEventData_t;
 typedef struct nvmlGpuInstance_st { int gpu; unsigned id; } *nvmlGpuInstance_t;
 typedef struct {
   nvmlDevice_t device; unsigned id, profileId; struct { unsigned start, size; } placement;
@@ -136,8 +147,13 @@ SIZE(nvmlGpuInstanceInfo_t, 24); AT(nvmlGpuInstanceInfo_t, id, 8);
 AT(nvmlGpuInstanceInfo_t, profileId, 12); AT(nvmlGpuInstanceInfo_t, placement.start, 16);
 AT(nvmlGpuInstanceInfo_t, placement.size, 20);
 
+SIZE(nvmlEventData_t, 32); AT(nvmlEventData_t, eventType, 8); AT(nvmlEventData_t, eventData, 16);
+AT(nvmlEventData_t, gpuInstanceId, 24); AT(nvmlEventData_t, computeInstanceId, 28);
+
 #define GPUS_MAX 64
 #define INSTANCES_MAX 7
+#define ENGINES_MAX 24
+#define EVENTS_MAX 512
 #define RULES_MAX 1024
 #define IDS_MAX 400
 
@@ -148,19 +164,22 @@ enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
 enum { MINOR, MAJOR_CC, MINOR_CC, LISTED, STATE, UTIL, MEMORY_UTIL, TOTAL, RESERVED, FREE,
        TEMPERATURE, POWER, LIMIT, SM_CLOCK, MEMORY_CLOCK, ENCODER, DECODER, REASONS, PSTATE,
        ECC_MODE, ECC_CORRECTED, ECC_UNCORRECTED, MIG, GPM, PCIE_TX, PCIE_RX,
-       MIG_INFO, MIG_MEMORY, JPEG, OFA, NUMBERS };
+       MIG_INFO, MIG_MEMORY, JPEG, OFA, EVENT_TYPES, REGISTER_RC, NUMBERS };
 static const char *const numberNames[NUMBERS] = {
   "minor", "major-cc", "minor-cc", "listed", "state", "util", "memory-util", "total", "reserved",
   "free", "temperature", "power", "limit", "sm-clock", "memory-clock", "encoder", "decoder",
   "reasons", "pstate", "ecc-mode", "ecc-corrected", "ecc-uncorrected", "mig", "gpm", "pcie-tx",
-  "pcie-rx", "mig-info", "mig-memory", "jpeg", "ofa" };
+  "pcie-rx", "mig-info", "mig-memory", "jpeg", "ofa", "event-types", "register-rc" };
 
 struct instance {
   int exists;
   unsigned gi, ci, profile, start, giSlices, ciSlices;
   unsigned long long totalMib, usedMib;
   double busy;
+  int engines;
+  struct { unsigned id; double value; int rc; } engine[ENGINES_MAX];
 };
+struct event { int gpu; unsigned serial, gi; unsigned long long type, data; };
 struct gpu {
   char uuid[128], name[128], bus[128];
   unsigned long long number[NUMBERS];
@@ -172,7 +191,8 @@ struct rule { char kind, symbol[64]; int gpu, value; };
 
 static struct gpu gpus[GPUS_MAX];
 static struct rule rules[RULES_MAX];
-static int gpuCount, ruleCount, reversed, initRc, allRc, driver, handleEpoch;
+static struct event events[EVENTS_MAX];
+static int eventCount, gpuCount, ruleCount, reversed, initRc, allRc, driver, handleEpoch;
 static char logPath[4096], controlPath[4096];
 static struct stat controlStat;
 static int isRead, references, wasUnloaded;
@@ -187,7 +207,7 @@ static struct nvmlDevice_st instanceHandles[16][16][GPUS_MAX][INSTANCES_MAX];
 struct nvmlGpmSample_st { unsigned long long taken; int gpu, gi; /* or -1 */ };
 
 static void defaults(void) {
-  gpuCount = 8; ruleCount = reversed = initRc = allRc = driver = handleEpoch = 0; logPath[0] = 0;
+  gpuCount = 8; eventCount = ruleCount = reversed = initRc = allRc = driver = handleEpoch = 0; logPath[0] = 0;
   memset(gpus, 0, sizeof gpus);
   for (int n = 0; n < GPUS_MAX; n++) {
     struct gpu *gpu = &gpus[n];
@@ -197,7 +217,7 @@ static void defaults(void) {
     snprintf(gpu->bus, sizeof gpu->bus, "00000000:%02X:00.0", n + 0x10);
     const unsigned long long numbers[NUMBERS] = {
       n, 9, 0, 1, 0, 10 + n, 5 + n, 80 * gib, gib, 59 * gib, 40 + n, 300000 + n, 700000, 1755,
-      2619, 3, 4, 4, 0, 1, 2, 1, 0, 1, 1000, 2000, 0, 0, 2, 1 };
+      2619, 3, 4, 4, 0, 1, 2, 1, 0, 1, 1000, 2000, 0, 0, 2, 1, 0x18f, 0 };
     memcpy(gpu->number, numbers, sizeof numbers);
     for (int id = 0; id < IDS_MAX; id++) gpu->fieldType[id] = -1;
     gpu->field[82] = 60 + n; gpu->field[83] = 5e6; gpu->field[185] = 310000 + n;
@@ -237,6 +257,27 @@ static void setInstance(struct gpu *gpu, const char *place, const char *value, c
     wrong(line);
 }
 
+static void setEngine(struct gpu *gpu, const char *place, const char *value, const char *line) {
+  const int index = atoi(place);
+  if (index < 0 || index >= INSTANCES_MAX) wrong(line);
+  struct instance *of = &gpu->instance[index];
+  const int n = of->engines++;
+  if (n == ENGINES_MAX || sscanf(value, "%u %lf %d", &of->engine[n].id, &of->engine[n].value,
+                                 &of->engine[n].rc) != 3)
+    wrong(line);
+}
+
+static void setEvent(int gpu, const char *serial, const char *value, const char *line) {
+  struct event *made = &events[eventCount++];
+  long long gi;
+  made->gpu = gpu;
+  made->serial = atoi(serial);
+  if (eventCount == EVENTS_MAX ||
+      sscanf(value, "%llu %llu %lld", &made->type, &made->data, &gi) != 3)
+    wrong(line);
+  made->gi = gi;
+}
+
 static void setGpu(int n, const char *key, const char *value, const char *line) {
   struct gpu *gpu = &gpus[n];
   const char *colon = strchr(key, ':');
@@ -251,6 +292,8 @@ static void setGpu(int n, const char *key, const char *value, const char *line) 
     else if (IS("field-mute")) gpu->fieldMute[id(rest, line)] = atoi(value);
     else if (IS("gpm")) gpu->gpm[id(rest, line)] = strtod(value, NULL);
     else if (IS("mig")) setInstance(gpu, rest, value, line);
+    else if (IS("mig-gpm")) setEngine(gpu, rest, value, line);
+    else if (IS("event")) setEvent(n, rest, value, line);
     else if (IS("gpm-rc")) gpu->gpmRc[id(rest, line)] = atoi(value);
     else wrong(line);
     return;
@@ -410,12 +453,21 @@ static nvmlReturn_t text(char *out, unsigned length, const char *value) {
   strcpy(out, value);
   return OK;
 }
-#if BRANCH >= 570
+#if BRANCH >= 580
+static const char driverVersion[] = "580.65.06", nvmlVersion[] = "13.580.65.06";
+static const unsigned lastField = 273;
+#elif BRANCH >= 570
 static const char driverVersion[] = "570.133.20", nvmlVersion[] = "12.570.133.20";
 static const unsigned lastField = 250;
+#elif BRANCH >= 550
+static const char driverVersion[] = "550.163.01", nvmlVersion[] = "12.550.163.01";
+static const unsigned lastField = 196;
 #elif BRANCH >= 535
 static const char driverVersion[] = "535.274.02", nvmlVersion[] = "12.535.274.02";
 static const unsigned lastField = 196;
+#elif BRANCH >= 525
+static const char driverVersion[] = "525.147.05", nvmlVersion[] = "12.525.147.05";
+static const unsigned lastField = 184; /* 185 and what follows came with 535 */
 #elif BRANCH >= 470
 static const char driverVersion[] = "470.256.02", nvmlVersion[] = "11.470.256.02";
 static const unsigned lastField = 164;
@@ -786,16 +838,101 @@ EXPORT nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *get) {
       older->gpu != newer->gpu || older->gi != newer->gi)
     return INVALID;
   struct gpu *gpu = &gpus[newer->gpu];
+  const int isTooNew = BRANCH < 575;
   const struct instance *instance = newer->gi < 0 ? NULL : gpuInstance(gpu, newer->gi);
   if (newer->gi >= 0 && instance == NULL) return INVALID;
   for (unsigned n = 0; n < get->numMetrics; n++) {
     const unsigned id = get->metrics[n].metricId;
     if (id >= IDS_MAX) return INVALID;
+    /* What an old driver says of metrics of CUDA 12.9 is not known: one refuses all, one each. */
+    if (isTooNew && id >= 100 && BRANCH < 570) return INVALID;
+    if (isTooNew && id >= 100) { get->metrics[n].nvmlReturn = INVALID; continue; }
     get->metrics[n].nvmlReturn = gpu->gpmRc[id];
     get->metrics[n].value = gpu->gpm[id];
     if (instance != NULL && id == 1) get->metrics[n].value = instance->busy;
     if (instance != NULL && id == 2) get->metrics[n].value = instance->busy / 2;
+    if (instance != NULL && ((id >= 30 && id < 52) || id >= 166))
+      get->metrics[n].nvmlReturn = NOT_SUPPORTED;
+    for (int one = 0; instance != NULL && one < instance->engines; one++)
+      if (instance->engine[one].id == id) {
+        get->metrics[n].value = instance->engine[one].value;
+        get->metrics[n].nvmlReturn = instance->engine[one].rc;
+      }
   }
   return OK;
 }
 #endif
+
+/* ---- events ---- */
+
+struct nvmlEventSet_st {
+  unsigned given;
+  unsigned long long types[GPUS_MAX];
+  nvmlDevice_t device[GPUS_MAX];
+};
+typedef struct nvmlEventSet_st *nvmlEventSet_t;
+
+static unsigned newestEvent(void) {
+  unsigned newest = 0;
+  for (int n = 0; n < eventCount; n++)
+    if (events[n].serial > newest) newest = events[n].serial;
+  return newest;
+}
+EXPORT nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set) {
+  TRY(begin(__func__, -1, 0));
+  *set = calloc(1, sizeof **set);
+  (*set)->given = newestEvent();
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set) {
+  begin(__func__, -1, 1);
+  free(set);
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device, unsigned long long *out) {
+  ON_DEVICE;
+  *out = gpu->number[EVENT_TYPES];
+  return OK;
+}
+EXPORT nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long types,
+                                             nvmlEventSet_t set) {
+  ON_DEVICE;
+  if (gpu->number[REGISTER_RC] != OK) return gpu->number[REGISTER_RC];
+  if (types & ~gpu->number[EVENT_TYPES]) return NOT_SUPPORTED;
+  set->types[device->gpu] = types;
+  set->device[device->gpu] = device;
+  return OK;
+}
+/* Serials rise, so that an event is given out once although the file still has it. */
+static nvmlReturn_t nextEvent(nvmlEventSet_t set, unsigned timeoutMs, nvmlEventData_t *out) {
+  const struct event *next = NULL;
+  for (int n = 0; n < eventCount; n++) {
+    const struct event *one = &events[n];
+    if (one->serial <= set->given || !(one->type & set->types[one->gpu])) continue;
+    if (next == NULL || one->serial < next->serial) next = one;
+  }
+  if (next == NULL) {
+    sleepMs(timeoutMs);
+    return 10;
+  }
+  set->given = next->serial;
+  out->device = set->device[next->gpu];
+  out->eventType = next->type;
+  out->eventData = next->data;
+  out->gpuInstanceId = out->computeInstanceId = next->gi;
+  return OK;
+}
+#if BRANCH >= 450
+EXPORT nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *out, unsigned ms) {
+  TRY(begin(__func__, -1, 0));
+  return nextEvent(set, ms, out);
+}
+#endif
+/* Before R450 the struct has no instance. */
+EXPORT nvmlReturn_t nvmlEventSetWait(nvmlEventSet_t set, void *out, unsigned ms) {
+  nvmlEventData_t data;
+  TRY(begin(__func__, -1, 0));
+  const nvmlReturn_t rc = nextEvent(set, ms, &data);
+  if (rc == OK) memcpy(out, &data, 24);
+  return rc;
+}

@@ -12,6 +12,14 @@ const healthy: DeviceSample = {
   vendor: "nvidia",
   model: "H100",
   health: { state: "ok" },
+  conditions: [
+    { kind: "thermal-slowdown", detail: "too hot" },
+    { kind: "xid-application", detail: "XID 13" },
+  ],
+  xidCounts: [
+    { xid: 13, kind: "application", count: 4 },
+    { xid: 79, kind: "hardware", count: 1 },
+  ],
   readings: Object.fromEntries(readingNames.map((name, place) => [name, place + 1])),
   absences: {},
 };
@@ -23,6 +31,7 @@ const failing: DeviceSample = {
   vendor: "nvidia",
   model: "H100",
   health: { state: "lost", reason: "gone from the bus" },
+  conditions: [],
   readings: { powerInstantMilliwatts: 250_000 },
   absences: { utilizationPercent: "failed", smOccupancyPercent: "unsupported" },
 };
@@ -36,6 +45,12 @@ export const node: NodeStats = {
 export const fleet: FleetStats = {
   nodes: () => 4,
   devices: () => 32,
+  unwellDevices: () =>
+    new Map([
+      ["lost", 1],
+      ["failing", 2],
+    ]),
+  deviceConditions: () => new Map([["row-remap-pending", 3]]),
   silentAgents: () => 1,
   refusedReports: () => 3,
   sampleAgesMs: () =>

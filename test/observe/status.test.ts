@@ -20,6 +20,7 @@ const node = (name: string, utilizationPercent: number): StatusNode => ({
       vendor: "nvidia",
       model: "H200",
       health: { state: "ok" },
+      conditions: [{ kind: "power-brake", detail: "low power" }],
       readings: { utilizationPercent },
       absences: { powerInstantMilliwatts: "failed" },
       holders: [{ namespace: "ml", pod: "llm-0", container: "vllm" }],

@@ -97,6 +97,7 @@ export function statusNode(number: number, utilizationPercent = 40): StatusNode 
       vendor: "nvidia",
       model: "NVIDIA H100",
       health: { state: "ok" },
+      conditions: [],
       readings: {
         utilizationPercent,
         memoryUsedBytes: 40 * 1024 ** 3,

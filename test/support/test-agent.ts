@@ -97,6 +97,7 @@ export async function testAgent({
         vendor: "nvidia",
         model: "H100",
         health: { state: "ok" } as const,
+        conditions: [],
         readings: { utilizationPercent },
         absences: {},
       }));

@@ -10,6 +10,8 @@ const holder = { namespace: "team", pod: "server-0", container: "main" };
 const devices = (count: number) =>
   Array.from({ length: count }, (_, index) => ({ uuid: `GPU-${index}` }));
 const holders = (count: number) => Array(count).fill(holder);
+const conditions = (count: number, detail = "") =>
+  Array.from({ length: count }, (_, at) => ({ kind: at + 1, detail }));
 const held = (more: object) => ({ devices: [{ ...device, holders: [{ ...holder, ...more }] }] });
 
 /** As an agent sends it and a scaler reads it. */
@@ -24,6 +26,11 @@ describe("a report is used", () => {
     ["512 devices", { devices: devices(512) }],
     ["256 holders of a device", { devices: [{ ...device, holders: holders(256) }] }],
     ["the longest names", held({ namespace: "n".repeat(63), pod: "p".repeat(253), sharedBy: 1 })],
+    ["32 conditions of a device", { devices: [{ ...device, conditions: conditions(32) }] }],
+    [
+      "the longest condition",
+      { devices: [{ ...device, conditions: conditions(1, "c".repeat(1_024)) }] },
+    ],
     ["the slowest sampling", { sampleIntervalMs: 60_000 }],
   ])("with %s", (_what, state) => expect(report(state)?.report.name).toBe("node-a"));
 });
@@ -42,6 +49,16 @@ describe("a report is refused", () => {
       "4,097 holders",
       { devices: devices(17).map((each) => ({ ...each, holders: holders(241) })) },
       "holders must be at most 4096, got 4097",
+    ],
+    [
+      "33 conditions of a device",
+      { devices: [{ ...device, conditions: conditions(33) }] },
+      "conditions of device 0 must be at most 32, got 33",
+    ],
+    [
+      "a long condition",
+      { devices: [{ ...device, conditions: conditions(2, "c".repeat(1_025)) }] },
+      `devices.0.conditions.0.detail ${long(0, 1_024, 1_025)}`,
     ],
     [
       "a device shared by nobody",
@@ -133,4 +150,24 @@ describe("a report is refused", () => {
     );
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 * 1024 * 1024);
   });
+});
+
+describe("conditions", () => {
+  const told = (said: readonly object[]) =>
+    report({ devices: [{ ...device, conditions: [...said] }] })?.report.devices[0]?.conditions;
+  test("of a kind that is not known here are left out, and the others kept", () => {
+    const known = { kind: 7, detail: "too hot" };
+    expect(
+      told([{ kind: 99, detail: "of a newer agent" }, known, { kind: 0, detail: "none" }]),
+    ).toEqual([{ kind: "thermal-slowdown", detail: "too hot" }]);
+  });
+  test("of one kind are one", () => {
+    expect(
+      told([
+        { kind: 5, detail: "one" },
+        { kind: 5, detail: "two" },
+      ]),
+    ).toEqual([{ kind: "row-remap-failed", detail: "two" }]);
+  });
+  test("of an agent that tells none are none", () => expect(told([])).toEqual([]));
 });

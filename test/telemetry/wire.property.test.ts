@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { readingNames, readingRanges } from "#metric/reading.ts";
+import { conditionKinds } from "#metric/sample.ts";
 import { snapshotDecoder } from "#telemetry/decode.ts";
 import { snapshotEncoder } from "#telemetry/encode.ts";
 import type { NodeReport } from "#telemetry/report.ts";
@@ -44,6 +45,10 @@ const device: fc.Arbitrary<Device> = fc
         reason: text,
       }),
     ),
+    conditions: fc.uniqueArray(
+      fc.record({ kind: fc.constantFrom(...conditionKinds), detail: text }),
+      { selector: ({ kind }) => kind, maxLength: 3 },
+    ),
     holders: fc.array(
       fc.record(
         {
@@ -59,12 +64,12 @@ const device: fc.Arbitrary<Device> = fc
     values: fc.array(anyReading, { maxLength: 12 }),
     reasons: fc.array(anyAbsence, { maxLength: 12 }),
   })
-  .map(({ identity, more, slice, health, holders, values, reasons }) => {
+  .map(({ identity, more, slice, values, reasons, ...said }) => {
     const readings = Object.fromEntries(values);
     const absent = reasons.filter(([name]) => !(name in readings));
     const numbered = slice === undefined ? {} : { slice };
     const absences = Object.fromEntries(absent);
-    return { ...identity, ...more, ...numbered, health, holders, readings, absences } as Device;
+    return { ...identity, ...more, ...numbered, ...said, readings, absences } as Device;
   });
 
 const devices = fc.uniqueArray(device, { maxLength: 4, selector: ({ uuid }) => uuid });
@@ -138,6 +143,7 @@ const busy = (percents: readonly number[]): NodeReport => ({
     vendor: "nvidia",
     model: "NVIDIA H100 80GB HBM3",
     health: { state: "ok" },
+    conditions: [],
     holders: [{ namespace: "team", pod: `server-${index}`, container: "main" }],
     readings: { utilizationPercent, memoryTotalBytes: 80e9, memoryUsedBytes: 70e9 },
     absences: { encoderPercent: "unsupported" },
@@ -152,6 +158,29 @@ describe("a message", () => {
     expect(send(busy([1, 9, 3, 4])).length).toBeLessThan(20);
     pass(30_000);
     expect(send(busy([1, 9, 3, 4])).length).toBe(whole);
+  });
+
+  test("says all again when a condition comes, which is cut to its longest", () => {
+    const { send, receive } = wire();
+    send(busy([1]));
+    const [one, ...others] = busy([1, 2]).devices;
+    const conditions = [{ kind: "recovery-action", detail: "x".repeat(2_000) }] as const;
+    const told = { ...busy([]), devices: [{ ...(one as Device), conditions }, ...others] };
+    const [first] = receive(send(told))?.report.devices ?? [];
+    expect(first?.conditions).toEqual([{ kind: "recovery-action", detail: "x".repeat(1_024) }]);
+  });
+
+  test("says nothing of counts that only the agent shows", () => {
+    const { send, receive } = wire();
+    const counted = (count: number): NodeReport => ({
+      ...busy([]),
+      devices: busy([1]).devices.map((one) => ({
+        ...one,
+        xidCounts: [{ xid: 13, kind: "application", count }],
+      })),
+    });
+    expect(receive(send(counted(1)))?.report.devices[0]?.xidCounts).toBeUndefined();
+    expect(send(counted(2)).length).toBeLessThan(4);
   });
 
   test("carries for how long things have been lacking when it is whole, and then alone", () => {

@@ -52,20 +52,6 @@ export function amdgpuCollector({ sysfsRoot, log }: AmdgpuCollectorOptions): Blo
   const known = new Map<string, KnownCard>();
   const logOnce = onceLog(log);
 
-  /** In a slot where a card was lost there may be another one now. */
-  const enter = (card: AmdCard) => {
-    const before = known.get(card.pciBusId);
-    if (before?.isLost === false) return;
-    const described = describeCard(card);
-    const isTaken = [...known].some(
-      ([pciBusId, { identity }]) => pciBusId !== card.pciBusId && identity.uuid === described.uuid,
-    );
-    const identity = isTaken ? { ...described, uuid: card.pciBusId } : described;
-    const isSame = before?.identity.uuid === identity.uuid;
-    const logHealth = isSame ? before.logHealth : healthLog(identity.uuid, log);
-    known.set(card.pciBusId, { identity, logHealth, isLost: false, partitions: [] });
-  };
-
   /** The card, and then its partitions. */
   const read = (
     pciBusId: string,
@@ -83,7 +69,13 @@ export function amdgpuCollector({ sysfsRoot, log }: AmdgpuCollectorOptions): Blo
     const { table, ...sample } = state;
     const { mode, partitions } = now;
     const isPartitioned = mode === undefined ? undefined : true;
-    const whole: DeviceSample = { ...slot.identity, index, isPartitioned, ...sample };
+    const whole: DeviceSample = {
+      ...slot.identity,
+      index,
+      isPartitioned,
+      conditions: [],
+      ...sample,
+    };
     const parts = partitions.map((partition) =>
       partitionSample(partition, mode ?? "", whole, table, pass, logOnce),
     );
@@ -95,7 +87,7 @@ export function amdgpuCollector({ sysfsRoot, log }: AmdgpuCollectorOptions): Blo
     collect: () => {
       const listed = amdCards(sysfsRoot);
       const cards = new Map(listed.map((card) => [card.pciBusId, card]));
-      for (const card of listed) enter(card);
+      for (const card of listed) enter(card, known, log);
       if (known.size === 0) throw noCards(sysfsRoot);
 
       const pass: Pass = {
@@ -114,6 +106,20 @@ export function amdgpuCollector({ sysfsRoot, log }: AmdgpuCollectorOptions): Blo
     },
     close: () => {},
   };
+}
+
+/** In a slot where a card was lost there may be another one now. */
+function enter(card: AmdCard, known: Map<string, KnownCard>, log: Log): void {
+  const before = known.get(card.pciBusId);
+  if (before?.isLost === false) return;
+  const described = describeCard(card);
+  const isTaken = [...known].some(
+    ([pciBusId, { identity }]) => pciBusId !== card.pciBusId && identity.uuid === described.uuid,
+  );
+  const identity = isTaken ? { ...described, uuid: card.pciBusId } : described;
+  const isSame = before?.identity.uuid === identity.uuid;
+  const logHealth = isSame ? before.logHealth : healthLog(identity.uuid, log);
+  known.set(card.pciBusId, { identity, logHealth, isLost: false, partitions: [] });
 }
 
 type CardState = Pick<DeviceSample, "health" | "readings" | "absences"> & {

@@ -11,6 +11,7 @@ import { boundsOf } from "./signal.ts";
 
 /** One device, every default filled in. */
 export interface PlannedDevice extends DeviceIdentity {
+  readonly conditions: FileDevice["conditions"];
   readonly readings: FileDevice["readings"];
   readonly faults: MockFaults;
   /** How far its readings are ahead of the file's time. */
@@ -61,9 +62,10 @@ function planOf({ devices, count = 0, device, staggerSeconds, ...rest }: MockFil
 }
 
 function plannedDevice(device: FileDevice, position: number, aheadSeconds: number): PlannedDevice {
-  const { index = position, model, vendor, readings, faults, parentUuid } = device;
+  const { index = position, model, vendor, conditions, readings, faults, parentUuid } = device;
   return {
     index,
+    conditions,
     model,
     vendor,
     readings,

@@ -5,8 +5,14 @@
  */
 import * as v from "valibot";
 import { between, choice, exact, number, say, whole } from "#core/file-schema.ts";
-import { deviceTextCharsMax, mockDevicesMax, mockSecondsMax } from "#core/limits.ts";
+import {
+  deviceTextCharsMax,
+  healthReasonCharsMax,
+  mockDevicesMax,
+  mockSecondsMax,
+} from "#core/limits.ts";
 import { type Range, type ReadingName, readingNames, readingRanges } from "#metric/reading.ts";
+import { conditionKinds } from "#metric/sample.ts";
 import { type MockSignal, waveShapes } from "./signal.ts";
 
 const text = v.pipe(
@@ -97,9 +103,26 @@ const faults = v.optional(
   {},
 );
 
+const condition = exact({
+  kind: choice(conditionKinds),
+  detail: v.pipe(
+    v.string(say("must be text")),
+    v.maxLength(healthReasonCharsMax, `must have at most ${healthReasonCharsMax} characters`),
+  ),
+});
+const conditions = v.pipe(
+  v.array(condition, say("must be a list of conditions")),
+  v.check(
+    (list) => new Set(list.map(({ kind }) => kind)).size === list.length,
+    say("must have each kind once"),
+  ),
+);
+
 const template = {
   model: v.optional(text, "Mock GPU"),
   vendor: v.optional(text, "mock"),
+  /** What a person should know of it; its readings stand. */
+  conditions: v.optional(conditions, []),
   readings: v.optional(readings, {}),
   faults,
 };

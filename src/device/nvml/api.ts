@@ -52,7 +52,6 @@ export interface CallReturn<T> {
 
 const functionNotFound: NativeFunction = () => 13;
 const noData = 21;
-const handleBytes = 8;
 /** The longest text buffer that nvml.h asks for. */
 const textBytes = 96;
 const outBytes = Math.max(textBytes, ...Object.values(layouts).map(({ sizeBytes }) => sizeBytes));
@@ -72,21 +71,12 @@ export function bindApi(library: Library): Api {
   const handleOf: Api["handleOf"] = (symbol, args) => {
     const native = bind(symbol, [...args, "pointer"]);
     return (...values) => {
-      poison(handleBytes);
+      poison(outBytes);
       const returnCode = native(...values, address);
       const isWritten = view.getUint32(0, true) !== unwrittenU32 && readU64(view, 0) !== 0;
       if (returnCode === 0 && !isWritten) return { symbol, returnCode: noData, value: undefined };
       return { symbol, returnCode, value: returnCode === 0 ? readU64(view, 0) : undefined };
     };
-  };
-
-  /** Not the text of the call before, where this one writes none. */
-  const clearText = () => view.setUint8(0, 0);
-  const text = (symbol: string, returnCode: number): CallReturn<string> => {
-    const value = returnCode === 0 ? readText(view, 0, textBytes) : undefined;
-    return value === ""
-      ? { symbol, returnCode: noData, value: undefined }
-      : { symbol, returnCode, value };
   };
 
   return {
@@ -109,22 +99,9 @@ export function bindApi(library: Library): Api {
         return call(device);
       };
     },
-    systemText: (symbol) => {
-      const native = bind(symbol, ["pointer", "unsigned"]);
-      return () => {
-        clearText();
-        return text(symbol, native(address, textBytes));
-      };
-    },
-    deviceText: (symbol) => {
-      const native = bind(symbol, ["pointer", "pointer", "unsigned"]);
-      return (device) => {
-        clearText();
-        return text(symbol, native(device, address, textBytes));
-      };
-    },
+    ...bindTexts(bind, memory),
     count: () => {
-      poison(handleBytes);
+      poison(outBytes);
       const returnCode = count(address);
       const value = view.getUint32(0, true);
       if (returnCode === 0 && value > reportDevicesMax)
@@ -133,6 +110,31 @@ export function bindApi(library: Library): Api {
     },
     handleOf,
     handle: handleOf("nvmlDeviceGetHandleByIndex_v2", ["unsigned"]),
+  };
+}
+
+function bindTexts(
+  bind: Api["bind"],
+  { view, address }: NativeMemory,
+): Pick<Api, "systemText" | "deviceText"> {
+  const textOf = (symbol: string, call: () => number): CallReturn<string> => {
+    // Not the text of the call before, where this one writes none.
+    view.setUint8(0, 0);
+    const returnCode = call();
+    const value = returnCode === 0 ? readText(view, 0, textBytes) : undefined;
+    return value === ""
+      ? { symbol, returnCode: noData, value: undefined }
+      : { symbol, returnCode, value };
+  };
+  return {
+    systemText: (symbol) => {
+      const native = bind(symbol, ["pointer", "unsigned"]);
+      return () => textOf(symbol, () => native(address, textBytes));
+    },
+    deviceText: (symbol) => {
+      const native = bind(symbol, ["pointer", "pointer", "unsigned"]);
+      return (device) => textOf(symbol, () => native(device, address, textBytes));
+    },
   };
 }
 

@@ -17,12 +17,16 @@ import {
 } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import type { BlockingCollector, Collection, Demand } from "#device/collector.ts";
+import { unread } from "#device/unread.ts";
+import type { DeviceSample } from "#metric/sample.ts";
 import { type Api, bindApi, type CallReturn } from "./api.ts";
 import { deviceList } from "./device-list.ts";
+import { gpuEvents } from "./events.ts";
 import { type GpuFactory, gpuFactory } from "./gpu.ts";
 import { bindIdentity, type IdentityApi } from "./identity.ts";
 import { loadLibrary } from "./library.ts";
 import { hasSucceeded, libraryFailed, returnClassOf } from "./return-code.ts";
+import { type XidHistory, xidHistory, xidKind } from "./xids.ts";
 
 export interface NvmlCollectorOptions {
   /** Tried in order; see `nvmlLibraryPaths`. */
@@ -43,14 +47,16 @@ export function nvmlCollector({
     mostMs: nvmlPauseMostMs,
     random: () => 1,
   });
+  const xids = xidHistory();
   let nvml: Nvml | undefined;
   let session: Session | undefined;
   let sessions = 0;
   let lastFailure: { readonly fault: Fault; readonly untilMs: number } | undefined;
   let unknowns = 0;
+  const withMissing = missingDevices();
 
   const open = (): Session => {
-    nvml ??= bindNvml(libraryPaths, log);
+    nvml ??= bindNvml(libraryPaths, xids, log);
     const opened = openSession(nvml, sessions + 1, log);
     sessions += 1;
     return opened;
@@ -89,7 +95,7 @@ export function nvmlCollector({
         const collection = session.collect(demand, clock);
         pauses.reset();
         unknowns = 0;
-        return collection;
+        return { ...collection, devices: withMissing(collection.devices) };
       } catch (error) {
         if (error instanceof Fault) throw fail(error);
         close();
@@ -100,16 +106,37 @@ export function nvmlCollector({
   };
 }
 
+/**
+ * Adds the GPUs of earlier sessions that this one does not list, as lost: a driver that was loaded anew
+ * may find one no more, whose pods have not gone with it.
+ */
+function missingDevices(): (devices: readonly DeviceSample[]) => readonly DeviceSample[] {
+  const known = new Map<string, DeviceSample>();
+  const reason =
+    "the driver does not list it since it was loaded anew; look for Xid lines in dmesg, or restart " +
+    "this process where the GPU was taken out";
+  return (devices) => {
+    for (const device of devices)
+      if (device.parentUuid === undefined) known.set(device.uuid, device);
+    const listed = new Set(devices.map(({ uuid }) => uuid));
+    const missing = [...known.values()].filter(({ uuid }) => !listed.has(uuid));
+    return missing.length === 0
+      ? devices
+      : [...devices, ...missing.map((device) => unread(device, { state: "lost", reason }))];
+  };
+}
+
 /** A library, bound. */
 interface Nvml {
   readonly api: Api;
   readonly identity: IdentityApi;
   readonly createGpu: GpuFactory;
+  readonly xids: XidHistory;
   readonly driverVersion: () => CallReturn<string>;
   readonly libraryVersion: () => CallReturn<string>;
 }
 
-function bindNvml(libraryPaths: readonly string[], log: Log): Nvml {
+function bindNvml(libraryPaths: readonly string[], xids: XidHistory, log: Log): Nvml {
   const library = loadLibrary(libraryPaths);
   log("info", "nvml library loaded", { path: library.path });
   const api = bindApi(library);
@@ -117,7 +144,8 @@ function bindNvml(libraryPaths: readonly string[], log: Log): Nvml {
   return {
     api,
     identity,
-    createGpu: gpuFactory(api, identity, log),
+    createGpu: gpuFactory(api, identity, xids, log),
+    xids,
     driverVersion: api.systemText("nvmlSystemGetDriverVersion"),
     libraryVersion: api.systemText("nvmlSystemGetNVMLVersion"),
   };
@@ -136,7 +164,7 @@ interface Session {
  * @throws {Fault} `library-failed` with what the driver said; nothing is open then.
  */
 function openSession(
-  { api, identity, createGpu, ...versions }: Nvml,
+  { api, identity, createGpu, xids, ...versions }: Nvml,
   session: number,
   log: Log,
 ): Session {
@@ -145,13 +173,23 @@ function openSession(
     throw libraryFailed(init.symbol, init.returnCode, false);
   const driverVersion = versions.driverVersion().value;
   const libraryVersion = versions.libraryVersion().value;
-  const list = deviceList({ api, identity, createGpu, log });
+  const events = gpuEvents(api, identity, log);
+  const list = deviceList({ api, identity, createGpu, onOpened: events.register, log });
   let listDueMs = 0;
   log("info", "nvml session opened", { session, driverVersion, libraryVersion });
 
   return {
     collect: (demand, clock) => {
       const nowMs = clock.monotonicMs();
+      for (const event of events.drain()) {
+        // A GPU was cut anew, or made whole.
+        if (event.kind === "mig-changed") listDueMs = nowMs;
+        else {
+          xids.note(event, nowMs);
+          const { uuid, xid, gpuInstance } = event;
+          log("warn", "gpu xid", { uuid, xid, kind: xidKind(xid), gpuInstance });
+        }
+      }
       const isListDue = nowMs >= listDueMs;
       const refusals = isListDue ? list.refresh() : [];
       if (isListDue) listDueMs = nowMs + slowReadingsMs;
@@ -168,6 +206,7 @@ function openSession(
       return { session, driverVersion, libraryVersion, devices };
     },
     close: () => {
+      events.close();
       list.close();
       api.shutdown();
     },

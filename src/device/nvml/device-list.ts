@@ -36,10 +36,18 @@ export interface DeviceListOptions {
   readonly api: Api;
   readonly identity: IdentityApi;
   readonly createGpu: GpuFactory;
+  /** A device of the list was opened, by this handle. */
+  readonly onOpened: (uuid: string, handle: number) => void;
   readonly log: Log;
 }
 
-export function deviceList({ api, identity, createGpu, log }: DeviceListOptions): DeviceList {
+export function deviceList({
+  api,
+  identity,
+  createGpu,
+  onOpened,
+  log,
+}: DeviceListOptions): DeviceList {
   const known = new Map<string, Gpu>();
   /** By index, why a device that never told its UUID cannot be opened. */
   const unnamed = new Map<number, string>();
@@ -54,6 +62,7 @@ export function deviceList({ api, identity, createGpu, log }: DeviceListOptions)
     const gpu = known.get(named.value) ?? createGpu(named.value, opened.value, index);
     known.set(named.value, gpu);
     gpu.listed(opened.value, index);
+    onOpened(named.value, opened.value);
     return gpu;
   };
 

@@ -1,5 +1,5 @@
 /**
- * The readings that come from one `nvmlDeviceGetFieldValues` a device.
+ * The readings and flags that come from one `nvmlDeviceGetFieldValues` a device.
  *
  * A field that the driver or the device does not know leaves the batch.
  *
@@ -14,11 +14,25 @@ import { absenceOf, isGone, type Refusal, refusalOf } from "./return-code.ts";
 interface Field {
   readonly id: number;
   readonly scope?: number;
-  readonly makes: ReadingName;
+  /** A reading, or a flag. */
+  readonly makes?: ReadingName;
+  readonly flag?: keyof DriverFlags;
   /** 64 bits and not 32. */
   readonly isWide: boolean;
   /** The field counts this many units of the reading; the reading is its growth in a second. */
   readonly unitsPerCount?: number;
+}
+
+/** What the driver says of a device beside its readings; absent where it has never said it. */
+export interface DriverFlags {
+  /** What it wants done: 0 is nothing; see `gpu-conditions.ts`. */
+  readonly recoveryAction?: number;
+  /** Rows of its memory that were replaced, since the GPU was made. */
+  readonly remappedAfterCorrectable?: number;
+  readonly remappedAfterUncorrectable?: number;
+  /** 1: rows wait for a reset to be replaced; 1: one could not be replaced. */
+  readonly remapPending?: number;
+  readonly remapFailed?: number;
 }
 
 /** `scopeId` of NVLink's counters: the sum over all links. */
@@ -45,6 +59,11 @@ const fields: readonly Field[] = [
     makes: "nvlinkRxMegabytesPerSecond",
     unitsPerCount: megabytesPerKib,
   },
+  { id: 142, flag: "remappedAfterCorrectable", isWide: false },
+  { id: 143, flag: "remappedAfterUncorrectable", isWide: false },
+  { id: 144, flag: "remapPending", isWide: false },
+  { id: 145, flag: "remapFailed", isWide: false },
+  { id: 230, flag: "recoveryAction", isWide: false },
 ];
 
 const { at, sizeBytes } = layouts.fieldValue;
@@ -67,7 +86,7 @@ function elementValue(memory: DataView, base: number, isWide: boolean): number {
 
 interface BatchField {
   readonly field: Field;
-  /** In the table, and so in the outcomes. */
+  /** In the outcomes; -1 of a flag. */
   readonly position: number;
   readonly counter: Counter | undefined;
   hasWorked: boolean;
@@ -77,25 +96,28 @@ interface BatchField {
 /** The fields of one device. */
 export interface FieldsSource extends Source {
   readonly supports: (name: ReadingName) => boolean;
+  /** As the driver last said them: one that it refuses once stands. */
+  readonly flags: () => DriverFlags;
   /** Starts the counters again, after a gap. */
   readonly resetCounters: () => void;
 }
 
 const symbol = "nvmlDeviceGetFieldValues";
-const makes = madeReadings(fields.map((field) => field.makes));
+const makes = madeReadings(fields.flatMap((field) => field.makes ?? []));
 
 export function fieldsSource(api: Api): FieldsSource {
   const { view, address } = nativeMemory(fields.length * sizeBytes);
   const all = fields.map(
-    (field, position): BatchField => ({
+    (field): BatchField => ({
       field,
-      position,
+      position: makes.findIndex(({ name }) => name === field.makes),
       counter: field.unitsPerCount === undefined ? undefined : counter(field.unitsPerCount),
       hasWorked: false,
       isSupported: true,
     }),
   );
-  const outcomes: (number | Absence)[] = fields.map(() => "unsupported");
+  const outcomes: (number | Absence)[] = makes.map(() => "unsupported");
+  const flags: { -readonly [Name in keyof DriverFlags]: DriverFlags[Name] } = {};
   let batch = all;
 
   /** Reads one element of the batch into the outcomes, unless it is refused. */
@@ -104,12 +126,15 @@ export function fieldsSource(api: Api): FieldsSource {
     if (returnCode === 0) {
       entry.hasWorked = true;
       const value = elementValue(view, base, entry.field.isWide);
-      outcomes[entry.position] = outcomeOf(entry, value, pass.atMs);
+      if (entry.field.flag === undefined)
+        outcomes[entry.position] = outcomeOf(entry, value, pass.atMs);
+      else if (value !== unwrittenU32) flags[entry.field.flag] = value;
       return undefined;
     }
     const refusal = refusalOf(symbol, returnCode, entry.hasWorked && !pass.isNewHandle);
-    outcomes[entry.position] = absenceOf(refusal);
     entry.isSupported = refusal.class !== "unsupported";
+    if (entry.field.flag === undefined) outcomes[entry.position] = absenceOf(refusal);
+    else if (!entry.isSupported) delete flags[entry.field.flag];
     return refusal;
   };
 
@@ -136,6 +161,7 @@ export function fieldsSource(api: Api): FieldsSource {
       return { makes, outcomes, answered: batchCode === 0 ? 1 : 0, refusals };
     },
     supports: (name) => all.some(({ field, isSupported }) => field.makes === name && isSupported),
+    flags: () => flags,
     resetCounters: () => {
       for (const entry of all) entry.counter?.reset();
     },

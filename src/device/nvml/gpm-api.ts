@@ -9,7 +9,8 @@ import { type MadeReading, madeReadings } from "./device-call.ts";
 import { layouts, type NativeMemory, nativeMemory, writeU64 } from "./layout.ts";
 
 interface GpmMetric {
-  readonly id: number;
+  /** One; or several of one kind, of which a device has some: the reading is their mean. */
+  readonly ids: readonly [number, ...number[]];
   readonly makes: ReadingName;
   /** Units of the reading in one of the metric. */
   readonly scale: number;
@@ -23,21 +24,21 @@ const megabytesPerMib = (1024 * 1024) / 1e6;
 
 /** What a GPU has, and each GPU instance of one that is cut. */
 const partRows: readonly GpmMetric[] = [
-  { id: 2, makes: "smUtilizationPercent", scale: 1 },
-  { id: 3, makes: "smOccupancyPercent", scale: 1 },
-  { id: 5, makes: "tensorUtilizationPercent", scale: 1 },
-  { id: 10, makes: "dramBandwidthPercent", scale: 1 },
-  { id: 11, makes: "fp64UtilizationPercent", scale: 1 },
-  { id: 12, makes: "fp32UtilizationPercent", scale: 1 },
-  { id: 13, makes: "fp16UtilizationPercent", scale: 1 },
+  { ids: [2], makes: "smUtilizationPercent", scale: 1 },
+  { ids: [3], makes: "smOccupancyPercent", scale: 1 },
+  { ids: [5], makes: "tensorUtilizationPercent", scale: 1 },
+  { ids: [10], makes: "dramBandwidthPercent", scale: 1 },
+  { ids: [11], makes: "fp64UtilizationPercent", scale: 1 },
+  { ids: [12], makes: "fp32UtilizationPercent", scale: 1 },
+  { ids: [13], makes: "fp16UtilizationPercent", scale: 1 },
 ];
 
 const chipRows: readonly GpmMetric[] = [
   ...partRows,
-  { id: 20, makes: "pcieTxKilobytesPerSecond", scale: kilobytesPerMib },
-  { id: 21, makes: "pcieRxKilobytesPerSecond", scale: kilobytesPerMib },
-  { id: 61, makes: "nvlinkTxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
-  { id: 60, makes: "nvlinkRxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
+  { ids: [20], makes: "pcieTxKilobytesPerSecond", scale: kilobytesPerMib },
+  { ids: [21], makes: "pcieRxKilobytesPerSecond", scale: kilobytesPerMib },
+  { ids: [61], makes: "nvlinkTxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
+  { ids: [60], makes: "nvlinkRxMegabytesPerSecond", scale: megabytesPerMib, alsoElsewhere: true },
 ];
 
 /**
@@ -45,8 +46,15 @@ const chipRows: readonly GpmMetric[] = [
  * instance; metric 1, the share of time in which the engine was busy, is what comes nearest.
  */
 const instanceRows: readonly GpmMetric[] = [
-  { id: 1, makes: "utilizationPercent", scale: 1 },
+  { ids: [1], makes: "utilizationPercent", scale: 1 },
   ...partRows,
+  { ids: [30, 31, 32, 33, 34, 35, 36, 37], makes: "decoderPercent", scale: 1 },
+  { ids: [40, 41, 42, 43, 44, 45, 46, 47], makes: "jpegPercent", scale: 1 },
+  { ids: [50, 51], makes: "ofaPercent", scale: 1 },
+];
+/** In nvml.h since CUDA 12.9: a driver that does not know them may refuse all that is asked. */
+const newerInstanceRows: readonly GpmMetric[] = [
+  { ids: [166, 167, 168, 169], makes: "encoderPercent", scale: 1 },
 ];
 
 /** What is asked for in one call; made once, for a pass reads it of every device. */
@@ -54,13 +62,22 @@ export interface GpmMetrics {
   readonly rows: readonly GpmMetric[];
   /** One for each row. */
   readonly makes: readonly MadeReading[];
+  /** Of all rows. */
+  readonly ids: readonly number[];
+  /** What older drivers have of it; absent where that is all of it. */
+  readonly older?: GpmMetrics;
 }
-const metricsOf = (rows: readonly GpmMetric[]): GpmMetrics => ({
+const metricsOf = (rows: readonly GpmMetric[], older?: GpmMetrics): GpmMetrics => ({
   rows,
   makes: madeReadings(rows.map(({ makes }) => makes)),
+  ids: rows.flatMap(({ ids }) => ids),
+  ...(older && { older }),
 });
 export const chipMetrics = metricsOf(chipRows);
-export const instanceMetrics = metricsOf(instanceRows);
+export const instanceMetrics = metricsOf(
+  [...instanceRows, ...newerInstanceRows],
+  metricsOf(instanceRows),
+);
 
 const { gpmMetric, gpmMetricsGet, gpmSupport } = layouts;
 /** The array of the newest nvml.h: a driver that clears all of it finds its own memory. */
@@ -100,13 +117,13 @@ export function bindGpm({ bind, handleOf, memory }: Api): GpmApi {
     free: bind("nvmlGpmSampleFree", ["pointer"]),
     sample: bind("nvmlGpmSampleGet", ["pointer", "pointer"]),
     migSample: bind("nvmlGpmMigSampleGet", ["pointer", "unsigned", "pointer"]),
-    metrics: ({ rows }, older, newer) => {
+    metrics: ({ ids }, older, newer) => {
       view.setUint32(gpmMetricsGet.at.version, structVersion, true);
-      view.setUint32(gpmMetricsGet.at.numMetrics, rows.length, true);
+      view.setUint32(gpmMetricsGet.at.numMetrics, ids.length, true);
       writeU64(view, gpmMetricsGet.at.sample1, older);
       writeU64(view, gpmMetricsGet.at.sample2, newer);
       let base = gpmMetricsGet.sizeBytes;
-      for (const { id } of rows) {
+      for (const id of ids) {
         view.setUint32(base + gpmMetric.at.metricId, id, true);
         view.setInt32(base + gpmMetric.at.nvmlReturn, noData, true);
         view.setFloat64(base + gpmMetric.at.value, Number.NaN, true);

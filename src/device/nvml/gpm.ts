@@ -17,7 +17,7 @@ import {
   metricsSymbol,
 } from "./gpm-api.ts";
 import { layouts, readF64, readI32, readU32 } from "./layout.ts";
-import { absenceOf, isGone, type Refusal, refusalOf } from "./return-code.ts";
+import { absenceOf, isGone, type Refusal, refusalOf, returnClassOf } from "./return-code.ts";
 
 const { gpmMetric, gpmMetricsGet, gpmSupport } = layouts;
 
@@ -38,6 +38,7 @@ interface Samples {
 
 export function gpmSource(api: GpmApi, scope: GpmScope): GpmSource {
   const absent = absentOf(scope.metrics);
+  let { metrics } = scope;
   const unsupported = absent("unsupported");
   const tooSoon = absent("pending");
   const firstSample = absent("pending", { answered: 1 });
@@ -58,6 +59,16 @@ export function gpmSource(api: GpmApi, scope: GpmScope): GpmSource {
     return absent(absenceOf(refusal), { refusals: [refusal] });
   };
 
+  /** Has the driver compare the newest two samples, without what it is too old for. */
+  const compare = (two: Samples, olderMs: number | undefined, pass: DevicePass) => {
+    const refusal = compared(api, metrics, two, olderMs, pass);
+    if (refusal?.returnCode !== invalidArgument || metrics.older === undefined) return refusal;
+    const older = compared(api, metrics.older, two, olderMs, pass);
+    // Where that is no better, the samples are what is wrong.
+    if (older === undefined) metrics = metrics.older;
+    return older;
+  };
+
   return {
     read: (pass) => {
       if (isUnsupported) return unsupported;
@@ -68,12 +79,10 @@ export function gpmSource(api: GpmApi, scope: GpmScope): GpmSource {
       }
       const { baselineMs } = samples;
       if (baselineMs !== undefined && pass.atMs - baselineMs <= gpmSpacingLeastMs) return tooSoon;
-      const refusal =
-        nextSample(scope, samples, pass) ?? compared(api, scope, samples, baselineMs, pass);
+      const refusal = nextSample(scope, samples, pass) ?? compare(samples, baselineMs, pass);
       if (refusal !== undefined) return refused(refusal);
-      return baselineMs === undefined
-        ? firstSample
-        : metricsResult(api.request.view, scope.metrics);
+      if (baselineMs === undefined) return firstSample;
+      return metricsResult(api.request.view, metrics);
     },
     resetBaseline: () => {
       if (samples !== undefined) samples.baselineMs = undefined;
@@ -111,6 +120,7 @@ function openSamples(api: GpmApi, device: number): Samples | Refusal {
 
 const supportSymbol = "nvmlGpmQueryDeviceSupport";
 const notSupported = 3;
+const invalidArgument = 2;
 
 /** Takes a sample, which becomes the baseline; the one before is the spare then. */
 function nextSample(
@@ -133,7 +143,7 @@ function nextSample(
 /** Has the driver compare the newest two samples, if there are two. */
 function compared(
   api: GpmApi,
-  { metrics }: GpmScope,
+  metrics: GpmMetrics,
   { baseline, spare }: Samples,
   olderMs: number | undefined,
   { isNewHandle }: DevicePass,
@@ -151,19 +161,47 @@ export function metricsResult(
   const outcomes: (number | Absence | undefined)[] = [];
   const refusals: Refusal[] = [];
   let base = gpmMetricsGet.sizeBytes;
-  for (const { makes: name, scale, alsoElsewhere = false } of rows) {
-    const returnCode = readI32(view, base + gpmMetric.at.nvmlReturn);
-    const value = readF64(view, base + gpmMetric.at.value) * scale;
-    base += gpmMetric.sizeBytes;
-    if (returnCode === 0) {
+  for (const { ids, makes: name, scale, alsoElsewhere = false } of rows) {
+    const row = rowOutcome(view, base, ids.length, (value) => isPlausible(name, value * scale));
+    base += ids.length * gpmMetric.sizeBytes;
+    if (row.refusal === undefined) {
+      const value = row.value * scale;
       // NVLink's counters may have told more than a value that cannot be true.
       outcomes.push(alsoElsewhere && !isPlausible(name, value) ? undefined : value);
       continue;
     }
-    const refusal = refusalOf(metricsSymbol, returnCode);
-    refusals.push(refusal);
-    outcomes.push(alsoElsewhere ? undefined : absenceOf(refusal));
-    if (isGone(refusal)) break;
+    refusals.push(row.refusal);
+    outcomes.push(alsoElsewhere ? undefined : absenceOf(row.refusal));
+    if (isGone(row.refusal)) break;
   }
   return { makes, outcomes, answered: 1, refusals };
+}
+
+type RowOutcome =
+  | { readonly value: number; readonly refusal?: never }
+  | { readonly refusal: Refusal; readonly value?: never };
+
+/**
+ * The mean of a row's metrics. Those that the device does not have are not counted; of the others
+ * none may be missing, and each must be believable by itself.
+ */
+function rowOutcome(
+  view: DataView,
+  firstBase: number,
+  count: number,
+  isBelievable: (value: number) => boolean,
+): RowOutcome {
+  let [sum, counted, lacking] = [0, 0, 0];
+  for (let base = firstBase; base < firstBase + count * gpmMetric.sizeBytes; ) {
+    const returnCode = readI32(view, base + gpmMetric.at.nvmlReturn);
+    const value = readF64(view, base + gpmMetric.at.value);
+    base += gpmMetric.sizeBytes;
+    if (returnCode === 0 && !isBelievable(value)) return { value };
+    if (returnCode === 0) {
+      sum += value;
+      counted += 1;
+    } else if (returnClassOf(returnCode) === "unsupported") lacking = returnCode;
+    else return { refusal: refusalOf(metricsSymbol, returnCode) };
+  }
+  return counted > 0 ? { value: sum / counted } : { refusal: refusalOf(metricsSymbol, lacking) };
 }

@@ -25,6 +25,14 @@ export interface GpuHealth {
   readonly unlisted: () => void;
 }
 
+/** From best to worst. */
+const states = ["ok", "failing", "reset-required", "lost"] as const;
+
+/** Of what calls say and what else is known; what calls say where both are alike. */
+export function worseHealth(called: DeviceHealth, known: DeviceHealth): DeviceHealth {
+  return states.indexOf(known.state) > states.indexOf(called.state) ? known : called;
+}
+
 export function gpuHealth(): GpuHealth {
   let health: DeviceHealth = { state: "ok" };
   let unknown: Refusal | undefined;

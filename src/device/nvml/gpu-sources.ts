@@ -13,7 +13,7 @@ import {
   type Source,
   type SourceResult,
 } from "./device-call.ts";
-import { fieldsSource } from "./fields.ts";
+import { type DriverFlags, fieldsSource } from "./fields.ts";
 import { gpmSource } from "./gpm.ts";
 import { chipGpm, type GpmApi } from "./gpm-api.ts";
 import {
@@ -36,6 +36,8 @@ export interface SourcesApi {
 export interface GpuSources {
   /** @throws {Fault} `library-failed` when the session is over. */
   readonly read: (pass: DevicePass, demand: Demand) => SourcesResult;
+  /** What the driver said of the device beside its readings. */
+  readonly flags: () => DriverFlags;
   /** After a gap: no rate spans it, and nothing is carried over it. */
   readonly restart: () => void;
   /** Finds out again what the device can do, after its mode changed. */
@@ -88,6 +90,7 @@ export function gpuSources(
       if (!joined.isDeviceGone) readSlow(joined, pass, joined.isComplete);
       return joined;
     },
+    flags: () => own.fields.flags(),
     restart: () => {
       own.fields.resetCounters();
       gpm.resetBaseline();

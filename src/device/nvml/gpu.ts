@@ -8,11 +8,12 @@ import type { Log } from "#core/log.ts";
 import type { Demand } from "#device/collector.ts";
 import { healthLog } from "#device/health-log.ts";
 import { type Absences, readingNames } from "#metric/reading.ts";
-import type { DeviceHealth, DeviceIdentity, DeviceSample } from "#metric/sample.ts";
+import type { DeviceIdentity, DeviceSample } from "#metric/sample.ts";
 import type { Api } from "./api.ts";
 import { bindCalls, type DevicePass } from "./device-call.ts";
 import { bindGpm } from "./gpm-api.ts";
-import { type GpuHealth, gpuHealth } from "./gpu-health.ts";
+import { type GpuConditions, type GpuState, gpuConditions, unreadFacts } from "./gpu-conditions.ts";
+import { type GpuHealth, gpuHealth, worseHealth } from "./gpu-health.ts";
 import { type GpuSources, gpuSources, type SourcesApi } from "./gpu-sources.ts";
 import type { IdentityApi } from "./identity.ts";
 import type { SourcesResult } from "./join-sources.ts";
@@ -24,6 +25,7 @@ import {
   migInstances,
 } from "./mig-instances.ts";
 import { isGone, type Refusal } from "./return-code.ts";
+import type { XidHistory } from "./xids.ts";
 
 /** What one pass over a GPU gave. */
 export interface GpuResult {
@@ -77,7 +79,12 @@ const noInstances: InstancesResult = {
 };
 
 /** Binds once what all GPUs share. */
-export function gpuFactory(api: Api, identity: IdentityApi, log: Log): GpuFactory {
+export function gpuFactory(
+  api: Api,
+  identity: IdentityApi,
+  xids: XidHistory,
+  log: Log,
+): GpuFactory {
   const shared: SourcesApi = { api, gpm: bindGpm(api), calls: bindCalls(api) };
   const mig = bindMig(api);
   return (uuid, handle, index) => {
@@ -87,7 +94,8 @@ export function gpuFactory(api: Api, identity: IdentityApi, log: Log): GpuFactor
     const instances = migInstances(mig, shared, (uuids) =>
       log("info", "mig instances changed", { uuid, instances: uuids }),
     );
-    return gpu({ about, sources, instances, readMigMode: mig.mode, log });
+    const conditions = gpuConditions(uuid, xids);
+    return gpu({ about, sources, instances, conditions, xids, readMigMode: mig.mode, log });
   };
 }
 
@@ -95,11 +103,14 @@ interface GpuParts {
   readonly about: DeviceIdentity;
   readonly sources: GpuSources;
   readonly instances: MigInstances;
+  readonly conditions: GpuConditions;
+  readonly xids: XidHistory;
   readonly readMigMode: (handle: number) => boolean | Refusal;
   readonly log: Log;
 }
 
-function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu {
+function gpu(parts: GpuParts): Gpu {
+  const { sources, instances, conditions, xids, readMigMode, log, ...first } = parts;
   const health = gpuHealth();
   const logHealth = healthLog(first.about.uuid, log);
   let about = first.about;
@@ -114,6 +125,14 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
     if (result.isComplete) health.reset();
     for (const refusal of result.refusals) health.note(refusal);
     return result;
+  };
+
+  /** Its health is the worse of what calls said and what else is known. */
+  const stateNow = (nowMs: number, { readings }: SourcesResult, isDeviceGone: boolean): GpuNow => {
+    const known = isDeviceGone ? unreadFacts(nowMs) : { nowMs, readings, flags: sources.flags() };
+    const state = conditions.update(known);
+    const xidCounts = xids.counts(about.uuid);
+    return { ...state, health: worseHealth(health.now(), state.health), xidCounts, isDeviceGone };
   };
 
   return {
@@ -134,23 +153,23 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
       const pass =
         handle === undefined || health.isLost() ? undefined : { device: handle, atMs, isNewHandle };
       const whole = pass === undefined ? notRead : readSources(pass, demand);
-      const parts = mig.read(pass, whole);
-      const answered = whole.answered + parts.answered;
-      const refusals = [...whole.refusals, ...parts.refusals];
+      const cut = mig.read(pass, whole);
+      const answered = whole.answered + cut.answered;
+      const refusals = [...whole.refusals, ...cut.refusals];
       const unknown = pass === undefined ? undefined : health.endPass(answered);
-      const isDeviceGone = whole.isDeviceGone || parts.refusals.some(isGone);
+      const isDeviceGone = whole.isDeviceGone || cut.refusals.some(isGone);
       if (isDeviceGone) {
         sources.restart();
         instances.restart();
       }
-      const hasChanged = logHealth(health.now(), whole.absences, about.index);
+      const state = stateNow(atMs, whole, isDeviceGone);
+      const hasChanged = logHealth(state.health, whole.absences, about.index);
       isNewHandle = false;
       return {
-        samples: samplesOf(about, health.now(), isDeviceGone, [whole, ...parts.instances]),
+        samples: samplesOf(about, state, [whole, ...cut.instances]),
         answered,
         unknown,
-        isListDoubtful:
-          refusals.some(isOfHandle) || parts.hasShrunk || (isDeviceGone && hasChanged),
+        isListDoubtful: refusals.some(isOfHandle) || cut.hasShrunk || (isDeviceGone && hasChanged),
       };
     },
     close: () => {
@@ -190,16 +209,23 @@ function migPart(
   };
 }
 
+interface GpuNow extends GpuState, Pick<DeviceSample, "xidCounts"> {
+  readonly isDeviceGone: boolean;
+}
+
 /** The sample of a GPU, then one of each of its instances, which are as well as it is. */
 function samplesOf(
   about: DeviceIdentity,
-  health: DeviceHealth,
-  isDeviceGone: boolean,
+  { health, conditions, xidCounts, isDeviceGone }: GpuNow,
   results: readonly (SourcesResult | InstanceResult)[],
 ): readonly DeviceSample[] {
+  const whole = xidCounts === undefined ? about : { ...about, xidCounts };
   return results.map((result) => ({
-    ...("description" in result ? partOf(about, result) : about),
+    ...("description" in result ? partOf(about, result) : whole),
     health,
+    conditions: conditions(
+      "description" in result ? result.description.slice.gpuInstance : undefined,
+    ),
     readings: isDeviceGone ? {} : result.readings,
     absences: isDeviceGone ? allFailed : result.absences,
   }));

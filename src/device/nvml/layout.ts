@@ -73,6 +73,14 @@ export const layouts = {
     value: "u64",
   }),
   temperature: struct(12, { version: "u32", sensorType: "u32", temperature: "i32" }),
+  /** Before R450, `nvmlEventSetWait`, it ends before the ids of the instance. */
+  eventData: struct(32, {
+    device: "pointer",
+    eventType: "u64",
+    eventData: "u64",
+    gpuInstanceId: "u32",
+    computeInstanceId: "u32",
+  }),
   gpmMetric: struct(40, {
     metricId: "u32",
     nvmlReturn: "i32",

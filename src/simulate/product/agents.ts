@@ -56,6 +56,7 @@ function deviceReport({ cluster, scenario }: Simulation, device: Device): Device
     vendor: "nvidia",
     model: "H100",
     health: { state: "ok" },
+    conditions: [],
     ...(parent === undefined ? {} : { parentUuid: deviceName(scenario, parent) }),
     // As before Hopper: no utilization of a slice, nor ever of a device that is cut into slices.
     readings: parent === undefined && !device.isSliced ? { utilizationPercent, ...memory } : memory,
