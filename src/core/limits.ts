@@ -250,6 +250,15 @@ export const sysfsFileBytesMax = 64 * 1024;
 /** Span of the mean power by a device's energy counter, which drivers count up every 20 to 100 ms. */
 export const energyPowerMs = 5_000;
 
+/** Over which time processes are told apart: the driver looks at one of them some times a second. */
+export const processWindowMs = 5_000;
+/** Processes of one GPU: each holds some of its memory, so that a larger count is none. */
+export const processesMax = 4_096;
+/** A node's processes whose pods are remembered: those of all its shared devices. */
+export const processOwnersMax = 16_384;
+/** `/proc/<pid>/cgroup` has a line for each hierarchy, of which cgroup v1 has a dozen. */
+export const procFileBytesMax = 64 * 1024;
+
 /** Time between two searches for accelerators of vendors that were not found before, beside one that was. */
 export const vendorSearchMs = 10_000;
 
@@ -286,6 +295,8 @@ export const reportDevicesMax = 512;
 export const reportHoldersOfDeviceMax = 256;
 /** A node runs some hundred pods, and a pod that holds all its devices holds them alone. */
 export const reportHoldersMax = 4_096;
+/** Each device has five uses that are told apart. */
+export const reportDeviceUsesMax = 5 * reportDevicesMax;
 /** Longest uuid, name or version that a driver gives: NVML's own buffers have 96. */
 export const deviceTextCharsMax = 256;
 /** A sentence or two about a device that is not well. */

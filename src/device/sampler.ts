@@ -32,7 +32,9 @@ export interface Sampler {
   readonly state: () => SamplerState;
   readonly stats: () => SamplerStats;
   /** Has readings taken that cost, for `demandHoldMs`; call it again to go on. */
-  readonly demand: (demand: Demand) => void;
+  readonly demand: (demand: Pick<Demand, "pcieThroughput">) => void;
+  /** Has the processes of these devices told apart from now on, and of no others. */
+  readonly tellProcesses: (uuids: readonly string[]) => void;
   /**
    * Lets go of the driver and ends the thread.
    *
@@ -107,6 +109,9 @@ export function startSampler(settings: SamplerOptions): Sampler {
     demand: (demand) => {
       if (!watchdog.isOver()) held.renew(demand);
     },
+    tellProcesses: (uuids) => {
+      if (!watchdog.isOver()) held.tellProcesses(uuids);
+    },
     stop: () => {
       stopping ??= close();
       return stopping;
@@ -120,7 +125,9 @@ export function startSampler(settings: SamplerOptions): Sampler {
  */
 function demandHolder(clock: Clock, onChange: (demand: Demand) => void) {
   let heldUntilMs: number | undefined;
+  let processesOf: readonly string[] | undefined;
   let cancel = () => {};
+  const current = (): Demand => ({ pcieThroughput: heldUntilMs !== undefined, processesOf });
 
   const check = (untilMs: number) => {
     const nowMs = clock.monotonicMs();
@@ -129,18 +136,23 @@ function demandHolder(clock: Clock, onChange: (demand: Demand) => void) {
       return;
     }
     heldUntilMs = undefined;
-    onChange({ pcieThroughput: false });
+    onChange(current());
   };
 
   return {
-    current: (): Demand => ({ pcieThroughput: heldUntilMs !== undefined }),
-    renew: ({ pcieThroughput }: Demand) => {
+    current,
+    renew: ({ pcieThroughput }: Pick<Demand, "pcieThroughput">) => {
       if (!pcieThroughput) return;
       const begins = heldUntilMs === undefined;
       heldUntilMs = clock.monotonicMs() + demandHoldMs;
       if (!begins) return;
-      onChange({ pcieThroughput: true });
+      onChange(current());
       check(heldUntilMs);
+    },
+    tellProcesses: (uuids: readonly string[]) => {
+      if (Bun.deepEquals(uuids, processesOf ?? [])) return;
+      processesOf = uuids;
+      onChange(current());
     },
     close: () => cancel(),
   };

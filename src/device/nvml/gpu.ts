@@ -5,10 +5,10 @@
  * @module
  */
 import type { Log } from "#core/log.ts";
-import type { Demand } from "#device/collector.ts";
+import type { CollectedDevice, Demand } from "#device/collector.ts";
 import { healthLog } from "#device/health-log.ts";
 import { type Absences, readingNames } from "#metric/reading.ts";
-import type { DeviceHealth, DeviceIdentity, DeviceSample } from "#metric/sample.ts";
+import type { DeviceHealth, DeviceIdentity } from "#metric/sample.ts";
 import type { Api } from "./api.ts";
 import { bindCalls, type DevicePass } from "./device-call.ts";
 import { bindGpm } from "./gpm-api.ts";
@@ -23,12 +23,18 @@ import {
   type MigInstances,
   migInstances,
 } from "./mig-instances.ts";
+import {
+  bindProcesses,
+  type ProcessesResult,
+  type ProcessReader,
+  processReader,
+} from "./processes.ts";
 import { isGone, type Refusal } from "./return-code.ts";
 
 /** What one pass over a GPU gave. */
 export interface GpuResult {
   /** The GPU's, then its MIG instances'. */
-  readonly samples: readonly DeviceSample[];
+  readonly samples: readonly CollectedDevice[];
   /** Calls that succeeded. */
   readonly answered: number;
   /** The first refusal that does not say what is wrong. */
@@ -76,10 +82,14 @@ const noInstances: InstancesResult = {
   hasShrunk: false,
 };
 
+/** Of a GPU whose processes nobody asks for. */
+const noProcesses: ProcessesResult = { processes: undefined, refusals: [] };
+
 /** Binds once what all GPUs share. */
 export function gpuFactory(api: Api, identity: IdentityApi, log: Log): GpuFactory {
   const shared: SourcesApi = { api, gpm: bindGpm(api), calls: bindCalls(api) };
   const mig = bindMig(api);
+  const processes = bindProcesses(api);
   return (uuid, handle, index) => {
     const { powerIsAverage, ...description } = identity.describe(handle);
     const sources = gpuSources(shared, powerIsAverage);
@@ -87,7 +97,14 @@ export function gpuFactory(api: Api, identity: IdentityApi, log: Log): GpuFactor
     const instances = migInstances(mig, shared, (uuids) =>
       log("info", "mig instances changed", { uuid, instances: uuids }),
     );
-    return gpu({ about, sources, instances, readMigMode: mig.mode, log });
+    return gpu({
+      about,
+      sources,
+      instances,
+      processes: processReader(processes),
+      readMigMode: mig.mode,
+      log,
+    });
   };
 }
 
@@ -95,11 +112,12 @@ interface GpuParts {
   readonly about: DeviceIdentity;
   readonly sources: GpuSources;
   readonly instances: MigInstances;
+  readonly processes: ProcessReader;
   readonly readMigMode: (handle: number) => boolean | Refusal;
   readonly log: Log;
 }
 
-function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu {
+function gpu({ sources, instances, processes, readMigMode, log, ...first }: GpuParts): Gpu {
   const health = gpuHealth();
   const logHealth = healthLog(first.about.uuid, log);
   let about = first.about;
@@ -112,6 +130,12 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
     const result = sources.read(pass, demand);
     // Illness is noted by whichever call meets it, and stands until all calls were made again.
     if (result.isComplete) health.reset();
+    for (const refusal of result.refusals) health.note(refusal);
+    return result;
+  };
+  const readProcesses = (pass: DevicePass | undefined, { processesOf = [] }: Demand) => {
+    if (pass === undefined || !processesOf.includes(about.uuid)) return noProcesses;
+    const result = processes.read(pass);
     for (const refusal of result.refusals) health.note(refusal);
     return result;
   };
@@ -135,10 +159,12 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
         handle === undefined || health.isLost() ? undefined : { device: handle, atMs, isNewHandle };
       const whole = pass === undefined ? notRead : readSources(pass, demand);
       const parts = mig.read(pass, whole);
+      const isReadable = !whole.isDeviceGone && !parts.refusals.some(isGone);
+      const users = readProcesses(isReadable ? pass : undefined, demand);
       const answered = whole.answered + parts.answered;
-      const refusals = [...whole.refusals, ...parts.refusals];
+      const refusals = [...whole.refusals, ...parts.refusals, ...users.refusals];
       const unknown = pass === undefined ? undefined : health.endPass(answered);
-      const isDeviceGone = whole.isDeviceGone || parts.refusals.some(isGone);
+      const isDeviceGone = !isReadable || users.refusals.some(isGone);
       if (isDeviceGone) {
         sources.restart();
         instances.restart();
@@ -146,7 +172,10 @@ function gpu({ sources, instances, readMigMode, log, ...first }: GpuParts): Gpu 
       const hasChanged = logHealth(health.now(), whole.absences, about.index);
       isNewHandle = false;
       return {
-        samples: samplesOf(about, health.now(), isDeviceGone, [whole, ...parts.instances]),
+        samples: samplesOf(about, health.now(), isDeviceGone, [
+          { ...whole, processes: users.processes },
+          ...parts.instances,
+        ]),
         answered,
         unknown,
         isListDoubtful:
@@ -195,13 +224,16 @@ function samplesOf(
   about: DeviceIdentity,
   health: DeviceHealth,
   isDeviceGone: boolean,
-  results: readonly (SourcesResult | InstanceResult)[],
-): readonly DeviceSample[] {
+  results: readonly ((SourcesResult & Pick<CollectedDevice, "processes">) | InstanceResult)[],
+): readonly CollectedDevice[] {
   return results.map((result) => ({
     ...("description" in result ? partOf(about, result) : about),
     health,
     readings: isDeviceGone ? {} : result.readings,
     absences: isDeviceGone ? allFailed : result.absences,
+    ...("processes" in result && result.processes !== undefined && !isDeviceGone
+      ? { processes: result.processes }
+      : {}),
   }));
 }
 

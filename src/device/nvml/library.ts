@@ -25,7 +25,7 @@ export const nvmlLibraryPaths: readonly string[] = [
 
 export type NativeFunction = (...args: number[]) => number;
 /** `int` stands for every enum too; a pointer is its address. */
-export type ArgKind = "int" | "unsigned" | "pointer";
+export type ArgKind = "int" | "unsigned" | "u64" | "pointer";
 
 export interface Library {
   readonly path: string;
@@ -36,6 +36,7 @@ export interface Library {
 const ffiTypes = {
   int: FFIType.i32,
   unsigned: FFIType.u32,
+  u64: FFIType.u64,
   pointer: FFIType.ptr,
 } as const satisfies Record<ArgKind, FFIType>;
 
