@@ -51,6 +51,8 @@ export interface NodeOptions {
   readonly deviceWatchdogMs: number;
   /** The kubelet's; absent: its usual path where there is a kubelet. */
   readonly podResourcesSocket?: string | undefined;
+  /** Whether the processes of devices that pods share are told apart by their pods. */
+  readonly attributesProcesses?: boolean | undefined;
 }
 
 /** For a process that answers KEDA. */

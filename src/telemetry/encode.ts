@@ -13,8 +13,10 @@ import {
   Health,
   type NodeSnapshotSchema,
   Reading,
+  Use,
   Absence as WireAbsence,
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { type UseName, useNames } from "#metric/device-use.ts";
 import { type Absence, type ReadingName, readingNames } from "#metric/reading.ts";
 import type { DeviceHealth } from "#metric/sample.ts";
 import type { NodeReport, ReportedDevice } from "./report.ts";
@@ -48,6 +50,7 @@ export function snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs }: Enco
       ...(isWhole ? { state: wireState(report, startedAtMs) } : {}),
       ...columns,
       absentAgesMs: isWhole ? absentAges(report) : [],
+      deviceUses: deviceUses(report),
     };
   };
 }
@@ -101,6 +104,18 @@ function absentAges({ devices, lackingAges }: NodeReport): number[] {
   });
 }
 
+/** Every one: they change with every sample, and only shared devices have them. */
+function deviceUses({ devices }: NodeReport) {
+  return devices.flatMap(({ uses = {} }, position) =>
+    useNames.flatMap((name) => {
+      const shares = uses[name];
+      if (shares === undefined) return [];
+      const [podUids, parts] = [[...shares.keys()], [...shares.values()]];
+      return [{ position, use: useNumbers[name], podUids, parts }];
+    }),
+  );
+}
+
 function wireAge(ageMs: number): number {
   return Math.min(Math.max(Math.round(ageMs), 0), 2 ** 32 - 1);
 }
@@ -119,9 +134,12 @@ function sameButReadings(one: NodeReport, other: NodeReport): boolean {
 
 function sameDevice(one: ReportedDevice, other: ReportedDevice | undefined): boolean {
   if (other === undefined) return false;
-  const { readings, absences, ...identity } = one;
-  const { readings: otherReadings, absences: otherAbsences, ...otherIdentity } = other;
-  return Bun.deepEquals(identity, otherIdentity);
+  return Bun.deepEquals(lastingOf(one), lastingOf(other));
+}
+
+/** What does not change with every sample. */
+function lastingOf({ readings, absences, uses, ...lasting }: ReportedDevice) {
+  return lasting;
 }
 
 function wireState(report: NodeReport, startedAtMs: number) {
@@ -137,7 +155,7 @@ function wireState(report: NodeReport, startedAtMs: number) {
     sampleIntervalMs: Math.round(sampleIntervalMs),
     driverVersion,
     libraryVersion,
-    devices: devices.map(({ readings, absences, health, holders, ...identity }) => ({
+    devices: devices.map(({ readings, absences, uses, health, holders, ...identity }) => ({
       ...identity,
       holders: [...holders],
       health: healthNumbers[health.state],
@@ -188,6 +206,14 @@ export const readingNumbers = {
   powerFromEnergyMilliwatts: Reading.POWER_FROM_ENERGY_MILLIWATTS,
 } as const satisfies Record<ReadingName, Reading>;
 
+const useNumbers = {
+  smPercent: Use.SM,
+  memoryPercent: Use.MEMORY_BANDWIDTH,
+  encoderPercent: Use.ENCODER,
+  decoderPercent: Use.DECODER,
+  memoryUsedBytes: Use.MEMORY,
+} as const satisfies Record<UseName, Use>;
+
 const absenceNumbers = {
   unsupported: WireAbsence.UNSUPPORTED,
   "not-permitted": WireAbsence.NOT_PERMITTED,
@@ -209,5 +235,6 @@ function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>) {
   return names;
 }
 export const readingsByNumber = inverse(readingNumbers);
+export const usesByNumber = inverse(useNumbers);
 export const absencesByNumber = inverse(absenceNumbers);
 export const healthByNumber = inverse(healthNumbers);

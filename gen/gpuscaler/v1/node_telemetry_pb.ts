@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gpuscaler/v1/node_telemetry.proto.
  */
 export const file_gpuscaler_v1_node_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("CiFncHVzY2FsZXIvdjEvbm9kZV90ZWxlbWV0cnkucHJvdG8SDGdwdXNjYWxlci52MSJACgxXYXRjaFJlcXVlc3QSMAoRZGVtYW5kZWRfcmVhZGluZ3MYASADKA4yFS5ncHVzY2FsZXIudjEuUmVhZGluZyLqAQoMTm9kZVNuYXBzaG90Eg4KBmFnZV9tcxgBIAEoDRIbCg5ob2xkZXJzX2FnZV9tcxgCIAEoDUgAiAEBEiYKBXN0YXRlGAMgASgLMhcuZ3B1c2NhbGVyLnYxLk5vZGVTdGF0ZRIMCgRrZXlzGAQgAygNEg4KBnZhbHVlcxgFIAMoARITCgthYnNlbnRfa2V5cxgGIAMoDRInCghhYnNlbmNlcxgHIAMoDjIVLmdwdXNjYWxlci52MS5BYnNlbmNlEhYKDmFic2VudF9hZ2VzX21zGAggAygNQhEKD19ob2xkZXJzX2FnZV9tcyLmAQoJTm9kZVN0YXRlEgwKBG5vZGUYASABKAkSFQoNc3RhcnRlZF9hdF9tcxgCIAEoBBIPCgdzZXNzaW9uGAMgASgNEhoKEnNhbXBsZV9pbnRlcnZhbF9tcxgEIAEoDRIbCg5kcml2ZXJfdmVyc2lvbhgFIAEoCUgAiAEBEhwKD2xpYnJhcnlfdmVyc2lvbhgGIAEoCUgBiAEBEiUKB2RldmljZXMYByADKAsyFC5ncHVzY2FsZXIudjEuRGV2aWNlQhEKD19kcml2ZXJfdmVyc2lvbkISChBfbGlicmFyeV92ZXJzaW9uIvkCCgZEZXZpY2USDAoEdXVpZBgBIAEoCRINCgVpbmRleBgCIAEoDRIOCgZ2ZW5kb3IYAyABKAkSDQoFbW9kZWwYBCABKAkSEgoFbWlub3IYBSABKA1IAIgBARIXCgpwY2lfYnVzX2lkGAYgASgJSAGIAQESGAoLcGFyZW50X3V1aWQYByABKAlIAogBARInCgVzbGljZRgIIAEoCzITLmdwdXNjYWxlci52MS5TbGljZUgDiAEBEiQKBmhlYWx0aBgJIAEoDjIULmdwdXNjYWxlci52MS5IZWFsdGgSFQoNaGVhbHRoX3JlYXNvbhgKIAEoCRIlCgdob2xkZXJzGAsgAygLMhQuZ3B1c2NhbGVyLnYxLkhvbGRlchIaCg11bndlbGxfYWdlX21zGAwgASgNSASIAQFCCAoGX21pbm9yQg0KC19wY2lfYnVzX2lkQg4KDF9wYXJlbnRfdXVpZEIICgZfc2xpY2VCEAoOX3Vud2VsbF9hZ2VfbXMiiwEKBVNsaWNlEhQKDGdwdV9pbnN0YW5jZRgBIAEoDRIYChBjb21wdXRlX2luc3RhbmNlGAIgASgNEhQKB3Byb2ZpbGUYAyABKA1IAIgBARIcCg9wbGFjZW1lbnRfc3RhcnQYBCABKA1IAYgBAUIKCghfcHJvZmlsZUISChBfcGxhY2VtZW50X3N0YXJ0ImEKBkhvbGRlchIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhEKCWNvbnRhaW5lchgDIAEoCRIWCglzaGFyZWRfYnkYBCABKA1IAIgBAUIMCgpfc2hhcmVkX2J5Km8KBkhlYWx0aBIWChJIRUFMVEhfVU5TUEVDSUZJRUQQABINCglIRUFMVEhfT0sQARIPCgtIRUFMVEhfTE9TVBACEhkKFUhFQUxUSF9SRVNFVF9SRVFVSVJFRBADEhIKDkhFQUxUSF9GQUlMSU5HEAQqmAEKB0Fic2VuY2USFwoTQUJTRU5DRV9VTlNQRUNJRklFRBAAEhcKE0FCU0VOQ0VfVU5TVVBQT1JURUQQARIZChVBQlNFTkNFX05PVF9QRVJNSVRURUQQAhISCg5BQlNFTkNFX0ZBSUxFRBADEhcKE0FCU0VOQ0VfSU1QTEFVU0lCTEUQBBITCg9BQlNFTkNFX1BFTkRJTkcQBSqWCQoHUmVhZGluZxIXChNSRUFESU5HX1VOU1BFQ0lGSUVEEAASHwobUkVBRElOR19VVElMSVpBVElPTl9QRVJDRU5UEAESJgoiUkVBRElOR19NRU1PUllfVVRJTElaQVRJT05fUEVSQ0VOVBACEh0KGVJFQURJTkdfTUVNT1JZX1VTRURfQllURVMQAxIeChpSRUFESU5HX01FTU9SWV9UT1RBTF9CWVRFUxAEEh8KG1JFQURJTkdfVEVNUEVSQVRVUkVfQ0VMU0lVUxAFEiYKIlJFQURJTkdfTUVNT1JZX1RFTVBFUkFUVVJFX0NFTFNJVVMQBhIkCiBSRUFESU5HX1BPV0VSX0lOU1RBTlRfTUlMTElXQVRUUxAHEiQKIFJFQURJTkdfUE9XRVJfQVZFUkFHRV9NSUxMSVdBVFRTEAgSIgoeUkVBRElOR19QT1dFUl9MSU1JVF9NSUxMSVdBVFRTEAkSHgoaUkVBRElOR19FTkVSR1lfTUlMTElKT1VMRVMQChIeChpSRUFESU5HX1NNX0NMT0NLX01FR0FIRVJUWhALEiIKHlJFQURJTkdfTUVNT1JZX0NMT0NLX01FR0FIRVJUWhAMEhsKF1JFQURJTkdfRU5DT0RFUl9QRVJDRU5UEA0SGwoXUkVBRElOR19ERUNPREVSX1BFUkNFTlQQDhIhCh1SRUFESU5HX1RIUk9UVExFX1JFQVNPTlNfTUFTSxAPEh0KGVJFQURJTkdfUEVSRk9STUFOQ0VfU1RBVEUQEBIgChxSRUFESU5HX0VDQ19DT1JSRUNURURfRVJST1JTEBESIgoeUkVBRElOR19FQ0NfVU5DT1JSRUNURURfRVJST1JTEBISKAokUkVBRElOR19QQ0lFX1RYX0tJTE9CWVRFU19QRVJfU0VDT05EEBMSKAokUkVBRElOR19QQ0lFX1JYX0tJTE9CWVRFU19QRVJfU0VDT05EEBQSKgomUkVBRElOR19OVkxJTktfVFhfTUVHQUJZVEVTX1BFUl9TRUNPTkQQFRIqCiZSRUFESU5HX05WTElOS19SWF9NRUdBQllURVNfUEVSX1NFQ09ORBAWEiIKHlJFQURJTkdfU01fVVRJTElaQVRJT05fUEVSQ0VOVBAXEiAKHFJFQURJTkdfU01fT0NDVVBBTkNZX1BFUkNFTlQQGBImCiJSRUFESU5HX1RFTlNPUl9VVElMSVpBVElPTl9QRVJDRU5UEBkSIgoeUkVBRElOR19EUkFNX0JBTkRXSURUSF9QRVJDRU5UEBoSJAogUkVBRElOR19GUDE2X1VUSUxJWkFUSU9OX1BFUkNFTlQQGxIkCiBSRUFESU5HX0ZQMzJfVVRJTElaQVRJT05fUEVSQ0VOVBAcEiQKIFJFQURJTkdfRlA2NF9VVElMSVpBVElPTl9QRVJDRU5UEB0SGAoUUkVBRElOR19KUEVHX1BFUkNFTlQQHhIXChNSRUFESU5HX09GQV9QRVJDRU5UEB8SKAokUkVBRElOR19QT1dFUl9GUk9NX0VORVJHWV9NSUxMSVdBVFRTECAyUgoNTm9kZVRlbGVtZXRyeRJBCgVXYXRjaBIaLmdwdXNjYWxlci52MS5XYXRjaFJlcXVlc3QaGi5ncHVzY2FsZXIudjEuTm9kZVNuYXBzaG90MAFiBnByb3RvMw");
+  fileDesc("CiFncHVzY2FsZXIvdjEvbm9kZV90ZWxlbWV0cnkucHJvdG8SDGdwdXNjYWxlci52MSJACgxXYXRjaFJlcXVlc3QSMAoRZGVtYW5kZWRfcmVhZGluZ3MYASADKA4yFS5ncHVzY2FsZXIudjEuUmVhZGluZyKYAgoMTm9kZVNuYXBzaG90Eg4KBmFnZV9tcxgBIAEoDRIbCg5ob2xkZXJzX2FnZV9tcxgCIAEoDUgAiAEBEiYKBXN0YXRlGAMgASgLMhcuZ3B1c2NhbGVyLnYxLk5vZGVTdGF0ZRIMCgRrZXlzGAQgAygNEg4KBnZhbHVlcxgFIAMoARITCgthYnNlbnRfa2V5cxgGIAMoDRInCghhYnNlbmNlcxgHIAMoDjIVLmdwdXNjYWxlci52MS5BYnNlbmNlEhYKDmFic2VudF9hZ2VzX21zGAggAygNEiwKC2RldmljZV91c2VzGAkgAygLMhcuZ3B1c2NhbGVyLnYxLkRldmljZVVzZUIRCg9faG9sZGVyc19hZ2VfbXMiXgoJRGV2aWNlVXNlEhAKCHBvc2l0aW9uGAEgASgNEh4KA3VzZRgCIAEoDjIRLmdwdXNjYWxlci52MS5Vc2USEAoIcG9kX3VpZHMYAyADKAkSDQoFcGFydHMYBCADKAEi5gEKCU5vZGVTdGF0ZRIMCgRub2RlGAEgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAQSDwoHc2Vzc2lvbhgDIAEoDRIaChJzYW1wbGVfaW50ZXJ2YWxfbXMYBCABKA0SGwoOZHJpdmVyX3ZlcnNpb24YBSABKAlIAIgBARIcCg9saWJyYXJ5X3ZlcnNpb24YBiABKAlIAYgBARIlCgdkZXZpY2VzGAcgAygLMhQuZ3B1c2NhbGVyLnYxLkRldmljZUIRCg9fZHJpdmVyX3ZlcnNpb25CEgoQX2xpYnJhcnlfdmVyc2lvbiL5AgoGRGV2aWNlEgwKBHV1aWQYASABKAkSDQoFaW5kZXgYAiABKA0SDgoGdmVuZG9yGAMgASgJEg0KBW1vZGVsGAQgASgJEhIKBW1pbm9yGAUgASgNSACIAQESFwoKcGNpX2J1c19pZBgGIAEoCUgBiAEBEhgKC3BhcmVudF91dWlkGAcgASgJSAKIAQESJwoFc2xpY2UYCCABKAsyEy5ncHVzY2FsZXIudjEuU2xpY2VIA4gBARIkCgZoZWFsdGgYCSABKA4yFC5ncHVzY2FsZXIudjEuSGVhbHRoEhUKDWhlYWx0aF9yZWFzb24YCiABKAkSJQoHaG9sZGVycxgLIAMoCzIULmdwdXNjYWxlci52MS5Ib2xkZXISGgoNdW53ZWxsX2FnZV9tcxgMIAEoDUgEiAEBQggKBl9taW5vckINCgtfcGNpX2J1c19pZEIOCgxfcGFyZW50X3V1aWRCCAoGX3NsaWNlQhAKDl91bndlbGxfYWdlX21zIosBCgVTbGljZRIUCgxncHVfaW5zdGFuY2UYASABKA0SGAoQY29tcHV0ZV9pbnN0YW5jZRgCIAEoDRIUCgdwcm9maWxlGAMgASgNSACIAQESHAoPcGxhY2VtZW50X3N0YXJ0GAQgASgNSAGIAQFCCgoIX3Byb2ZpbGVCEgoQX3BsYWNlbWVudF9zdGFydCJhCgZIb2xkZXISEQoJbmFtZXNwYWNlGAEgASgJEgsKA3BvZBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSFgoJc2hhcmVkX2J5GAQgASgNSACIAQFCDAoKX3NoYXJlZF9ieSpvCgZIZWFsdGgSFgoSSEVBTFRIX1VOU1BFQ0lGSUVEEAASDQoJSEVBTFRIX09LEAESDwoLSEVBTFRIX0xPU1QQAhIZChVIRUFMVEhfUkVTRVRfUkVRVUlSRUQQAxISCg5IRUFMVEhfRkFJTElORxAEKpgBCgdBYnNlbmNlEhcKE0FCU0VOQ0VfVU5TUEVDSUZJRUQQABIXChNBQlNFTkNFX1VOU1VQUE9SVEVEEAESGQoVQUJTRU5DRV9OT1RfUEVSTUlUVEVEEAISEgoOQUJTRU5DRV9GQUlMRUQQAxIXChNBQlNFTkNFX0lNUExBVVNJQkxFEAQSEwoPQUJTRU5DRV9QRU5ESU5HEAUqcgoDVXNlEhMKD1VTRV9VTlNQRUNJRklFRBAAEgoKBlVTRV9TTRABEhgKFFVTRV9NRU1PUllfQkFORFdJRFRIEAISDwoLVVNFX0VOQ09ERVIQAxIPCgtVU0VfREVDT0RFUhAEEg4KClVTRV9NRU1PUlkQBSqWCQoHUmVhZGluZxIXChNSRUFESU5HX1VOU1BFQ0lGSUVEEAASHwobUkVBRElOR19VVElMSVpBVElPTl9QRVJDRU5UEAESJgoiUkVBRElOR19NRU1PUllfVVRJTElaQVRJT05fUEVSQ0VOVBACEh0KGVJFQURJTkdfTUVNT1JZX1VTRURfQllURVMQAxIeChpSRUFESU5HX01FTU9SWV9UT1RBTF9CWVRFUxAEEh8KG1JFQURJTkdfVEVNUEVSQVRVUkVfQ0VMU0lVUxAFEiYKIlJFQURJTkdfTUVNT1JZX1RFTVBFUkFUVVJFX0NFTFNJVVMQBhIkCiBSRUFESU5HX1BPV0VSX0lOU1RBTlRfTUlMTElXQVRUUxAHEiQKIFJFQURJTkdfUE9XRVJfQVZFUkFHRV9NSUxMSVdBVFRTEAgSIgoeUkVBRElOR19QT1dFUl9MSU1JVF9NSUxMSVdBVFRTEAkSHgoaUkVBRElOR19FTkVSR1lfTUlMTElKT1VMRVMQChIeChpSRUFESU5HX1NNX0NMT0NLX01FR0FIRVJUWhALEiIKHlJFQURJTkdfTUVNT1JZX0NMT0NLX01FR0FIRVJUWhAMEhsKF1JFQURJTkdfRU5DT0RFUl9QRVJDRU5UEA0SGwoXUkVBRElOR19ERUNPREVSX1BFUkNFTlQQDhIhCh1SRUFESU5HX1RIUk9UVExFX1JFQVNPTlNfTUFTSxAPEh0KGVJFQURJTkdfUEVSRk9STUFOQ0VfU1RBVEUQEBIgChxSRUFESU5HX0VDQ19DT1JSRUNURURfRVJST1JTEBESIgoeUkVBRElOR19FQ0NfVU5DT1JSRUNURURfRVJST1JTEBISKAokUkVBRElOR19QQ0lFX1RYX0tJTE9CWVRFU19QRVJfU0VDT05EEBMSKAokUkVBRElOR19QQ0lFX1JYX0tJTE9CWVRFU19QRVJfU0VDT05EEBQSKgomUkVBRElOR19OVkxJTktfVFhfTUVHQUJZVEVTX1BFUl9TRUNPTkQQFRIqCiZSRUFESU5HX05WTElOS19SWF9NRUdBQllURVNfUEVSX1NFQ09ORBAWEiIKHlJFQURJTkdfU01fVVRJTElaQVRJT05fUEVSQ0VOVBAXEiAKHFJFQURJTkdfU01fT0NDVVBBTkNZX1BFUkNFTlQQGBImCiJSRUFESU5HX1RFTlNPUl9VVElMSVpBVElPTl9QRVJDRU5UEBkSIgoeUkVBRElOR19EUkFNX0JBTkRXSURUSF9QRVJDRU5UEBoSJAogUkVBRElOR19GUDE2X1VUSUxJWkFUSU9OX1BFUkNFTlQQGxIkCiBSRUFESU5HX0ZQMzJfVVRJTElaQVRJT05fUEVSQ0VOVBAcEiQKIFJFQURJTkdfRlA2NF9VVElMSVpBVElPTl9QRVJDRU5UEB0SGAoUUkVBRElOR19KUEVHX1BFUkNFTlQQHhIXChNSRUFESU5HX09GQV9QRVJDRU5UEB8SKAokUkVBRElOR19QT1dFUl9GUk9NX0VORVJHWV9NSUxMSVdBVFRTECAyUgoNTm9kZVRlbGVtZXRyeRJBCgVXYXRjaBIaLmdwdXNjYWxlci52MS5XYXRjaFJlcXVlc3QaGi5ncHVzY2FsZXIudjEuTm9kZVNuYXBzaG90MAFiBnByb3RvMw");
 
 /**
  * @generated from message gpuscaler.v1.WatchRequest
@@ -101,6 +101,13 @@ export type NodeSnapshot = Message<"gpuscaler.v1.NodeSnapshot"> & {
    * @generated from field: repeated uint32 absent_ages_ms = 8;
    */
   absentAgesMs: number[];
+
+  /**
+   * Whose use of shared devices is whose, now: what a message does not tell, nobody knows any more.
+   *
+   * @generated from field: repeated gpuscaler.v1.DeviceUse device_uses = 9;
+   */
+  deviceUses: DeviceUse[];
 };
 
 /**
@@ -109,6 +116,47 @@ export type NodeSnapshot = Message<"gpuscaler.v1.NodeSnapshot"> & {
  */
 export const NodeSnapshotSchema: GenMessage<NodeSnapshot> = /*@__PURE__*/
   messageDesc(file_gpuscaler_v1_node_telemetry, 1);
+
+/**
+ * The parts that pods have of one use of one device.
+ *
+ * @generated from message gpuscaler.v1.DeviceUse
+ */
+export type DeviceUse = Message<"gpuscaler.v1.DeviceUse"> & {
+  /**
+   * Of the device in `state.devices`.
+   *
+   * @generated from field: uint32 position = 1;
+   */
+  position: number;
+
+  /**
+   * @generated from field: gpuscaler.v1.Use use = 2;
+   */
+  use: Use;
+
+  /**
+   * A pod that is not named has no part.
+   *
+   * @generated from field: repeated string pod_uids = 3;
+   */
+  podUids: string[];
+
+  /**
+   * For each of `pod_uids`, from 0 to 1, of what all processes use together. What is missing to 1 belongs
+   * to processes in no pod.
+   *
+   * @generated from field: repeated double parts = 4;
+   */
+  parts: number[];
+};
+
+/**
+ * Describes the message gpuscaler.v1.DeviceUse.
+ * Use `create(DeviceUseSchema)` to create a new message.
+ */
+export const DeviceUseSchema: GenMessage<DeviceUse> = /*@__PURE__*/
+  messageDesc(file_gpuscaler_v1_node_telemetry, 2);
 
 /**
  * @generated from message gpuscaler.v1.NodeState
@@ -160,7 +208,7 @@ export type NodeState = Message<"gpuscaler.v1.NodeState"> & {
  * Use `create(NodeStateSchema)` to create a new message.
  */
 export const NodeStateSchema: GenMessage<NodeState> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 2);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 3);
 
 /**
  * @generated from message gpuscaler.v1.Device
@@ -238,7 +286,7 @@ export type Device = Message<"gpuscaler.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 3);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 4);
 
 /**
  * A MIG slice as the driver numbers it on its GPU.
@@ -272,7 +320,7 @@ export type Slice = Message<"gpuscaler.v1.Slice"> & {
  * Use `create(SliceSchema)` to create a new message.
  */
 export const SliceSchema: GenMessage<Slice> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 4);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 5);
 
 /**
  * A container that was given a device.
@@ -308,7 +356,7 @@ export type Holder = Message<"gpuscaler.v1.Holder"> & {
  * Use `create(HolderSchema)` to create a new message.
  */
 export const HolderSchema: GenMessage<Holder> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 5);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 6);
 
 /**
  * @generated from enum gpuscaler.v1.Health
@@ -388,6 +436,51 @@ export enum Absence {
  */
 export const AbsenceSchema: GenEnum<Absence> = /*@__PURE__*/
   enumDesc(file_gpuscaler_v1_node_telemetry, 1);
+
+/**
+ * What processes use of a device; a receiver skips the numbers that it does not know.
+ *
+ * @generated from enum gpuscaler.v1.Use
+ */
+export enum Use {
+  /**
+   * @generated from enum value: USE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: USE_SM = 1;
+   */
+  SM = 1,
+
+  /**
+   * Time in which memory was read or written.
+   *
+   * @generated from enum value: USE_MEMORY_BANDWIDTH = 2;
+   */
+  MEMORY_BANDWIDTH = 2,
+
+  /**
+   * @generated from enum value: USE_ENCODER = 3;
+   */
+  ENCODER = 3,
+
+  /**
+   * @generated from enum value: USE_DECODER = 4;
+   */
+  DECODER = 4,
+
+  /**
+   * @generated from enum value: USE_MEMORY = 5;
+   */
+  MEMORY = 5,
+}
+
+/**
+ * Describes the enum gpuscaler.v1.Use.
+ */
+export const UseSchema: GenEnum<Use> = /*@__PURE__*/
+  enumDesc(file_gpuscaler_v1_node_telemetry, 2);
 
 /**
  * What can be read of a device. At most 63, because of `NodeSnapshot.keys`; a receiver skips the
@@ -566,7 +659,7 @@ export enum Reading {
  * Describes the enum gpuscaler.v1.Reading.
  */
 export const ReadingSchema: GenEnum<Reading> = /*@__PURE__*/
-  enumDesc(file_gpuscaler_v1_node_telemetry, 2);
+  enumDesc(file_gpuscaler_v1_node_telemetry, 3);
 
 /**
  * buf:lint:ignore SERVICE_SUFFIX

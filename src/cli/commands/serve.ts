@@ -59,6 +59,9 @@ const serveFlags = {
   "pod-resources-socket": flag(file, {
     help: "The kubelet's socket that tells which pod holds which device; in a cluster it has a default",
   }),
+  "process-attribution": flag(present, {
+    help: "Count of a shared GPU what each pod's processes use, not equal parts; needs the node's pid namespace (hostPID)",
+  }),
   profiles: flag(file, {
     help: "YAML file with profiles of your own, read again when it changes; see docs/reference.md",
   }),
@@ -153,6 +156,7 @@ export function serveOptions(
     sampleIntervalMs: flags["sample-interval"],
     deviceWatchdogMs: flags["device-watchdog"],
     podResourcesSocket: flags["pod-resources-socket"],
+    attributesProcesses: flags["process-attribution"] !== undefined,
     kubeconfig: flags.kubeconfig,
     kubernetesAddress:
       host === undefined || kubernetesPort === undefined
