@@ -42,6 +42,8 @@ interface KeptPod {
   /** While nobody had claimed it. */
   usage?: DeviceUse | undefined;
   owner?: string;
+  /** Since somebody claimed it. */
+  uid?: string;
   readonly sinceRound: number;
   /** When something of it was heard last. */
   round: number;
@@ -52,11 +54,12 @@ export function workloadDeviceUse(): WorkloadDeviceUse {
   const pods = new Map<string, KeptPod>();
   let round = 0;
 
-  const claimPod = ({ namespace, name, node, members = [] }: Pod, owner: string): void => {
+  const claimPod = ({ namespace, name, uid, node, members = [] }: Pod, owner: string): void => {
     for (const member of members) claimPod(member, owner);
     const pod = node === undefined ? undefined : pods.get(podKey({ node, namespace, pod: name }));
     const object = objects.get(owner);
     if (pod === undefined || object === undefined) return;
+    pod.uid = uid;
     if (pod.owner !== undefined && objects.has(pod.owner)) return;
     pod.owner = owner;
     object.usage = sum(object.usage, pod.usage);
@@ -65,7 +68,7 @@ export function workloadDeviceUse(): WorkloadDeviceUse {
 
   return {
     put: (before, after) => {
-      for (const used of podDeviceUse(before, after)) {
+      for (const used of podDeviceUse(before, after, (pod) => pods.get(podKey(pod))?.uid)) {
         const key = podKey(used);
         const pod = pods.get(key) ?? { sinceRound: round, round };
         pods.set(key, pod);
