@@ -254,6 +254,8 @@ export const energyPowerMs = 5_000;
 export const processWindowMs = 5_000;
 /** Processes of one GPU: each holds some of its memory, so that a larger count is none. */
 export const processesMax = 4_096;
+/** Room in a list of processes for those that start between two calls. */
+export const processRoomToSpare = 32;
 /** A node's processes whose pods are remembered: those of all its shared devices. */
 export const processOwnersMax = 16_384;
 /** `/proc/<pid>/cgroup` has a line for each hierarchy, of which cgroup v1 has a dozen. */

@@ -9,7 +9,13 @@
 import type { Clock } from "#core/clock.ts";
 import { demandHoldMs, samplerStopMs } from "#core/limits.ts";
 import type { CollectorOptions, Demand } from "./collector.ts";
-import { faultOf, type Spawn, type ThreadReport, type TimedCollection } from "./thread.ts";
+import {
+  faultOf,
+  type Spawn,
+  type Thread,
+  type ThreadReport,
+  type TimedCollection,
+} from "./thread.ts";
 import { deadline, type SamplerState, startWatchdog, type WatchdogOptions } from "./watchdog.ts";
 
 export interface SamplerOptions extends WatchdogOptions {
@@ -88,19 +94,9 @@ export function startSampler(settings: SamplerOptions): Sampler {
     watchdog.stop();
     held.close();
     if (ended) return Promise.resolve(true);
-    return new Promise<boolean>((resolve) => {
-      const patience = deadline(clock, () => {
-        thread.abandon();
-        log("warn", "sampling thread hangs and is left behind", { waitedMs: samplerStopMs });
-        resolve(false);
-      });
-      whenEnded = () => {
-        patience.cancel();
-        resolve(true);
-      };
-      patience.in(samplerStopMs);
-      thread.post({ kind: "close" });
-    });
+    const closing = closeThread(thread, settings);
+    whenEnded = closing.ended;
+    return closing.done;
   };
   let stopping: Promise<boolean> | undefined;
   return {
@@ -117,6 +113,23 @@ export function startSampler(settings: SamplerOptions): Sampler {
       return stopping;
     },
   };
+}
+
+/** Tells the thread to end, and leaves behind one that does not. */
+function closeThread(thread: Thread, { clock, log }: Pick<SamplerOptions, "clock" | "log">) {
+  const { promise: done, resolve } = Promise.withResolvers<boolean>();
+  const patience = deadline(clock, () => {
+    thread.abandon();
+    log("warn", "sampling thread hangs and is left behind", { waitedMs: samplerStopMs });
+    resolve(false);
+  });
+  const ended = () => {
+    patience.cancel();
+    resolve(true);
+  };
+  patience.in(samplerStopMs);
+  thread.post({ kind: "close" });
+  return { done, ended };
 }
 
 /**

@@ -34,6 +34,7 @@ describe("what serve is told", () => {
       allowedEndpoints: [],
       allowHostNetwork: false,
       allowedScopes: ["workload", "node", "cluster"],
+      attributesProcesses: false,
       deletionCost: false,
       hasEvents: true,
     });
@@ -66,7 +67,7 @@ describe("what serve is told", () => {
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     args.push("--no-reflection", "--no-page", "--no-events");
-    args.push("--allow-host-network", "--deletion-cost");
+    args.push("--allow-host-network", "--deletion-cost", "--process-attribution");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -92,6 +93,7 @@ describe("what serve is told", () => {
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
       engineCaDirectory: "/authorities",
+      attributesProcesses: true,
       deletionCost: true,
       hasEvents: false,
     });

@@ -139,7 +139,6 @@ function gpu({ sources, instances, processes, readMigMode, log, ...first }: GpuP
     for (const refusal of result.refusals) health.note(refusal);
     return result;
   };
-
   return {
     index: () => about.index,
     listed: (newHandle, index) => {
@@ -169,13 +168,11 @@ function gpu({ sources, instances, processes, readMigMode, log, ...first }: GpuP
         sources.restart();
         instances.restart();
       }
+      const own = { ...whole, processes: users.processes };
       const hasChanged = logHealth(health.now(), whole.absences, about.index);
       isNewHandle = false;
       return {
-        samples: samplesOf(about, health.now(), isDeviceGone, [
-          { ...whole, processes: users.processes },
-          ...parts.instances,
-        ]),
+        samples: samplesOf(about, health.now(), isDeviceGone, [own, ...parts.instances]),
         answered,
         unknown,
         isListDoubtful:

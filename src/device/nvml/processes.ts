@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { processesMax, processWindowMs, slowReadingsMs } from "#core/limits.ts";
+import { processesMax, processRoomToSpare, processWindowMs, slowReadingsMs } from "#core/limits.ts";
 import { type DeviceProcess, type UseName, useRanges } from "#metric/device-use.ts";
 import { isWithin } from "#metric/reading.ts";
 import type { Api } from "./api.ts";
@@ -40,8 +40,8 @@ export interface ProcessReader {
 }
 
 /** Linux gives no larger process id (`PID_MAX_LIMIT`). */
-const pidMost = 4_194_304;
-const isPid = (pid: number) => pid >= 1 && pid <= pidMost;
+const processIdMost = 4_194_304;
+const isPid = (pid: number) => pid >= 1 && pid <= processIdMost;
 
 const kinds = ["Compute", "MPSCompute", "Graphics"] as const;
 /** The newest first; the name without a number is the oldest. */
@@ -49,14 +49,12 @@ const versions = ["_v3", "_v2", ""] as const;
 
 /**
  * Sizes of a list's entry. Drivers 535.43 to 535.86 write 32 bytes for `_v3`, where nvml.h has 24, and
- * one of branch 550 was seen to write 16: the name of the function does not tell.
+ * one of branch 550 was found to write 16: the name of the function does not tell.
  *
  * Source: https://github.com/XuehaiPan/nvitop/issues/88, and pull requests 79, 89 and 226 there
  */
 const entrySizes: readonly number[] = [16, 24, 32];
-const entryBytesMost = 32;
-/** Room for processes that start between two calls. */
-const entriesSlack = 32;
+const processEntryBytesMost = 32;
 
 /** Functions and memory that all GPUs of a library share. */
 export interface ProcessApi {
@@ -82,13 +80,13 @@ export function bindProcesses({ bind, memory }: Api): ProcessApi {
       return { symbol, call: bind(symbol, ["pointer", "pointer", "pointer"]) };
     }),
   );
-  const entries = nativeMemory(processesMax * entryBytesMost);
+  const entries = nativeMemory(processesMax * processEntryBytesMost);
   return {
     lists,
     utilization: bind(utilizationSymbol, ["pointer", "pointer", "pointer", "u64"]),
     count: memory,
     entries: (count) => {
-      entries.poison(count * entryBytesMost);
+      entries.poison(count * processEntryBytesMost);
       return entries;
     },
   };
@@ -159,12 +157,12 @@ type ListReader = (pass: DevicePass) => Listed | Unread;
 /** One kind of process; it falls to the next function where the driver lacks one. */
 function listReader(api: ProcessApi, symbols: readonly ListSymbol[]): ListReader {
   let position = 0;
-  let room = entriesSlack;
+  let room = processRoomToSpare;
   return ({ device }) => {
     for (; position < symbols.length; position += 1) {
       const { symbol, call } = symbols[position] as ListSymbol;
       const read = listed(api, symbol, room, (count, entries) => call(device, count, entries));
-      if (!isUnread(read)) room = Math.min(read.count + entriesSlack, processesMax);
+      if (!isUnread(read)) room = Math.min(read.count + processRoomToSpare, processesMax);
       if (!isUnread(read) || read.refusal?.class !== "unsupported") return read;
     }
     // No process can be of a kind that the device or the driver has not got.
@@ -186,7 +184,7 @@ function listed(
     const returnCode = call(api.count.address, address);
     const count = readU32(api.count.view, 0);
     if (returnCode === 0) return count <= room ? { view, count, room } : { refusal: undefined };
-    const needed = Math.min(count + entriesSlack, processesMax);
+    const needed = Math.min(count + processRoomToSpare, processesMax);
     if (returnCode !== insufficientSize || needed <= room)
       return { refusal: refusalOf(symbol, returnCode) };
     room = needed;
@@ -224,8 +222,8 @@ function memoryOf(
  * written ends where the last entry does.
  */
 function entrySizeOf({ view, count, room }: Listed): number | undefined {
-  if (count === 0) return entryBytesMost;
-  let endBytes = room * entryBytesMost;
+  if (count === 0) return processEntryBytesMost;
+  let endBytes = room * processEntryBytesMost;
   while (endBytes > 0 && view.getUint8(endBytes - 1) === poisonByte) endBytes -= 1;
   return entrySizes.find((size) => size * count === endBytes);
 }
@@ -249,23 +247,23 @@ const busyNames = Object.keys(busyMembers) as (keyof Busy)[];
 function utilizationReader(
   api: ProcessApi,
 ): (pass: DevicePass) => ReadonlyMap<number, Busy> | Unread {
-  let room = entriesSlack;
+  let room = processRoomToSpare;
   /** The driver's times of the newest samples of earlier passes, oldest first, and when those were. */
-  let seen: readonly { readonly atMs: number; readonly timeStamp: number }[] = [];
+  let asked: readonly { readonly atMs: number; readonly timeStamp: number }[] = [];
 
   return ({ device, atMs }) => {
-    const begin = seen.findLastIndex((one) => atMs - one.atMs >= processWindowMs);
-    seen = seen.slice(Math.max(begin, 0));
+    const begin = asked.findLastIndex((one) => atMs - one.atMs >= processWindowMs);
+    asked = asked.slice(Math.max(begin, 0));
     // Since 0: as far back as the driver remembers, some ten seconds.
-    const since = begin < 0 ? 0 : (seen[0]?.timeStamp ?? 0);
+    const since = begin < 0 ? 0 : (asked[0]?.timeStamp ?? 0);
     const read = listed(api, utilizationSymbol, room, (count, entries) =>
       api.utilization(device, entries, count, since),
     );
     if (isUnread(read)) return read;
-    room = Math.min(read.count + entriesSlack, processesMax);
+    room = Math.min(read.count + processRoomToSpare, processesMax);
     const samples = samplesIn(read);
     const newest = Math.max(0, ...samples.map(({ timeStamp }) => timeStamp));
-    if (newest > (seen.at(-1)?.timeStamp ?? 0)) seen = [...seen, { atMs, timeStamp: newest }];
+    if (newest > (asked.at(-1)?.timeStamp ?? 0)) asked = [...asked, { atMs, timeStamp: newest }];
     return busyOf(samples);
   };
 }
