@@ -26,12 +26,11 @@ export type ProcessOwner =
 /** @returns `undefined` where that cannot be told, as for a process that is not to be seen. */
 export type OwnerOf = (pid: number) => ProcessOwner | undefined;
 
-/** Where procfs is mounted; pods see the node's processes in it with `hostPID`. */
-export const procRoot = "/proc";
-
 /**
  * Remembers whose each process is for as long as it lives, by its start time: the kernel gives its number
  * to another one afterwards. What a process did shortly before it ended is still its pod's.
+ *
+ * @param root Where procfs of the node's own pid namespace is mounted.
  */
 export function processOwners(root: string): OwnerOf {
   const known = new Map<number, { readonly startTime: string; readonly owner: ProcessOwner }>();

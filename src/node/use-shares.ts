@@ -8,7 +8,8 @@ import type { OwnerOf, ProcessOwner } from "./process-owners.ts";
 
 /**
  * A use is told only where each process that has any of it is known, and whose it is: as soon as one is not,
- * its pod would look idle.
+ * its pod would look idle. So would all pods where none of the processes is in one: the node then may
+ * not put pods into cgroups of their own.
  */
 export function useShares(processes: readonly DeviceProcess[], ownerOf: OwnerOf): UseShares {
   const shares: { -readonly [Name in UseName]?: UseShares[Name] } = {};
@@ -29,19 +30,17 @@ function sharesOf(
   for (const { pid, [name]: used } of processes) {
     const owner = used === 0 ? idle : ownerOf(pid);
     if (used === undefined || owner === undefined || isClients(owner, name)) return undefined;
-    // An MPS server's memory is its own, for its clients are listed with theirs.
-    if (owner.kind === "mps-server") continue;
     total += used;
     if (owner.kind === "pod") byPod.set(owner.uid, (byPod.get(owner.uid) ?? 0) + used);
   }
-  if (total === 0) return undefined;
+  if (byPod.size === 0) return undefined;
   return new Map([...byPod].map(([uid, used]) => [uid, used / total]));
 }
 
 /** Whose a process is that has nothing of a use does not matter. */
 const idle: ProcessOwner = { kind: "none" };
 
-/** Of an MPS server, what its clients have it do: whose that is, nobody tells. */
+/** Of an MPS server, what its clients have it do. Memory is its own, for they are listed with theirs. */
 function isClients({ kind }: ProcessOwner, name: UseName): boolean {
   return kind === "mps-server" && name !== "memoryUsedBytes";
 }

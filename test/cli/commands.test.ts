@@ -34,10 +34,16 @@ describe("what serve is told", () => {
       allowedEndpoints: [],
       allowHostNetwork: false,
       allowedScopes: ["workload", "node", "cluster"],
-      attributesProcesses: false,
       deletionCost: false,
       hasEvents: true,
     });
+  });
+
+  test("tells processes apart by the node's own procfs, and needs to be told to", () => {
+    expect(optionsOf(["--process-attribution"]).procRoot).toBe("/proc");
+    expect(() => optionsOf(["--proc-root", "/host/proc"])).toThrow(
+      "Cannot tell processes apart: --proc-root is for --process-attribution",
+    );
   });
 
   test("with every flag", () => {
@@ -62,6 +68,7 @@ describe("what serve is told", () => {
       profiles: "profiles.yaml",
       "allow-endpoint": "a,b",
       "allow-scope": "workload",
+      "proc-root": "/host/proc",
       "engine-token-dir": "/tokens",
       "engine-ca-dir": "/authorities",
     };
@@ -93,7 +100,7 @@ describe("what serve is told", () => {
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
       engineCaDirectory: "/authorities",
-      attributesProcesses: true,
+      procRoot: "/host/proc",
       deletionCost: true,
       hasEvents: false,
     });

@@ -168,13 +168,29 @@ describe("the lists of processes", () => {
     for (const symbol of symbols) expect(nvml.calls().get(symbol)).toBe(1);
   });
 
-  test("that the driver refuses leave the memory unknown", async () => {
+  test.each([
+    [4, 2],
+    [2, 0],
+    [999, 1],
+  ])("of which the driver refuses one with %i leave the memory unknown", async (code, which) => {
     const { read } = await played(
       { processes: two },
-      { returnCodes: { [symbols[2] as string]: 4 } },
+      { returnCodes: { [symbols[which] as string]: code } },
     );
     expect(read()?.map(({ memoryUsedBytes }) => memoryUsedBytes)).toEqual([undefined, undefined]);
   });
+
+  test.each([
+    ["some of which", symbols.slice(1), [3 * mib, 5 * mib]],
+    ["all of which", symbols, [undefined, undefined]],
+  ])(
+    "%s the device does not have: they have nobody, and alone tell nothing",
+    async (_which, refused, memory) => {
+      const returnCodes = Object.fromEntries(refused.map((symbol) => [symbol, 3]));
+      const { read } = await played({ processes: two }, { returnCodes });
+      expect(read()?.map(({ memoryUsedBytes }) => memoryUsedBytes)).toEqual(memory);
+    },
+  );
 
   test.each([
     ["r470", "_v2"],

@@ -39,7 +39,6 @@ describe("parts", () => {
     expect(useShares(processes, owners({ 1: none, 2: a })).smPercent).toEqual(
       new Map([["a", 0.25]]),
     );
-    expect(useShares(processes.slice(0, 1), owners({ 1: none })).smPercent).toEqual(new Map());
   });
 
   test.each([
@@ -73,23 +72,25 @@ describe("parts", () => {
   test.each([
     ["there is no process", []],
     ["no process uses any", [{ pid: 1, smPercent: 0 }]],
+    ["none is in a pod", [{ pid: 2, smPercent: 5 }]],
   ])("are not known where %s", (_why, processes) => {
-    expect(useShares(processes, owners({ 1: a }))).toEqual({});
+    expect(useShares(processes, owners({ 1: a, 2: none }))).toEqual({});
   });
 
-  test("of memory leave out what an MPS server has for itself, beside its clients' own", () => {
+  test("of memory leave an MPS server its own, beside its clients' own", () => {
     const processes = [
       { pid: 1, memoryUsedBytes: 300 },
       { pid: 2, memoryUsedBytes: 100 },
-      { pid: 3, memoryUsedBytes: 50 },
+      { pid: 3, memoryUsedBytes: 100 },
     ];
-    expect(useShares(processes, owners({ 1: a, 2: b, 3: mps })).memoryUsedBytes).toEqual(
+    const ownerOf = owners({ 1: a, 2: b, 3: mps });
+    expect(useShares(processes, ownerOf).memoryUsedBytes).toEqual(
       new Map([
-        ["a", 0.75],
-        ["b", 0.25],
+        ["a", 0.6],
+        ["b", 0.2],
       ]),
     );
-    expect(useShares(processes.slice(2), owners({ 3: mps }))).toEqual({});
+    expect(useShares(processes.slice(2), ownerOf)).toEqual({});
   });
 });
 

@@ -17,6 +17,7 @@ export const fixedNumbers: Readonly<Record<string, string>> = {
   cooldownDefaultSeconds: "KEDA: the default of cooldownPeriod",
   deviationsOfP95: "the standard normal distribution",
   exactDigits: "IEEE 754: a double holds 15 decimal digits exactly",
+  functionNotFound: "NVML: NVML_ERROR_FUNCTION_NOT_FOUND",
   headerBytes: "gRPC: a flag and a length before each message",
   hpaSyncMs: "the HPA's --horizontal-pod-autoscaler-sync-period",
   hpaTolerance: "the HPA's default tolerance",

@@ -152,7 +152,8 @@ function present(name: UseName, value: number | undefined): { [Name in UseName]?
   return value === undefined || !isWithin(useRanges[name], value) ? {} : { [name]: value };
 }
 
-type ListReader = (pass: DevicePass) => Listed | Unread;
+/** `undefined`: the device or the driver has no processes of that kind. */
+type ListReader = (pass: DevicePass) => Listed | Unread | undefined;
 
 /** One kind of process; it falls to the next function where the driver lacks one. */
 function listReader(api: ProcessApi, symbols: readonly ListSymbol[]): ListReader {
@@ -163,10 +164,10 @@ function listReader(api: ProcessApi, symbols: readonly ListSymbol[]): ListReader
       const { symbol, call } = symbols[position] as ListSymbol;
       const read = listed(api, symbol, room, (count, entries) => call(device, count, entries));
       if (!isUnread(read)) room = Math.min(read.count + processRoomToSpare, processesMax);
-      if (!isUnread(read) || read.refusal?.class !== "unsupported") return read;
+      if (isUnread(read) && read.refusal?.returnCode === functionNotFound) continue;
+      return isUnread(read) && read.refusal?.returnCode === notSupported ? undefined : read;
     }
-    // No process can be of a kind that the device or the driver has not got.
-    return { view: api.count.view, count: 0, room: 0 };
+    return undefined;
   };
 }
 
@@ -191,30 +192,41 @@ function listed(
   }
 }
 
+const notSupported = 3;
 const insufficientSize = 7;
+const functionNotFound = 13;
 
 /** Bytes by process; `undefined` where the driver does not know them. */
-function memoryOf(
-  lists: readonly ListReader[],
-  pass: DevicePass,
-): ReadonlyMap<number, number | undefined> | Unread {
-  const bytesByPid = new Map<number, number | undefined>();
+type MemoryByPid = Map<number, number | undefined>;
+
+function memoryOf(lists: readonly ListReader[], pass: DevicePass): MemoryByPid | Unread {
+  const bytesByPid: MemoryByPid = new Map();
+  let answered = 0;
   for (const list of lists) {
     const read = list(pass);
+    if (read === undefined) continue;
     if (isUnread(read)) return read;
-    const size = entrySizeOf(read);
-    if (size === undefined) return { refusal: undefined };
-    for (let at = 0; at < read.count * size; at += size) {
-      const pid = readU32(read.view, at + layouts.processInfo.at.pid);
-      if (!isPid(pid)) return { refusal: undefined };
-      const bytes = readU64(read.view, at + layouts.processInfo.at.usedGpuMemory);
-      // Of one process in two lists, as one that computes and draws, each list tells all its memory.
-      const known = bytesByPid.get(pid) ?? 0;
-      const isKnown = isWithin(useRanges.memoryUsedBytes, bytes);
-      bytesByPid.set(pid, isKnown ? Math.max(bytes, known) : undefined);
-    }
+    // Before the next call, which uses the same memory.
+    if (!addMemory(bytesByPid, read)) return { refusal: undefined };
+    answered += 1;
   }
-  return bytesByPid;
+  return answered === 0 ? { refusal: undefined } : bytesByPid;
+}
+
+/** @returns False where what was written makes no sense. */
+function addMemory(bytesByPid: MemoryByPid, read: Listed): boolean {
+  const size = entrySizeOf(read);
+  if (size === undefined) return false;
+  for (let at = 0; at < read.count * size; at += size) {
+    const pid = readU32(read.view, at + layouts.processInfo.at.pid);
+    if (!isPid(pid)) return false;
+    const bytes = readU64(read.view, at + layouts.processInfo.at.usedGpuMemory);
+    // Of one process in two lists, as one that computes and draws, each list tells all its memory.
+    const before = bytesByPid.get(pid) ?? 0;
+    const isKnown = isWithin(useRanges.memoryUsedBytes, bytes);
+    bytesByPid.set(pid, isKnown ? Math.max(bytes, before) : undefined);
+  }
+  return true;
 }
 
 /**
