@@ -20,6 +20,8 @@ export interface DeviceShare {
   readonly pod?: string | undefined;
   /** How many pods it is divided among; absent when it is not. */
   readonly sharedBy?: number | undefined;
+  /** Which part of a shared one counts, from 0 to 1, by the pod's own processes; absent: an equal part. */
+  readonly part?: number | undefined;
   /** What it counts for, in the metric's own unit; absent when it does not count. */
   readonly value?: number | undefined;
   /** Why it does not count. */

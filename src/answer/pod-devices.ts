@@ -5,6 +5,7 @@
  */
 import { holdersStaleMs, missingGraceMs } from "#core/limits.ts";
 import type { FleetDevice, FleetNode, FleetView } from "#fleet/view.ts";
+import { type DevicePart, devicePart } from "#metric/device-use.ts";
 import type { Trigger } from "#trigger/trigger.ts";
 import type { Pod } from "#workload/pod.ts";
 import {
@@ -75,6 +76,7 @@ function holdersProblem({ name, holdersAtMs }: FleetNode, nowMs: number): string
 interface HeldDevice {
   readonly device: FleetDevice;
   readonly holder: FleetDevice["holders"][number];
+  readonly podUid: string;
 }
 
 function devicesHeldBy(
@@ -89,7 +91,7 @@ function devicesHeldBy(
   return node.devices.flatMap((device) => {
     if (gpuIndex !== -1 && device.index !== gpuIndex) return [];
     const holder = device.holders.find(isOwn);
-    return holder === undefined ? [] : [{ device, holder }];
+    return holder === undefined ? [] : [{ device, holder, podUid: pod.uid }];
   });
 }
 
@@ -106,15 +108,16 @@ function heldDevicesResult(
   view: FleetView,
   nowMs: number,
 ): PodResult {
-  const sharedBy = new Map(held.map(({ device, holder }) => [device.uuid, holder.sharedBy]));
   const heldDevices = held.map(({ device }) => device);
-  const results = deviceResults(heldDevices, query, view).map((result) =>
-    divided(result, query, sharedBy.get(result.device.uuid)),
+  const parts = held.map((one) => partOf(one, query));
+  // Results come in the order of the devices.
+  const results = deviceResults(heldDevices, query, view).map((result, at) =>
+    divided(result, parts[at]),
   );
-  const holders = new Map(held.map(({ device, holder }) => [device.uuid, holder.pod]));
-  const devices = results.map((result) => {
-    const { uuid } = result.device;
-    return { ...deviceShare(result, nowMs), pod: holders.get(uuid), sharedBy: sharedBy.get(uuid) };
+  const devices = results.map((result, at) => {
+    const { pod: holder, sharedBy } = held[at]?.holder ?? {};
+    const part = parts[at]?.isAttributed ? parts[at].part : undefined;
+    return { ...deviceShare(result, nowMs), pod: holder, sharedBy, part };
   });
   const where = `pod ${pod.name}`;
   if (results.every(({ state }) => state === "unsupported" || state === "sliced"))
@@ -135,12 +138,22 @@ function missingSinceMs({ missing }: DeviceReduction, nowMs: number): number | u
 }
 
 /**
- * A device that is shared by pods has one reading, and nobody says whose process made it so. Each
- * holder has an equal part, so that the parts add up to what was measured: counted whole, a saturated
- * device would ask for ever more holders of itself. A temperature or a clock is that of each.
+ * A device that is shared by pods has one reading. Where its node tells whose processes made it so, each
+ * holder has the part of its own; else nobody knows, and each has an equal part. Either way the parts add
+ * up to no more than what was measured: counted whole, a saturated device would ask for ever more holders
+ * of itself. A temperature or a clock is that of each.
+ *
+ * Over a window it is the newest part of the mean: of single processes no past is kept.
+ *
+ * @returns `undefined` where it counts whole.
  */
-function divided(result: DeviceResult, { row }: DeviceQuery, sharedBy = 1): DeviceResult {
-  return result.state === "known" && row.isShared
-    ? { ...result, value: result.value / sharedBy }
-    : result;
+function partOf(
+  { device, holder: { sharedBy = 1 }, podUid }: HeldDevice,
+  { row }: DeviceQuery,
+): DevicePart | undefined {
+  return sharedBy > 1 && row.isShared ? devicePart(row, device.uses, sharedBy, podUid) : undefined;
+}
+
+function divided(result: DeviceResult, { part }: Pick<DevicePart, "part"> = { part: 1 }) {
+  return result.state === "known" ? { ...result, value: result.value * part } : result;
 }

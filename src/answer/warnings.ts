@@ -86,7 +86,8 @@ function readingFacts(
   const [histogram] = engines.flatMap(({ observations }) =>
     observations?.kind === "buckets" ? [observations] : [],
   );
-  const holders = Math.max(1, ...devices.map(({ sharedBy = 1 }) => sharedBy));
+  const equal = devices.filter(({ part }) => part === undefined);
+  const holders = Math.max(1, ...equal.map(({ sharedBy = 1 }) => sharedBy));
   return {
     sharedBy: holders > 1 ? holders : undefined,
     prealloc: engine && preallocating.has(engine),

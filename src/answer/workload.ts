@@ -12,6 +12,7 @@ import type { Workload } from "#workload/workload.ts";
 import type { Activity, Answer } from "./answer.ts";
 import {
   activationText,
+  type DeviceShare,
   type EngineShare,
   type Explanation,
   listed,
@@ -21,7 +22,7 @@ import {
   windowText,
 } from "./explanation.ts";
 import type { MissingTracker } from "./missing.ts";
-import { type MetricQuery, windowMsOf } from "./query.ts";
+import { type DeviceQuery, type MetricQuery, windowMsOf } from "./query.ts";
 import {
   type PodResult,
   type Replica,
@@ -197,16 +198,24 @@ function perReplicaText({ query, replicas }: WorkloadReadings): string {
   const { metric, row, trigger } = query;
   if (query.source === "engine")
     return `${metric} in ${row.unit} of each pod's engine, ${windowText(windowMsOf(query))}${mergedText(enginesOf(replicas))}`;
-  const shared = replicas
-    .flatMap(({ devices }) => devices)
-    .some(({ sharedBy = 1 }) => sharedBy > 1);
-  const how = query.row.isShared
-    ? "each holder of a shared one counting its equal part"
-    : "a shared one counting whole for each holder";
+  const devices = replicas.flatMap((one) => one.devices);
   return (
     `the ${trigger.aggregation} of ${metric} in ${row.unit} over a pod's devices` +
-    `${shared ? `, ${how}` : ""}, ${windowText(windowMsOf(query))}`
+    `${sharedText(devices, query)}, ${windowText(windowMsOf(query))}`
   );
+}
+
+/** How devices count that several pods share. */
+function sharedText(devices: readonly DeviceShare[], query: DeviceQuery): string {
+  const shared = devices.filter(({ sharedBy = 1 }) => sharedBy > 1);
+  if (shared.length === 0) return "";
+  if (!query.row.isShared) return ", a shared one counting whole for each holder";
+  const attributed = shared.filter(({ part }) => part !== undefined).length;
+  if (attributed === 0) return ", each holder of a shared one counting its equal part";
+  const which =
+    attributed === shared.length ? "" : ` (${attributed} of ${shared.length}, else equal)`;
+  const when = windowMsOf(query) > 0 ? " now" : "";
+  return `, each holder of a shared one counting the part that its processes use${when}${which}`;
 }
 
 function explained(

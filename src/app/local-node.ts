@@ -11,6 +11,7 @@ import { spawnThread } from "#device/thread.ts";
 import { energyMeter } from "#metric/energy.ts";
 import { costlyReadings, type ReadingName } from "#metric/reading.ts";
 import { podResources } from "#node/pod-resources.ts";
+import { processOwners } from "#node/process-owners.ts";
 import { nodeReports, type ReportSource } from "#node/reports.ts";
 import type { NodeStats } from "#observe/node-metrics.ts";
 import type { NodeOptions } from "./options.ts";
@@ -29,7 +30,7 @@ export interface LocalNode {
 
 /** Without `podResourcesSocket` no device has a holder. */
 export function localNode(options: NodeOptions, context: RoleContext): LocalNode {
-  const { nodeName, sampleIntervalMs, podResourcesSocket: socketPath } = options;
+  const { nodeName, sampleIntervalMs, podResourcesSocket: socketPath, procRoot } = options;
   const { clock, log, changes, onCollection, onDead } = context;
   const kubelet = socketPath === undefined ? undefined : podResources({ socketPath, clock, log });
   const reports = nodeReports({
@@ -38,6 +39,7 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     clock,
     log,
     podResources: kubelet,
+    ownerOf: procRoot === undefined ? undefined : processOwners(procRoot),
   });
   const energy = energyMeter(staleAfterMs(sampleIntervalMs));
   const podEnergy = podEnergyMeter(clock);
@@ -60,6 +62,8 @@ export function localNode(options: NodeOptions, context: RoleContext): LocalNode
     onChange: changes.notify,
     onDead,
   });
+  if (procRoot !== undefined)
+    reports.subscribe(() => sampler.tellProcesses(reports.sharedDevices()));
   const isFresh = () => sampler.state().phase === "sampling";
 
   return {

@@ -51,6 +51,11 @@ export interface NodeOptions {
   readonly deviceWatchdogMs: number;
   /** The kubelet's; absent: its usual path where there is a kubelet. */
   readonly podResourcesSocket?: string | undefined;
+  /**
+   * The node's own procfs, by which the processes of devices that pods share are told apart; absent: they are
+   * not.
+   */
+  readonly procRoot?: string | undefined;
 }
 
 /** For a process that answers KEDA. */

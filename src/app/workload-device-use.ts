@@ -48,6 +48,8 @@ interface KeptPod {
   /** While nobody had claimed it. */
   usage?: DeviceUse | undefined;
   owner?: string;
+  /** Since somebody claimed it. */
+  uid?: string;
   readonly sinceRound: number;
   /** When something of it was heard last. */
   round: number;
@@ -59,11 +61,12 @@ export function workloadDeviceUse({ monotonicMs }: Pick<Clock, "monotonicMs">): 
   let round = 0;
   let roundEndedAtMs: number | undefined;
 
-  const claimPod = ({ namespace, name, node, members = [] }: Pod, owner: string): void => {
+  const claimPod = ({ namespace, name, uid, node, members = [] }: Pod, owner: string): void => {
     for (const member of members) claimPod(member, owner);
     const pod = node === undefined ? undefined : pods.get(podKey({ node, namespace, pod: name }));
     const object = objects.get(owner);
     if (pod === undefined || object === undefined) return;
+    pod.uid = uid;
     if (pod.owner !== undefined && objects.has(pod.owner)) return;
     pod.owner = owner;
     object.usage = sum(object.usage, pod.usage);
@@ -81,7 +84,7 @@ export function workloadDeviceUse({ monotonicMs }: Pick<Clock, "monotonicMs">): 
 
   return {
     put: (before, after) => {
-      for (const used of podDeviceUse(before, after)) {
+      for (const used of podDeviceUse(before, after, (pod) => pods.get(podKey(pod))?.uid)) {
         const key = podKey(used);
         const pod = pods.get(key) ?? { sinceRound: round, round };
         pods.set(key, pod);

@@ -253,6 +253,17 @@ export const podEnergyKeptMs = 5 * 60_000;
 /** Span of the mean power by a device's energy counter, which drivers count up every 20 to 100 ms. */
 export const energyPowerMs = 5_000;
 
+/** Over which time processes are told apart: the driver looks at one of them some times a second. */
+export const processWindowMs = 5_000;
+/** Processes of one GPU: each holds some of its memory, so that a larger count is none. */
+export const processesMax = 4_096;
+/** Room in a list of processes for those that start between two calls. */
+export const processRoomToSpare = 32;
+/** A node's processes whose pods are remembered: those of all its shared devices. */
+export const processOwnersMax = 16_384;
+/** `/proc/<pid>/cgroup` has a line for each hierarchy, of which cgroup v1 has a dozen. */
+export const procFileBytesMax = 64 * 1024;
+
 /** Time between two searches for accelerators of vendors that were not found before, beside one that was. */
 export const vendorSearchMs = 10_000;
 
@@ -303,6 +314,8 @@ export const reportDevicesMax = 512;
 export const reportHoldersOfDeviceMax = 256;
 /** A node runs some hundred pods, and a pod that holds all its devices holds them alone. */
 export const reportHoldersMax = 4_096;
+/** Each device has five uses that are told apart. */
+export const reportDeviceUsesMax = 5 * reportDevicesMax;
 /** Longest uuid, name or version that a driver gives: NVML's own buffers have 96. */
 export const deviceTextCharsMax = 256;
 /** Kinds of conditions are some ten, and a device has one of each at the most. */

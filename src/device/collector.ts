@@ -8,12 +8,24 @@
  */
 import type { Clock } from "#core/clock.ts";
 import type { Log } from "#core/log.ts";
+import type { DeviceProcess } from "#metric/device-use.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 
 /** Readings that cost too much to take unless somebody asks for them. */
 export interface Demand {
   /** NVML counts PCIe bytes for 20 ms inside each of two calls a device. */
   readonly pcieThroughput: boolean;
+  /**
+   * UUIDs of the devices whose processes are told apart; absent: of none. One of NVML's lists of
+   * processes may take 4.5 ms, in which the driver serves nobody else.
+   */
+  readonly processesOf?: readonly string[] | undefined;
+}
+
+/** A device as it was read, with what stays on its node. */
+export interface CollectedDevice extends DeviceSample {
+  /** Absent where nobody asked, and where the driver did not answer. */
+  readonly processes?: readonly DeviceProcess[] | undefined;
 }
 
 /** Everything one pass over the devices gave. */
@@ -22,7 +34,7 @@ export interface Collection {
   readonly session: number;
   readonly driverVersion?: string | undefined;
   readonly libraryVersion?: string | undefined;
-  readonly devices: readonly DeviceSample[];
+  readonly devices: readonly CollectedDevice[];
 }
 
 export interface Collector {

@@ -9,7 +9,13 @@
 import type { Clock } from "#core/clock.ts";
 import { demandHoldMs, samplerStopMs } from "#core/limits.ts";
 import type { CollectorOptions, Demand } from "./collector.ts";
-import { faultOf, type Spawn, type ThreadReport, type TimedCollection } from "./thread.ts";
+import {
+  faultOf,
+  type Spawn,
+  type Thread,
+  type ThreadReport,
+  type TimedCollection,
+} from "./thread.ts";
 import { deadline, type SamplerState, startWatchdog, type WatchdogOptions } from "./watchdog.ts";
 
 export interface SamplerOptions extends WatchdogOptions {
@@ -32,7 +38,9 @@ export interface Sampler {
   readonly state: () => SamplerState;
   readonly stats: () => SamplerStats;
   /** Has readings taken that cost, for `demandHoldMs`; call it again to go on. */
-  readonly demand: (demand: Demand) => void;
+  readonly demand: (demand: Pick<Demand, "pcieThroughput">) => void;
+  /** Has the processes of these devices told apart from now on, and of no others. */
+  readonly tellProcesses: (uuids: readonly string[]) => void;
   /**
    * Lets go of the driver and ends the thread.
    *
@@ -86,19 +94,9 @@ export function startSampler(settings: SamplerOptions): Sampler {
     watchdog.stop();
     held.close();
     if (ended) return Promise.resolve(true);
-    return new Promise<boolean>((resolve) => {
-      const patience = deadline(clock, () => {
-        thread.abandon();
-        log("warn", "sampling thread hangs and is left behind", { waitedMs: samplerStopMs });
-        resolve(false);
-      });
-      whenEnded = () => {
-        patience.cancel();
-        resolve(true);
-      };
-      patience.in(samplerStopMs);
-      thread.post({ kind: "close" });
-    });
+    const closing = closeThread(thread, settings);
+    whenEnded = closing.ended;
+    return closing.done;
   };
   let stopping: Promise<boolean> | undefined;
   return {
@@ -107,11 +105,31 @@ export function startSampler(settings: SamplerOptions): Sampler {
     demand: (demand) => {
       if (!watchdog.isOver()) held.renew(demand);
     },
+    tellProcesses: (uuids) => {
+      if (!watchdog.isOver()) held.tellProcesses(uuids);
+    },
     stop: () => {
       stopping ??= close();
       return stopping;
     },
   };
+}
+
+/** Tells the thread to end, and leaves behind one that does not. */
+function closeThread(thread: Thread, { clock, log }: Pick<SamplerOptions, "clock" | "log">) {
+  const { promise: done, resolve } = Promise.withResolvers<boolean>();
+  const patience = deadline(clock, () => {
+    thread.abandon();
+    log("warn", "sampling thread hangs and is left behind", { waitedMs: samplerStopMs });
+    resolve(false);
+  });
+  const ended = () => {
+    patience.cancel();
+    resolve(true);
+  };
+  patience.in(samplerStopMs);
+  thread.post({ kind: "close" });
+  return { done, ended };
 }
 
 /**
@@ -120,7 +138,9 @@ export function startSampler(settings: SamplerOptions): Sampler {
  */
 function demandHolder(clock: Clock, onChange: (demand: Demand) => void) {
   let heldUntilMs: number | undefined;
+  let processesOf: readonly string[] | undefined;
   let cancel = () => {};
+  const current = (): Demand => ({ pcieThroughput: heldUntilMs !== undefined, processesOf });
 
   const check = (untilMs: number) => {
     const nowMs = clock.monotonicMs();
@@ -129,18 +149,23 @@ function demandHolder(clock: Clock, onChange: (demand: Demand) => void) {
       return;
     }
     heldUntilMs = undefined;
-    onChange({ pcieThroughput: false });
+    onChange(current());
   };
 
   return {
-    current: (): Demand => ({ pcieThroughput: heldUntilMs !== undefined }),
-    renew: ({ pcieThroughput }: Demand) => {
+    current,
+    renew: ({ pcieThroughput }: Pick<Demand, "pcieThroughput">) => {
       if (!pcieThroughput) return;
       const begins = heldUntilMs === undefined;
       heldUntilMs = clock.monotonicMs() + demandHoldMs;
       if (!begins) return;
-      onChange({ pcieThroughput: true });
+      onChange(current());
       check(heldUntilMs);
+    },
+    tellProcesses: (uuids: readonly string[]) => {
+      if (Bun.deepEquals(uuids, processesOf ?? [])) return;
+      processesOf = uuids;
+      onChange(current());
     },
     close: () => cancel(),
   };

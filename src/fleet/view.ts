@@ -1,13 +1,11 @@
 import type { MetricName } from "#metric/catalogue.ts";
 import type { ReadingName } from "#metric/reading.ts";
-import type { DeviceSample } from "#metric/sample.ts";
-import type { Holder, NodeReport } from "#telemetry/report.ts";
+import type { NodeReport, ReportedDevice } from "#telemetry/report.ts";
 
 /** A device as the answer sees it. Times are the receiver's monotonic clock. */
-export interface FleetDevice extends DeviceSample {
+export interface FleetDevice extends ReportedDevice {
   readonly node: string;
   readonly sampledAtMs: number;
-  readonly holders: readonly Holder[];
   /** Since when its health is not ok; absent while it is. */
   readonly unwellSinceMs?: number | undefined;
   /** Since when each absent reading is absent; of one that is pending, and costs, since it is demanded. */

@@ -4,11 +4,13 @@
  * @module
  */
 import type { Clock } from "#core/clock.ts";
+import { listedNamesMax } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
-import type { Collection } from "#device/collector.ts";
+import type { CollectedDevice, Collection } from "#device/collector.ts";
+import type { UseShares } from "#metric/device-use.ts";
 import { type DeviceSince, deviceSince } from "#metric/since.ts";
-import type { NodeReport } from "#telemetry/report.ts";
+import type { Holder, NodeReport, ReportedDevice } from "#telemetry/report.ts";
 import {
   type Attribution,
   attribute,
@@ -16,6 +18,8 @@ import {
   orderAllocations,
 } from "./attribution.ts";
 import type { PodResources } from "./pod-resources.ts";
+import type { OwnerOf } from "./process-owners.ts";
+import { useShares } from "./use-shares.ts";
 
 /** Gives the newest report. */
 export interface ReportSource {
@@ -28,6 +32,8 @@ export interface ReportSource {
 export interface NodeReports extends ReportSource {
   /** Takes what the devices gave, read at `sampledAtMs` on the monotonic clock. */
   readonly put: (collection: Collection, sampledAtMs: number) => void;
+  /** UUIDs of the devices that several pods hold, in the order of the devices. */
+  readonly sharedDevices: () => readonly string[];
   readonly close: () => void;
 }
 
@@ -38,13 +44,17 @@ export interface NodeReportsOptions {
   readonly log: Log;
   /** Left out on a machine without a kubelet: no device has a holder then. */
   readonly podResources?: PodResources | undefined;
+  /** Left out where the uses of shared devices are not told apart. */
+  readonly ownerOf?: OwnerOf | undefined;
 }
 
 /** Keeps the newest collection joined with the newest allocations. */
 export function nodeReports(options: NodeReportsOptions): NodeReports {
   const { name, sampleIntervalMs, clock, log, podResources } = options;
+  const usesOf = deviceUses(options);
   const changes = listeners();
   let newest: { readonly collection: Collection; readonly sampledAtMs: number } | undefined;
+  let uses: ReadonlyMap<string, UseShares> = new Map();
   let deviceSet = "";
   let since: ReadonlyMap<string, DeviceSince> = new Map();
   let allocations: readonly OrderedAllocation[] = [];
@@ -63,6 +73,7 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
   return {
     put: (collection, sampledAtMs) => {
       newest = { collection, sampledAtMs };
+      uses = usesOf(collection.devices);
       since = new Map(
         collection.devices.map((device) => [
           device.uuid,
@@ -87,15 +98,51 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
         ageMs: nowMs - newest.sampledAtMs,
         holdersAgeMs: readAtMs === undefined ? undefined : nowMs - readAtMs,
         ...newest.collection,
-        devices: newest.collection.devices.map((device) => ({
-          ...device,
-          holders: attribution?.holders.get(device.uuid) ?? [],
-        })),
+        devices: newest.collection.devices.map(
+          ({ processes, ...device }): ReportedDevice => ({
+            ...device,
+            holders: attribution?.holders.get(device.uuid) ?? [],
+            uses: uses.get(device.uuid),
+          }),
+        ),
         lackingAges: new Map([...since].map(([uuid, times]) => [uuid, agesOf(times, nowMs)])),
       };
     },
+    sharedDevices: () => {
+      const devices = newest?.collection.devices ?? [];
+      const isShared = ({ sharedBy = 1 }: Holder) => sharedBy > 1;
+      return devices
+        .map(({ uuid }) => uuid)
+        .filter((uuid) => attribution?.holders.get(uuid)?.some(isShared));
+    },
     subscribe: changes.subscribe,
     close: () => stopFollowing?.(),
+  };
+}
+
+/** Says once when it cannot be told whose processes are, and once when it can again. */
+function deviceUses({ ownerOf, log }: Pick<NodeReportsOptions, "ownerOf" | "log">) {
+  let isDoubtful = false;
+  return (devices: readonly CollectedDevice[]): ReadonlyMap<string, UseShares> => {
+    if (ownerOf === undefined) return new Map();
+    const unknown = new Set<number>();
+    const known: OwnerOf = (pid) => {
+      const owner = ownerOf(pid);
+      if (owner === undefined) unknown.add(pid);
+      return owner;
+    };
+    const uses = devices.flatMap(({ uuid, processes }) =>
+      processes === undefined ? [] : [[uuid, useShares(processes, known)] as const],
+    );
+    if (unknown.size > 0 && !isDoubtful)
+      log("warn", "processes of shared devices belong to nobody who is known", {
+        pids: [...unknown].slice(0, listedNamesMax).join(", "),
+        advice: "run the agent in the node's pid namespace (hostPID); their pods count equal parts",
+      });
+    if (unknown.size === 0 && isDoubtful)
+      log("info", "processes of shared devices are known again");
+    isDoubtful = unknown.size > 0;
+    return new Map(uses);
   };
 }
 

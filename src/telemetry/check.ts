@@ -18,6 +18,7 @@ import {
   quotedCharsMax,
   reportConditionsOfDeviceMax,
   reportDevicesMax,
+  reportDeviceUsesMax,
   reportHoldersMax,
   reportHoldersOfDeviceMax,
   sampleIntervalMostMs,
@@ -25,6 +26,8 @@ import {
 import {
   type Device,
   DeviceSchema,
+  type DeviceUse,
+  DeviceUseSchema,
   type Holder,
   type NodeSnapshot,
   NodeSnapshotSchema,
@@ -59,6 +62,7 @@ export function readSnapshot(message: Uint8Array): NodeSnapshot {
 }
 
 function checkCounts(message: Uint8Array): void {
+  checkUseCounts(message);
   const states = partsOf(message, NodeSnapshotSchema.field.state.number, 1);
   const [state] = states.parts;
   if (state === undefined) return;
@@ -79,6 +83,16 @@ function checkCounts(message: Uint8Array): void {
     holders += count;
   }
   most("holders", reportHoldersMax, holders);
+}
+
+function checkUseCounts(message: Uint8Array): void {
+  const uses = partsOf(message, NodeSnapshotSchema.field.deviceUses.number, reportDeviceUsesMax);
+  if (uses.count > reportDeviceUsesMax)
+    throw invalidReport("", `deviceUses must be at most ${reportDeviceUsesMax}, got ${uses.count}`);
+  let pods = 0;
+  for (const use of uses.parts) pods += partsOf(use, DeviceUseSchema.field.podUids.number, 0).count;
+  if (pods > reportHoldersMax)
+    throw invalidReport("", `pods of deviceUses must be at most ${reportHoldersMax}, got ${pods}`);
 }
 
 /** How often a message has this field, and the bytes of its first `most`. */
@@ -138,6 +152,27 @@ function checkHolder({ namespace, pod, container, sharedBy }: Holder, fail: Fail
   checkTexts({ namespace, container }, 1, labelCharsMax, fail);
   checkTexts({ pod }, 1, objectNameCharsMax, fail);
   if (sharedBy === 0) fail("sharedBy must be at least 1, got 0");
+}
+
+/**
+ * Sums of parts may be off by what doubles lose.
+ *
+ * @throws {Fault} `report-invalid` for parts that no device can be divided into.
+ */
+export function checkUse({ position, podUids, parts }: DeviceUse, node: string, devices: number) {
+  const fail = (problem: string): never => {
+    throw invalidReport(node, `deviceUses of device ${position}: ${problem}`);
+  };
+  if (position >= devices) fail(`its devices are ${devices}`);
+  if (podUids.length !== parts.length)
+    fail(`${podUids.length} podUids must have as many parts, got ${parts.length}`);
+  if (new Set(podUids).size < podUids.length) fail("each of its podUids must be there once");
+  for (const podUid of podUids) checkTexts({ podUid }, 1, labelCharsMax, fail);
+  const sum = parts.reduce((all, part) => all + part, 0);
+  if (parts.some((part) => !(part >= 0)) || !(sum <= 1 + 1e-9))
+    fail(
+      `its parts must be from 0 to 1 and at most 1 together, got ${parts.slice(0, 8).join(", ")}`,
+    );
 }
 
 function checkTexts(

@@ -14,6 +14,7 @@ import {
   Absence as WireAbsence,
   type Holder as WireHolder,
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import type { UseName, UseShares } from "#metric/device-use.ts";
 import {
   type Absence,
   type Absences,
@@ -23,13 +24,14 @@ import {
 } from "#metric/reading.ts";
 import type { DeviceCondition, DeviceHealth, MigSlice } from "#metric/sample.ts";
 import type { DeviceSince } from "#metric/since.ts";
-import { checkState, invalidReport } from "./check.ts";
+import { checkState, checkUse, invalidReport } from "./check.ts";
 import {
   absencesByNumber,
   conditionsByNumber,
   healthByNumber,
   keysPerDevice,
   readingsByNumber,
+  usesByNumber,
 } from "./encode.ts";
 import type { AgentReport, Holder, NodeReport, ReportedDevice } from "./report.ts";
 
@@ -50,7 +52,8 @@ export function snapshotDecoder() {
     const devices = withColumns(report, snapshot);
     const lackingAges = state && lackingAgesOf(state, snapshot);
     known = { startedAtMs, report: { ...report, ageMs, holdersAgeMs, devices, lackingAges } };
-    return known;
+    if (snapshot.deviceUses.length === 0) return known;
+    return { startedAtMs, report: { ...known.report, devices: withUses(known.report, snapshot) } };
   };
 }
 
@@ -105,6 +108,25 @@ function withColumns(
     setAbsence(deviceOf(key), name, absencesByNumber[absences[at] ?? WireAbsence.UNSPECIFIED]);
   }
   return result;
+}
+
+/** Of this message alone: the next one's are others. */
+function withUses(
+  { name: node, devices }: Pick<NodeReport, "name" | "devices">,
+  { deviceUses }: NodeSnapshot,
+): readonly ReportedDevice[] {
+  const uses = new Map<number, { [Name in UseName]?: UseShares[Name] }>();
+  for (const use of deviceUses) {
+    checkUse(use, node, devices.length);
+    const name = usesByNumber[use.use];
+    if (name === undefined) continue;
+    const shares = use.podUids.map((uid, at) => [uid, use.parts[at] ?? 0] as const);
+    uses.set(use.position, { ...uses.get(use.position), [name]: new Map(shares) });
+  }
+  return devices.map((device, position) => {
+    const own = uses.get(position);
+    return own === undefined ? device : { ...device, uses: own };
+  });
 }
 
 /** Nothing from an agent that does not send them. */

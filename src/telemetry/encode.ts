@@ -13,9 +13,11 @@ import {
   Health,
   type NodeSnapshotSchema,
   Reading,
+  Use,
   Absence as WireAbsence,
   ConditionKind as WireCondition,
 } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { type UseName, useNames } from "#metric/device-use.ts";
 import { type Absence, type ReadingName, readingNames } from "#metric/reading.ts";
 import type { ConditionKind, DeviceHealth } from "#metric/sample.ts";
 import type { NodeReport, ReportedDevice } from "./report.ts";
@@ -49,6 +51,7 @@ export function snapshotEncoder({ startedAtMs, monotonicMs, wholeEveryMs }: Enco
       ...(isWhole ? { state: wireState(report, startedAtMs) } : {}),
       ...columns,
       absentAgesMs: isWhole ? absentAges(report) : [],
+      deviceUses: deviceUses(report),
     };
   };
 }
@@ -102,6 +105,18 @@ function absentAges({ devices, lackingAges }: NodeReport): number[] {
   });
 }
 
+/** Every one: they change with every sample, and only shared devices have them. */
+function deviceUses({ devices }: NodeReport) {
+  return devices.flatMap(({ uses = {} }, position) =>
+    useNames.flatMap((name) => {
+      const shares = uses[name];
+      if (shares === undefined) return [];
+      const [podUids, parts] = [[...shares.keys()], [...shares.values()]];
+      return [{ position, use: useNumbers[name], podUids, parts }];
+    }),
+  );
+}
+
 function wireAge(ageMs: number): number {
   return Math.min(Math.max(Math.round(ageMs), 0), 2 ** 32 - 1);
 }
@@ -124,7 +139,7 @@ function sameDevice(one: ReportedDevice, other: ReportedDevice | undefined): boo
 }
 
 /** What only a whole snapshot says. */
-function saidWhole({ readings, absences, xidCounts, ...said }: ReportedDevice) {
+function saidWhole({ readings, absences, uses, xidCounts, ...said }: ReportedDevice) {
   return said;
 }
 
@@ -196,6 +211,14 @@ export const readingNumbers = {
   powerFromEnergyMilliwatts: Reading.POWER_FROM_ENERGY_MILLIWATTS,
 } as const satisfies Record<ReadingName, Reading>;
 
+const useNumbers = {
+  smPercent: Use.SM,
+  memoryPercent: Use.MEMORY_BANDWIDTH,
+  encoderPercent: Use.ENCODER,
+  decoderPercent: Use.DECODER,
+  memoryUsedBytes: Use.MEMORY,
+} as const satisfies Record<UseName, Use>;
+
 const absenceNumbers = {
   unsupported: WireAbsence.UNSUPPORTED,
   "not-permitted": WireAbsence.NOT_PERMITTED,
@@ -229,6 +252,7 @@ function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>) {
   return names;
 }
 export const readingsByNumber = inverse(readingNumbers);
+export const usesByNumber = inverse(useNumbers);
 export const absencesByNumber = inverse(absenceNumbers);
 export const healthByNumber = inverse(healthNumbers);
 export const conditionsByNumber = inverse(conditionNumbers);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { UseShares } from "#metric/device-use.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import type { DeviceSince } from "#metric/since.ts";
 
@@ -18,6 +19,8 @@ export interface Holder {
 /** A device of a node, and the containers that hold it. */
 export interface ReportedDevice extends DeviceSample {
   readonly holders: readonly Holder[];
+  /** Whose use of it is whose; absent where nobody looks, or it is not shared. */
+  readonly uses?: UseShares | undefined;
 }
 
 /** One node at one time. */

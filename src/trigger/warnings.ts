@@ -263,7 +263,7 @@ const sharedDevice: Check = ({ metric }, { sharedBy }) => {
     code: "shared-device",
     message:
       `A device is shared by ${sharedBy} pods, and nothing tells how much of ${metric} is whose: it counts ${counts}, so that a pod's value is also made by its neighbours; ` +
-      "scale on what the engine says of its own requests (profile llm-concurrency), or give each pod a device or a MIG slice",
+      "scale on what the engine says of its own requests (profile llm-concurrency), give each pod a device or a MIG slice, or run agents with --process-attribution",
   };
 };
 

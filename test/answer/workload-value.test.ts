@@ -213,6 +213,89 @@ describe("value() is", () => {
     ]);
   });
 
+  describe("of a shared device whose node tells processes apart", () => {
+    const readings = {
+      utilizationPercent: 90,
+      memoryUsedBytes: 40e9,
+      memoryTotalBytes: 80e9,
+      memoryUtilizationPercent: 30,
+      encoderPercent: 10,
+      powerAverageMilliwatts: 300_000,
+      temperatureCelsius: 70,
+    };
+    const holders = ["x", "y"].map((name) => holder(name, { sharedBy: 2 }));
+    const uses = {
+      smPercent: new Map([["uid-x", 0.8]]),
+      memoryUsedBytes: new Map([
+        ["uid-x", 0.25],
+        ["uid-y", 0.75],
+      ]),
+      encoderPercent: new Map([["uid-y", 1]]),
+    };
+    const nodes = [host("a", [gpu({ readings, holders, uses })])];
+    const valuesOf = (metadata: Metadata, more: Partial<ClusterState> = {}) =>
+      ask({ nodes, pods: pods("x", "y"), ...more }, metadata).explanation.workload?.pods.map(
+        ({ value }) => value,
+      );
+    const metric = (metricType: string, more: Metadata = {}) => ({
+      metricType,
+      targetValue: "80",
+      ...more,
+    });
+
+    test.each<[string, readonly [number, number]]>([
+      ["gpu_utilization", [72, 0]],
+      ["memory_used_percent", [12.5, 37.5]],
+      ["encoder_utilization", [0, 10]],
+      ["power_draw", [240, 0]],
+      ["memory_utilization", [15, 15]],
+      ["temperature", [70, 70]],
+    ])("%s: each holder has its own part, and one that is idle nothing", (metricType, values) => {
+      expect(valuesOf(metric(metricType))).toEqual([...values]);
+    });
+
+    test("says which parts are whose own, and warns of equal ones alone", () => {
+      const own = ask({ nodes, pods: pods("x", "y") }).explanation;
+      expect(own.rule).toContain(
+        "each holder of a shared one counting the part that its processes use,",
+      );
+      expect(own.devices).toMatchObject([
+        { pod: "x", part: 0.8 },
+        { pod: "y", part: 0 },
+      ]);
+      expect(own.warnings).toBeUndefined();
+      const equal = ask({ nodes, pods: pods("x", "y") }, metric("memory_utilization")).explanation;
+      expect(equal.rule).toContain("its equal part");
+      expect(equal.warnings?.map(({ code }) => code)).toEqual(["shared-device"]);
+      const some = [
+        ...nodes,
+        host("b", [gpu({ readings, holders: [holder("z", { sharedBy: 2 })] })]),
+      ];
+      const mixed = { nodes: some, pods: [...pods("x"), pod("z", { node: "b" })] };
+      expect(ask(mixed).explanation.rule).toContain("its processes use (1 of 2, else equal),");
+      expect(ask(mixed).explanation.warnings?.map(({ code }) => code)).toEqual(["shared-device"]);
+    });
+
+    test("over a window: the part is the newest one of the mean", () => {
+      const average = () => 50;
+      const asked = { windowSeconds: "60" };
+      expect(valuesOf(asked, { average })).toEqual([40, 0]);
+      expect(ask({ nodes, pods: pods("x"), average }, asked).explanation.rule).toContain(
+        "its processes use now, means over 60 s",
+      );
+    });
+
+    test("is active for those alone that use it", () => {
+      const active = (name: string) => inCluster({ nodes, pods: pods(name) }).activity().active;
+      expect([active("x"), active("y")]).toEqual([true, false]);
+    });
+
+    test("a pod that has another's name has not its part", () => {
+      const again = [pod("x", { uid: "uid-of-the-next-x" })];
+      expect(ask({ nodes, pods: again }).value).toBe(0);
+    });
+  });
+
   test("of a shared device beside a whole one, each by its own rule", () => {
     const readings = { utilizationPercent: 80, powerAverageMilliwatts: 300_000 };
     const shared = ["x", "y"].map((name) => holder(name, { sharedBy: 2 }));

@@ -39,6 +39,13 @@ describe("what serve is told", () => {
     });
   });
 
+  test("tells processes apart by the node's own procfs, and needs to be told to", () => {
+    expect(optionsOf(["--process-attribution"]).procRoot).toBe("/proc");
+    expect(() => optionsOf(["--proc-root", "/host/proc"])).toThrow(
+      "Cannot tell processes apart: --proc-root is for --process-attribution",
+    );
+  });
+
   test("with every flag", () => {
     const flags = {
       role: "scaler",
@@ -61,12 +68,13 @@ describe("what serve is told", () => {
       profiles: "profiles.yaml",
       "allow-endpoint": "a,b",
       "allow-scope": "workload",
+      "proc-root": "/host/proc",
       "engine-token-dir": "/tokens",
       "engine-ca-dir": "/authorities",
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     args.push("--no-reflection", "--no-page", "--no-events");
-    args.push("--allow-host-network", "--deletion-cost");
+    args.push("--allow-host-network", "--deletion-cost", "--process-attribution");
     expect(optionsOf(args)).toEqual({
       role: "scaler",
       bind: "127.0.0.1",
@@ -92,6 +100,7 @@ describe("what serve is told", () => {
       allowedScopes: ["workload"],
       engineTokenDirectory: "/tokens",
       engineCaDirectory: "/authorities",
+      procRoot: "/host/proc",
       deletionCost: true,
       hasEvents: false,
     });

@@ -290,6 +290,32 @@ test("only with deletion costs may scalers change objects of others, and then po
   expect(containerOf(scalerOf(render())).args?.join(" ")).not.toContain("deletion");
 });
 
+describe("with the attribution of processes", () => {
+  const objects = render(...sets("processAttribution=true", "openshift=true"));
+  const namespaceOf = (rendered: Objects) => agentPod(rendered).hostPID;
+
+  test("agents, and they alone, are in their node's pid namespace, without a right more", () => {
+    expectConsistent(objects);
+    const { args = [] } = containerOf(agentOf(objects));
+    expect(args).toContain("--process-attribution");
+    expectStarts(args);
+    expect(namespaceOf(objects)).toBe(true);
+    const { hostPID, ...rest } = agentPod(objects);
+    expectUnprivilegedRoot(rest);
+    expectRestricted(scalerOf(objects).spec.template.spec);
+    expect(containerOf(scalerOf(objects)).args).not.toContain("--process-attribution");
+    expectLeastRights(objects);
+  });
+  test("OpenShift lets them, and nobody without it", () => {
+    const allowed = (rendered: Objects) =>
+      only(ofKind(rendered, "SecurityContextConstraints")).allowHostPID;
+    expect(allowed(objects)).toBe(true);
+    const without = render(...sets("openshift=true"));
+    expect([allowed(without), namespaceOf(without)]).toEqual([false, undefined]);
+    expect(containerOf(agentOf(without)).args).not.toContain("--process-attribution");
+  });
+});
+
 test("without events scalers change nothing and say so to the process", () => {
   const objects = render(...sets("scaler.events.enabled=false"));
   expectConsistent(objects);

@@ -195,10 +195,12 @@ export function expectRestricted(spec: PodSpec): void {
     capabilities: { drop: ["ALL"] },
   });
   for (const volume of spec.volumes ?? []) expect(volume.hostPath).toBeUndefined();
+  expect(spec.hostPID).toBeUndefined();
 }
 
 /** Uid 0 for the kubelet's socket, and not one right more. */
 export function expectUnprivilegedRoot(spec: PodSpec): void {
+  expect(spec.hostPID).toBeUndefined();
   const [{ securityContext, volumeMounts }] = spec.containers;
   expect(spec.securityContext).toMatchObject({
     runAsUser: 0,

@@ -304,7 +304,7 @@ const object = v.variant("kind", [
     allowHostDirVolumePlugin: v.boolean(),
     allowHostIPC: v.literal(false),
     allowHostNetwork: v.literal(false),
-    allowHostPID: v.literal(false),
+    allowHostPID: v.boolean(),
     allowHostPorts: v.literal(false),
     allowedCapabilities: v.tuple([]),
     defaultAddCapabilities: v.tuple([]),

@@ -118,6 +118,7 @@ export const podSpec = v.strictObject({
   enableServiceLinks: v.optional(v.boolean()),
   runtimeClassName: v.optional(dnsName),
   priorityClassName: v.optional(dnsName),
+  hostPID: v.optional(v.literal(true)),
   restartPolicy: v.optional(v.literal("Never")),
   activeDeadlineSeconds: v.optional(atLeastOne),
   imagePullSecrets: v.optional(v.array(v.strictObject({ name: dnsName }))),

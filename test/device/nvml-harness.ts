@@ -1,7 +1,7 @@
 import { afterAll } from "bun:test";
 import type { Clock } from "#core/clock.ts";
 import type { Facts, LogLevel } from "#core/log.ts";
-import type { BlockingCollector } from "#device/collector.ts";
+import type { BlockingCollector, CollectedDevice, Demand } from "#device/collector.ts";
 import { nvmlCollector } from "#device/nvml/collector.ts";
 import type { DeviceSample } from "#metric/sample.ts";
 import type { Variant } from "../nvml-standin/build.ts";
@@ -12,10 +12,7 @@ export interface Harness {
   readonly collector: BlockingCollector;
   readonly lines: readonly { level: LogLevel; event: string; facts: Facts | undefined }[];
   /** Lets time pass, then collects. */
-  readonly collectAfter: (
-    ms: number,
-    demand?: { pcieThroughput: boolean },
-  ) => readonly DeviceSample[];
+  readonly collectAfter: (ms: number, demand?: Demand) => readonly CollectedDevice[];
 }
 
 /** A collector over a stand-in of its own, with a clock that only `after` moves. */
@@ -54,7 +51,10 @@ export const uuidOf = (gpu: number): string =>
   `GPU-${gpu.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`;
 
 /** The sample of one of the stand-in's GPUs, wherever the driver lists it. */
-export function sampleOf(devices: readonly DeviceSample[], gpu: number): DeviceSample {
+export function sampleOf<Device extends DeviceSample>(
+  devices: readonly Device[],
+  gpu: number,
+): Device {
   const sample = devices.find(({ uuid }) => uuid === uuidOf(gpu));
   if (sample === undefined) throw new Error(`GPU ${gpu} is not in the collection`);
   return sample;

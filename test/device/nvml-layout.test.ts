@@ -65,6 +65,11 @@ const offsets: Record<keyof typeof layouts, [sizeBytes: number, at: Record<strin
       memorySizeMb: 32,
     },
   ],
+  processInfo: [16, { pid: 0, usedGpuMemory: 8 }],
+  processUtilization: [
+    32,
+    { pid: 0, timeStamp: 8, smUtil: 16, memUtil: 20, encUtil: 24, decUtil: 28 },
+  ],
   gpuInstanceInfo: [24, { device: 0, id: 8, profileId: 12, placementStart: 16, placementSize: 20 }],
 };
 

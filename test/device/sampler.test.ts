@@ -257,6 +257,26 @@ describe("demand", () => {
     ready();
     expect(orders.at(-1)).toMatchObject({ kind: "start", demand: ask });
   });
+
+  test("for processes crosses when the devices change, beside what else is demanded", () => {
+    const { clock, demand, tellProcesses, orders } = sampler({ watchdogMs: 10 * demandHoldMs });
+    const both = (pcieThroughput: boolean, ...processesOf: readonly string[]) => ({
+      kind: "demand" as const,
+      demand: { pcieThroughput, processesOf },
+    });
+    tellProcesses([]);
+    tellProcesses(["GPU-1"]);
+    tellProcesses(["GPU-1"]);
+    demand(ask);
+    clock.advance(demandHoldMs);
+    tellProcesses([]);
+    expect(orders).toEqual([
+      both(false, "GPU-1"),
+      both(true, "GPU-1"),
+      both(false, "GPU-1"),
+      both(false),
+    ]);
+  });
 });
 
 describe("stop()", () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { holdersStaleMs } from "#core/limits.ts";
 import { type MeteredNode, podDeviceUse } from "#fleet/pod-device-use.ts";
 import type { FleetNode } from "#fleet/view.ts";
@@ -147,4 +147,35 @@ test("a MIG instance used its part of what its GPU used, by memory, and the rest
     ["x", undefined, 2],
     ["y", undefined, 2],
   ]);
+});
+
+describe("of a shared device whose node tells processes apart", () => {
+  const uses = {
+    smPercent: new Map([
+      ["uid-x", 0.7],
+      ["uid-y", 0.1],
+    ]),
+  };
+  const holders = ["x", "y", "z"].map((name) => held(name, 3));
+  const at = (atMs: number): FleetNode => {
+    const state = node(atMs, [holders]);
+    return { ...state, devices: state.devices.map((device) => ({ ...device, uses })) };
+  };
+  const joules = (lengthMs: number, known: readonly string[]) =>
+    podDeviceUse(at(0), at(lengthMs), ({ pod }) =>
+      known.includes(pod) ? `uid-${pod}` : undefined,
+    ).map((one) => one.joules);
+
+  test("each pod has the energy of its own processes, and of time an equal part", () => {
+    expect(joules(1_000, ["x", "y", "z"])).toEqual([70, 10, 0]);
+    const times = podDeviceUse(at(0), at(1_000)).map(({ deviceSeconds }) => deviceSeconds);
+    expect(times).toEqual([1 / 3, 1 / 3, 1 / 3]);
+  });
+
+  test("pods that nobody has named yet divide what is left, so that all is what was measured", () => {
+    const [x, y, z] = joules(1_000, ["x"]);
+    expect(x).toBe(70);
+    expect(y).toBeCloseTo(15);
+    expect(z).toBeCloseTo(15);
+  });
 });

@@ -1,6 +1,7 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { Collection } from "#device/collector.ts";
 import type { Allocations, PodResources } from "#node/pod-resources.ts";
+import type { OwnerOf } from "#node/process-owners.ts";
 import { nodeReports } from "#node/reports.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
@@ -36,15 +37,18 @@ function heldResources() {
     },
     close: () => {},
   };
-  const say = (pod: string, id: string, readAtMs: number) => {
-    const holder = { namespace: "team", pod, container: "main" };
-    latest = { allocations: [{ ...holder, resource: "nvidia.com/gpu", id }], readAtMs };
+  const sayAll = (pods: Readonly<Record<string, string>>, readAtMs: number) => {
+    const allocations = Object.entries(pods).map(([pod, id]) => {
+      return { namespace: "team", pod, container: "main", resource: "nvidia.com/gpu", id };
+    });
+    latest = { allocations, readAtMs };
     listener();
   };
-  return { resources, say, refreshed: () => refreshed };
+  const say = (pod: string, id: string, readAtMs: number) => sayAll({ [pod]: id }, readAtMs);
+  return { resources, say, sayAll, refreshed: () => refreshed };
 }
 
-function setUp(podResources?: PodResources) {
+function setUp(podResources?: PodResources, ownerOf?: OwnerOf) {
   const clock = manualClock(1_000);
   const logged: string[] = [];
   const reports = nodeReports({
@@ -53,6 +57,7 @@ function setUp(podResources?: PodResources) {
     clock,
     log: (_level, event) => logged.push(event),
     ...(podResources === undefined ? {} : { podResources }),
+    ownerOf,
   });
   return { clock, reports, logged };
 }
@@ -124,4 +129,58 @@ test("says for how long a device has lacked what it lacks, until it has it again
   expect(ages()).toEqual({ unwell: 800, absent: { utilizationPercent: 700 } });
   put({}, 500);
   expect(ages()).toEqual({ unwell: undefined, absent: { encoderPercent: 500 } });
+});
+
+describe("shared devices", () => {
+  const processes = [
+    { pid: 1, smPercent: 30 },
+    { pid: 2, smPercent: 10 },
+  ];
+  const withProcesses = (session: Collection): Collection => ({
+    ...session,
+    devices: session.devices.map((device) => ({ ...device, processes })),
+  });
+
+  test("are those that several pods hold, time slices and what MPS divides", () => {
+    const { resources, sayAll } = heldResources();
+    const { reports } = setUp(resources);
+    const [own, mig] = [
+      "GPU-20000000-0000-0000-0000-000000000000",
+      "MIG-30000000-0000-0000-0000-000000000000",
+    ];
+    expect(reports.sharedDevices()).toEqual([]);
+    reports.put(collection(mig, uuid, own), 1_000);
+    sayAll({ p: `${uuid}::0`, q: `${uuid}::3`, r: own, s: `${mig}::0`, t: `${mig}::1` }, 1_000);
+    expect(reports.sharedDevices()).toEqual([mig, uuid]);
+    sayAll({ p: `${uuid}::0`, r: own }, 2_000);
+    expect(reports.sharedDevices()).toEqual([]);
+  });
+
+  test("are told with the parts of their pods, and their processes stay on the node", () => {
+    const { reports } = setUp(undefined, (pid) => ({ kind: "pod", uid: `uid-${pid}` }));
+    reports.put(withProcesses(collection(uuid)), 1_000);
+    const [device] = reports.latest()?.devices ?? [];
+    expect(device?.uses).toEqual({
+      smPercent: new Map([
+        ["uid-1", 0.75],
+        ["uid-2", 0.25],
+      ]),
+    });
+    expect(device).not.toHaveProperty("processes");
+    reports.put(collection(uuid), 2_000);
+    expect(reports.latest()?.devices[0]?.uses).toBeUndefined();
+  });
+
+  test("whose processes are nobody's known are told without parts, and that is said once", () => {
+    let isVisible = false;
+    const ownerOf: OwnerOf = () => (isVisible ? { kind: "none" } : undefined);
+    const { reports, logged } = setUp(undefined, ownerOf);
+    reports.put(withProcesses(collection(uuid)), 1_000);
+    reports.put(withProcesses(collection(uuid)), 2_000);
+    expect(reports.latest()?.devices[0]?.uses).toEqual({});
+    expect(logged).toEqual(["processes of shared devices belong to nobody who is known"]);
+    isVisible = true;
+    reports.put(withProcesses(collection(uuid)), 3_000);
+    expect(logged.at(-1)).toBe("processes of shared devices are known again");
+  });
 });

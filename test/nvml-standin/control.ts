@@ -36,6 +36,21 @@ export interface StandinEvent {
   readonly gpuInstance?: number;
 }
 
+/** A process of a GPU; what is not named is 0, and a process is of kind `Compute`. */
+export interface StandinProcess {
+  readonly pid: number;
+  /** The list that has it; `None` has only been busy. */
+  readonly kind?: "Compute" | "MPSCompute" | "Graphics" | "None";
+  /** All ones when it is a BigInt of that: what the driver writes where it does not know. */
+  readonly memoryBytes?: number | bigint;
+  readonly smPercent?: number;
+  readonly memoryPercent?: number;
+  readonly encoderPercent?: number;
+  readonly decoderPercent?: number;
+  /** When the driver sampled it, in µs (1). */
+  readonly timeStamp?: number;
+}
+
 /** Settings of one GPU, in NVML's own units; what is not named has nvml.c's default. */
 export interface StandinGpu {
   readonly uuid?: string;
@@ -79,6 +94,8 @@ export interface StandinGpu {
   /** What it answers, with `mig`, who asks for the whole GPU's memory. */
   readonly migMemoryReturnCode?: number;
   readonly hasGpm?: boolean;
+  /** One that is there twice has been sampled twice. */
+  readonly processes?: readonly StandinProcess[];
   readonly pcieTxKilobytesPerSecond?: number;
   readonly pcieRxKilobytesPerSecond?: number;
   /** By field id: 82 memory °C, 83 mJ, 185 and 186 mW, 138 and 139 KiB. */
@@ -108,6 +125,8 @@ export interface StandinState {
   readonly sleepMs?: Readonly<Record<string, number>>;
   /** Functions that answer 0 and write nothing. */
   readonly mute?: readonly string[];
+  /** How long the entries of lists of processes are, whatever their symbol says. */
+  readonly processEntryBytes?: Readonly<Record<string, number>>;
   /** Another number voids all handles that were given out before (0). */
   readonly handles?: number;
   /** Functions that do not return before a later `set` leaves them out. */
@@ -215,10 +234,14 @@ function controlFile(state: StandinState, log: string): string {
   if (state.driver !== undefined) lines.push(`driver ${state.driver}`);
   if (state.initReturnCode !== undefined) lines.push(`init ${state.initReturnCode}`);
   if (state.allReturnCode !== undefined) lines.push(`all ${state.allReturnCode}`);
-  for (const [symbol, code] of Object.entries(state.returnCodes ?? {}))
-    lines.push(`rc ${symbol} ${code}`);
-  for (const [symbol, ms] of Object.entries(state.sleepMs ?? {}))
-    lines.push(`sleep ${symbol} ${ms}`);
+  const bySymbol = {
+    rc: state.returnCodes,
+    sleep: state.sleepMs,
+    "process-entry": state.processEntryBytes,
+  };
+  for (const [word, table] of Object.entries(bySymbol))
+    for (const [symbol, value] of Object.entries(table ?? {}))
+      lines.push(`${word} ${symbol} ${value}`);
   if (state.handles !== undefined) lines.push(`handles ${state.handles}`);
   for (const symbol of state.mute ?? []) lines.push(`mute ${symbol}`);
   for (const symbol of state.hang ?? []) lines.push(`hang ${symbol}`);
@@ -226,7 +249,10 @@ function controlFile(state: StandinState, log: string): string {
 }
 
 function gpuLines(which: string, gpu: StandinGpu): string[] {
-  const settings: [key: string, value: string | number][] = [];
+  const settings: [key: string, value: string | number][] = (gpu.processes ?? []).map((one) => [
+    `process:${one.pid}`,
+    processSetting(one),
+  ]);
   for (const [name, key] of Object.entries(keys)) {
     const value = gpu[name as keyof typeof keys];
     if (value !== undefined) settings.push([key, value]);
@@ -235,12 +261,7 @@ function gpuLines(which: string, gpu: StandinGpu): string[] {
   if (gpu.hasGpm !== undefined) settings.push(["gpm", Number(gpu.hasGpm)]);
   if (gpu.computeCapability !== undefined)
     settings.push(["major-cc", gpu.computeCapability[0]], ["minor-cc", gpu.computeCapability[1]]);
-  for (const [index, instance] of (gpu.instances ?? []).entries())
-    if (instance !== undefined)
-      settings.push(
-        [`mig:${index}`, instanceSetting(instance)],
-        ...engineSettings(index, instance),
-      );
+  settings.push(...instanceSettings(gpu));
   settings.push(...(gpu.events ?? []).map(eventSetting));
   const tables = {
     field: gpu.fields,
@@ -261,6 +282,14 @@ function eventSetting({ serial, type, data = 0, gpuInstance = -1 }: StandinEvent
   return [`event:${serial}`, `${type} ${data} ${gpuInstance}`] as [string, string];
 }
 
+function instanceSettings({ instances = [] }: StandinGpu): [string, string][] {
+  return instances.flatMap((instance, index): [string, string][] =>
+    instance === undefined
+      ? []
+      : [[`mig:${index}`, instanceSetting(instance)], ...engineSettings(index, instance)],
+  );
+}
+
 function engineSettings(index: number, { engines = {} }: StandinInstance): [string, string][] {
   return Object.entries(engines).map(([id, engine]) => {
     const [value, code] = typeof engine === "number" ? [engine, 0] : [0, engine.returnCode];
@@ -273,4 +302,11 @@ function instanceSetting(instance: StandinInstance): string {
   const { slices = [1, 1], totalMib = 9728, usedMib = 1000, busyPercent = 0 } = instance;
   const numbers = [gpuInstance, computeInstance, profile, placementStart, ...slices];
   return [...numbers, totalMib, usedMib, busyPercent].join(" ");
+}
+
+function processSetting(process: StandinProcess): string {
+  const { kind = "Compute", memoryBytes = 0, timeStamp = 1 } = process;
+  const { smPercent = 0, memoryPercent = 0, encoderPercent = 0, decoderPercent = 0 } = process;
+  const percents = [smPercent, memoryPercent, encoderPercent, decoderPercent];
+  return [kind, memoryBytes, ...percents, timeStamp].join(" ");
 }

@@ -22,6 +22,9 @@
  *   sleep SYMBOL MS          how long one function sleeps first
  *   hang SYMBOL              one function does not return while the file says so
  *   mute SYMBOL              one function answers 0 and writes nothing
+ *   process-entry SYMBOL BYTES
+ *                            how many bytes one list of processes writes for each (16 for a name
+ *                            without a number, 24 for _v2 and _v3)
  *   handles N                another number voids the handles given out before (0)
  *   log PATH                 the symbol of every call is appended to PATH, one a line
  *   gpu N|* KEY VALUE        one GPU or all, N from 0 as built in, whatever the order; KEY is
@@ -46,6 +49,9 @@
  *                            not named is a hole: GI CI PROFILE START GI-SLICES CI-SLICES TOTAL-MIB
  *                            USED-MIB BUSY, where BUSY is its GPM metric 1 and half of it metric 2.
  *                            Its handle is the index's own, so another instance there has the same
+ *     process:PID            a process: KIND MEMORY-BYTES SM MEMORY ENCODER DECODER TIME, where KIND is
+ *                            Compute, MPSCompute or Graphics, the list that has it, or None. It is a
+ *                            sample of that time, and several lines are several samples
  *     mig-info               what the driver answers who asks for an instance's profile (0)
  *     mig-memory             what it answers on a GPU with mig 1 who asks for its memory (0)
  *     minor (N), major-cc (9), minor-cc (0), util (10 + N), memory-util (5 + N),
@@ -115,6 +121,9 @@ typedef struct nvmlGpuInstance_st { int gpu; unsigned id; } *nvmlGpuInstance_t;
 typedef struct {
   nvmlDevice_t device; unsigned id, profileId; struct { unsigned start, size; } placement;
 } nvmlGpuInstanceInfo_t;
+typedef struct {
+  unsigned pid; unsigned long long timeStamp; unsigned smUtil, memUtil, encUtil, decUtil;
+} nvmlProcessUtilizationSample_t;
 
 #define AT(type, member, bytes) \
   _Static_assert(offsetof(type, member) == bytes, #type "." #member)
@@ -143,6 +152,9 @@ SIZE(nvmlGpmSupport_t, 8); AT(nvmlGpmSupport_t, isSupportedDevice, 4);
 SIZE(nvmlDeviceAttributes_t, 40); AT(nvmlDeviceAttributes_t, gpuInstanceSliceCount, 24);
 AT(nvmlDeviceAttributes_t, computeInstanceSliceCount, 28);
 AT(nvmlDeviceAttributes_t, memorySizeMB, 32);
+SIZE(nvmlProcessUtilizationSample_t, 32); AT(nvmlProcessUtilizationSample_t, timeStamp, 8);
+AT(nvmlProcessUtilizationSample_t, smUtil, 16); AT(nvmlProcessUtilizationSample_t, memUtil, 20);
+AT(nvmlProcessUtilizationSample_t, encUtil, 24); AT(nvmlProcessUtilizationSample_t, decUtil, 28);
 SIZE(nvmlGpuInstanceInfo_t, 24); AT(nvmlGpuInstanceInfo_t, id, 8);
 AT(nvmlGpuInstanceInfo_t, profileId, 12); AT(nvmlGpuInstanceInfo_t, placement.start, 16);
 AT(nvmlGpuInstanceInfo_t, placement.size, 20);
@@ -206,7 +218,11 @@ static struct nvmlDevice_st instanceHandles[16][16][GPUS_MAX][INSTANCES_MAX];
 #endif
 struct nvmlGpmSample_st { unsigned long long taken; int gpu, gi; /* or -1 */ };
 
+static void clearProcesses(void);
+static void setProcess(int gpu, int pid, const char *value, const char *line);
+
 static void defaults(void) {
+  clearProcesses();
   gpuCount = 8; eventCount = ruleCount = reversed = initRc = allRc = driver = handleEpoch = 0; logPath[0] = 0;
   memset(gpus, 0, sizeof gpus);
   for (int n = 0; n < GPUS_MAX; n++) {
@@ -294,6 +310,7 @@ static void setGpu(int n, const char *key, const char *value, const char *line) 
     else if (IS("mig")) setInstance(gpu, rest, value, line);
     else if (IS("mig-gpm")) setEngine(gpu, rest, value, line);
     else if (IS("event")) setEvent(n, rest, value, line);
+    else if (IS("process")) setProcess(n, atoi(rest), value, line);
     else if (IS("gpm-rc")) gpu->gpmRc[id(rest, line)] = atoi(value);
     else wrong(line);
     return;
@@ -325,6 +342,7 @@ static void setting(char *line) {
   else if (strcmp(word, "sleep") == 0 && words == 3) rule('s', first, -1, atoi(second));
   else if (strcmp(word, "hang") == 0) rule('h', first, -1, 0);
   else if (strcmp(word, "mute") == 0) rule('m', first, -1, 0);
+  else if (strcmp(word, "process-entry") == 0 && words == 3) rule('e', first, -1, atoi(second));
   else if (strcmp(word, "handles") == 0) handleEpoch = atoi(first);
   else if (strcmp(word, "log") == 0) snprintf(logPath, sizeof logPath, "%s", first);
   else if (strcmp(word, "gpu") == 0 && words == 4) {
@@ -935,4 +953,105 @@ EXPORT nvmlReturn_t nvmlEventSetWait(nvmlEventSet_t set, void *out, unsigned ms)
   const nvmlReturn_t rc = nextEvent(set, ms, &data);
   if (rc == OK) memcpy(out, &data, 24);
   return rc;
+}
+
+#define PROCESSES_MAX 256
+struct process {
+  unsigned pid;
+  char kind[16];
+  unsigned long long memory, time;
+  unsigned sm, mem, enc, dec;
+};
+static struct process processes[GPUS_MAX][PROCESSES_MAX];
+static unsigned processCount[GPUS_MAX];
+
+static void clearProcesses(void) { memset(processCount, 0, sizeof processCount); }
+
+static void setProcess(int gpu, int pid, const char *value, const char *line) {
+  if (processCount[gpu] == PROCESSES_MAX) wrong(line);
+  struct process *made = &processes[gpu][processCount[gpu]++];
+  made->pid = pid;
+  if (sscanf(value, "%15s %llu %u %u %u %u %llu", made->kind, &made->memory, &made->sm, &made->mem,
+             &made->enc, &made->dec, &made->time) != 7)
+    wrong(line);
+}
+
+static int isFirstSample(int gpu, unsigned place) {
+  for (unsigned n = 0; n < place; n++)
+    if (processes[gpu][n].pid == processes[gpu][place].pid) return 0;
+  return 1;
+}
+/* Entries are as long as the driver says and not as the name: pid, memory, two ids, protected memory. */
+static nvmlReturn_t listProcesses(const char *symbol, int gpu, const char *kind, unsigned bytes,
+                                  unsigned *count, unsigned char *out) {
+  const struct rule *set = find('e', symbol, gpu);
+  if (set != NULL) bytes = set->value;
+  unsigned needed = 0;
+  for (unsigned n = 0; n < processCount[gpu]; n++)
+    if (strcmp(processes[gpu][n].kind, kind) == 0 && isFirstSample(gpu, n)) needed++;
+  const unsigned room = *count;
+  *count = needed;
+  if (needed > room || (out == NULL && needed > 0)) return SHORT;
+  for (unsigned n = 0; n < processCount[gpu]; n++) {
+    const struct process *process = &processes[gpu][n];
+    if (strcmp(process->kind, kind) != 0 || !isFirstSample(gpu, n)) continue;
+    unsigned char entry[32];
+    memset(entry, 0, sizeof entry);
+    memcpy(entry, &process->pid, 4);
+    memcpy(entry + 8, &process->memory, 8);
+    memset(entry + 16, 0xFF, 8);
+    memcpy(out, entry, bytes);
+    out += bytes;
+  }
+  return OK;
+}
+#define LIST(symbol, kind, bytes) \
+  EXPORT nvmlReturn_t symbol(nvmlDevice_t device, unsigned *count, void *out) { \
+    ON_DEVICE; \
+    return listProcesses(#symbol, (int)(gpu - gpus), kind, bytes, count, out); \
+  }
+LIST(nvmlDeviceGetComputeRunningProcesses, "Compute", 16)
+LIST(nvmlDeviceGetGraphicsRunningProcesses, "Graphics", 16)
+#if BRANCH >= 470
+LIST(nvmlDeviceGetMPSComputeRunningProcesses, "MPSCompute", 16)
+LIST(nvmlDeviceGetComputeRunningProcesses_v2, "Compute", 24)
+LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, "Graphics", 24)
+LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, "MPSCompute", 24)
+#endif
+#if BRANCH >= 510
+LIST(nvmlDeviceGetComputeRunningProcesses_v3, "Compute", 24)
+LIST(nvmlDeviceGetGraphicsRunningProcesses_v3, "Graphics", 24)
+LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, "MPSCompute", 24)
+#endif
+
+EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
+                                                    nvmlProcessUtilizationSample_t *out,
+                                                    unsigned *count, unsigned long long lastSeen) {
+  ON_DEVICE;
+  if (gpu->number[MIG]) return NOT_SUPPORTED;
+  const int number = (int)(gpu - gpus);
+  unsigned needed = 0;
+  for (int isWriting = 0; isWriting < 2; isWriting++) {
+    const unsigned room = *count;
+    needed = 0;
+    for (unsigned n = 0; n < processCount[number]; n++) {
+      const struct process *process = &processes[number][n];
+      if (process->time <= lastSeen) continue;
+      if (process->sm + process->mem + process->enc + process->dec == 0) continue;
+      if (isWriting) {
+        memset(&out[needed], 0, sizeof *out);
+        out[needed].pid = process->pid;
+        out[needed].timeStamp = process->time;
+        out[needed].smUtil = process->sm;
+        out[needed].memUtil = process->mem;
+        out[needed].encUtil = process->enc;
+        out[needed].decUtil = process->dec;
+      }
+      needed++;
+    }
+    if (needed == 0) return NOT_FOUND;
+    if (!isWriting && (out == NULL || needed > room)) { *count = needed; return SHORT; }
+  }
+  *count = needed;
+  return OK;
 }

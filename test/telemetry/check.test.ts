@@ -121,6 +121,44 @@ describe("a report is refused", () => {
     ).toThrow("keys must be at most 64 for its devices, got 65");
   });
 
+  const use = (changes: object) => ({
+    deviceUses: [{ use: 1, podUids: ["a", "b"], parts: [0.5, 0.25], ...changes }],
+  });
+  test("whose pods have parts of a device that are no parts of it", () => {
+    const refused = (changes: object) => expect(() => report({ devices: [device] }, use(changes)));
+    const together = "its parts must be from 0 to 1 and at most 1 together, got";
+    refused({ parts: [0.5, 0.6] }).toThrow(`deviceUses of device 0: ${together} 0.5, 0.6`);
+    refused({ parts: [-0.5, 0.6] }).toThrow(together);
+    refused({ parts: [Number.NaN, 0.6] }).toThrow(together);
+    refused({ parts: [0.5] }).toThrow("2 podUids must have as many parts, got 1");
+    refused({ podUids: ["a", "a"] }).toThrow("each of its podUids must be there once");
+    refused({ podUids: ["a", "b".repeat(64)] }).toThrow(`podUid ${long(1, 63, 64)}`);
+    refused({ position: 1 }).toThrow("deviceUses of device 1: its devices are 1");
+    expect(report({ devices: [device] }, use({}))?.report.devices[0]?.uses?.smPercent).toEqual(
+      new Map([
+        ["a", 0.5],
+        ["b", 0.25],
+      ]),
+    );
+  });
+
+  test("with more uses than devices have, or pods than a node runs", () => {
+    const empty = (count: number) => ({ deviceUses: Array(count).fill({ use: 1 }) });
+    expect(() => report({ devices: [device] }, empty(2_561))).toThrow(
+      "deviceUses must be at most 2560, got 2561",
+    );
+    const podUids = Array(4_097).fill("a");
+    expect(() => report({ devices: [device] }, use({ podUids }))).toThrow(
+      "pods of deviceUses must be at most 4096, got 4097",
+    );
+  });
+
+  test("a use that a newer agent tells is left out", () => {
+    expect(
+      report({ devices: [device] }, use({ use: 63 }))?.report.devices[0]?.uses,
+    ).toBeUndefined();
+  });
+
   test.each<[string, readonly number[]]>([
     ["is no snapshot", [0xff, 0xff, 0xff]],
     ["ends in the middle", [0x1a, 0x7f, 0x0a]],

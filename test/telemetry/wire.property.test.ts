@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
+import { useNames } from "#metric/device-use.ts";
 import { readingNames, readingRanges } from "#metric/reading.ts";
 import { conditionKinds } from "#metric/sample.ts";
 import { snapshotDecoder } from "#telemetry/decode.ts";
@@ -26,6 +27,23 @@ const anyAbsence = fc.tuple(
   fc.constantFrom("unsupported", "not-permitted", "failed", "implausible", "pending"),
 );
 const optional = { requiredKeys: [] };
+
+/** Parts of pods that are at most the whole. */
+const shares = fc
+  .uniqueArray(fc.tuple(name, fc.double({ min: 0, max: 1, noNaN: true })), {
+    maxLength: 3,
+    selector: ([uid]) => uid,
+  })
+  .map((parts) => new Map(parts.map(([uid, part]) => [uid, part / parts.length])));
+const uses = fc.option(
+  fc
+    .uniqueArray(fc.tuple(fc.constantFrom(...useNames), shares), {
+      minLength: 1,
+      selector: ([use]) => use,
+    })
+    .map((parts) => Object.fromEntries(parts)),
+  { nil: undefined },
+);
 
 const device: fc.Arbitrary<Device> = fc
   .record({
@@ -63,13 +81,15 @@ const device: fc.Arbitrary<Device> = fc
     ),
     values: fc.array(anyReading, { maxLength: 12 }),
     reasons: fc.array(anyAbsence, { maxLength: 12 }),
+    uses,
   })
-  .map(({ identity, more, slice, values, reasons, ...said }) => {
+  .map(({ identity, more, slice, values, reasons, uses, ...said }) => {
     const readings = Object.fromEntries(values);
     const absent = reasons.filter(([name]) => !(name in readings));
     const numbered = slice === undefined ? {} : { slice };
     const absences = Object.fromEntries(absent);
-    return { ...identity, ...more, ...numbered, ...said, readings, absences } as Device;
+    const shared = uses === undefined ? {} : { uses };
+    return { ...identity, ...more, ...numbered, ...said, ...shared, readings, absences } as Device;
   });
 
 const devices = fc.uniqueArray(device, { maxLength: 4, selector: ({ uuid }) => uuid });
@@ -100,8 +120,8 @@ const stream = fc.tuple(devices, fc.array(report(devices), { minLength: 1 })).ch
           .map(([base, others]) => ({
             ...base,
             devices: kept.map((one, position) => {
-              const { readings, absences } = others[position] as Device;
-              return { ...one, readings, absences };
+              const { readings, absences, uses } = others[position] as Device;
+              return { ...one, readings, absences, uses };
             }),
           })),
       },

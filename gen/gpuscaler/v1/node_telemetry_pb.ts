@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file gpuscaler/v1/node_telemetry.proto.
  */
 export const file_gpuscaler_v1_node_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("CiFncHVzY2FsZXIvdjEvbm9kZV90ZWxlbWV0cnkucHJvdG8SDGdwdXNjYWxlci52MSJACgxXYXRjaFJlcXVlc3QSMAoRZGVtYW5kZWRfcmVhZGluZ3MYASADKA4yFS5ncHVzY2FsZXIudjEuUmVhZGluZyLqAQoMTm9kZVNuYXBzaG90Eg4KBmFnZV9tcxgBIAEoDRIbCg5ob2xkZXJzX2FnZV9tcxgCIAEoDUgAiAEBEiYKBXN0YXRlGAMgASgLMhcuZ3B1c2NhbGVyLnYxLk5vZGVTdGF0ZRIMCgRrZXlzGAQgAygNEg4KBnZhbHVlcxgFIAMoARITCgthYnNlbnRfa2V5cxgGIAMoDRInCghhYnNlbmNlcxgHIAMoDjIVLmdwdXNjYWxlci52MS5BYnNlbmNlEhYKDmFic2VudF9hZ2VzX21zGAggAygNQhEKD19ob2xkZXJzX2FnZV9tcyLmAQoJTm9kZVN0YXRlEgwKBG5vZGUYASABKAkSFQoNc3RhcnRlZF9hdF9tcxgCIAEoBBIPCgdzZXNzaW9uGAMgASgNEhoKEnNhbXBsZV9pbnRlcnZhbF9tcxgEIAEoDRIbCg5kcml2ZXJfdmVyc2lvbhgFIAEoCUgAiAEBEhwKD2xpYnJhcnlfdmVyc2lvbhgGIAEoCUgBiAEBEiUKB2RldmljZXMYByADKAsyFC5ncHVzY2FsZXIudjEuRGV2aWNlQhEKD19kcml2ZXJfdmVyc2lvbkISChBfbGlicmFyeV92ZXJzaW9uIqYDCgZEZXZpY2USDAoEdXVpZBgBIAEoCRINCgVpbmRleBgCIAEoDRIOCgZ2ZW5kb3IYAyABKAkSDQoFbW9kZWwYBCABKAkSEgoFbWlub3IYBSABKA1IAIgBARIXCgpwY2lfYnVzX2lkGAYgASgJSAGIAQESGAoLcGFyZW50X3V1aWQYByABKAlIAogBARInCgVzbGljZRgIIAEoCzITLmdwdXNjYWxlci52MS5TbGljZUgDiAEBEiQKBmhlYWx0aBgJIAEoDjIULmdwdXNjYWxlci52MS5IZWFsdGgSFQoNaGVhbHRoX3JlYXNvbhgKIAEoCRIlCgdob2xkZXJzGAsgAygLMhQuZ3B1c2NhbGVyLnYxLkhvbGRlchIaCg11bndlbGxfYWdlX21zGAwgASgNSASIAQESKwoKY29uZGl0aW9ucxgNIAMoCzIXLmdwdXNjYWxlci52MS5Db25kaXRpb25CCAoGX21pbm9yQg0KC19wY2lfYnVzX2lkQg4KDF9wYXJlbnRfdXVpZEIICgZfc2xpY2VCEAoOX3Vud2VsbF9hZ2VfbXMiRgoJQ29uZGl0aW9uEikKBGtpbmQYASABKA4yGy5ncHVzY2FsZXIudjEuQ29uZGl0aW9uS2luZBIOCgZkZXRhaWwYAiABKAkiiwEKBVNsaWNlEhQKDGdwdV9pbnN0YW5jZRgBIAEoDRIYChBjb21wdXRlX2luc3RhbmNlGAIgASgNEhQKB3Byb2ZpbGUYAyABKA1IAIgBARIcCg9wbGFjZW1lbnRfc3RhcnQYBCABKA1IAYgBAUIKCghfcHJvZmlsZUISChBfcGxhY2VtZW50X3N0YXJ0ImEKBkhvbGRlchIRCgluYW1lc3BhY2UYASABKAkSCwoDcG9kGAIgASgJEhEKCWNvbnRhaW5lchgDIAEoCRIWCglzaGFyZWRfYnkYBCABKA1IAIgBAUIMCgpfc2hhcmVkX2J5Km8KBkhlYWx0aBIWChJIRUFMVEhfVU5TUEVDSUZJRUQQABINCglIRUFMVEhfT0sQARIPCgtIRUFMVEhfTE9TVBACEhkKFUhFQUxUSF9SRVNFVF9SRVFVSVJFRBADEhIKDkhFQUxUSF9GQUlMSU5HEAQq8gIKDUNvbmRpdGlvbktpbmQSHgoaQ09ORElUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIfChtDT05ESVRJT05fS0lORF9YSURfSEFSRFdBUkUQARIiCh5DT05ESVRJT05fS0lORF9YSURfQVBQTElDQVRJT04QAhIiCh5DT05ESVRJT05fS0lORF9FQ0NfVU5DT1JSRUNURUQQAxIkCiBDT05ESVRJT05fS0lORF9ST1dfUkVNQVBfUEVORElORxAEEiMKH0NPTkRJVElPTl9LSU5EX1JPV19SRU1BUF9GQUlMRUQQBRIiCh5DT05ESVRJT05fS0lORF9SRUNPVkVSWV9BQ1RJT04QBhIjCh9DT05ESVRJT05fS0lORF9USEVSTUFMX1NMT1dET1dOEAcSJAogQ09ORElUSU9OX0tJTkRfSEFSRFdBUkVfU0xPV0RPV04QCBIeChpDT05ESVRJT05fS0lORF9QT1dFUl9CUkFLRRAJKpgBCgdBYnNlbmNlEhcKE0FCU0VOQ0VfVU5TUEVDSUZJRUQQABIXChNBQlNFTkNFX1VOU1VQUE9SVEVEEAESGQoVQUJTRU5DRV9OT1RfUEVSTUlUVEVEEAISEgoOQUJTRU5DRV9GQUlMRUQQAxIXChNBQlNFTkNFX0lNUExBVVNJQkxFEAQSEwoPQUJTRU5DRV9QRU5ESU5HEAUqlgkKB1JlYWRpbmcSFwoTUkVBRElOR19VTlNQRUNJRklFRBAAEh8KG1JFQURJTkdfVVRJTElaQVRJT05fUEVSQ0VOVBABEiYKIlJFQURJTkdfTUVNT1JZX1VUSUxJWkFUSU9OX1BFUkNFTlQQAhIdChlSRUFESU5HX01FTU9SWV9VU0VEX0JZVEVTEAMSHgoaUkVBRElOR19NRU1PUllfVE9UQUxfQllURVMQBBIfChtSRUFESU5HX1RFTVBFUkFUVVJFX0NFTFNJVVMQBRImCiJSRUFESU5HX01FTU9SWV9URU1QRVJBVFVSRV9DRUxTSVVTEAYSJAogUkVBRElOR19QT1dFUl9JTlNUQU5UX01JTExJV0FUVFMQBxIkCiBSRUFESU5HX1BPV0VSX0FWRVJBR0VfTUlMTElXQVRUUxAIEiIKHlJFQURJTkdfUE9XRVJfTElNSVRfTUlMTElXQVRUUxAJEh4KGlJFQURJTkdfRU5FUkdZX01JTExJSk9VTEVTEAoSHgoaUkVBRElOR19TTV9DTE9DS19NRUdBSEVSVFoQCxIiCh5SRUFESU5HX01FTU9SWV9DTE9DS19NRUdBSEVSVFoQDBIbChdSRUFESU5HX0VOQ09ERVJfUEVSQ0VOVBANEhsKF1JFQURJTkdfREVDT0RFUl9QRVJDRU5UEA4SIQodUkVBRElOR19USFJPVFRMRV9SRUFTT05TX01BU0sQDxIdChlSRUFESU5HX1BFUkZPUk1BTkNFX1NUQVRFEBASIAocUkVBRElOR19FQ0NfQ09SUkVDVEVEX0VSUk9SUxAREiIKHlJFQURJTkdfRUNDX1VOQ09SUkVDVEVEX0VSUk9SUxASEigKJFJFQURJTkdfUENJRV9UWF9LSUxPQllURVNfUEVSX1NFQ09ORBATEigKJFJFQURJTkdfUENJRV9SWF9LSUxPQllURVNfUEVSX1NFQ09ORBAUEioKJlJFQURJTkdfTlZMSU5LX1RYX01FR0FCWVRFU19QRVJfU0VDT05EEBUSKgomUkVBRElOR19OVkxJTktfUlhfTUVHQUJZVEVTX1BFUl9TRUNPTkQQFhIiCh5SRUFESU5HX1NNX1VUSUxJWkFUSU9OX1BFUkNFTlQQFxIgChxSRUFESU5HX1NNX09DQ1VQQU5DWV9QRVJDRU5UEBgSJgoiUkVBRElOR19URU5TT1JfVVRJTElaQVRJT05fUEVSQ0VOVBAZEiIKHlJFQURJTkdfRFJBTV9CQU5EV0lEVEhfUEVSQ0VOVBAaEiQKIFJFQURJTkdfRlAxNl9VVElMSVpBVElPTl9QRVJDRU5UEBsSJAogUkVBRElOR19GUDMyX1VUSUxJWkFUSU9OX1BFUkNFTlQQHBIkCiBSRUFESU5HX0ZQNjRfVVRJTElaQVRJT05fUEVSQ0VOVBAdEhgKFFJFQURJTkdfSlBFR19QRVJDRU5UEB4SFwoTUkVBRElOR19PRkFfUEVSQ0VOVBAfEigKJFJFQURJTkdfUE9XRVJfRlJPTV9FTkVSR1lfTUlMTElXQVRUUxAgMlIKDU5vZGVUZWxlbWV0cnkSQQoFV2F0Y2gSGi5ncHVzY2FsZXIudjEuV2F0Y2hSZXF1ZXN0GhouZ3B1c2NhbGVyLnYxLk5vZGVTbmFwc2hvdDABYgZwcm90bzM");
+  fileDesc("CiFncHVzY2FsZXIvdjEvbm9kZV90ZWxlbWV0cnkucHJvdG8SDGdwdXNjYWxlci52MSJACgxXYXRjaFJlcXVlc3QSMAoRZGVtYW5kZWRfcmVhZGluZ3MYASADKA4yFS5ncHVzY2FsZXIudjEuUmVhZGluZyKYAgoMTm9kZVNuYXBzaG90Eg4KBmFnZV9tcxgBIAEoDRIbCg5ob2xkZXJzX2FnZV9tcxgCIAEoDUgAiAEBEiYKBXN0YXRlGAMgASgLMhcuZ3B1c2NhbGVyLnYxLk5vZGVTdGF0ZRIMCgRrZXlzGAQgAygNEg4KBnZhbHVlcxgFIAMoARITCgthYnNlbnRfa2V5cxgGIAMoDRInCghhYnNlbmNlcxgHIAMoDjIVLmdwdXNjYWxlci52MS5BYnNlbmNlEhYKDmFic2VudF9hZ2VzX21zGAggAygNEiwKC2RldmljZV91c2VzGAkgAygLMhcuZ3B1c2NhbGVyLnYxLkRldmljZVVzZUIRCg9faG9sZGVyc19hZ2VfbXMiXgoJRGV2aWNlVXNlEhAKCHBvc2l0aW9uGAEgASgNEh4KA3VzZRgCIAEoDjIRLmdwdXNjYWxlci52MS5Vc2USEAoIcG9kX3VpZHMYAyADKAkSDQoFcGFydHMYBCADKAEi5gEKCU5vZGVTdGF0ZRIMCgRub2RlGAEgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAQSDwoHc2Vzc2lvbhgDIAEoDRIaChJzYW1wbGVfaW50ZXJ2YWxfbXMYBCABKA0SGwoOZHJpdmVyX3ZlcnNpb24YBSABKAlIAIgBARIcCg9saWJyYXJ5X3ZlcnNpb24YBiABKAlIAYgBARIlCgdkZXZpY2VzGAcgAygLMhQuZ3B1c2NhbGVyLnYxLkRldmljZUIRCg9fZHJpdmVyX3ZlcnNpb25CEgoQX2xpYnJhcnlfdmVyc2lvbiKmAwoGRGV2aWNlEgwKBHV1aWQYASABKAkSDQoFaW5kZXgYAiABKA0SDgoGdmVuZG9yGAMgASgJEg0KBW1vZGVsGAQgASgJEhIKBW1pbm9yGAUgASgNSACIAQESFwoKcGNpX2J1c19pZBgGIAEoCUgBiAEBEhgKC3BhcmVudF91dWlkGAcgASgJSAKIAQESJwoFc2xpY2UYCCABKAsyEy5ncHVzY2FsZXIudjEuU2xpY2VIA4gBARIkCgZoZWFsdGgYCSABKA4yFC5ncHVzY2FsZXIudjEuSGVhbHRoEhUKDWhlYWx0aF9yZWFzb24YCiABKAkSJQoHaG9sZGVycxgLIAMoCzIULmdwdXNjYWxlci52MS5Ib2xkZXISGgoNdW53ZWxsX2FnZV9tcxgMIAEoDUgEiAEBEisKCmNvbmRpdGlvbnMYDSADKAsyFy5ncHVzY2FsZXIudjEuQ29uZGl0aW9uQggKBl9taW5vckINCgtfcGNpX2J1c19pZEIOCgxfcGFyZW50X3V1aWRCCAoGX3NsaWNlQhAKDl91bndlbGxfYWdlX21zIkYKCUNvbmRpdGlvbhIpCgRraW5kGAEgASgOMhsuZ3B1c2NhbGVyLnYxLkNvbmRpdGlvbktpbmQSDgoGZGV0YWlsGAIgASgJIosBCgVTbGljZRIUCgxncHVfaW5zdGFuY2UYASABKA0SGAoQY29tcHV0ZV9pbnN0YW5jZRgCIAEoDRIUCgdwcm9maWxlGAMgASgNSACIAQESHAoPcGxhY2VtZW50X3N0YXJ0GAQgASgNSAGIAQFCCgoIX3Byb2ZpbGVCEgoQX3BsYWNlbWVudF9zdGFydCJhCgZIb2xkZXISEQoJbmFtZXNwYWNlGAEgASgJEgsKA3BvZBgCIAEoCRIRCgljb250YWluZXIYAyABKAkSFgoJc2hhcmVkX2J5GAQgASgNSACIAQFCDAoKX3NoYXJlZF9ieSpvCgZIZWFsdGgSFgoSSEVBTFRIX1VOU1BFQ0lGSUVEEAASDQoJSEVBTFRIX09LEAESDwoLSEVBTFRIX0xPU1QQAhIZChVIRUFMVEhfUkVTRVRfUkVRVUlSRUQQAxISCg5IRUFMVEhfRkFJTElORxAEKvICCg1Db25kaXRpb25LaW5kEh4KGkNPTkRJVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHwobQ09ORElUSU9OX0tJTkRfWElEX0hBUkRXQVJFEAESIgoeQ09ORElUSU9OX0tJTkRfWElEX0FQUExJQ0FUSU9OEAISIgoeQ09ORElUSU9OX0tJTkRfRUNDX1VOQ09SUkVDVEVEEAMSJAogQ09ORElUSU9OX0tJTkRfUk9XX1JFTUFQX1BFTkRJTkcQBBIjCh9DT05ESVRJT05fS0lORF9ST1dfUkVNQVBfRkFJTEVEEAUSIgoeQ09ORElUSU9OX0tJTkRfUkVDT1ZFUllfQUNUSU9OEAYSIwofQ09ORElUSU9OX0tJTkRfVEhFUk1BTF9TTE9XRE9XThAHEiQKIENPTkRJVElPTl9LSU5EX0hBUkRXQVJFX1NMT1dET1dOEAgSHgoaQ09ORElUSU9OX0tJTkRfUE9XRVJfQlJBS0UQCSqYAQoHQWJzZW5jZRIXChNBQlNFTkNFX1VOU1BFQ0lGSUVEEAASFwoTQUJTRU5DRV9VTlNVUFBPUlRFRBABEhkKFUFCU0VOQ0VfTk9UX1BFUk1JVFRFRBACEhIKDkFCU0VOQ0VfRkFJTEVEEAMSFwoTQUJTRU5DRV9JTVBMQVVTSUJMRRAEEhMKD0FCU0VOQ0VfUEVORElORxAFKnIKA1VzZRITCg9VU0VfVU5TUEVDSUZJRUQQABIKCgZVU0VfU00QARIYChRVU0VfTUVNT1JZX0JBTkRXSURUSBACEg8KC1VTRV9FTkNPREVSEAMSDwoLVVNFX0RFQ09ERVIQBBIOCgpVU0VfTUVNT1JZEAUqlgkKB1JlYWRpbmcSFwoTUkVBRElOR19VTlNQRUNJRklFRBAAEh8KG1JFQURJTkdfVVRJTElaQVRJT05fUEVSQ0VOVBABEiYKIlJFQURJTkdfTUVNT1JZX1VUSUxJWkFUSU9OX1BFUkNFTlQQAhIdChlSRUFESU5HX01FTU9SWV9VU0VEX0JZVEVTEAMSHgoaUkVBRElOR19NRU1PUllfVE9UQUxfQllURVMQBBIfChtSRUFESU5HX1RFTVBFUkFUVVJFX0NFTFNJVVMQBRImCiJSRUFESU5HX01FTU9SWV9URU1QRVJBVFVSRV9DRUxTSVVTEAYSJAogUkVBRElOR19QT1dFUl9JTlNUQU5UX01JTExJV0FUVFMQBxIkCiBSRUFESU5HX1BPV0VSX0FWRVJBR0VfTUlMTElXQVRUUxAIEiIKHlJFQURJTkdfUE9XRVJfTElNSVRfTUlMTElXQVRUUxAJEh4KGlJFQURJTkdfRU5FUkdZX01JTExJSk9VTEVTEAoSHgoaUkVBRElOR19TTV9DTE9DS19NRUdBSEVSVFoQCxIiCh5SRUFESU5HX01FTU9SWV9DTE9DS19NRUdBSEVSVFoQDBIbChdSRUFESU5HX0VOQ09ERVJfUEVSQ0VOVBANEhsKF1JFQURJTkdfREVDT0RFUl9QRVJDRU5UEA4SIQodUkVBRElOR19USFJPVFRMRV9SRUFTT05TX01BU0sQDxIdChlSRUFESU5HX1BFUkZPUk1BTkNFX1NUQVRFEBASIAocUkVBRElOR19FQ0NfQ09SUkVDVEVEX0VSUk9SUxAREiIKHlJFQURJTkdfRUNDX1VOQ09SUkVDVEVEX0VSUk9SUxASEigKJFJFQURJTkdfUENJRV9UWF9LSUxPQllURVNfUEVSX1NFQ09ORBATEigKJFJFQURJTkdfUENJRV9SWF9LSUxPQllURVNfUEVSX1NFQ09ORBAUEioKJlJFQURJTkdfTlZMSU5LX1RYX01FR0FCWVRFU19QRVJfU0VDT05EEBUSKgomUkVBRElOR19OVkxJTktfUlhfTUVHQUJZVEVTX1BFUl9TRUNPTkQQFhIiCh5SRUFESU5HX1NNX1VUSUxJWkFUSU9OX1BFUkNFTlQQFxIgChxSRUFESU5HX1NNX09DQ1VQQU5DWV9QRVJDRU5UEBgSJgoiUkVBRElOR19URU5TT1JfVVRJTElaQVRJT05fUEVSQ0VOVBAZEiIKHlJFQURJTkdfRFJBTV9CQU5EV0lEVEhfUEVSQ0VOVBAaEiQKIFJFQURJTkdfRlAxNl9VVElMSVpBVElPTl9QRVJDRU5UEBsSJAogUkVBRElOR19GUDMyX1VUSUxJWkFUSU9OX1BFUkNFTlQQHBIkCiBSRUFESU5HX0ZQNjRfVVRJTElaQVRJT05fUEVSQ0VOVBAdEhgKFFJFQURJTkdfSlBFR19QRVJDRU5UEB4SFwoTUkVBRElOR19PRkFfUEVSQ0VOVBAfEigKJFJFQURJTkdfUE9XRVJfRlJPTV9FTkVSR1lfTUlMTElXQVRUUxAgMlIKDU5vZGVUZWxlbWV0cnkSQQoFV2F0Y2gSGi5ncHVzY2FsZXIudjEuV2F0Y2hSZXF1ZXN0GhouZ3B1c2NhbGVyLnYxLk5vZGVTbmFwc2hvdDABYgZwcm90bzM");
 
 /**
  * @generated from message gpuscaler.v1.WatchRequest
@@ -101,6 +101,13 @@ export type NodeSnapshot = Message<"gpuscaler.v1.NodeSnapshot"> & {
    * @generated from field: repeated uint32 absent_ages_ms = 8;
    */
   absentAgesMs: number[];
+
+  /**
+   * Whose use of shared devices is whose, now: what a message does not tell, nobody knows any more.
+   *
+   * @generated from field: repeated gpuscaler.v1.DeviceUse device_uses = 9;
+   */
+  deviceUses: DeviceUse[];
 };
 
 /**
@@ -109,6 +116,47 @@ export type NodeSnapshot = Message<"gpuscaler.v1.NodeSnapshot"> & {
  */
 export const NodeSnapshotSchema: GenMessage<NodeSnapshot> = /*@__PURE__*/
   messageDesc(file_gpuscaler_v1_node_telemetry, 1);
+
+/**
+ * The parts that pods have of one use of one device.
+ *
+ * @generated from message gpuscaler.v1.DeviceUse
+ */
+export type DeviceUse = Message<"gpuscaler.v1.DeviceUse"> & {
+  /**
+   * Of the device in `state.devices`.
+   *
+   * @generated from field: uint32 position = 1;
+   */
+  position: number;
+
+  /**
+   * @generated from field: gpuscaler.v1.Use use = 2;
+   */
+  use: Use;
+
+  /**
+   * A pod that is not named has no part.
+   *
+   * @generated from field: repeated string pod_uids = 3;
+   */
+  podUids: string[];
+
+  /**
+   * For each of `pod_uids`, from 0 to 1, of what all processes use together. What is missing to 1 belongs
+   * to processes in no pod.
+   *
+   * @generated from field: repeated double parts = 4;
+   */
+  parts: number[];
+};
+
+/**
+ * Describes the message gpuscaler.v1.DeviceUse.
+ * Use `create(DeviceUseSchema)` to create a new message.
+ */
+export const DeviceUseSchema: GenMessage<DeviceUse> = /*@__PURE__*/
+  messageDesc(file_gpuscaler_v1_node_telemetry, 2);
 
 /**
  * @generated from message gpuscaler.v1.NodeState
@@ -160,7 +208,7 @@ export type NodeState = Message<"gpuscaler.v1.NodeState"> & {
  * Use `create(NodeStateSchema)` to create a new message.
  */
 export const NodeStateSchema: GenMessage<NodeState> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 2);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 3);
 
 /**
  * @generated from message gpuscaler.v1.Device
@@ -246,7 +294,7 @@ export type Device = Message<"gpuscaler.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 3);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 4);
 
 /**
  * @generated from message gpuscaler.v1.Condition
@@ -270,7 +318,7 @@ export type Condition = Message<"gpuscaler.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 4);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 5);
 
 /**
  * A MIG slice as the driver numbers it on its GPU.
@@ -304,7 +352,7 @@ export type Slice = Message<"gpuscaler.v1.Slice"> & {
  * Use `create(SliceSchema)` to create a new message.
  */
 export const SliceSchema: GenMessage<Slice> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 5);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 6);
 
 /**
  * A container that was given a device.
@@ -340,7 +388,7 @@ export type Holder = Message<"gpuscaler.v1.Holder"> & {
  * Use `create(HolderSchema)` to create a new message.
  */
 export const HolderSchema: GenMessage<Holder> = /*@__PURE__*/
-  messageDesc(file_gpuscaler_v1_node_telemetry, 6);
+  messageDesc(file_gpuscaler_v1_node_telemetry, 7);
 
 /**
  * @generated from enum gpuscaler.v1.Health
@@ -481,6 +529,51 @@ export enum Absence {
  */
 export const AbsenceSchema: GenEnum<Absence> = /*@__PURE__*/
   enumDesc(file_gpuscaler_v1_node_telemetry, 2);
+
+/**
+ * What processes use of a device; a receiver skips the numbers that it does not know.
+ *
+ * @generated from enum gpuscaler.v1.Use
+ */
+export enum Use {
+  /**
+   * @generated from enum value: USE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: USE_SM = 1;
+   */
+  SM = 1,
+
+  /**
+   * Time in which memory was read or written.
+   *
+   * @generated from enum value: USE_MEMORY_BANDWIDTH = 2;
+   */
+  MEMORY_BANDWIDTH = 2,
+
+  /**
+   * @generated from enum value: USE_ENCODER = 3;
+   */
+  ENCODER = 3,
+
+  /**
+   * @generated from enum value: USE_DECODER = 4;
+   */
+  DECODER = 4,
+
+  /**
+   * @generated from enum value: USE_MEMORY = 5;
+   */
+  MEMORY = 5,
+}
+
+/**
+ * Describes the enum gpuscaler.v1.Use.
+ */
+export const UseSchema: GenEnum<Use> = /*@__PURE__*/
+  enumDesc(file_gpuscaler_v1_node_telemetry, 3);
 
 /**
  * What can be read of a device. At most 63, because of `NodeSnapshot.keys`; a receiver skips the
@@ -659,7 +752,7 @@ export enum Reading {
  * Describes the enum gpuscaler.v1.Reading.
  */
 export const ReadingSchema: GenEnum<Reading> = /*@__PURE__*/
-  enumDesc(file_gpuscaler_v1_node_telemetry, 3);
+  enumDesc(file_gpuscaler_v1_node_telemetry, 4);
 
 /**
  * buf:lint:ignore SERVICE_SUFFIX

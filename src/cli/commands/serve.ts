@@ -59,6 +59,12 @@ const serveFlags = {
   "pod-resources-socket": flag(file, {
     help: "The kubelet's socket that tells which pod holds which device; in a cluster it has a default",
   }),
+  "process-attribution": flag(present, {
+    help: "Count of a shared GPU what each pod's processes use, not equal parts; needs the node's pid namespace (hostPID)",
+  }),
+  "proc-root": flag(directory, {
+    help: "Where --process-attribution finds the node's processes, when its procfs is not at /proc",
+  }),
   profiles: flag(file, {
     help: "YAML file with profiles of your own, read again when it changes; see docs/reference.md",
   }),
@@ -153,6 +159,7 @@ export function serveOptions(
     sampleIntervalMs: flags["sample-interval"],
     deviceWatchdogMs: flags["device-watchdog"],
     podResourcesSocket: flags["pod-resources-socket"],
+    procRoot: procRootOf(flags),
     kubeconfig: flags.kubeconfig,
     kubernetesAddress:
       host === undefined || kubernetesPort === undefined
@@ -171,6 +178,13 @@ export function serveOptions(
     deletionCost: flags["deletion-cost"] !== undefined,
     hasEvents: flags["no-events"] === undefined,
   };
+}
+
+function procRootOf(flags: FlagValues<typeof serveFlags>): string | undefined {
+  const { "process-attribution": isAttributed, "proc-root": root } = flags;
+  if (isAttributed === undefined && root !== undefined)
+    throw contradiction("tell processes apart", "--proc-root is for --process-attribution");
+  return isAttributed === undefined ? undefined : (root ?? "/proc");
 }
 
 /** KEDA's operator polls, its metrics server serves the HPA; both may call. */

@@ -5,10 +5,10 @@
  * @module
  */
 import type { Log } from "#core/log.ts";
-import type { Demand } from "#device/collector.ts";
+import type { CollectedDevice, Demand } from "#device/collector.ts";
 import { healthLog } from "#device/health-log.ts";
 import { type Absences, readingNames } from "#metric/reading.ts";
-import type { DeviceIdentity, DeviceSample } from "#metric/sample.ts";
+import type { DeviceIdentity } from "#metric/sample.ts";
 import type { Api } from "./api.ts";
 import { bindCalls, type DevicePass } from "./device-call.ts";
 import { bindGpm } from "./gpm-api.ts";
@@ -24,13 +24,19 @@ import {
   type MigInstances,
   migInstances,
 } from "./mig-instances.ts";
+import {
+  bindProcesses,
+  type ProcessesResult,
+  type ProcessReader,
+  processReader,
+} from "./processes.ts";
 import { isGone, type Refusal } from "./return-code.ts";
 import type { XidHistory } from "./xids.ts";
 
 /** What one pass over a GPU gave. */
 export interface GpuResult {
   /** The GPU's, then its MIG instances'. */
-  readonly samples: readonly DeviceSample[];
+  readonly samples: readonly CollectedDevice[];
   /** Calls that succeeded. */
   readonly answered: number;
   /** The first refusal that does not say what is wrong. */
@@ -78,6 +84,9 @@ const noInstances: InstancesResult = {
   hasShrunk: false,
 };
 
+/** Of a GPU whose processes nobody asks for. */
+const noProcesses: ProcessesResult = { processes: undefined, refusals: [] };
+
 /** Binds once what all GPUs share. */
 export function gpuFactory(
   api: Api,
@@ -87,6 +96,7 @@ export function gpuFactory(
 ): GpuFactory {
   const shared: SourcesApi = { api, gpm: bindGpm(api), calls: bindCalls(api) };
   const mig = bindMig(api);
+  const processes = bindProcesses(api);
   return (uuid, handle, index) => {
     const { powerIsAverage, ...description } = identity.describe(handle);
     const sources = gpuSources(shared, powerIsAverage);
@@ -94,8 +104,16 @@ export function gpuFactory(
     const instances = migInstances(mig, shared, (uuids) =>
       log("info", "mig instances changed", { uuid, instances: uuids }),
     );
-    const conditions = gpuConditions(uuid, xids);
-    return gpu({ about, sources, instances, conditions, xids, readMigMode: mig.mode, log });
+    return gpu({
+      about,
+      sources,
+      instances,
+      processes: processReader(processes),
+      conditions: gpuConditions(uuid, xids),
+      xids,
+      readMigMode: mig.mode,
+      log,
+    });
   };
 }
 
@@ -105,27 +123,20 @@ interface GpuParts {
   readonly instances: MigInstances;
   readonly conditions: GpuConditions;
   readonly xids: XidHistory;
+  readonly processes: ProcessReader;
   readonly readMigMode: (handle: number) => boolean | Refusal;
   readonly log: Log;
 }
 
 function gpu(parts: GpuParts): Gpu {
-  const { sources, instances, conditions, xids, readMigMode, log, ...first } = parts;
+  const { sources, instances, processes, conditions, xids, readMigMode, log, ...first } = parts;
   const health = gpuHealth();
   const logHealth = healthLog(first.about.uuid, log);
   let about = first.about;
   let handle: number | undefined;
   let isNewHandle = false;
   const mig = migPart({ sources, instances, readMigMode }, health);
-
-  /** Makes the calls; what they say of the device becomes its health. */
-  const readSources = (pass: DevicePass, demand: Demand): SourcesResult => {
-    const result = sources.read(pass, demand);
-    // Illness is noted by whichever call meets it, and stands until all calls were made again.
-    if (result.isComplete) health.reset();
-    for (const refusal of result.refusals) health.note(refusal);
-    return result;
-  };
+  const { readSources, readProcesses } = noting({ sources, processes }, about.uuid, health);
 
   /** Its health is the worse of what calls said and what else is known. */
   const stateNow = (nowMs: number, { readings }: SourcesResult, isDeviceGone: boolean): GpuNow => {
@@ -154,19 +165,22 @@ function gpu(parts: GpuParts): Gpu {
         handle === undefined || health.isLost() ? undefined : { device: handle, atMs, isNewHandle };
       const whole = pass === undefined ? notRead : readSources(pass, demand);
       const cut = mig.read(pass, whole);
+      const isReadable = !whole.isDeviceGone && !cut.refusals.some(isGone);
+      const users = readProcesses(isReadable ? pass : undefined, demand);
       const answered = whole.answered + cut.answered;
-      const refusals = [...whole.refusals, ...cut.refusals];
+      const refusals = [...whole.refusals, ...cut.refusals, ...users.refusals];
       const unknown = pass === undefined ? undefined : health.endPass(answered);
-      const isDeviceGone = whole.isDeviceGone || cut.refusals.some(isGone);
+      const isDeviceGone = !isReadable || users.refusals.some(isGone);
       if (isDeviceGone) {
         sources.restart();
         instances.restart();
       }
       const state = stateNow(atMs, whole, isDeviceGone);
+      const own = { ...whole, processes: users.processes };
       const hasChanged = logHealth(state.health, whole.absences, about.index);
       isNewHandle = false;
       return {
-        samples: samplesOf(about, state, [whole, ...cut.instances]),
+        samples: samplesOf(about, state, [own, ...cut.instances]),
         answered,
         unknown,
         isListDoubtful: refusals.some(isOfHandle) || cut.hasShrunk || (isDeviceGone && hasChanged),
@@ -175,6 +189,32 @@ function gpu(parts: GpuParts): Gpu {
     close: () => {
       instances.close();
       sources.close();
+    },
+  };
+}
+
+/** Makes the calls; what they say of the device becomes its health. */
+function noting(
+  { sources, processes }: Pick<GpuParts, "sources" | "processes">,
+  uuid: string,
+  health: GpuHealth,
+) {
+  const note = (refusals: readonly Refusal[]) => {
+    for (const refusal of refusals) health.note(refusal);
+  };
+  return {
+    readSources: (pass: DevicePass, demand: Demand): SourcesResult => {
+      const result = sources.read(pass, demand);
+      // Illness is noted by whichever call meets it, and stands until all calls were made again.
+      if (result.isComplete) health.reset();
+      note(result.refusals);
+      return result;
+    },
+    readProcesses: (pass: DevicePass | undefined, { processesOf = [] }: Demand) => {
+      if (pass === undefined || !processesOf.includes(uuid)) return noProcesses;
+      const result = processes.read(pass);
+      note(result.refusals);
+      return result;
     },
   };
 }
@@ -209,7 +249,7 @@ function migPart(
   };
 }
 
-interface GpuNow extends GpuState, Pick<DeviceSample, "xidCounts"> {
+interface GpuNow extends GpuState, Pick<CollectedDevice, "xidCounts"> {
   readonly isDeviceGone: boolean;
 }
 
@@ -217,8 +257,8 @@ interface GpuNow extends GpuState, Pick<DeviceSample, "xidCounts"> {
 function samplesOf(
   about: DeviceIdentity,
   { health, conditions, xidCounts, isDeviceGone }: GpuNow,
-  results: readonly (SourcesResult | InstanceResult)[],
-): readonly DeviceSample[] {
+  results: readonly ((SourcesResult & Pick<CollectedDevice, "processes">) | InstanceResult)[],
+): readonly CollectedDevice[] {
   const whole = xidCounts === undefined ? about : { ...about, xidCounts };
   return results.map((result) => ({
     ...("description" in result ? partOf(about, result) : whole),
@@ -228,6 +268,9 @@ function samplesOf(
     ),
     readings: isDeviceGone ? {} : result.readings,
     absences: isDeviceGone ? allFailed : result.absences,
+    ...("processes" in result && result.processes !== undefined && !isDeviceGone
+      ? { processes: result.processes }
+      : {}),
   }));
 }
 

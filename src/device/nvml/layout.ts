@@ -115,6 +115,16 @@ export const layouts = {
     placementStart: "u32",
     placementSize: "u32",
   }),
+  /** What every form of it begins with; see `processes.ts`. */
+  processInfo: struct(16, { pid: "u32", usedGpuMemory: "u64" }),
+  processUtilization: struct(32, {
+    pid: "u32",
+    timeStamp: "u64",
+    smUtil: "u32",
+    memUtil: "u32",
+    encUtil: "u32",
+    decUtil: "u32",
+  }),
 } as const;
 
 /** nvml.h's NVML_STRUCT_VERSION: a driver that knows another size refuses with 25. */
@@ -157,7 +167,7 @@ export interface NativeMemory {
  * reading before it, or 0. Repeated over 64 bits it is outside every reading's range, as an integer
  * and as a double; over 32 bits it is `unwrittenU32`.
  */
-const poisonByte = 0x7f;
+export const poisonByte = 0x7f;
 export const unwrittenU32 = 0x7f7f_7f7f;
 
 export function nativeMemory(sizeBytes: number): NativeMemory {

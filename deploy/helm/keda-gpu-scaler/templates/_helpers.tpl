@@ -135,6 +135,9 @@ end knows a client by; a Service's are what a client calls it.
 {{- end }}
 - --device-watchdog={{ .Values.agent.deviceWatchdog }}
 - --pod-resources-socket=/var/lib/kubelet/pod-resources/kubelet.sock
+{{- if .Values.processAttribution }}
+- --process-attribution
+{{- end }}
 {{- include "tlsArgs" (list $ "agent") }}
 {{- range .Values.agent.extraArgs }}
 - {{ . | quote }}
