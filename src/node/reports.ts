@@ -7,8 +7,9 @@ import type { Clock } from "#core/clock.ts";
 import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { Collection } from "#device/collector.ts";
+import type { NamedHolder } from "#metric/sample.ts";
 import { type DeviceSince, deviceSince } from "#metric/since.ts";
-import type { NodeReport } from "#telemetry/report.ts";
+import type { Holder, NodeReport } from "#telemetry/report.ts";
 import {
   type Attribution,
   attribute,
@@ -40,11 +41,16 @@ export interface NodeReportsOptions {
   readonly podResources?: PodResources | undefined;
 }
 
+interface Sampled {
+  readonly collection: Collection;
+  readonly sampledAtMs: number;
+}
+
 /** Keeps the newest collection joined with the newest allocations. */
 export function nodeReports(options: NodeReportsOptions): NodeReports {
   const { name, sampleIntervalMs, clock, log, podResources } = options;
   const changes = listeners();
-  let newest: { readonly collection: Collection; readonly sampledAtMs: number } | undefined;
+  let newest: Sampled | undefined;
   let deviceSet = "";
   let since: ReadonlyMap<string, DeviceSince> = new Map();
   let allocations: readonly OrderedAllocation[] = [];
@@ -59,6 +65,15 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
     join();
     if (newest !== undefined) changes.notify();
   });
+
+  /** Without a kubelet to ask, what exporters name is as old as their readings. */
+  const holdersAgeMs = ({ collection, sampledAtMs }: Sampled, nowMs: number) => {
+    const namedAtMs = collection.devices.some(({ namedHolders }) => namedHolders !== undefined)
+      ? sampledAtMs
+      : undefined;
+    const atMs = podResources === undefined ? namedAtMs : podResources.latest()?.readAtMs;
+    return atMs === undefined ? undefined : nowMs - atMs;
+  };
 
   return {
     put: (collection, sampledAtMs) => {
@@ -80,16 +95,17 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
     latest: () => {
       if (newest === undefined) return undefined;
       const nowMs = clock.monotonicMs();
-      const readAtMs = podResources?.latest()?.readAtMs;
       return {
         name,
         sampleIntervalMs,
         ageMs: nowMs - newest.sampledAtMs,
-        holdersAgeMs: readAtMs === undefined ? undefined : nowMs - readAtMs,
+        holdersAgeMs: holdersAgeMs(newest, nowMs),
         ...newest.collection,
-        devices: newest.collection.devices.map((device) => ({
+        devices: newest.collection.devices.map(({ pluginIds, namedHolders, ...device }) => ({
           ...device,
-          holders: attribution?.holders.get(device.uuid) ?? [],
+          holders:
+            attribution?.holders.get(device.uuid) ??
+            (attribution === undefined || pluginIds === undefined ? shared(namedHolders) : []),
         })),
         lackingAges: new Map([...since].map(([uuid, times]) => [uuid, agesOf(times, nowMs)])),
       };
@@ -97,6 +113,12 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
     subscribe: changes.subscribe,
     close: () => stopFollowing?.(),
   };
+}
+
+/** Of several pods each has a part: labels do not tell which. */
+function shared(holders: readonly NamedHolder[] = []): readonly Holder[] {
+  const pods = new Set(holders.map(({ namespace, pod }) => `${namespace}/${pod}`)).size;
+  return pods > 1 ? holders.map((holder) => ({ ...holder, sharedBy: pods })) : holders;
 }
 
 function agesOf({ unwell, absent }: DeviceSince, nowMs: number): DeviceSince {
@@ -109,8 +131,11 @@ function agesOf({ unwell, absent }: DeviceSince, nowMs: number): DeviceSince {
 
 /** Which devices there are and what names them; with another text, ids must be joined again. */
 function devicesKey({ session, devices }: Collection): string {
-  const names = devices.map(({ uuid, minor, parentUuid, slice }) =>
-    [uuid, minor, parentUuid, ...Object.values(slice ?? {})].join(","),
+  const names = devices.map(({ uuid, minor, parentUuid, slice, pluginIds = [] }) =>
+    [
+      ...[uuid, minor, parentUuid, ...Object.values(slice ?? {})],
+      ...pluginIds.map(({ resource, id }) => `${resource}/${id}`),
+    ].join(","),
   );
   return [session, ...names].join(";");
 }
