@@ -31,7 +31,8 @@ export interface Collector {
    * Reads every device once, lost ones included: a known device never disappears in silence. The next
    * call comes after this one ended.
    *
-   * @throws {Fault} `library-missing`, `library-failed` or `file-invalid` when there is no session;
+   * @throws {Fault} `library-missing`, `library-failed`, `exporter-unreadable`, `endpoint-refused` or
+   * `file-invalid` when there is no session;
    * the next call tries again, with its own back-off.
    */
   readonly collect: (demand: Demand) => Collection | Promise<Collection>;
@@ -45,7 +46,7 @@ export interface BlockingCollector extends Collector {
 }
 
 /** In the order in which their devices are listed; a vendor is a folder here. */
-export const vendorNames = ["nvml", "amdgpu"] as const;
+export const vendorNames = ["nvml", "amdgpu", "exporter"] as const;
 export type VendorName = (typeof vendorNames)[number];
 export const collectorNames = ["auto", ...vendorNames, "mock"] as const;
 export type CollectorName = (typeof collectorNames)[number];
@@ -57,8 +58,19 @@ export interface CollectorOptions {
   readonly nvmlLibrary?: string | undefined;
   /** Where sysfs is mounted; `/sys` when absent. */
   readonly sysfsRoot?: string | undefined;
+  /** An exporter of this node that devices are read from. */
+  readonly exporter?: ExporterOptions | undefined;
   /** A mock file; without it the mock collector plays its embedded default. */
   readonly mockFile?: string | undefined;
+}
+
+export interface ExporterOptions {
+  /** A built-in table, or the path of a file with one. */
+  readonly table: string;
+  /** Where its page is; absent: on the table's port, at the node's own address or else on loopback. */
+  readonly url?: string | undefined;
+  /** The node's own, as Kubernetes tells them. */
+  readonly nodeAddresses: readonly string[];
 }
 
 /** What a collector may use of the thread it runs on. */
