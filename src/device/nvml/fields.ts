@@ -47,6 +47,8 @@ const fields: readonly Field[] = [
   },
 ];
 
+export const fieldReadings: readonly ReadingName[] = fields.map(({ makes }) => makes);
+
 const { at, sizeBytes } = layouts.fieldValue;
 /** Left in `nvmlReturn` by a driver that does not fill an element in: no code of NVML. */
 const untouched = -1;
