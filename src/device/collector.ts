@@ -25,8 +25,8 @@ export interface Collection {
   readonly devices: readonly DeviceSample[];
 }
 
-export interface Collector {
-  readonly name: CollectorName;
+export interface Collector<Name extends string = CollectorName> {
+  readonly name: Name;
   /**
    * Reads every device once, lost ones included: a known device never disappears in silence. The next
    * call comes after this one ended.
@@ -82,10 +82,13 @@ export interface CollectorTools {
 }
 
 /** One vendor's devices: how it is known that there are some, and how they are read. */
-export interface Vendor {
-  readonly name: VendorName;
+export interface Vendor<Name extends string = VendorName> {
+  readonly name: Name;
   /** Reads nothing before the first `collect`. */
-  readonly collector: (options: CollectorOptions, tools: CollectorTools) => Collector;
+  readonly collector: (
+    options: CollectorOptions,
+    tools: CollectorTools,
+  ) => Collector<Name | CollectorName>;
   /** Asked again and again by `auto`, so that it must be cheap. */
   readonly isPresent: (options: CollectorOptions) => boolean;
   /** For people, where no vendor is present. */
