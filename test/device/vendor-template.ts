@@ -18,9 +18,13 @@ function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder).toSorted();
   } catch (error) {
-    const message = `Cannot list ${folder}: ${messageOf(error)}; load Acme's driver on the node`;
-    throw new Fault("library-missing", message, { paths: [folder] }, error);
+    throw missing(folder, error);
   }
+}
+
+function missing(folder: string, cause: unknown): Fault {
+  const message = `Cannot list ${folder}: ${messageOf(cause)}; load Acme's driver on the node`;
+  return new Fault("library-missing", message, { paths: [folder] }, cause);
 }
 
 function readingOf(name: ReadingName, folder: string): number | Absence {

@@ -40,12 +40,30 @@ export function readingsOf(
   const readings: Partial<Record<ReadingName, number>> = {};
   const absences: Partial<Record<ReadingName, Absence>> = {};
   for (const name of readingNames) {
-    const outcome = readingOf(name, samples, options);
+    const outcome =
+      name === powerName ? powerOf(readings, options) : readingOf(name, samples, options);
     if (typeof outcome === "number") readings[name] = outcome;
     else absences[name] = outcome;
     if (outcome !== "unsupported") options.known.add(name);
   }
   return { readings, absences };
+}
+
+const powerName = "powerFromEnergyMilliwatts";
+
+/**
+ * Of an exporter that collects by itself, from one change of its energy counter to the next. Of others
+ * it is made as for every collector.
+ */
+function powerOf(
+  { energyMillijoules: energy }: Readings,
+  { table, rates, atMs, uuid }: ReadingsOptions,
+): number | Absence {
+  if (table.collectionSeconds === 0 || energy === undefined) return "unsupported";
+  const milliwatts = rates.rateOf(`${uuid} ${powerName}`, energy, atMs);
+  if (milliwatts === undefined) return "pending";
+  // Every chip draws something.
+  return milliwatts > 0 && isPlausible(powerName, milliwatts) ? milliwatts : "implausible";
 }
 
 /** What a device lacks that is not on the page. */

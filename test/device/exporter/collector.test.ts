@@ -3,6 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { engineBodyBytesMax, exporterReadMs } from "#core/limits.ts";
+import { chooseCollector } from "#device/worker.ts";
+import { manualClock } from "../../support/manual-clock.ts";
 import { collectorOn, exporterServer, pageNamed } from "./exporter-server.ts";
 
 /** A table of our own in a file, of two series with a label `chip`. */
@@ -52,19 +54,47 @@ describe("a counter", () => {
     expect(await rx('rx_bytes_total{chip="0"} 2050\n')).toBe(1);
   });
 
-  test("spans the exporter's own interval, so that no sample reads as 0 between two", async () => {
+  test("of an exporter that collects by itself is taken from one change to the next", async () => {
     using table = tableFile({ collectionSeconds: 10 });
     using server = exporterServer('rx_bytes_total{chip="0"} 0\n');
     const { devices, clock } = collectorOn({ table: table.path, url: server.url });
     const taken: unknown[] = [];
-    for (let second = 0; second <= 25; second += 5) {
-      server.answer(`rx_bytes_total{chip="0"} ${Math.floor(second / 10) * 10_000}\n`);
+    for (let second = 0; second <= 45; second += 5) {
+      const changes = Math.min(Math.floor((second + 4) / 10), 2);
+      server.answer(`rx_bytes_total{chip="0"} ${changes * 10_000}\n`);
       const [{ readings, absences } = {}] = await devices();
       taken.push(readings?.pcieRxKilobytesPerSecond ?? absences?.pcieRxKilobytesPerSecond);
       clock.advance(5_000);
     }
-    expect(taken).toEqual(["pending", "pending", 1, 1, 1, 1]);
+    // Changes are seen at 10 s and 20 s; after two intervals without one it stands still.
+    expect(taken.slice(0, 4)).toEqual(["pending", "pending", "pending", "pending"]);
+    expect(taken.slice(4, 9)).toEqual([1, 1, 1, 1, 1]);
+    expect(taken[9]).toBe(0);
   });
+});
+
+test("power from energy spans the exporter's own collections, never a part of one", async () => {
+  using table = tableFile({
+    collectionSeconds: 30,
+    readings: { energyMillijoules: { series: "energy_joules_total", unit: "joules" } },
+  });
+  using server = exporterServer("");
+  const clock = manualClock();
+  const exporter = { table: table.path, url: server.url, nodeAddresses: [] };
+  const { collect, close } = chooseCollector(
+    { collector: "exporter", exporter },
+    { clock, log: () => {}, sleep: () => {} },
+  );
+  const powers = new Set<unknown>();
+  for (let second = 0; second < 100; second += 1) {
+    // 200 W, counted every 30 s.
+    server.answer(`energy_joules_total{chip="0"} ${Math.floor((second + 7) / 30) * 6_000 + 1}\n`);
+    const [one] = (await collect({ pcieThroughput: false })).devices;
+    powers.add(one?.readings.powerFromEnergyMilliwatts ?? one?.absences.powerFromEnergyMilliwatts);
+    clock.advance(1_000);
+  }
+  close();
+  expect([...powers]).toEqual(["pending", 200_000]);
 });
 
 describe("a series that is not on the page", () => {
