@@ -45,14 +45,18 @@ export function exporterCollector(
   let source: OpenExporter | undefined;
 
   const sampleOf = ({ identity, samples, holders }: PageDevice, atMs: number): DeviceSample => {
-    const { uuid, index } = identity;
+    const { uuid } = identity;
     const { table, rates } = openSource();
     const before = known.get(uuid);
+    // Where the page numbers no devices, they keep the numbers that they got as they came.
+    const index =
+      table.device.index === undefined ? (before?.sample.index ?? known.size) : identity.index;
     const had = before?.readings ?? new Set<ReadingName>();
     const logHealth = before?.logHealth ?? healthLog(uuid, log);
     const taken = readingsOf(samples, { table, rates, atMs, uuid, known: had });
     const sample: DeviceSample = {
       ...identity,
+      index,
       health: { state: "ok" },
       ...taken,
       namedHolders: table.holder === undefined ? undefined : holders,

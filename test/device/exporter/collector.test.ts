@@ -169,6 +169,16 @@ describe("a device that is not on the page any more", () => {
     expect(logged).toEqual(["gpu unhealthy", "gpu recovered"]);
   });
 
+  test("leaves the others their numbers where the page has none", async () => {
+    using table = tableFile({ device: { id: "acme-{chip}", model: "Acme One" } });
+    using server = exporterServer('busy{chip="0"} 0.5\nbusy{chip="1"} 0.25\n');
+    const { devices } = collectorOn({ table: table.path, url: server.url });
+    await devices();
+    server.answer('busy{chip="1"} 0.25\nbusy{chip="2"} 0.25\n');
+    const indexes = (await devices()).map(({ uuid, index }) => [uuid, index]);
+    expect(Object.fromEntries(indexes)).toEqual({ "acme-0": 0, "acme-1": 1, "acme-2": 2 });
+  });
+
   test("is idle where the exporter shows only what runs, and then has no reading", async () => {
     using server = exporterServer(pageNamed("neuron-idle"));
     const { devices } = collectorOn({ table: "neuron", url: server.url });
