@@ -21,6 +21,7 @@ process.exit(
     environment: {
       hostname: hostname(),
       nodeName: process.env["NODE_NAME"],
+      nodeIp: process.env["NODE_IP"],
       kubernetesHost: process.env["KUBERNETES_SERVICE_HOST"],
       kubernetesPort: process.env["KUBERNETES_SERVICE_PORT"],
       jobVariables: Object.fromEntries(jobVariables.map((name) => [name, process.env[name]])),

@@ -8,9 +8,13 @@ import type { Command } from "#cli/command.ts";
 import { commandNames, commands } from "#cli/commands/all.ts";
 import { operandText } from "#cli/help.ts";
 import { decidedTriggersMax } from "#core/limits.ts";
+import { amdgpuReadings } from "#device/amdgpu/readings.ts";
+import { builtInTable, exporterNames } from "#device/exporter/tables.ts";
+import { nvmlReadings } from "#device/nvml/reading-names.ts";
 import { adapterOf } from "#engine/adapters/all.ts";
-import { type InstanceRule, metricNames, metricOf } from "#metric/catalogue.ts";
+import { type DeviceMetric, type InstanceRule, metricNames, metricOf } from "#metric/catalogue.ts";
 import { type EngineName, engineFacts, engineNames } from "#metric/engines.ts";
+import { type ReadingName, readingNames } from "#metric/reading.ts";
 import { reducerNames } from "#metric/reduce.ts";
 import { deviceGauges } from "#observe/node-metrics.ts";
 import { triggerGauges } from "#observe/trigger-metrics.ts";
@@ -68,6 +72,54 @@ function metricTable(): string {
   });
   const columns = ["metric", "unit", "kind", "source", "what", "where a device lacks it"];
   return table([...columns, "what a MIG instance has"], rows);
+}
+
+/** Which metrics of a device each collector has, where hardware and driver or exporter give them. */
+function vendorTable(): string {
+  const vendors: readonly (readonly [string, ReadonlySet<ReadingName>])[] = [
+    ["NVIDIA, `nvml`", nvmlReadings],
+    ["AMD, `amdgpu`", amdgpuReadings],
+    ...exporterNames.map((name) => [code(name), tableReadings(name)] as const),
+  ];
+  const rows = metricNames.flatMap((name) => {
+    const metric = metricOf(name);
+    if (metric.source !== "device") return [];
+    return [[code(name), ...vendors.map(([, has]) => (isGivenBy(metric, has) ? "yes" : ""))]];
+  });
+  return table(["metric", ...vendors.map(([vendor]) => vendor)], rows);
+}
+
+function tableReadings(name: (typeof exporterNames)[number]): ReadonlySet<ReadingName> {
+  const { readings } = builtInTable(name);
+  return new Set(readingNames.filter((reading) => readings[reading] !== undefined));
+}
+
+function isGivenBy({ needs, fallbacks = {} }: DeviceMetric, has: ReadonlySet<ReadingName>) {
+  // Every collector's power comes from its energy counter too.
+  const isThere = (name: ReadingName) =>
+    has.has(name === "powerFromEnergyMilliwatts" ? "energyMillijoules" : name);
+  return needs.every((name) => isThere(name) || (fallbacks[name] ?? []).some(isThere));
+}
+
+function exporterList(): string {
+  const rows = exporterNames.map((key) => {
+    const { name, version, date, port, path, collectionSeconds, plugin, source } =
+      builtInTable(key);
+    const sources = source.map((url, position) => `[${position + 1}](${url})`).join(" ");
+    return [
+      code(key),
+      name,
+      `${port}${path}`,
+      collectionSeconds === 0 ? "" : `${collectionSeconds} s`,
+      plugin === undefined
+        ? "the page's labels"
+        : plugin.map((one) => code(one.resource)).join(", "),
+      `${version}, ${date}`,
+      sources,
+    ];
+  });
+  const columns = ["exporter", "what", "port and path", "collects every", "who holds a device, by"];
+  return table([...columns, "as of", "sources"], rows);
 }
 
 const instanceTexts: Readonly<Record<InstanceRule, string>> = {
@@ -194,6 +246,14 @@ A quantity adds up over replicas, an intensity does not.
 ${metricTable()}
 
 ${scalingTable()}
+
+### Which vendor has which metric
+
+Where the hardware, and the driver or exporter of it, give what the metric is made of. \`--exporter\` chooses the table of an exporter: [accelerators](accelerators.md).
+
+${vendorTable()}
+
+${exporterList()}
 
 ## Profiles
 

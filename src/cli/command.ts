@@ -15,6 +15,8 @@ export interface Environment {
   readonly hostname: string;
   /** `NODE_NAME`, which the chart fills in. */
   readonly nodeName: string | undefined;
+  /** `NODE_IP`: the node's addresses with commas between, which the chart fills in. */
+  readonly nodeIp?: string | undefined;
   /** `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: every pod has them. */
   readonly kubernetesHost: string | undefined;
   readonly kubernetesPort: string | undefined;

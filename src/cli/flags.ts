@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import { formatDuration, parseDurationMs } from "#core/duration.ts";
 import { isObjectName } from "#core/kubernetes-names.ts";
 import { requestTokensMax } from "#core/limits.ts";
+import { exporterNames, isTablePath } from "#device/exporter/tables.ts";
 import type { TokenCount } from "#simulate/scenario.ts";
 import { type FrontEndName, frontEndNames, frontEndOf } from "#trigger/front-ends.ts";
 import { type TargetKind, targetKinds } from "#trigger/generated-triggers.ts";
@@ -176,6 +177,15 @@ export const file: ValueKind<string> = {
 export const loadExpression = pattern("LOAD", "must be a load", /./);
 export const presetOrFile: ValueKind<string> = {
   ...pattern("FILE|PRESET", "must be a preset or the path of a file", /./),
+  completion: "file",
+};
+
+/** A built-in table of an exporter, or a file with one. */
+export const exporterOrFile: ValueKind<string> = {
+  value: "NAME|FILE",
+  rule: `must be ${exporterNames.join(", ")} or the path of a file`,
+  parse: (text) =>
+    exporterNames.some((name) => name === text) || isTablePath(text) ? text : undefined,
   completion: "file",
 };
 

@@ -58,6 +58,8 @@ export interface FaultFacts {
     readonly returnCode: number;
     readonly fatal: boolean;
   };
+  /** The exporter that devices are read from does not answer, or with a page of something else. */
+  "exporter-unreadable": { readonly url: string };
   /** A file that the user named cannot be used. */
   "file-invalid": { readonly path: string; readonly problems: readonly string[] };
   /** The system does not let the process listen there. */

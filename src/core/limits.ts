@@ -324,6 +324,12 @@ export const reportConditionsOfDeviceMax = 32;
 export const healthReasonCharsMax = 1_024;
 /** The slowest sampling that may be set: readings of a slower agent would serve for too long. */
 export const sampleIntervalMostMs = 60_000;
+/** An exporter prints what it keeps in memory; one that takes longer holds up the next sample. */
+export const exporterReadMs = 2_000;
+/** A table of an exporter is written by hand: the longest that is built in has 5 kB. */
+export const exporterTableBytesMax = 64 * 1024;
+/** Times between two collections of an exporter, in seconds: older numbers scale nothing. */
+export const exporterCollectionSecondsMax = 300;
 /** Kubernetes' own limits: of namespaces and containers, and of pods and nodes. */
 export const labelCharsMax = 63;
 export const objectNameCharsMax = 253;

@@ -63,7 +63,7 @@ export function autoCollector(
       session: sessionOf(found.map(({ vendor, latest }) => `${vendor.name} ${latest?.session}`)),
       driverVersion: versionsOf(found, "driverVersion"),
       libraryVersion: versionsOf(found, "libraryVersion"),
-      devices: parts.flatMap(({ devices }) => devices),
+      devices: devicesOf(parts),
     };
   };
 
@@ -99,6 +99,18 @@ function outcomeOf(
 function onlyFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   throw error;
+}
+
+/** An exporter may show what a driver is read for too: whoever is listed first has a vendor's devices. */
+function devicesOf(parts: readonly Pick<Collection, "devices">[]): Collection["devices"] {
+  const owners = new Map<string, number>();
+  return parts.flatMap(({ devices }, position) =>
+    devices.filter(({ vendor }) => {
+      const owner = owners.get(vendor) ?? position;
+      owners.set(vendor, owner);
+      return owner === position;
+    }),
+  );
 }
 
 /** Only a new process helps. */

@@ -37,13 +37,14 @@ export interface Collection {
   readonly devices: readonly CollectedDevice[];
 }
 
-export interface Collector {
-  readonly name: CollectorName;
+export interface Collector<Name extends string = CollectorName> {
+  readonly name: Name;
   /**
    * Reads every device once, lost ones included: a known device never disappears in silence. The next
    * call comes after this one ended.
    *
-   * @throws {Fault} `library-missing`, `library-failed` or `file-invalid` when there is no session;
+   * @throws {Fault} `library-missing`, `library-failed`, `exporter-unreadable`, `endpoint-refused` or
+   * `file-invalid` when there is no session;
    * the next call tries again, with its own back-off.
    */
   readonly collect: (demand: Demand) => Collection | Promise<Collection>;
@@ -57,7 +58,7 @@ export interface BlockingCollector extends Collector {
 }
 
 /** In the order in which their devices are listed; a vendor is a folder here. */
-export const vendorNames = ["nvml", "amdgpu"] as const;
+export const vendorNames = ["nvml", "amdgpu", "exporter"] as const;
 export type VendorName = (typeof vendorNames)[number];
 export const collectorNames = ["auto", ...vendorNames, "mock"] as const;
 export type CollectorName = (typeof collectorNames)[number];
@@ -69,8 +70,19 @@ export interface CollectorOptions {
   readonly nvmlLibrary?: string | undefined;
   /** Where sysfs is mounted; `/sys` when absent. */
   readonly sysfsRoot?: string | undefined;
+  /** An exporter of this node that devices are read from. */
+  readonly exporter?: ExporterOptions | undefined;
   /** A mock file; without it the mock collector plays its embedded default. */
   readonly mockFile?: string | undefined;
+}
+
+export interface ExporterOptions {
+  /** A built-in table, or the path of a file with one. */
+  readonly table: string;
+  /** Where its page is; absent: on the table's port, at the node's own address or else on loopback. */
+  readonly url?: string | undefined;
+  /** The node's own, as Kubernetes tells them. */
+  readonly nodeAddresses: readonly string[];
 }
 
 /** What a collector may use of the thread it runs on. */
@@ -82,10 +94,13 @@ export interface CollectorTools {
 }
 
 /** One vendor's devices: how it is known that there are some, and how they are read. */
-export interface Vendor {
-  readonly name: VendorName;
+export interface Vendor<Name extends string = VendorName> {
+  readonly name: Name;
   /** Reads nothing before the first `collect`. */
-  readonly collector: (options: CollectorOptions, tools: CollectorTools) => Collector;
+  readonly collector: (
+    options: CollectorOptions,
+    tools: CollectorTools,
+  ) => Collector<Name | CollectorName>;
   /** Asked again and again by `auto`, so that it must be cheap. */
   readonly isPresent: (options: CollectorOptions) => boolean;
   /** For people, where no vendor is present. */

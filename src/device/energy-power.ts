@@ -33,7 +33,7 @@ export function withPowerFromEnergy(
     const devices = collection.devices.map((device) => {
       const { uuid, readings } = device;
       const millijoules = readings.energyMillijoules;
-      if (readings.powerFromEnergyMilliwatts !== undefined) return device;
+      if (readings.powerFromEnergyMilliwatts !== undefined || makesItself(device)) return device;
       if (millijoules === undefined) return withoutPower(device);
       const kept = countsUntil({ millijoules, atMs }, counts.get(uuid) ?? []);
       latest.set(uuid, kept);
@@ -53,6 +53,11 @@ export function withPowerFromEnergy(
         : extend(collection, atMs);
     },
   };
+}
+
+/** Some collectors know better when their counter was read, and then say why the power is not there. */
+function makesItself({ absences: { powerFromEnergyMilliwatts: absence } }: DeviceSample): boolean {
+  return absence === "pending" || absence === "implausible";
 }
 
 /** With those before it that the mean needs: a counter that went back began anew. */

@@ -15,10 +15,29 @@ export interface DeviceIdentity {
   /** The whole GPU that a slice (MIG) or a partition (AMD) is part of. */
   readonly parentUuid?: string | undefined;
   readonly slice?: MigSlice | undefined;
+  /** How device plugins name it to the kubelet, where that is none of the forms that are known. */
+  readonly pluginIds?: readonly PluginId[] | undefined;
   /** Of an AMD partition, the name of its device in sysfs: `amdgpu_xcp_3`, of the first the GPU's address. */
   readonly partitionName?: string | undefined;
   /** An AMD GPU that is cut into partitions, the first of which has the names of the whole. */
   readonly isPartitioned?: true | undefined;
+}
+
+/** What a device plugin calls a device when it gives it to a container. */
+export interface PluginId {
+  /** The extended resource, as in `habana.ai/gaudi`. */
+  readonly resource: string;
+  /** The whole id; of one that ends in the number of a part, what stands before that. */
+  readonly id: string;
+  readonly endsInPart?: true | undefined;
+}
+
+/** A container as an exporter names it in labels. */
+export interface NamedHolder {
+  readonly namespace: string;
+  readonly pod: string;
+  /** Empty where the exporter names the pod alone. */
+  readonly container: string;
 }
 
 /** A MIG slice as the driver numbers it on its GPU: some device plugins name slices by these. */
@@ -77,4 +96,6 @@ export interface DeviceSample extends DeviceIdentity {
   readonly xidCounts?: readonly XidCount[] | undefined;
   readonly readings: Readings;
   readonly absences: Absences;
+  /** Who holds it as its exporter says, which counts where the kubelet's list cannot tell. */
+  readonly namedHolders?: readonly NamedHolder[] | undefined;
 }

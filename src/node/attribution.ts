@@ -15,7 +15,13 @@
  */
 import type { DeviceIdentity } from "#metric/sample.ts";
 import type { Holder } from "#telemetry/report.ts";
-import { type DeviceRef, draDeviceRef, pluginDeviceRef } from "./device-id.ts";
+import {
+  type DeviceRef,
+  draDeviceRef,
+  type PluginIds,
+  pluginDeviceRef,
+  pluginIdsOf,
+} from "./device-id.ts";
 import type { DeviceAllocation } from "./pod-resources.ts";
 
 /** An allocation, and which of all lists had it first. */
@@ -59,8 +65,9 @@ export function attribute(
   const usesByUuid = new Map<string, DeviceUse[]>();
   const unmatchedIds: string[] = [];
   let foreignIds = 0;
+  const pluginIds = pluginIdsOf(devices);
   for (const allocation of allocations) {
-    const ref = deviceRef(allocation);
+    const ref = deviceRef(allocation, pluginIds);
     if (ref === undefined) {
       foreignIds += 1;
       continue;
@@ -81,14 +88,12 @@ export function attribute(
   return { holders, unmatchedIds, foreignIds, superseded: [...superseded] };
 }
 
-function deviceRef({
-  resource,
-  id,
-  resourceClaim,
-  shareId,
-}: DeviceAllocation): DeviceRef | undefined {
+function deviceRef(
+  { resource, id, resourceClaim, shareId }: DeviceAllocation,
+  pluginIds: PluginIds,
+): DeviceRef | undefined {
   return resourceClaim === undefined
-    ? pluginDeviceRef(resource, id)
+    ? (pluginIds(resource, id) ?? pluginDeviceRef(resource, id))
     : draDeviceRef(resource, id, shareId);
 }
 
@@ -137,6 +142,8 @@ function devicesMeant(
         const { partitionName, pciBusId } = device;
         return isNamed(device) && (partitionName ?? pciBusId) === ref.sysfsName;
       });
+    case "plugin":
+      return devices.filter(({ uuid }) => ref.uuids.includes(uuid));
     case "all":
       return devices.filter(whole);
   }

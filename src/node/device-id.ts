@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { DeviceIdentity, PluginId } from "#metric/sample.ts";
+
 /** Which device an id means. `part` is set when the device is divided and the id is one part. */
 export type DeviceRef =
   | { readonly by: "uuid"; readonly uuid: string; readonly part?: string | undefined }
@@ -34,6 +36,11 @@ export type DeviceRef =
       readonly by: "sysfs";
       /** The device's name in sysfs: a PCI address, of AMD's partitions but the first `amdgpu_xcp_3`. */
       readonly sysfsName: string;
+      readonly part?: string | undefined;
+    }
+  | {
+      readonly by: "plugin";
+      readonly uuids: readonly string[];
       readonly part?: string | undefined;
     }
   | { readonly by: "all"; readonly part?: string | undefined };
@@ -91,6 +98,28 @@ export function pluginDeviceRef(resource: string, id: string): DeviceRef | undef
   if (resource.startsWith("nvidia.com/") && undividedNames.includes(name))
     return { by: "all", part };
   return undefined;
+}
+
+/** How the devices of a node are found by the names that their vendors' plugins give them. */
+export type PluginIds = (resource: string, id: string) => DeviceRef | undefined;
+
+export function pluginIdsOf(devices: readonly DeviceIdentity[]): PluginIds {
+  const uuids = new Map<string, string[]>();
+  const keyOf = ({ resource, id, endsInPart }: PluginId) =>
+    [resource, endsInPart === true ? "part" : "whole", id].join("\n");
+  for (const { uuid, pluginIds = [] } of devices)
+    for (const one of pluginIds) {
+      const key = keyOf(one);
+      uuids.set(key, [...(uuids.get(key) ?? []), uuid]);
+    }
+  if (uuids.size === 0) return () => undefined;
+  return (resource, id) => {
+    const whole = uuids.get(keyOf({ resource, id }));
+    if (whole !== undefined) return { by: "plugin", uuids: whole };
+    const [, stem = "", part] = /^(.*?)(\d+)$/.exec(id) ?? [];
+    const divided = uuids.get(keyOf({ resource, id: stem, endsInPart: true }));
+    return divided && { by: "plugin", uuids: divided, part };
+  };
 }
 
 /**

@@ -9,6 +9,7 @@ import { listeners } from "#core/listeners.ts";
 import type { Log } from "#core/log.ts";
 import type { CollectedDevice, Collection } from "#device/collector.ts";
 import type { UseShares } from "#metric/device-use.ts";
+import type { NamedHolder } from "#metric/sample.ts";
 import { type DeviceSince, deviceSince } from "#metric/since.ts";
 import type { Holder, NodeReport, ReportedDevice } from "#telemetry/report.ts";
 import {
@@ -48,12 +49,17 @@ export interface NodeReportsOptions {
   readonly ownerOf?: OwnerOf | undefined;
 }
 
+interface Sampled {
+  readonly collection: Collection;
+  readonly sampledAtMs: number;
+}
+
 /** Keeps the newest collection joined with the newest allocations. */
 export function nodeReports(options: NodeReportsOptions): NodeReports {
   const { name, sampleIntervalMs, clock, log, podResources } = options;
   const usesOf = deviceUses(options);
   const changes = listeners();
-  let newest: { readonly collection: Collection; readonly sampledAtMs: number } | undefined;
+  let newest: Sampled | undefined;
   let uses: ReadonlyMap<string, UseShares> = new Map();
   let deviceSet = "";
   let since: ReadonlyMap<string, DeviceSince> = new Map();
@@ -91,20 +97,16 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
     latest: () => {
       if (newest === undefined) return undefined;
       const nowMs = clock.monotonicMs();
-      const readAtMs = podResources?.latest()?.readAtMs;
       return {
         name,
         sampleIntervalMs,
         ageMs: nowMs - newest.sampledAtMs,
-        holdersAgeMs: readAtMs === undefined ? undefined : nowMs - readAtMs,
+        holdersAgeMs: holdersAgeMs(newest, podResources, nowMs),
         ...newest.collection,
-        devices: newest.collection.devices.map(
-          ({ processes, ...device }): ReportedDevice => ({
-            ...device,
-            holders: attribution?.holders.get(device.uuid) ?? [],
-            uses: uses.get(device.uuid),
-          }),
-        ),
+        devices: newest.collection.devices.map((device) => ({
+          ...reported(device, attribution),
+          uses: uses.get(device.uuid),
+        })),
         lackingAges: new Map([...since].map(([uuid, times]) => [uuid, agesOf(times, nowMs)])),
       };
     },
@@ -118,6 +120,28 @@ export function nodeReports(options: NodeReportsOptions): NodeReports {
     subscribe: changes.subscribe,
     close: () => stopFollowing?.(),
   };
+}
+
+/** Without a kubelet to ask, what exporters name is as old as their readings. */
+function holdersAgeMs(
+  { collection, sampledAtMs }: Sampled,
+  podResources: PodResources | undefined,
+  nowMs: number,
+): number | undefined {
+  const namedAtMs = collection.devices.some(({ namedHolders }) => namedHolders !== undefined)
+    ? sampledAtMs
+    : undefined;
+  const atMs = podResources === undefined ? namedAtMs : podResources.latest()?.readAtMs;
+  return atMs === undefined ? undefined : nowMs - atMs;
+}
+
+/** A device with who holds it, without what stays on the node. */
+function reported(
+  { processes, pluginIds, namedHolders, ...device }: CollectedDevice,
+  attribution: Attribution | undefined,
+): ReportedDevice {
+  const named = attribution === undefined || pluginIds === undefined ? shared(namedHolders) : [];
+  return { ...device, holders: attribution?.holders.get(device.uuid) ?? named };
 }
 
 /** Says once when it cannot be told whose processes are, and once when it can again. */
@@ -146,6 +170,12 @@ function deviceUses({ ownerOf, log }: Pick<NodeReportsOptions, "ownerOf" | "log"
   };
 }
 
+/** Of several pods each has a part: labels do not tell which. */
+function shared(holders: readonly NamedHolder[] = []): readonly Holder[] {
+  const pods = new Set(holders.map(({ namespace, pod }) => `${namespace}/${pod}`)).size;
+  return pods > 1 ? holders.map((holder) => ({ ...holder, sharedBy: pods })) : holders;
+}
+
 function agesOf({ unwell, absent }: DeviceSince, nowMs: number): DeviceSince {
   const ages = Object.entries(absent).map(([name, sinceMs]) => [name, nowMs - sinceMs]);
   return {
@@ -158,8 +188,10 @@ function agesOf({ unwell, absent }: DeviceSince, nowMs: number): DeviceSince {
 function devicesKey({ session, devices }: Collection): string {
   const names = devices.map((device) => {
     const { uuid, minor, parentUuid, partitionName, isPartitioned, slice = {} } = device;
+    const { pluginIds = [] } = device;
     const names = [uuid, minor, parentUuid, partitionName, isPartitioned];
-    return [...names, ...Object.values(slice)].join(",");
+    const ids = pluginIds.map(({ resource, id }) => `${resource}/${id}`);
+    return [...names, ...Object.values(slice), ...ids].join(",");
   });
   return [session, ...names].join(";");
 }

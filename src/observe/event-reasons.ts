@@ -46,6 +46,7 @@ const refusalReasons: Readonly<Record<FaultCode, ProblemReason | undefined>> = {
   "kubernetes-failed": "DataMissing",
   "library-missing": "DataMissing",
   "library-failed": "DataMissing",
+  "exporter-unreadable": "DataMissing",
   "engine-unreachable": "EngineUnreachable",
   "page-invalid": "EngineUnreachable",
   // Whoever reaches the port can make such calls: they say nothing of the object.

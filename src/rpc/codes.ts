@@ -42,6 +42,7 @@ export const grpcCodes = {
   stopping: Code.Unavailable,
   "library-missing": Code.Unavailable,
   "library-failed": Code.Unavailable,
+  "exporter-unreadable": Code.Unavailable,
   "file-invalid": Code.FailedPrecondition,
   // Ends a stream that this process reads; no caller sees it.
   "report-invalid": Code.Internal,

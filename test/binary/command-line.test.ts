@@ -27,7 +27,7 @@ describe("the binary refuses with exit 2 and one line", () => {
     ],
     [
       ["serve", "--collector", "dcgm"],
-      '--collector must be one of auto, nvml, amdgpu, mock, got "dcgm"',
+      '--collector must be one of auto, nvml, amdgpu, exporter, mock, got "dcgm"',
     ],
     [
       ["serve", "--sample-interval", "1"],

@@ -167,7 +167,33 @@ describe("TLS", () => {
 
 describe("a collector", () => {
   const collectorOf = (...args: string[]) =>
-    collectorOptions(parseArguments("snapshot", commands.snapshot, args).flags);
+    collectorOptions(parseArguments("snapshot", commands.snapshot, args).flags, {});
+
+  test("may be told which exporter it reads, and knows the node's addresses", () => {
+    const flags = (...args: string[]) =>
+      parseArguments("snapshot", commands.snapshot, ["--collector", "exporter", ...args]).flags;
+    const nodeIp = "10.0.0.7,fd00::7";
+    expect(collectorOptions(flags("--exporter", "gaudi"), { nodeIp }).exporter).toEqual({
+      table: "gaudi",
+      nodeAddresses: ["10.0.0.7", "fd00::7"],
+    });
+    const url = "http://[fd00::7]:1/metrics";
+    const named = flags("--exporter", "./t.yaml", "--exporter-url", url);
+    expect(collectorOptions(named, { nodeIp }).exporter).toMatchObject({ table: "./t.yaml", url });
+    expect(() => collectorOptions(named, {})).toThrow("NODE_IP does not say");
+  });
+
+  test.each<[readonly string[], string]>([
+    [["--collector", "exporter"], "--collector exporter needs --exporter, and there is none"],
+    [["--exporter-url", "http://127.0.0.1:1"], "--exporter-url needs --exporter"],
+    [
+      ["--collector", "nvml", "--exporter", "gaudi"],
+      "--exporter is for --collector exporter or auto, got --collector nvml",
+    ],
+    [["--exporter", "guadi"], "--exporter must be gaudi, neuron, tpu, xpum, amd, dcgm or"],
+  ])("%j is refused", (args, problem) => {
+    expect(() => collectorOf(...args)).toThrow(problem);
+  });
 
   test("may be told which library or file it reads", () => {
     expect(collectorOf("--nvml-library", "/x.so")).toEqual({

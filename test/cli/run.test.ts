@@ -73,14 +73,16 @@ Try it without a GPU: keda-gpu-scaler serve --collector mock
 
 usage: keda-gpu-scaler snapshot [FLAGS]
 
-  --format table|json|csv               How the readings are written (default table)
-  --interval DURATION                   Repeat at this interval until stopped; without it, once
-  --env auto|k8s|slurm|flux|standalone  Whose devices: those of the pod, Slurm job or Flux job, or with standalone all of the machine (default auto)
-  --device INDEX|UUID                   Only these of them, by index or the beginning of a UUID; several times or with commas
-  --collector auto|nvml|amdgpu|mock     Where readings come from; auto takes all vendors that are there, never the mock (default auto)
-  --nvml-library PATH                   libnvidia-ml.so.1, when it is not where drivers put it
-  --sysfs-root PATH                     Where AMD GPUs are read from, when sysfs is not mounted at /sys
-  --mock PATH                           YAML file that the mock collector plays; without it, its own default
+  --format table|json|csv                     How the readings are written (default table)
+  --interval DURATION                         Repeat at this interval until stopped; without it, once
+  --env auto|k8s|slurm|flux|standalone        Whose devices: those of the pod, Slurm job or Flux job, or with standalone all of the machine (default auto)
+  --device INDEX|UUID                         Only these of them, by index or the beginning of a UUID; several times or with commas
+  --collector auto|nvml|amdgpu|exporter|mock  Where readings come from; auto takes all vendors that are there, never the mock (default auto)
+  --nvml-library PATH                         libnvidia-ml.so.1, when it is not where drivers put it
+  --sysfs-root PATH                           Where AMD GPUs are read from, when sysfs is not mounted at /sys
+  --exporter NAME|FILE                        The exporter on this node whose page has the devices: gaudi, neuron, tpu, xpum, amd, dcgm, or a YAML file with its table
+  --exporter-url URL                          Where the page of --exporter is; else on its usual port, at the first address of $NODE_IP or on 127.0.0.1
+  --mock PATH                                 YAML file that the mock collector plays; without it, its own default
 
 example: keda-gpu-scaler snapshot --format json
          srun keda-gpu-scaler snapshot --env slurm --interval 10s --format csv
@@ -98,8 +100,10 @@ example: keda-gpu-scaler snapshot --format json
           "all|agent|scaler",
           "ADDRESS",
           "PORT",
-          "auto|nvml|amdgpu|mock",
+          "auto|nvml|amdgpu|exporter|mock",
           "PATH",
+          "NAME|FILE",
+          "URL",
           "DURATION",
           "NAME",
         ],

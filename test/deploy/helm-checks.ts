@@ -9,6 +9,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { parseArguments } from "#cli/arguments.ts";
 import { commands } from "#cli/commands/all.ts";
+import { builtInTable, exporterNames } from "#device/exporter/tables.ts";
 import { parseProfiles } from "#trigger/custom-profiles.ts";
 import { chartPath, manifestsPath, renderManifests } from "../../tools/render-manifests.ts";
 import {
@@ -46,6 +47,14 @@ test("helm lint finds nothing", () => {
 test("deploy/manifests.yaml is what Helm renders", async () => {
   expect(await Bun.file(manifestsPath).text()).toBe(await renderManifests(binary));
 });
+
+/** Where an agent may call: ports of its one rule of egress, `undefined` for all. */
+function egressPorts(objects: Objects): readonly unknown[] {
+  const policy = ofKind(objects, "NetworkPolicy").find(
+    ({ metadata }) => metadata.name === "keda-gpu-scaler-agent",
+  );
+  return (policy?.spec.egress ?? []).flatMap(({ ports = [] }) => ports.map(({ port }) => port));
+}
 
 /** The program takes the arguments, each by its own rule. */
 function expectStarts([command = "", ...args]: readonly string[]): void {
@@ -134,6 +143,29 @@ describe("what the agent gets", () => {
     expect(volumes?.map(({ name }) => name)).toEqual(["pod-resources"]);
     expect(containerOf(agentOf(objects)).args).toContain("--collector=amdgpu");
     expect(containerOf(agentOf(objects)).args?.join(" ")).not.toContain("--nvml-library");
+  });
+
+  test("an exporter on the node, by the node's address and on one port", async () => {
+    const objects = await renderBlock("gaudi");
+    expect(visible(objects)).toBeUndefined();
+    const agent = containerOf(agentOf(objects));
+    expect(agentPod(objects).runtimeClassName).toBeUndefined();
+    expect(agent.args).toContain("--collector=exporter");
+    expect(agent.args).toContain("--exporter=gaudi");
+    expect(agent.env).toContainEqual({
+      name: "NODE_IP",
+      valueFrom: { fieldRef: { fieldPath: "status.hostIP" } },
+    });
+    const neuron = await renderBlock("neuron");
+    expect(containerOf(agentOf(neuron)).args).toContain("--exporter-url=http://$(NODE_IP):8008/");
+    expect(egressPorts(neuron)).toEqual([8008]);
+    const file = ["collector=exporter", "exporter.name=/etc/acme/table.yaml"];
+    expect(egressPorts(render(...sets(...file)))).toEqual([undefined]);
+  });
+
+  test.each([...exporterNames])("the port that exporter %s usually has", (name) => {
+    const objects = render(...sets("collector=exporter", `exporter.name=${name}`));
+    expect(egressPorts(objects)).toEqual([builtInTable(name).port]);
   });
 
   test("no NVIDIA at all with the mock, and its file when one is given", async () => {

@@ -71,6 +71,17 @@ describe("refused", () => {
       "set priorityQuota.enabled=false",
     ],
     [
+      "an exporter that is not read",
+      ["collector=nvml", "exporter.name=gaudi"],
+      "set collector=exporter, or remove exporter.name",
+    ],
+    ["an exporter without a name", ["collector=exporter"], "exporter.name is empty"],
+    [
+      "an exporter over TLS",
+      ["collector=exporter", "exporter.name=gaudi", "exporter.url=https://a/"],
+      "/exporter/url",
+    ],
+    [
       "two sources of certificates",
       ["tls.certManager.enabled=true", "tls.existingSecret=a"],
       "a certificate has one source",
@@ -104,6 +115,7 @@ describe("the program's own rules", () => {
     ["log.level", "log-level", ["debug", "trace"]],
     ["log.format", "log-format", ["text", "xml"]],
     ["collector", "collector", ["nvml", "amdgpu", "magic"]],
+    ["exporter.name", "exporter", ["gaudi", "dcgm", "/etc/acme.yaml", "guadi"]],
     ["allowScopes[0]", "allow-scope", ["node", "cluster", "workload", "pod", ""]],
     [
       "allowEndpoints[0]",

@@ -57,7 +57,7 @@ const seccompProfile = v.strictObject({ type: v.literal("RuntimeDefault") });
 
 const environment = v.variant("name", [
   v.strictObject({
-    name: v.literal("NODE_NAME"),
+    name: v.picklist(["NODE_NAME", "NODE_IP"]),
     valueFrom: v.strictObject({ fieldRef: v.strictObject({ fieldPath: v.string() }) }),
   }),
   v.strictObject({ name: v.pipe(v.string(), v.regex(/^[A-Z_]+$/)), value: v.string() }),

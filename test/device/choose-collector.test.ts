@@ -5,6 +5,7 @@ import { chooseCollector } from "#device/worker.ts";
 import { nvmlStandin } from "../nvml-standin/control.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { displayAdapter, mi300, sysfsTree } from "./amdgpu-tree.ts";
+import { exporterServer, pageNamed } from "./exporter/exporter-server.ts";
 
 const tools = { clock: manualClock(), log: () => {}, sleep: () => {} };
 const nothing = { pcieThroughput: false };
@@ -34,7 +35,7 @@ describe("the collector auto", () => {
     const refusal = expect.objectContaining({
       code: "library-missing",
       message: expect.stringMatching(
-        /^Cannot find a GPU: none of .*0x1002; mount .*--collector mock$/,
+        /^Cannot find a GPU: none of .*0x1002, and no exporter is named; mount .*--collector mock$/,
       ),
       facts: { paths: [nvmlLibrary, folder] },
     });
@@ -76,6 +77,40 @@ describe("the collector auto", () => {
       expect(await vendorsOf(collect)).toEqual(new Set(["nvidia", "amd"]));
       expect((await collect(nothing)).session).toBe(2);
       close();
+    } finally {
+      nvml.remove();
+    }
+  });
+
+  test("reads an exporter beside a driver, without what the driver is read for itself", async () => {
+    using tree = sysfsTree();
+    const nvml = await nvmlStandin({});
+    nvml.attach();
+    using gaudi = exporterServer(pageNamed("gaudi"));
+    try {
+      const options = (table: string) =>
+        ({
+          collector: "auto",
+          nvmlLibrary: nvml.libraryPath,
+          sysfsRoot: tree.root,
+          exporter: { table, url: gaudi.url, nodeAddresses: [] },
+        }) as const;
+      const both = chooseCollector(options("gaudi"), { ...tools, clock: manualClock() });
+      expect(await vendorsOf(both.collect)).toEqual(new Set(["nvidia", "intel"]));
+      gaudi.answer("nothing that is a page");
+      const devices = (await both.collect(nothing)).devices.filter(
+        ({ vendor }) => vendor === "intel",
+      );
+      expect(devices.map(({ health }) => health.state)).toEqual(["failing", "failing"]);
+      expect(devices.map(({ readings }) => readings)).toEqual([{}, {}]);
+      both.close();
+
+      gaudi.answer(pageNamed("dcgm"));
+      const same = chooseCollector(options("dcgm"), { ...tools, clock: manualClock() });
+      const names = (await same.collect(nothing)).devices.map(({ uuid }) => uuid);
+      expect(names).not.toContain("GPU-a8394b51-c086-568a-9f1a-c1e1c934c440");
+      expect(names.length).toBeGreaterThan(0);
+      same.close();
     } finally {
       nvml.remove();
     }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Collection } from "#device/collector.ts";
+import type { DeviceSample } from "#metric/sample.ts";
 import type { Allocations, PodResources } from "#node/pod-resources.ts";
 import type { OwnerOf } from "#node/process-owners.ts";
 import { nodeReports } from "#node/reports.ts";
@@ -182,5 +183,51 @@ describe("shared devices", () => {
     isVisible = true;
     reports.put(withProcesses(collection(uuid)), 3_000);
     expect(logged.at(-1)).toBe("processes of shared devices are known again");
+  });
+});
+
+describe("of a device whose exporter names who holds it", () => {
+  const named = (...pods: readonly string[]) =>
+    pods.map((pod) => ({ namespace: "team", pod, container: "main" }));
+  const put = (
+    podResources: PodResources | undefined,
+    pods: readonly string[],
+    pluginIds?: DeviceSample["pluginIds"],
+  ) => {
+    const { clock, reports } = setUp(podResources);
+    const { devices, ...rest } = collection(uuid);
+    const exported = devices.map((one) => ({ ...one, pluginIds, namedHolders: named(...pods) }));
+    reports.put({ ...rest, devices: exported }, clock.monotonicMs());
+    clock.advance(400);
+    const report = reports.latest();
+    return { holders: report?.devices[0]?.holders, holdersAgeMs: report?.holdersAgeMs, report };
+  };
+
+  test("they hold it where no kubelet is asked, as of the sample", () => {
+    expect(put(undefined, ["chat-0"])).toMatchObject({
+      holders: named("chat-0"),
+      holdersAgeMs: 400,
+    });
+    expect(put(undefined, [])).toMatchObject({ holders: [], holdersAgeMs: 400 });
+  });
+
+  test("several pods share it", () => {
+    const { holders } = put(undefined, ["chat-0", "chat-1"]);
+    expect(holders?.map(({ sharedBy }) => sharedBy)).toEqual([2, 2]);
+  });
+
+  test("and also where the kubelet cannot tell it by an id, but not where it can", () => {
+    const kubelet = heldResources();
+    kubelet.say("other-0", "somebody-else", 900);
+    expect(put(kubelet.resources, ["chat-0"]).holders).toEqual(named("chat-0"));
+    expect(
+      put(kubelet.resources, ["chat-0"], [{ resource: "acme.com/chip", id: "7" }]).holders,
+    ).toEqual([]);
+  });
+
+  test("a report has neither the plugin's ids nor the labels' holders", () => {
+    const { report } = put(undefined, ["chat-0"], [{ resource: "acme.com/chip", id: "7" }]);
+    expect(report?.devices[0]).not.toHaveProperty("pluginIds");
+    expect(report?.devices[0]).not.toHaveProperty("namedHolders");
   });
 });

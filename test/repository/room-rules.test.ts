@@ -73,6 +73,30 @@ test("only src/device/nvml may make native calls", () => {
   }
 });
 
+test("only src/device/exporter may read pages as engines' are read, and no more of that room", () => {
+  const directory = mkdtempSync(join(tmpdir(), "rooms-"));
+  try {
+    cpSync(join(root, "biome.json"), join(directory, "biome.json"));
+    const others = [
+      "#engine/signal/query.ts",
+      "#engine/scrape/scraper.ts",
+      "#node/x.ts",
+      "bun:ffi",
+    ];
+    const pages = ["#engine/page/x.ts", "#engine/scrape/http.ts"];
+    for (const folder of ["src/device/exporter", "src/device/amdgpu"])
+      probe(directory, folder, [...pages, ...others]);
+    expect(findings(directory).toSorted()).toEqual(
+      [
+        ...[...pages, ...others].map((one) => `src/device/amdgpu/probe.ts ${one}`),
+        ...others.map((one) => `src/device/exporter/probe.ts ${one}`),
+      ].toSorted(),
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test("each file that a room's rule leaves out still needs it", () => {
   const { overrides } = JSON.parse(readFileSync(join(root, "biome.json"), "utf8"));
   const left: readonly string[] = overrides

@@ -31,6 +31,7 @@ const expected: Record<FaultCode, string> = {
   stopping: "UNAVAILABLE",
   "library-missing": "UNAVAILABLE",
   "library-failed": "UNAVAILABLE",
+  "exporter-unreadable": "UNAVAILABLE",
   "file-invalid": "FAILED_PRECONDITION",
   "report-invalid": "INTERNAL",
   "server-unreachable": "INTERNAL",

@@ -25,7 +25,7 @@ export function binary(): string {
 
 function hashOfSources(): string {
   const hash = createHash("sha256");
-  const inside = [...new Bun.Glob("{src,gen}/**/*.ts").scanSync({ cwd: root })].sort();
+  const inside = [...new Bun.Glob("{src,gen}/**/*.{ts,yaml}").scanSync({ cwd: root })].sort();
   for (const path of [...inside, "tools/build.ts", "package.json", "bun.lock"])
     hash.update(path).update(readFileSync(join(root, path)));
   return hash.digest("hex");

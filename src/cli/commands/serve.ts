@@ -142,8 +142,9 @@ const serveFlags = {
 /** @throws {Fault} `usage-invalid` when the flags contradict each other. */
 export function serveOptions(
   flags: FlagValues<typeof serveFlags>,
-  { hostname, nodeName, kubernetesHost: host, kubernetesPort }: Environment,
+  environment: Environment,
 ): ServeOptions {
+  const { hostname, nodeName, kubernetesHost: host, kubernetesPort } = environment;
   return {
     role: flags.role,
     bind: flags.bind,
@@ -155,7 +156,7 @@ export function serveOptions(
     hasReflection: flags["no-reflection"] === undefined,
     hasPage: flags["no-page"] === undefined,
     nodeName: flags["node-name"] ?? nodeName ?? hostname,
-    collector: collectorOptions(flags),
+    collector: collectorOptions(flags, environment),
     sampleIntervalMs: flags["sample-interval"],
     deviceWatchdogMs: flags["device-watchdog"],
     podResourcesSocket: flags["pod-resources-socket"],

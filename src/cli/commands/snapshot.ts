@@ -157,10 +157,10 @@ export const snapshotCommand = command("snapshot", {
     "keda-gpu-scaler snapshot --format json",
     "srun keda-gpu-scaler snapshot --env slurm --interval 10s --format csv",
   ],
-  run: ({ flags }, { environment: { jobVariables = {} }, clock, stdout, stderr, stopSignal }) => {
+  run: ({ flags }, { environment: process, clock, stdout, stderr, stopSignal }) => {
     const { format, interval: intervalMs } = flags;
-    const collector = collectorOptions(flags);
-    const environment = environmentOf(flags.env, collector, jobVariables);
+    const collector = collectorOptions(flags, process);
+    const environment = environmentOf(flags.env, collector, process.jobVariables ?? {});
     const runtime = { clock, stdout, stderr, stopSignal };
     const names = flags.device?.flat();
     return snapshot({

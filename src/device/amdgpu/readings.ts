@@ -64,6 +64,12 @@ const temperatureLabels: { readonly [Name in ReadingName]?: readonly string[] } 
 };
 const temperatureChannels = [1, 2, 3];
 
+/** What some card of AMD's gives. */
+export const amdgpuReadings: ReadonlySet<ReadingName> = new Set([
+  ...[numberFiles, temperatureLabels].flatMap((sources) => Object.keys(sources) as ReadingName[]),
+  ...cardTableReadings,
+]);
+
 /** What one pass over a card gave. */
 export interface CardReadings {
   readonly readings: Readings;

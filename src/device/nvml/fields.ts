@@ -66,6 +66,8 @@ const fields: readonly Field[] = [
   { id: 230, flag: "recoveryAction", isWide: false },
 ];
 
+export const fieldReadings: readonly ReadingName[] = fields.flatMap(({ makes }) => makes ?? []);
+
 const { at, sizeBytes } = layouts.fieldValue;
 /** Left in `nvmlReturn` by a driver that does not fill an element in: no code of NVML. */
 const untouched = -1;

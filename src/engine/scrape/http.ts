@@ -21,7 +21,7 @@ export interface BodySink<Result> {
   readonly end: () => Result;
 }
 
-interface GetOptions<Result> {
+export interface GetOptions<Result> {
   readonly endpoint: ScrapeEndpoint;
   /** Of an endpoint that is asked over TLS. */
   readonly tls?: TargetTls | undefined;
@@ -32,9 +32,13 @@ interface GetOptions<Result> {
   readonly clock: Clock;
   /** Keeps the connection for the next scrape; it knows the authorities where TLS is spoken. */
   readonly agent: Agent;
+  /** What to do about a status; absent: as of an engine that a trigger names. */
+  readonly statusHints?: StatusHints | undefined;
   /** @param contentType Without parameters, in lower case. */
   readonly open: (contentType: string) => BodySink<Result>;
 }
+
+type StatusHints = Readonly<Record<number, string>>;
 
 const accept = "text/plain;version=0.0.4, application/json;q=0.5, */*;q=0.1";
 
@@ -42,15 +46,7 @@ const accept = "text/plain;version=0.0.4, application/json;q=0.5, */*;q=0.1";
  * @throws {Fault} `engine-unreachable` with what happened, or what the sink threw.
  */
 export async function get<Result>(options: GetOptions<Result>): Promise<Result> {
-  const once = (path: string) =>
-    getOnce(options, path).catch((error: unknown) => {
-      // Also what the runtime throws at once, for a path with a newline in it or such a token.
-      if (error instanceof Fault) throw error;
-      const { tls } = options;
-      const problem = (tls && tlsProblem(error, tls)) ?? messageOf(error);
-      throw unreachable(options, problem, { cause: error });
-    });
-  const answer = await once(options.path);
+  const answer = await getOnce(options, options.path);
   if (!("location" in answer)) return answer.result;
   const again = ownSlash(options, answer.location);
   if (again === undefined)
@@ -59,21 +55,41 @@ export async function get<Result>(options: GetOptions<Result>): Promise<Result> 
       `it redirects to ${answer.location}, and only its own path with a slash is followed; give the final path`,
       { status: 302 },
     );
-  const second = await once(again);
+  const second = await getOnce(options, again);
   if ("location" in second) throw unreachable(options, "it redirects in a circle", { status: 302 });
   return second.result;
 }
 
 type ResultOrRedirect<Result> = { readonly result: Result } | { readonly location: string };
 
-function getOnce<Result>(
+/**
+ * The same without following anything.
+ *
+ * @throws {Fault} As `get`.
+ */
+export async function getOnce<Result>(
+  options: GetOptions<Result>,
+  path: string,
+): Promise<ResultOrRedirect<Result>> {
+  try {
+    return await request(options, path);
+  } catch (error) {
+    // Also what the runtime throws at once, for a path with a newline in it or such a token.
+    if (error instanceof Fault) throw error;
+    const { tls } = options;
+    const problem = (tls && tlsProblem(error, tls)) ?? messageOf(error);
+    throw unreachable(options, problem, { cause: error });
+  }
+}
+
+function request<Result>(
   options: GetOptions<Result>,
   path: string,
 ): Promise<ResultOrRedirect<Result>> {
   const { endpoint, tls, authorization, timeoutMs, clock, agent } = options;
-  const request = endpoint.isTls ? tlsRequest : plainRequest;
+  const open = endpoint.isTls ? tlsRequest : plainRequest;
   return new Promise((resolve, reject) => {
-    const outgoing = request({
+    const outgoing = open({
       ...(tls === undefined ? {} : tlsOptions(tls)),
       host: endpoint.address,
       port: endpoint.port,
@@ -125,7 +141,9 @@ async function answerOf<Result>(
     return { location: headers.location };
   }
   if (statusCode !== 200)
-    throw unreachable(options, statusText(statusCode), { status: statusCode });
+    throw unreachable(options, statusText(statusCode, options.statusHints ?? engineHints), {
+      status: statusCode,
+    });
   const [contentType = ""] = (headers["content-type"] ?? "").toLowerCase().split(";", 1);
   const sink = options.open(contentType.trim());
   await drain(options, response, sink);
@@ -156,13 +174,15 @@ async function drain(
   if (!response.complete) throw unreachable(options, "the connection closed early");
 }
 
-function statusText(status: number): string {
-  const hints: Readonly<Record<number, string>> = {
-    401: "; name credentials that may read metrics with engineTokenFile or engineBasicAuthFile",
-    403: "; its credentials may not read metrics",
-    404: "; its metrics are on another path, or switched off",
-  };
-  return `it answers with status ${status}${hints[status] ?? ""}`;
+const engineHints: StatusHints = {
+  401: "name credentials that may read metrics with engineTokenFile or engineBasicAuthFile",
+  403: "its credentials may not read metrics",
+  404: "its metrics are on another path, or switched off",
+};
+
+function statusText(status: number, hints: StatusHints): string {
+  const hint = hints[status];
+  return `it answers with status ${status}${hint === undefined ? "" : `; ${hint}`}`;
 }
 
 /** The path to follow: only the same one with a slash behind it, on the same host. */

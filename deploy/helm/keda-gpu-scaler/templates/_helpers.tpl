@@ -129,6 +129,12 @@ end knows a client by; a Service's are what a client calls it.
 {{- if .Values.mock }}
 - --mock=/etc/keda-gpu-scaler/mock.yaml
 {{- end }}
+{{- with .Values.exporter.name }}
+- --exporter={{ . }}
+{{- end }}
+{{- with .Values.exporter.url }}
+- {{ printf "--exporter-url=%s" . | quote }}
+{{- end }}
 {{- $driverLibrary := eq .Values.gpu.access "host-path" | ternary "/usr/local/nvidia/lib64/libnvidia-ml.so.1" "" }}
 {{- with $nvidia | ternary (.Values.gpu.library | default $driverLibrary) "" }}
 - --nvml-library={{ . }}
@@ -247,6 +253,12 @@ readinessProbe:
 {{- if and .Values.mock (ne .Values.collector "mock") }}
 {{- fail (printf "Cannot render: mock is set and collector is %s, which would not read it; set collector=mock, or remove mock" .Values.collector) }}
 {{- end }}
+{{- if and .Values.exporter.name (not (has .Values.collector (list "auto" "exporter"))) }}
+{{- fail (printf "Cannot render: exporter.name is set and collector is %s, which would not read it; set collector=exporter, or remove exporter.name" .Values.collector) }}
+{{- end }}
+{{- if and (not .Values.exporter.name) (or .Values.exporter.url (eq .Values.collector "exporter")) }}
+{{- fail "Cannot render: collector is exporter or exporter.url is set, and exporter.name is empty; name the exporter's table, such as exporter.name=gaudi" }}
+{{- end }}
 {{- with .Values.tls }}
 {{- if and .certManager.enabled .existingSecret }}
 {{- fail "Cannot render: tls.certManager.enabled and tls.existingSecret are both set, and a certificate has one source; remove one" }}
@@ -280,4 +292,14 @@ Arguments of a container, each flag once: the program refuses one that is given 
 {{- $_ := set $seen $flag true }}
 {{- end }}
 {{- index . 1 | trim }}
+{{- end }}
+
+{{/* The port that an exporter is asked on: that of exporter.url, or the table's own. */}}
+{{- define "exporterPort" -}}
+{{- $usual := dict "gaudi" 41611 "neuron" 8000 "tpu" 2112 "xpum" 29999 "amd" 5000 "dcgm" 9400 }}
+{{- $named := regexFind ":[0-9]+(/|$)" (.Values.exporter.url | trimPrefix "http://") | trimAll ":/" }}
+{{- if $named }}{{ $named }}
+{{- else if .Values.exporter.url }}80
+{{- else }}{{ get $usual .Values.exporter.name | default "" }}
+{{- end }}
 {{- end }}
