@@ -15,6 +15,8 @@ interface Target {
   /** As container platforms name it; absent for this machine's. */
   readonly arch?: Architecture;
   readonly outfile: string;
+  /** Where to write which files the binary is made of, as esbuild's metafile. */
+  readonly metafile?: string;
 }
 
 const platforms = { amd64: "bun-linux-x64", arm64: "bun-linux-arm64" } as const;
@@ -30,7 +32,7 @@ const everyTarget: readonly Target[] = [
 ];
 
 /** @throws with the compiler's own words when it fails. */
-export function build({ arch, outfile }: Target): void {
+export function build({ arch, outfile, metafile }: Target): void {
   mkdirSync(dirname(outfile), { recursive: true });
   // The compiler writes the name of its output into it: under one name, the bytes are the same ones.
   const folder = mkdtempSync(join(dirname(outfile), ".build-"));
@@ -47,6 +49,7 @@ export function build({ arch, outfile }: Target): void {
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     ...(arch === undefined ? [] : [`--target=${platforms[arch]}`]),
+    ...(metafile === undefined ? [] : [`--metafile=${metafile}`]),
     `--define=BUILD_VERSION=${JSON.stringify(version)}`,
     `--define=BUILD_REVISION=${JSON.stringify(revision())}`,
     ...entries,
