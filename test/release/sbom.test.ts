@@ -135,6 +135,12 @@ test("it names Bun, and the WebKit that its JavaScriptCore is of", () => {
   );
 });
 
+test("Bun's list of its parts is that of its own minor version", async () => {
+  const page = await Bun.file(join(root, "node_modules", "bun-types", "package.json")).json();
+  const minor = (version: string) => version.split(".").slice(0, 2);
+  expect(minor(page.version)).toEqual(minor(Bun.version));
+});
+
 describe("time", () => {
   test("there is none by itself, so that the same sources give the same bytes", () => {
     expect(document.metadata).not.toHaveProperty("timestamp");
