@@ -2,8 +2,8 @@
  * Compiles the binary: `bun tools/build.ts` for this machine, `--all` for both architectures,
  * `--arch arm64 --outfile PATH` for one.
  */
-import { mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "../package.json" with { type: "json" };
 
@@ -15,6 +15,8 @@ interface Target {
   /** As container platforms name it; absent for this machine's. */
   readonly arch?: Architecture;
   readonly outfile: string;
+  /** Where to write which files the binary is made of, as esbuild's metafile. */
+  readonly metafile?: string;
 }
 
 const platforms = { amd64: "bun-linux-x64", arm64: "bun-linux-arm64" } as const;
@@ -30,8 +32,11 @@ const everyTarget: readonly Target[] = [
 ];
 
 /** @throws with the compiler's own words when it fails. */
-export function build({ arch, outfile }: Target): void {
+export function build({ arch, outfile, metafile }: Target): void {
   mkdirSync(dirname(outfile), { recursive: true });
+  // The compiler writes the name of its output into it: under one name, the bytes are the same ones.
+  const folder = mkdtempSync(join(dirname(outfile), ".build-"));
+  const compiled = join(folder, basename(nativeBinary));
   const command = [
     process.execPath,
     "build",
@@ -44,14 +49,20 @@ export function build({ arch, outfile }: Target): void {
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     ...(arch === undefined ? [] : [`--target=${platforms[arch]}`]),
+    ...(metafile === undefined ? [] : [`--metafile=${metafile}`]),
     `--define=BUILD_VERSION=${JSON.stringify(version)}`,
     `--define=BUILD_REVISION=${JSON.stringify(revision())}`,
     ...entries,
     "--outfile",
-    outfile,
+    compiled,
   ];
-  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd: root });
-  if (exitCode !== 0) throw new Error(`Cannot build ${outfile}:\n${stdout}${stderr}`);
+  try {
+    const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd: root });
+    if (exitCode !== 0) throw new Error(`Cannot build ${outfile}:\n${stdout}${stderr}`);
+    renameSync(compiled, outfile);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The commit that is built: an image build passes it in, a source archive has none. */

@@ -17,6 +17,7 @@ const checks = [
   ["generated reference", process.execPath, "tools/reference.ts", "--check"],
   ["generated table of engines", process.execPath, "tools/engines.ts", "--check"],
   ["generated admission policy", process.execPath, "tools/policy.ts", "--check"],
+  ["license texts of what is compiled in", process.execPath, "tools/licenses.ts", "--check"],
   ["format, lint and room rules", "biome", "ci", "--error-on-warnings", "."],
   ["types", "tsc"],
   ["types of the status page", "tsc", "-p", "src/page"],

@@ -13,7 +13,7 @@ const argumentsOf = new Map(
  * Digests that nobody has written yet, because only a registry tells them. Whoever pins an image
  * takes its argument out of this list, and from then on it cannot lose its digest unnoticed.
  */
-const unpinned: readonly string[] = ["BUN_DIGEST", "BASE_DIGEST"];
+const unpinned: readonly string[] = ["BUN_DIGEST"];
 
 test("every image that is built from has its registry, a tag and an argument for its digest", () => {
   const images = [...text.matchAll(/^FROM (?:--\S+ )?(\S+)/gm)].map(([, image = ""]) => image);
@@ -33,6 +33,39 @@ test("the image is built with the Bun that the repository pins", () => {
 
 test("nothing else is fetched while it is built", () => {
   expect(text).not.toMatch(/^(?:ADD|RUN .*(?:curl|wget|apt-get|pip|npm ))/m);
+});
+
+test("the image has the license texts of what is in it, and they reach the build", async () => {
+  const ignored = await Bun.file(join(import.meta.dir, "..", "..", ".containerignore")).text();
+  const copied = [...text.matchAll(/^COPY (?!--from)((?:\S+ )+)\S+$/gm)].flatMap(([, files = ""]) =>
+    files.trim().split(" "),
+  );
+  expect(copied).toContainValues(["LICENSE", "THIRD_PARTY_LICENSES"]);
+  expect(
+    ignored
+      .split("\n")
+      .filter((line) => line.startsWith("!"))
+      .toSorted(),
+  ).toEqual(copied.map((file) => `!${file}`).toSorted());
+});
+
+// https://github.com/opencontainers/image-spec/blob/main/annotations.md
+test("every image has OCI's labels of what it is, and one of a release those of the release", () => {
+  const label = /\borg\.opencontainers\.image\.([\w.]+)="(.*)"/g;
+  const labels = new Map(
+    [...text.matchAll(label)].map(([, key = "", value = ""]) => [key, value] as const),
+  );
+  const own = ["title", "description", "licenses", "revision", "base.name"];
+  expect([...labels.keys()]).toEqual(own);
+  expect(labels.get("licenses")).toBe(packageJson.license);
+  // An argument is known in the stage that declares it, and nowhere else.
+  const [, runtime = ""] = text.split("FROM gcr.io");
+  expect(labels.get("revision")).toMatch(/^\$\{REVISION\}$/);
+  expect(runtime).toContain("\nARG REVISION=");
+
+  const workflow = join(import.meta.dir, "..", "..", ".github", "workflows", "release.yml");
+  const added = [...readFileSync(workflow, "utf8").matchAll(label)].map(([, key]) => key);
+  expect(added).toEqual(["version", "created", "source"]);
 });
 
 test("it runs as nobody", () => {

@@ -16,12 +16,14 @@ const Workflow = v.looseObject({
     v.string(),
     v.looseObject({
       "timeout-minutes": v.number(),
-      permissions: v.optional(v.never()),
+      if: v.optional(v.string()),
+      permissions: v.optional(v.record(v.string(), v.picklist(["read", "write"]))),
       steps: v.array(
         v.looseObject({
           uses: v.optional(v.string()),
           run: v.optional(v.string()),
           with: v.optional(v.record(v.string(), v.unknown())),
+          env: v.optional(v.record(v.string(), v.string())),
         }),
       ),
     }),
@@ -56,10 +58,22 @@ describe.each(filesOf("workflows"))("workflow %s", (file) => {
   });
 
   test("needs no secret, and leaves no token in the checkout", () => {
-    expect(text).not.toMatch(/\bsecrets\b|\bgithub\.token\b/);
+    expect(text).not.toMatch(/\bsecrets\b/);
     for (const { uses = "", with: options } of steps)
       if (uses.startsWith("actions/checkout@"))
         expect(options).toMatchObject({ "persist-credentials": false });
+  });
+
+  test("writes only in jobs of a tag, and only they take the run's token, step by step", () => {
+    const tokens = (value: unknown) => JSON.stringify(value)?.match(/github\.token/g)?.length ?? 0;
+    const writing = Object.values(jobs).filter(({ permissions }) => permissions !== undefined);
+    for (const job of writing) expect(job.if).toBe("github.ref_type == 'tag'");
+    const inSteps = writing.flatMap((job) => job.steps.map(({ env }) => tokens(env)));
+    expect(inSteps.reduce((sum, count) => sum + count, 0)).toBe(tokens(text));
+  });
+
+  test("hands what GitHub says to a command as a variable, never as a part of it", () => {
+    expect(steps.filter(({ run = "" }) => run.includes("${{"))).toEqual([]);
   });
 
   test("names each action by its commit, with the version beside it", () => {
@@ -68,6 +82,28 @@ describe.each(filesOf("workflows"))("workflow %s", (file) => {
       uses.filter((use) => !/^uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(use)),
     ).toEqual([]);
   });
+});
+
+test("each job of a release may write only what it publishes", () => {
+  const { jobs } = v.parse(Workflow, Bun.YAML.parse(read("workflows/release.yml")));
+  const permissions = Object.entries(jobs).map(([name, job]) => [name, job.permissions]);
+  const proofs = { "id-token": "write", attestations: "write" };
+  expect(Object.fromEntries(permissions)).toEqual({
+    artifacts: undefined,
+    image: { contents: "read", packages: "write", ...proofs },
+    publish: { contents: "write", ...proofs },
+  });
+});
+
+test("an action and a tool have one version in all workflows", () => {
+  const versions = new Map<string, Set<string>>();
+  for (const file of filesOf("workflows"))
+    for (const [, name = "", version = ""] of read(`workflows/${file}`).matchAll(
+      /(?:uses: |go install )([\w./-]+)@(\S+)/g,
+    ))
+      versions.set(name, (versions.get(name) ?? new Set()).add(version));
+  expect(versions.size).toBeGreaterThan(5);
+  expect([...versions].filter(([, used]) => used.size > 1)).toEqual([]);
 });
 
 describe("a workflow's command", () => {
