@@ -510,6 +510,8 @@ export const listedNamesMax = 8;
 export const requestMessageBytesMax = 320 * 1024;
 /** A snapshot of 512 devices with their holders is about a quarter of this. */
 export const messageBytesMax = 1024 * 1024;
+/** Chunks of one message until they are joined: one of a byte takes some hundred bytes. */
+export const messageChunksMax = 1_000;
 /** KEDA holds one push stream a trigger; one costs 57 kB here, so that these are 140 MB. */
 export const streamsMax = 2_500;
 /** Share of them that one peer may have: KEDA is one peer, and another must find room. */
