@@ -19,8 +19,9 @@ import {
   parseAllDocuments,
   parseDocument,
 } from "yaml";
-import { messageOf } from "./fault.ts";
+import { messageOf, oneLine } from "./fault.ts";
 import { problemOf } from "./file-schema.ts";
+import { shortened } from "./quoted.ts";
 
 /** Keys of mappings and positions in lists, from the whole file inwards. */
 export type YamlPath = readonly (string | number)[];
@@ -111,7 +112,8 @@ function broken(place: YamlPlace, reason: unknown): ParsedDocument {
   return { problems: [{ ...place, problem: `must be YAML: ${messageOf(reason)}` }] };
 }
 
-const options = { prettyErrors: false, merge: true } as const;
+/** The library's warnings would go to the console: what matters of them the schemas find. */
+const options = { prettyErrors: false, merge: true, logLevel: "error" } as const;
 
 function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
   const placeOf: LocatedYaml["placeOf"] = (path, part = "value") =>
@@ -121,7 +123,7 @@ function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
       .map((issue) => {
         const inside = (issue.path ?? []).map(({ key }) => key as string | number);
         const part = issue.type === "never" ? "key" : "value";
-        const around = within.length === 0 ? undefined : within.join(".");
+        const around = within.length === 0 ? undefined : pathText(within);
         const offset = offsetOf(document, [...within, ...inside], part);
         return { offset, problem: problemOf(issue, around) };
       })
@@ -134,6 +136,11 @@ function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
     placed,
     problemsOf: (issues, within) => placed(issues, within).map(placedText),
   };
+}
+
+/** `spec.triggers.0`, in one line whatever the keys are. */
+export function pathText(path: YamlPath): string {
+  return oneLine(path.map((key) => shortened(`${key}`)).join("."));
 }
 
 function placeAt(lines: LineCounter, offset: number): YamlPlace {
