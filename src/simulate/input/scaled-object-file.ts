@@ -8,7 +8,7 @@
  */
 import * as v from "valibot";
 import { Fault } from "#core/fault.ts";
-import { choice, exact, isMapping, number, say, whole } from "#core/file-schema.ts";
+import { between, choice, exact, isMapping, say, whole } from "#core/file-schema.ts";
 import { int32Max } from "#core/limits.ts";
 import { type LocatedYaml, parseYamlDocuments, placedText } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
@@ -43,7 +43,7 @@ const rules = exact({
   stabilizationWindowSeconds: v.exactOptional(whole(0, 3600)),
   selectPolicy: v.exactOptional(choice(["Max", "Min", "Disabled"])),
   policies: v.exactOptional(v.array(policy, say("must be a list"))),
-  tolerance: v.exactOptional(v.pipe(number, v.minValue(0, say("must not be below 0")))),
+  tolerance: v.exactOptional(between(0, int32Max)),
 });
 const trigger = exact({
   type: v.picklist(
@@ -51,7 +51,11 @@ const trigger = exact({
     say("must be external or external-push, because the simulator plays this scaler alone"),
   ),
   metricType: v.exactOptional(choice(metricTypes)),
-  metadata: v.record(text, v.string(say("must be text; put the value in quotes"))),
+  metadata: v.record(
+    text,
+    v.string(say("must be text; put the value in quotes")),
+    say("must be a mapping"),
+  ),
   name: v.exactOptional(text),
   authenticationRef: v.exactOptional(unread),
   useCachedMetrics: v.exactOptional(unread),
