@@ -409,6 +409,8 @@ export const slowPollSeconds = 60;
 export const suggestionsMax = 4;
 /** Longer text is cut in a problem's message, which travels in a header. */
 export const quotedCharsMax = 60;
+/** Of what the YAML library says is wrong with a text: its own sentences are shorter. */
+export const yamlReasonCharsMax = 200;
 /** Of all patterns of one `engineLabels`: the slowest of that length takes 15 ms to prepare. */
 export const labelPatternCharsMax = 256;
 /** A character takes at most some 20 ns a step; a pattern that is written out in full has one a letter. */

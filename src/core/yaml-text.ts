@@ -21,6 +21,7 @@ import {
 } from "yaml";
 import { messageOf, oneLine } from "./fault.ts";
 import { problemOf } from "./file-schema.ts";
+import { yamlReasonCharsMax } from "./limits.ts";
 import { shortened } from "./quoted.ts";
 
 /** Keys of mappings and positions in lists, from the whole file inwards. */
@@ -73,14 +74,14 @@ export function parseYaml(text: string): ParsedYaml {
     const document = parseDocument(text, { ...options, lineCounter: lines });
     const [error] = document.errors;
     if (error !== undefined) {
-      const rule = error.code === "MULTIPLE_DOCS" ? "there is a second document" : messageOf(error);
+      const rule = error.code === "MULTIPLE_DOCS" ? "there is a second document" : reasonOf(error);
       const place = placeText(placeAt(lines, error.pos[0]));
       return { problems: [`${place}: must be one YAML document: ${rule}`] };
     }
     return locatedYaml(document, lines);
   } catch (error) {
     // Nesting without end, or aliases that multiply.
-    return { problems: [`the file: must be one YAML document: ${messageOf(error)}`] };
+    return { problems: [`the file: must be one YAML document: ${reasonOf(error)}`] };
   }
 }
 
@@ -109,7 +110,13 @@ export function parseYamlDocuments(text: string): readonly ParsedDocument[] {
 }
 
 function broken(place: YamlPlace, reason: unknown): ParsedDocument {
-  return { problems: [{ ...place, problem: `must be YAML: ${messageOf(reason)}` }] };
+  return { problems: [{ ...place, problem: `must be YAML: ${reasonOf(reason)}` }] };
+}
+
+/** What the library says is wrong: some of its messages repeat the text. */
+function reasonOf(error: unknown): string {
+  const reason = messageOf(error);
+  return reason.length > yamlReasonCharsMax ? `${reason.slice(0, yamlReasonCharsMax)}…` : reason;
 }
 
 /** The library's warnings would go to the console: what matters of them the schemas find. */

@@ -229,6 +229,7 @@ describe("a ScaledObject", () => {
   test.each([
     ["kind: Deployment\n", "got Deployment"],
     ["", "got none with a kind"],
+    [`kind: "a\\r${"x".repeat(100)}"\n`, `got a ${"x".repeat(58)}…`],
     [`${scaledObject(concurrency)}---\n${scaledObject(concurrency)}`, "got ScaledObject, Scaled"],
   ])("must be one: %#", async (text, got) => {
     const path = write("bad.yaml", text);

@@ -7,9 +7,10 @@
  * @module
  */
 import * as v from "valibot";
-import { Fault } from "#core/fault.ts";
+import { Fault, oneLine } from "#core/fault.ts";
 import { between, choice, exact, isMapping, say, whole } from "#core/file-schema.ts";
-import { int32Max } from "#core/limits.ts";
+import { int32Max, listedNamesMax } from "#core/limits.ts";
+import { shortened } from "#core/quoted.ts";
 import { type LocatedYaml, parseYamlDocuments, placedText } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import type { ScaledObjectModel, TargetModel } from "#simulate/scenario.ts";
@@ -132,8 +133,14 @@ export function parseScaledObject(
   const all = documents.filter((_document, index) => kinds[index] === "ScaledObject");
   const [document] = all;
   if (document === undefined || all.length > 1) {
-    const found = kinds.filter((kind) => kind !== undefined).join(", ") || "none with a kind";
-    return { problems: [`the file: must have one document of kind ScaledObject, got ${found}`] };
+    const named = kinds.filter((kind) => kind !== undefined);
+    const kindTexts = named.slice(0, listedNamesMax).map((kind) => oneLine(shortened(`${kind}`)));
+    const found = kindTexts.join(", ");
+    return {
+      problems: [
+        `the file: must have one document of kind ScaledObject, got ${found || "none with a kind"}`,
+      ],
+    };
   }
   const parsed = v.safeParse(scaledObject, document.value);
   if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
