@@ -111,7 +111,7 @@ export function messageOf(error: unknown): string {
 }
 
 /** A text without line ends and other control characters: a log and a terminal show it as it is. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.replace(controlCharacters, " ").trim();
 }
 const controlCharacters = /[\p{Cc}\u2028\u2029][\s\p{Cc}]*/gu;

@@ -6,6 +6,8 @@
  */
 import * as v from "valibot";
 import { type Aliases, didYouMean } from "./closest.ts";
+import { oneLine } from "./fault.ts";
+import { shortened } from "./quoted.ts";
 
 /**
  * An object that names every key it does not know, where `v.strictObject` names one. The message
@@ -25,9 +27,9 @@ export function isMapping(input: unknown): input is Readonly<Record<string, unkn
   return typeof input === "object" && input !== null && !Array.isArray(input);
 }
 
-/** The rule, and what stands there instead. */
+/** The rule, and what stands there instead: a missing quote makes one value of half a file. */
 export function say(rule: string) {
-  return ({ received }: { readonly received: string }) => `${rule}, got ${received}`;
+  return ({ received }: { readonly received: string }) => `${rule}, got ${shortened(received)}`;
 }
 
 export function choice<const Names extends readonly string[]>(names: Names, aliases?: Aliases) {
@@ -50,16 +52,21 @@ export function whole(least: number, most: number) {
 }
 
 /**
- * `devices.0.modle: unknown key; did you mean model?`
+ * `devices.0.modle: unknown key; did you mean model?`, in one line whatever the file has.
  *
  * @param within Path of what the schema is about; absent: the whole file.
  */
 export function problemOf(issue: v.BaseIssue<unknown>, within?: string): string {
-  const inside = v.getDotPath(issue) ?? undefined;
-  const path = [within, inside].filter((part) => part !== undefined).join(".") || "the file";
-  if (issue.received === "undefined") return `${path}: required`;
-  if (issue.type !== "never") return `${path}: ${issue.message}`;
+  const keys = (issue.path ?? []).map(({ key }) => String(key));
+  const around = within === undefined ? [] : [within];
+  const path = [...around, ...keys.map(shortened)].join(".") || "the file";
+  return oneLine(`${path}: ${ruleOf(issue, keys.at(-1) ?? "")}`);
+}
+
+function ruleOf(issue: v.BaseIssue<unknown>, key: string): string {
+  if (issue.received === "undefined") return "required";
+  if (issue.type !== "never") return issue.message;
   const known = issue.message.split(" ");
-  const hint = didYouMean(path.slice(path.lastIndexOf(".") + 1), known);
-  return `${path}: unknown key${hint || `; allowed: ${known.join(", ")}`}`;
+  const hint = didYouMean(key, known);
+  return `unknown key${hint || `; allowed: ${known.join(", ")}`}`;
 }

@@ -444,6 +444,8 @@ export const slowPollSeconds = 60;
 export const suggestionsMax = 4;
 /** Longer text is cut in a problem's message, which travels in a header. */
 export const quotedCharsMax = 60;
+/** Of what the YAML library says is wrong with a text: its own sentences are shorter. */
+export const yamlReasonCharsMax = 200;
 /** Of all patterns of one `engineLabels`: the slowest of that length takes 15 ms to prepare. */
 export const labelPatternCharsMax = 256;
 /** A character takes at most some 20 ns a step; a pattern that is written out in full has one a letter. */
@@ -545,6 +547,8 @@ export const listedNamesMax = 8;
 export const requestMessageBytesMax = 320 * 1024;
 /** A snapshot of 512 devices with their holders is about a quarter of this. */
 export const messageBytesMax = 1024 * 1024;
+/** Chunks of one message until they are joined: one of a byte takes some hundred bytes. */
+export const messageChunksMax = 1_000;
 /** KEDA holds one push stream a trigger; one costs 57 kB here, so that these are 140 MB. */
 export const streamsMax = 2_500;
 /** Share of them that one peer may have: KEDA is one peer, and another must find room. */

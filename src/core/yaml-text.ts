@@ -19,8 +19,10 @@ import {
   parseAllDocuments,
   parseDocument,
 } from "yaml";
-import { messageOf } from "./fault.ts";
+import { messageOf, oneLine } from "./fault.ts";
 import { problemOf } from "./file-schema.ts";
+import { yamlReasonCharsMax } from "./limits.ts";
+import { shortened } from "./quoted.ts";
 
 /** Keys of mappings and positions in lists, from the whole file inwards. */
 export type YamlPath = readonly (string | number)[];
@@ -72,14 +74,14 @@ export function parseYaml(text: string): ParsedYaml {
     const document = parseDocument(text, { ...options, lineCounter: lines });
     const [error] = document.errors;
     if (error !== undefined) {
-      const rule = error.code === "MULTIPLE_DOCS" ? "there is a second document" : messageOf(error);
+      const rule = error.code === "MULTIPLE_DOCS" ? "there is a second document" : reasonOf(error);
       const place = placeText(placeAt(lines, error.pos[0]));
       return { problems: [`${place}: must be one YAML document: ${rule}`] };
     }
     return locatedYaml(document, lines);
   } catch (error) {
     // Nesting without end, or aliases that multiply.
-    return { problems: [`the file: must be one YAML document: ${messageOf(error)}`] };
+    return { problems: [`the file: must be one YAML document: ${reasonOf(error)}`] };
   }
 }
 
@@ -108,10 +110,17 @@ export function parseYamlDocuments(text: string): readonly ParsedDocument[] {
 }
 
 function broken(place: YamlPlace, reason: unknown): ParsedDocument {
-  return { problems: [{ ...place, problem: `must be YAML: ${messageOf(reason)}` }] };
+  return { problems: [{ ...place, problem: `must be YAML: ${reasonOf(reason)}` }] };
 }
 
-const options = { prettyErrors: false, merge: true } as const;
+/** What the library says is wrong: some of its messages repeat the text. */
+function reasonOf(error: unknown): string {
+  const reason = messageOf(error);
+  return reason.length > yamlReasonCharsMax ? `${reason.slice(0, yamlReasonCharsMax)}…` : reason;
+}
+
+/** The library's warnings would go to the console: what matters of them the schemas find. */
+const options = { prettyErrors: false, merge: true, logLevel: "error" } as const;
 
 function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
   const placeOf: LocatedYaml["placeOf"] = (path, part = "value") =>
@@ -121,7 +130,7 @@ function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
       .map((issue) => {
         const inside = (issue.path ?? []).map(({ key }) => key as string | number);
         const part = issue.type === "never" ? "key" : "value";
-        const around = within.length === 0 ? undefined : within.join(".");
+        const around = within.length === 0 ? undefined : pathText(within);
         const offset = offsetOf(document, [...within, ...inside], part);
         return { offset, problem: problemOf(issue, around) };
       })
@@ -134,6 +143,11 @@ function locatedYaml(document: Document, lines: LineCounter): LocatedYaml {
     placed,
     problemsOf: (issues, within) => placed(issues, within).map(placedText),
   };
+}
+
+/** `spec.triggers.0`, in one line whatever the keys are. */
+export function pathText(path: YamlPath): string {
+  return oneLine(path.map((key) => shortened(`${key}`)).join("."));
 }
 
 function placeAt(lines: LineCounter, offset: number): YamlPlace {

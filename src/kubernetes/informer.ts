@@ -12,7 +12,7 @@
 
 import { backOff } from "#core/back-off.ts";
 import type { Clock } from "#core/clock.ts";
-import { Fault, type FaultFacts } from "#core/fault.ts";
+import { Fault, type FaultFacts, messageOf } from "#core/fault.ts";
 import { apiPageItems, apiRetryLeastMs, apiRetryMostMs, apiWatchMs } from "#core/limits.ts";
 import type { Log } from "#core/log.ts";
 import type { KubernetesClient, Query } from "./client.ts";
@@ -135,11 +135,23 @@ export function informer<Item>(options: InformerOptions<Item>): Informer<Item> {
 function itemStore<Item>({
   transform,
   changed,
-}: Pick<InformerOptions<Item>, "transform" | "changed">) {
+  path,
+  log,
+}: Pick<InformerOptions<Item>, "transform" | "changed" | "path" | "log">) {
   const items = new Map<string, Item>();
   const remove = (key: string) => {
     const before = items.get(key);
     if (items.delete(key)) changed({ key, before });
+  };
+  /** One that is not as its kind is would else stop the list or watch of all the others. */
+  const readItem = (object: RawObject, key: string): Item | undefined => {
+    try {
+      return transform(object);
+    } catch (error) {
+      const why = messageOf(error);
+      log("warn", "kubernetes object cannot be read, and is left out", { path, key, why });
+      return undefined;
+    }
   };
   return {
     items: items as ReadonlyMap<string, Item>,
@@ -147,7 +159,7 @@ function itemStore<Item>({
     /** @returns The object's key. */
     put: (object: RawObject): string => {
       const key = keyOf(object);
-      const item = transform(object);
+      const item = readItem(object, key);
       if (item === undefined) {
         remove(key);
         return key;

@@ -10,7 +10,9 @@ const factors: Readonly<Record<string, number>> = { "": 1, n: 1e-9, u: 1e-6, m: 
 
 /** @returns `undefined` for what is absent or is no such quantity. */
 export function quantityOf(raw: unknown): number | undefined {
-  const found = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([numk]?)$/.exec(String(raw ?? ""));
+  const found = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)([numk]?)$/.exec(
+    String(raw ?? ""),
+  );
   const [, digits, suffix = ""] = found ?? [];
   const factor = factors[suffix];
   return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;

@@ -140,7 +140,7 @@ async function list(socketPath: string, timeoutMs: number, signal: AbortSignal) 
   }
 }
 
-function allocationsOf({
+export function allocationsOf({
   podResources: pods,
 }: ListPodResourcesResponse): readonly DeviceAllocation[] {
   return pods.flatMap(({ namespace, name: pod, containers }) =>

@@ -7,7 +7,7 @@
  */
 import type { ClientHttp2Stream } from "node:http2";
 import type { Cancel, Clock } from "#core/clock.ts";
-import { messageBytesMax } from "#core/limits.ts";
+import { messageBytesMax, messageChunksMax } from "#core/limits.ts";
 import { messagePace } from "./pace.ts";
 
 /** A frame's header: whether it is compressed, then its length. */
@@ -72,21 +72,35 @@ export function frameReader(
   onMessage: (message: Uint8Array) => void,
   isPaused: () => boolean = () => false,
 ): (chunk: Uint8Array) => void {
-  let buffered: Uint8Array = new Uint8Array(0);
+  let chunks: Uint8Array[] = [];
+  let [bytes, neededBytes] = [0, headerBytes];
   return (chunk) => {
-    buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
+    chunks.push(chunk);
+    bytes += chunk.length;
+    // Each chunk may be a byte: what came before is not copied for each of them.
+    if (bytes < neededBytes && chunks.length < messageChunksMax) return;
+    let buffered: Uint8Array = chunks.length === 1 ? chunk : Buffer.concat(chunks);
+    neededBytes = headerBytes;
     while (!isPaused() && buffered.length >= headerBytes) {
-      const view = new DataView(buffered.buffer, buffered.byteOffset, headerBytes);
-      const messageBytes = view.getUint32(1);
-      if (view.getUint8(0) !== 0)
-        throw new Error("Cannot read an agent's message: it is compressed, which was not offered");
-      if (messageBytes > messageBytesMax)
-        throw new Error(
-          `Cannot read an agent's message: ${messageBytes} bytes, the limit is ${messageBytesMax}`,
-        );
-      if (buffered.length < headerBytes + messageBytes) return;
-      onMessage(buffered.subarray(headerBytes, headerBytes + messageBytes));
-      buffered = buffered.subarray(headerBytes + messageBytes);
+      neededBytes = frameBytes(buffered);
+      if (buffered.length < neededBytes) break;
+      onMessage(buffered.subarray(headerBytes, neededBytes));
+      buffered = buffered.subarray(neededBytes);
+      neededBytes = headerBytes;
     }
+    [chunks, bytes] = [[buffered], buffered.length];
   };
+}
+
+/** How long the frame is that begins here, its header included. */
+function frameBytes(bytes: Uint8Array): number {
+  const header = new DataView(bytes.buffer, bytes.byteOffset, headerBytes);
+  const messageBytes = header.getUint32(1);
+  if (header.getUint8(0) !== 0)
+    throw new Error("Cannot read an agent's message: it is compressed, which was not offered");
+  if (messageBytes > messageBytesMax)
+    throw new Error(
+      `Cannot read an agent's message: ${messageBytes} bytes, the limit is ${messageBytesMax}`,
+    );
+  return headerBytes + messageBytes;
 }

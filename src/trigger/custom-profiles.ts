@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import { between, choice, exact, isMapping, say, whole } from "#core/file-schema.ts";
 import { profilesMax, targetLeast, triggerNumberMax, windowSecondsMax } from "#core/limits.ts";
-import { parseYaml } from "#core/yaml-text.ts";
+import { parseYaml, pathText } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import { engineAliases, metricAliases, reducerAliases } from "#metric/aliases.ts";
 import { isLatency, metricNames } from "#metric/catalogue.ts";
@@ -88,7 +88,7 @@ export function parseProfiles(yamlText: string): ParsedProfiles {
       continue;
     }
     for (const { key, problem } of seriesProblems(parsed.output))
-      problems.push(yaml.located([...path, key], `${path.join(".")}.${problem}`));
+      problems.push(yaml.located([...path, key], `${pathText(path)}.${problem}`));
     table.set(name, profileFrom(parsed.output));
   }
   return problems.length === 0 ? { table } : { problems };

@@ -229,6 +229,7 @@ describe("a ScaledObject", () => {
   test.each([
     ["kind: Deployment\n", "got Deployment"],
     ["", "got none with a kind"],
+    [`kind: "a\\r${"x".repeat(100)}"\n`, `got a ${"x".repeat(58)}…`],
     [`${scaledObject(concurrency)}---\n${scaledObject(concurrency)}`, "got ScaledObject, Scaled"],
   ])("must be one: %#", async (text, got) => {
     const path = write("bad.yaml", text);
@@ -365,6 +366,14 @@ kvBlocks: 1000
     [
       "preset: l4-8b\nmemoryMib: 30000\n",
       "line 2, column 12: memoryMib: must not be above gpuMemoryMib, 23034",
+    ],
+    [
+      "preset: l4-8b\nloadSeconds: .inf\n",
+      "line 2, column 14: loadSeconds: must be a number from 0 to 2147483647, got Infinity",
+    ],
+    [
+      "preset: l4-8b\ndecodeTokensPerSecond: 1e400\n",
+      "line 2, column 24: decodeTokensPerSecond: must be a number up to 2147483647, got Infinity",
     ],
     ["- a\n", "must be a mapping of keys"],
     ["", "line 1, column 1: the file: must be a mapping of keys, got null"],

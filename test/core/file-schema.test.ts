@@ -45,6 +45,18 @@ describe("a file's problems", () => {
     ],
   ])("%j: %s", (input, problem) => expect(problems(input)).toEqual([problem]));
 
+  test.each([
+    ["a value of many lines", { name: "a", kind: "gauge\n  limits: 1\n" }, "gauge limits: 1"],
+    ["a value without end", { name: "a", kind: "x".repeat(10_000) }, `"${"x".repeat(59)}…`],
+    ["a key of many lines", { name: "a", "li\r\u001b[2Jmits": 1 }, "li [2Jmits: unknown key"],
+    ["a key without end", { name: "a", ["x".repeat(10_000)]: 1 }, `${"x".repeat(60)}…: unknown`],
+  ])("show %s in one short line", (_what, input, part) => {
+    const [problem = ""] = problems(input);
+    expect(problem).toContain(part);
+    expect(problem).not.toMatch(/\p{Cc}/u);
+    expect(problem.length).toBeLessThan(200);
+  });
+
   test.each([[null], [[]], ["text"], [1]])("%j is no mapping", (input) =>
     expect(problems(input)).toEqual([
       expect.stringMatching(/^the file: must be a mapping of keys, got /),

@@ -131,3 +131,13 @@ describe("parseYamlDocuments()", () => {
     expect(document?.problems?.[0]?.problem).toStartWith("must be YAML: ");
   });
 });
+
+test("a text that is no YAML is not repeated whole", () => {
+  const text = `a: -1-a 'b${" 0x1".repeat(10_000)}`;
+  for (const { problems = [] } of [parseYaml(text), ...parseYamlDocuments(text)])
+    expect(JSON.stringify(problems).length).toBeLessThan(500);
+  const unclosed = `a: "${"x".repeat(10_000)}`;
+  expect(JSON.stringify(parseYaml(unclosed).problems).length).toBeLessThan(500);
+  const unknown = `a: *${"x".repeat(10_000)}`;
+  expect(JSON.stringify(parseYaml(unknown).problems).length).toBeLessThan(500);
+});

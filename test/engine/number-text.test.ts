@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { pageLineBytesMax } from "#core/limits.ts";
 import { parseNumber, parseNumberBytes } from "#engine/page/number-text.ts";
+import { processorMs } from "../support/processor-time.ts";
 
 /** As Go's ParseFloat reads them. */
 const numbers: readonly (readonly [string, number | undefined])[] = [
@@ -52,4 +54,17 @@ describe("parseNumber() and parseNumberBytes() read", () => {
       }),
     );
   });
+});
+
+/** As long as a line of a page may be. */
+const digits = "1".repeat(pageLineBytesMax);
+test.each([
+  ["decimal digits", `${digits}x`],
+  ["decimal digits behind a point", `.${digits}x`],
+  ["an exponent", `1e${digits}x`],
+  ["hexadecimal digits", `0x${digits}z`],
+])("%s that are no number cost no more than they are long", (_what, text) => {
+  const read = () => expect(parseNumber(text)).toBeUndefined();
+  // Where each digit was tried as the last one before the point, seconds.
+  expect(processorMs(read)).toBeLessThan(500);
 });

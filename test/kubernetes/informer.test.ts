@@ -49,6 +49,7 @@ async function start(
     log: (level, event) => log.push(`${level} ${event}`),
     transform: (object) => {
       const { metadata } = object as ReturnType<typeof podObject>;
+      if (metadata.labels?.["broken"] !== undefined) throw new TypeError("spec is\nundefined");
       return metadata.labels?.["secret"] === undefined ? (metadata.name ?? "nameless") : undefined;
     },
     changed: ({ key, item, before }) => changes.push(`${key}: ${before} to ${item}`),
@@ -110,6 +111,21 @@ describe("an informer", () => {
       "default/a: a to undefined",
     ]);
     expect(names()).toEqual([]);
+  });
+
+  test("leaves out what cannot be read, in a list and in a watch, and keeps the others", async () => {
+    const fake = await startFake(secure);
+    fake.apply(pod("a"), pod("b", { broken: "" }), pod("c"));
+    const { pods, names, log, lists } = await start(fake);
+    await until(pods.synced);
+    expect(names()).toEqual(["a", "c"]);
+    await until(() => fake.openWatches() === 1);
+    fake.apply(pod("a", { broken: "" }), pod("d"));
+    await until(() => pods.items.has("default/d"));
+    expect(names()).toEqual(["c", "d"]);
+    expect(lists()).toBe(1);
+    expect(log).toEqual(Array(2).fill("warn kubernetes object cannot be read, and is left out"));
+    expect(pods.failure()).toBeUndefined();
   });
 
   test("lists and watches with its query, and asks for an end of the watch", async () => {

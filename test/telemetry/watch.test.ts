@@ -10,9 +10,10 @@ import {
   messageBytesMax,
 } from "#core/limits.ts";
 import { type NodeSnapshot, NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
-import { frameReader } from "#telemetry/frames.ts";
+import { framed, frameReader } from "#telemetry/frames.ts";
 import { watchAgent } from "#telemetry/watch.ts";
 import { manualClock } from "../support/manual-clock.ts";
+import { processorMs } from "../support/processor-time.ts";
 import { until } from "../support/until.ts";
 
 function frame(message: Uint8Array, flag = 0): Uint8Array {
@@ -23,6 +24,18 @@ function frame(message: Uint8Array, flag = 0): Uint8Array {
 }
 
 describe("frameReader()", () => {
+  test("reads a message that comes in many pieces for about what one of few costs", () => {
+    const message = framed(new Uint8Array(messageBytesMax));
+    const received: number[] = [];
+    const read = frameReader(({ length }) => received.push(length));
+    const tookMs = processorMs(() => {
+      for (let at = 0; at < message.length; at += 16) read(message.subarray(at, at + 16));
+    });
+    expect(received).toEqual([messageBytesMax]);
+    // Where each piece copied what came before it, 3 s.
+    expect(tookMs).toBeLessThan(1_000);
+  });
+
   test("gives each message once and whole, however the bytes are cut", () => {
     const messages = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 5 });
     fc.assert(

@@ -8,8 +8,9 @@ const nine = 0x39;
 const point = 0x2e;
 /** Beyond this many digits the sum below is no longer exact and the runtime must parse. */
 const exactDigits = 15;
-const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const hexadecimal = /^([+-]?)0x([\da-f]*)\.?([\da-f]*)(?:p([+-]?\d+))?$/i;
+// Digits behind a point only where there is one: else each digit of a long text is tried as the first.
+const decimal = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
+const hexadecimal = /^([+-]?)0x([\da-f]*)(?:\.([\da-f]*))?(?:p([+-]?\d+))?$/i;
 const infinity = /^([+-]?)inf(inity)?$/i;
 
 /**

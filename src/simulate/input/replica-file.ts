@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from "valibot";
-import { choice, exact, number, say, whole } from "#core/file-schema.ts";
+import { between, choice, exact, number, say, whole } from "#core/file-schema.ts";
 import { int32Max } from "#core/limits.ts";
 import { parseYaml } from "#core/yaml-text.ts";
 import type { ReplicaModel } from "#simulate/scenario.ts";
@@ -17,8 +17,13 @@ export interface ReplicaFile extends Pick<ReplicaPreset, "replica" | "gpuMemoryM
   readonly podsPerReplica: number;
 }
 
-const above0 = v.pipe(number, v.gtValue(0, say("must be a number above 0")));
-const from0 = v.pipe(number, v.minValue(0, say("must be a number from 0")));
+// YAML has an infinite number, of which no time and no speed can be made.
+const above0 = v.pipe(
+  number,
+  v.gtValue(0, say("must be a number above 0")),
+  v.maxValue(int32Max, say(`must be a number up to ${int32Max}`)),
+);
+const from0 = between(0, int32Max);
 const positive = whole(1, int32Max);
 
 /** Keys of a replica model's file, and what each says. */

@@ -7,9 +7,10 @@
  * @module
  */
 import * as v from "valibot";
-import { Fault } from "#core/fault.ts";
-import { choice, exact, isMapping, number, say, whole } from "#core/file-schema.ts";
-import { int32Max } from "#core/limits.ts";
+import { Fault, oneLine } from "#core/fault.ts";
+import { between, choice, exact, isMapping, say, whole } from "#core/file-schema.ts";
+import { int32Max, listedNamesMax } from "#core/limits.ts";
+import { shortened } from "#core/quoted.ts";
 import { type LocatedYaml, parseYamlDocuments, placedText } from "#core/yaml-text.ts";
 import { metricTypes } from "#kubernetes/hpa.ts";
 import type { ScaledObjectModel, TargetModel } from "#simulate/scenario.ts";
@@ -43,7 +44,7 @@ const rules = exact({
   stabilizationWindowSeconds: v.exactOptional(whole(0, 3600)),
   selectPolicy: v.exactOptional(choice(["Max", "Min", "Disabled"])),
   policies: v.exactOptional(v.array(policy, say("must be a list"))),
-  tolerance: v.exactOptional(v.pipe(number, v.minValue(0, say("must not be below 0")))),
+  tolerance: v.exactOptional(between(0, int32Max)),
 });
 const trigger = exact({
   type: v.picklist(
@@ -51,7 +52,11 @@ const trigger = exact({
     say("must be external or external-push, because the simulator plays this scaler alone"),
   ),
   metricType: v.exactOptional(choice(metricTypes)),
-  metadata: v.record(text, v.string(say("must be text; put the value in quotes"))),
+  metadata: v.record(
+    text,
+    v.string(say("must be text; put the value in quotes")),
+    say("must be a mapping"),
+  ),
   name: v.exactOptional(text),
   authenticationRef: v.exactOptional(unread),
   useCachedMetrics: v.exactOptional(unread),
@@ -128,8 +133,14 @@ export function parseScaledObject(
   const all = documents.filter((_document, index) => kinds[index] === "ScaledObject");
   const [document] = all;
   if (document === undefined || all.length > 1) {
-    const found = kinds.filter((kind) => kind !== undefined).join(", ") || "none with a kind";
-    return { problems: [`the file: must have one document of kind ScaledObject, got ${found}`] };
+    const named = kinds.filter((kind) => kind !== undefined);
+    const kindTexts = named.slice(0, listedNamesMax).map((kind) => oneLine(shortened(`${kind}`)));
+    const found = kindTexts.join(", ");
+    return {
+      problems: [
+        `the file: must have one document of kind ScaledObject, got ${found || "none with a kind"}`,
+      ],
+    };
   }
   const parsed = v.safeParse(scaledObject, document.value);
   if (!parsed.success) return { problems: document.problemsOf(parsed.issues) };
