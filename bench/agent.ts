@@ -15,39 +15,19 @@ import { join } from "node:path";
 import { systemClock } from "#core/clock.ts";
 import { watchAgent } from "#telemetry/watch.ts";
 import { fakeKubelet } from "../test/fake-kubelet/fake-kubelet.ts";
-import {
-  nvmlStandin,
-  type StandinGpu,
-  type StandinInstance,
-  type StandinState,
-} from "../test/nvml-standin/control.ts";
+import { nvmlStandin, type StandinState } from "../test/nvml-standin/control.ts";
+import { migGpu } from "./mig-gpu.ts";
 
 const [seconds = "60", binary] = process.argv.slice(2);
 const program = binary === undefined ? [process.execPath, "src/main.ts"] : [binary];
 const settleMs = 5_000;
 const ticksPerSecond = 100;
 
-/** Seven instances, each an eighth of the memory. */
-const cut = (count: number): StandinGpu => ({
-  mig: 1,
-  instances: Array.from(
-    { length: count },
-    (_none, at): StandinInstance => ({
-      gpuInstance: at + 1,
-      profile: 19,
-      placementStart: at,
-      totalMib: 9_728,
-      usedMib: 4_000,
-      busyPercent: 10 * at,
-    }),
-  ),
-});
-
 const cases: Readonly<Record<string, StandinState>> = {
   "no GPU": { gpus: 0 },
   "8 GPUs": { gpus: 8 },
   "64 MIG instances of 10 GPUs": {
-    gpus: Array.from({ length: 10 }, (_none, at) => cut(at < 9 ? 7 : 1)),
+    gpus: Array.from({ length: 10 }, (_none, at) => migGpu(at < 9 ? 7 : 1)),
   },
 };
 
@@ -56,7 +36,7 @@ for (const [name, state] of Object.entries(cases)) console.log(name, await measu
 rmSync(folder, { recursive: true });
 
 async function measure(state: StandinState) {
-  const nvml = await nvmlStandin({});
+  const nvml = await nvmlStandin({ logsCalls: false });
   nvml.set(state);
   const kubelet = await fakeKubelet(join(folder, "kubelet.sock"));
   const agent = Bun.spawn(

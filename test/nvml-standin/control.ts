@@ -186,8 +186,11 @@ const keys = {
  */
 export async function nvmlStandin({
   variant = "full",
+  logsCalls = true,
 }: {
   readonly variant?: Variant;
+  /** False where calls are not counted: writing each of them down takes longer than it does. */
+  readonly logsCalls?: boolean;
 } = {}): Promise<Standin> {
   const built = await buildStandin(variant);
   const folder = await mkdtemp(join(tmpdir(), "nvml-standin-"));
@@ -197,7 +200,7 @@ export async function nvmlStandin({
   const log = join(folder, "calls");
 
   const set = (state: StandinState) => {
-    writeFileSync(`${control}.next`, controlFile(state, log));
+    writeFileSync(`${control}.next`, controlFile(state, logsCalls ? log : undefined));
     renameSync(`${control}.next`, control);
   };
   set({});
@@ -224,16 +227,22 @@ export async function nvmlStandin({
   };
 }
 
-function controlFile(state: StandinState, log: string): string {
+function controlFile(state: StandinState, log: string | undefined): string {
   const { gpus = 8, each = {} } = state;
   const count = typeof gpus === "number" ? gpus : gpus.length;
-  const lines = [`gpus ${count}`, `log ${log}`, ...gpuLines("*", each)];
+  const logging = log === undefined ? [] : [`log ${log}`];
+  const lines = [`gpus ${count}`, ...logging, ...gpuLines("*", each)];
   if (typeof gpus !== "number")
     lines.push(...gpus.flatMap((gpu, index) => gpuLines(String(index), gpu)));
-  if (state.order !== undefined) lines.push(`order ${state.order}`);
-  if (state.driver !== undefined) lines.push(`driver ${state.driver}`);
-  if (state.initReturnCode !== undefined) lines.push(`init ${state.initReturnCode}`);
-  if (state.allReturnCode !== undefined) lines.push(`all ${state.allReturnCode}`);
+  const words = {
+    order: state.order,
+    driver: state.driver,
+    init: state.initReturnCode,
+    all: state.allReturnCode,
+    handles: state.handles,
+  };
+  for (const [word, value] of Object.entries(words))
+    if (value !== undefined) lines.push(`${word} ${value}`);
   const bySymbol = {
     rc: state.returnCodes,
     sleep: state.sleepMs,
@@ -242,7 +251,6 @@ function controlFile(state: StandinState, log: string): string {
   for (const [word, table] of Object.entries(bySymbol))
     for (const [symbol, value] of Object.entries(table ?? {}))
       lines.push(`${word} ${symbol} ${value}`);
-  if (state.handles !== undefined) lines.push(`handles ${state.handles}`);
   for (const symbol of state.mute ?? []) lines.push(`mute ${symbol}`);
   for (const symbol of state.hang ?? []) lines.push(`hang ${symbol}`);
   return `${lines.join("\n")}\n`;

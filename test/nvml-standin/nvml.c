@@ -930,7 +930,7 @@ static nvmlReturn_t nextEvent(nvmlEventSet_t set, unsigned timeoutMs, nvmlEventD
     if (next == NULL || one->serial < next->serial) next = one;
   }
   if (next == NULL) {
-    sleepMs(timeoutMs);
+    if (timeoutMs > 0) sleepMs(timeoutMs);
     return 10;
   }
   set->given = next->serial;
