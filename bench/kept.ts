@@ -31,6 +31,8 @@ const { values } = parseArgs({
 });
 /** A batch is long enough for the clock of CPU time, which ticks in microseconds. */
 const batchMs = values.quick ? 25 : 100;
+/** Compilers work beside it, on cores that others may have: this is what they need at the most. */
+const warmMs = 500;
 const rounds = values.quick ? 7 : 15;
 
 const figures: Figure[] = [];
@@ -49,9 +51,6 @@ function measureWork({ what, floorIs, ours, floor }: Work): Figure {
   }
   return figure(what, "ms CPU", ourMs, floorMs, floorIs);
 }
-
-/** Compilers work beside it, on cores that others may have: this is what they need at the most. */
-const warmMs = 500;
 
 /** Runs once warm and as often as fills a batch; the result tells the CPU time of one run. */
 function batch(run: () => void): () => number {
