@@ -27,10 +27,13 @@ const latenciesMs = [];
 const agesMs = [];
 const failures = new Map();
 let calls = 0;
+let open = 0;
 
 function call(method, request, done) {
   calls += 1;
+  open += 1;
   client[method](request, (error, answer) => {
+    open -= 1;
     if (error === null) done(answer);
     else failures.set(error.details, (failures.get(error.details) ?? 0) + 1);
   });
@@ -64,6 +67,7 @@ await Promise.all(
     }
   }),
 );
+while (open > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 const quantile = (values, share) => {
   const ascending = values.toSorted((low, high) => low - high);
   const value = ascending[Math.ceil(share * ascending.length) - 1];

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { credentialFileBytesMax } from "#core/limits.ts";
+import { credentialFileBytesMax, withdrawMs } from "#core/limits.ts";
 import { listeners } from "#core/listeners.ts";
 import { readRegularFile } from "#core/regular-file.ts";
 import { processMetrics } from "#observe/metrics.ts";
@@ -84,12 +84,19 @@ export async function serve(options: ServeOptions, context: ServeContext): Promi
 
   const cause = await Promise.race([stopSignal, dead.promise]);
   log("info", "stopping", { cause });
+  if (cause === "SIGTERM" && isBehindService(options))
+    await new Promise<void>((resolve) => clock.after(withdrawMs, resolve));
   await ports.stopGrpc();
   await Promise.all([ports.stopHttp(), role.stop()]);
   credentials?.stop();
   metrics.stop();
   log("info", "stopped");
   return cause === "dead" ? 1 : 0;
+}
+
+/** Whether others stand ready in its place: a client that reconnects must not meet this process again. */
+function isBehindService({ role, kubeconfig, kubernetesAddress }: ServeOptions): boolean {
+  return role !== "agent" && (kubeconfig ?? kubernetesAddress) !== undefined;
 }
 
 async function startRole(options: ServeOptions, context: RoleContext): Promise<RunningRole> {

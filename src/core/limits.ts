@@ -611,6 +611,8 @@ export const connectionAgeMs = 600_000;
 export const connectionAgeJitter = 0.2;
 /** KEDA's default termination grace is 30 s; a stop that takes 5 s leaves room for the kubelet. */
 export const shutdownMs = 5_000;
+/** A pod is told to stop while nodes still send it connections: for a second or two, until each has heard. */
+export const withdrawMs = 3_000;
 
 // ---- simulate
 

@@ -35,8 +35,8 @@ export interface GpuNode extends AsyncDisposable {
   readonly gpus: (gpus: readonly Gpu[]) => void;
   /** Sets what is read of the GPUs, and leaves the kubelet's word as it is. */
   readonly readings: (gpus: readonly Gpu[]) => void;
-  /** Starts the agent again at the port that it had. */
-  readonly restart: () => Promise<void>;
+  /** Starts the agent again at the port that it had; from another binary, where one is named. */
+  readonly restart: (binaryPath?: string) => Promise<void>;
 }
 
 export interface GpuNodeOptions {
@@ -47,9 +47,17 @@ export interface GpuNodeOptions {
   readonly folder: string;
   /** What its process is. */
   readonly role: readonly string[];
+  /** Default: that of these sources. */
+  readonly binaryPath?: string | undefined;
 }
 
-export async function gpuNode({ name, number, folder, role }: GpuNodeOptions): Promise<GpuNode> {
+export async function gpuNode({
+  name,
+  number,
+  folder,
+  role,
+  binaryPath,
+}: GpuNodeOptions): Promise<GpuNode> {
   const mockFile = join(folder, `${name}.yaml`);
   const kubelet = await fakeKubelet(join(folder, `${name}.sock`));
   const address = `127.0.0.${number + 1}`;
@@ -80,10 +88,11 @@ export async function gpuNode({ name, number, folder, role }: GpuNodeOptions): P
     // A new version of the file is a new driver session, and that has the agent ask the kubelet anew.
     readings(all);
   };
-  const start = (port: number) =>
+  const start = (port: number, path: string | undefined) =>
     serveBinary({
       bind: address,
       port,
+      ...(path === undefined ? {} : { command: [path] }),
       args: [
         ...role,
         ...["--node-name", name, "--collector", "mock", "--mock", mockFile],
@@ -92,7 +101,7 @@ export async function gpuNode({ name, number, folder, role }: GpuNodeOptions): P
     });
 
   gpus([]);
-  let agent = await start(0);
+  let agent = await start(0, binaryPath);
   return {
     name,
     address,
@@ -100,10 +109,10 @@ export async function gpuNode({ name, number, folder, role }: GpuNodeOptions): P
     agent: () => agent,
     gpus,
     readings,
-    restart: async () => {
+    restart: async (path = binaryPath) => {
       agent.kill("SIGKILL");
       await agent.exited;
-      agent = await start(agent.grpcPort);
+      agent = await start(agent.grpcPort, path);
     },
     [Symbol.asyncDispose]: async () => {
       await agent[Symbol.asyncDispose]();

@@ -31,6 +31,8 @@ export interface SceneOptions {
   readonly daemonSet?: boolean;
   /** More flags of the scalers. */
   readonly scalerArgs?: readonly string[];
+  /** Of agents and scalers; default: that of these sources. */
+  readonly binaryPath?: string | undefined;
 }
 
 export interface WorkloadOptions {
@@ -53,7 +55,7 @@ export interface ClusterScene extends AsyncDisposable {
   /** What a node's own process answers, where it runs in role `all`. */
   readonly daemon: (node: string) => Promise<Scaler>;
   /** Starts one more; it serves, and is perhaps not ready yet. */
-  readonly startScaler: () => Promise<Scaler>;
+  readonly startScaler: (binaryPath?: string) => Promise<Scaler>;
   /** Applies a ScaledObject, its Deployment and exactly these pods; gives what KEDA asks with. */
   readonly workload: (options: WorkloadOptions) => Ref;
   /** Lists an agent among the endpoints of the agents' Service, under its node's name. */
@@ -77,6 +79,7 @@ export async function clusterScene({
   daemonSet = false,
   scalerArgs = [],
   scalers: scalerCount = daemonSet ? 0 : 1,
+  binaryPath,
 }: SceneOptions): Promise<ClusterScene> {
   const folder = mkdtempSync(join(tmpdir(), "cluster-"));
   const kubeconfig = join(folder, "kubeconfig");
@@ -98,7 +101,9 @@ export async function clusterScene({
     );
   const reachApi = ["--kubeconfig", kubeconfig, "--namespace", "keda"];
   const role = daemonSet ? reachApi : ["--role", "agent"];
-  const starting = names.map((name, index) => gpuNode({ name, number: index + 1, folder, role }));
+  const starting = names.map((name, index) =>
+    gpuNode({ name, number: index + 1, folder, role, binaryPath }),
+  );
   const nodes = await Promise.all(starting);
   for (const node of nodes) {
     open.use(node);
@@ -108,9 +113,12 @@ export async function clusterScene({
 
   const scalers: Scaler[] = [];
   const processes = open.use(new AsyncDisposableStack());
-  const startScaler = async () => {
+  const startScaler = async (path = binaryPath) => {
     const serving = processes.use(
-      await serveBinary({ args: ["--role", "scaler", ...reachApi, ...scalerArgs] }),
+      await serveBinary({
+        args: ["--role", "scaler", ...reachApi, ...scalerArgs],
+        ...(path === undefined ? {} : { command: [path] }),
+      }),
     );
     const started = await connectScaler(serving, keda);
     scalers.push(started);

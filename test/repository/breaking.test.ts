@@ -61,6 +61,42 @@ test("a removed field fails before it is committed, and after", () => {
   expect(check().passed).toBe(false);
 });
 
+test.each<[what: string, change: (text: string) => string, rule: string]>([
+  [
+    "a call that is gone",
+    (text) => text.replace(/\n {2}rpc Watch\(.*\);/, ""),
+    'Previously present RPC "Watch"',
+  ],
+  [
+    "a field that is gone, although its number is kept",
+    (text) => text.replace("\n  uint32 session = 3;", '\n  reserved 3;\n  reserved "session";'),
+    'Previously present field "3"',
+  ],
+  [
+    "a number of a reading with another meaning",
+    (text) =>
+      text
+        .replace("READING_UTILIZATION_PERCENT = 1;", "READING_X = 1;")
+        .replace("READING_UTILIZATION_PERCENT", "READING_X"),
+    "READING_X",
+  ],
+  [
+    "a field that was perhaps absent and is 0 now",
+    (text) => text.replace("optional uint32 holders_age_ms", "uint32 holders_age_ms"),
+    "cardinality",
+  ],
+  [
+    "a type that an older receiver reads as another number",
+    (text) => text.replace("repeated double values = 5", "repeated fixed64 values = 5"),
+    "type",
+  ],
+])("%s fails", (_what, change, rule) => {
+  edit(change);
+  const { passed, output } = check();
+  expect(output).toContain(rule);
+  expect(passed).toBe(false);
+});
+
 test("what is added passes", () => {
   addMessage();
   expect(check()).toMatchObject({ passed: true });
