@@ -2,7 +2,8 @@
  * Simulated agents for `bench/fleet.ts`: one port each, 8 GPUs each, the real encoder behind the
  * least server there is, so that a thousand of them leave the machine to the follower.
  *
- * Arguments: how many agents, and every how many ms a whole snapshot is sent. Prints the ports as
+ * Arguments: how many agents, every how many ms a whole snapshot is sent, and the number of the first
+ * node (0). Prints the ports as
  * one line of JSON when all listen. `energyMillijoules` carries the time of the sample on the wall
  * clock, which the processes of a machine share: from it the receiver learns the true age. So does
  * `powerAverageMilliwatts`, as far as its range allows: from it a caller of GetMetrics learns it.
@@ -15,12 +16,13 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { systemClock } from "#core/clock.ts";
 import { NodeSnapshotSchema } from "#gen/gpuscaler/v1/node_telemetry_pb.ts";
 import { snapshotEncoder } from "#telemetry/encode.ts";
-import { gpusPerNode, nodeName } from "./fleet-plan.ts";
+import { gpusPerNode, nodeAddress, nodeName } from "./fleet-plan.ts";
 import { fleetReport, sampleIntervalMs } from "./fleet-report.ts";
 
 const clock = systemClock();
 
-async function agent(name: string, first: number, wholeEveryMs: number): Promise<number> {
+async function agent(node: number, wholeEveryMs: number): Promise<number> {
+  const [name, first] = [nodeName(node), node * gpusPerNode];
   const server = createServer();
   const { monotonicMs } = clock;
   server.on("stream", (stream: ServerHttp2Stream) => {
@@ -36,7 +38,7 @@ async function agent(name: string, first: number, wholeEveryMs: number): Promise
     stream.on("close", () => stop());
     stream.on("error", () => stop());
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, nodeAddress(node), resolve));
   return (server.address() as AddressInfo).port;
 }
 
@@ -46,10 +48,8 @@ function frame(message: Uint8Array): Buffer {
   return Buffer.concat([header, message]);
 }
 
-const [count = 10, wholeEveryMs = 30_000] = process.argv.slice(2).map(Number);
+const [count = 10, wholeEveryMs = 30_000, firstNode = 0] = process.argv.slice(2).map(Number);
 const ports = await Promise.all(
-  Array.from({ length: count }, (_, node) =>
-    agent(nodeName(node), node * gpusPerNode, wholeEveryMs),
-  ),
+  Array.from({ length: count }, (_, at) => agent(firstNode + at, wholeEveryMs)),
 );
 process.stdout.write(`${JSON.stringify(ports)}\n`);

@@ -11,6 +11,8 @@ const namespaces = 20;
 /** `powerAverageMilliwatts` counts the wall clock's milliseconds up to here, then begins anew. */
 export const powerCycleMs = 100_000_000;
 
+/** Of its agent, which is known by it. */
+export const nodeAddress = (node: number) => `127.1.${node >> 8}.${node & 0xff}`;
 export const nodeName = (node: number) => `node-${node}`;
 export const workloadName = (workload: number) => `workload-${workload}`;
 export const namespaceOf = (workload: number) => `team-${workload % namespaces}`;

@@ -14,6 +14,7 @@ import { systemClock } from "#core/clock.ts";
 import { agentSource } from "#fleet/agents.ts";
 import { followFleet } from "#fleet/follow-agents.ts";
 import { fleetStore } from "#fleet/store.ts";
+import { nodeAddress } from "./fleet-plan.ts";
 
 const settleMs = 5_000;
 const measureMs = 15_000;
@@ -35,7 +36,7 @@ async function fleet(count: number, form: string, wholeEveryMs: number): Promise
     Bun.spawn([process.execPath, ...args], { stdout: "pipe", stderr: "inherit" });
   const agents = run(`${import.meta.dir}/fleet-agents.ts`, String(count), String(wholeEveryMs));
   const ports = JSON.parse(await firstLine(agents.stdout)) as number[];
-  const addresses = ports.map((port) => `127.0.0.1:${port}`).join();
+  const addresses = ports.map((port, node) => `${nodeAddress(node)}:${port}`).join();
   const following = run(import.meta.path, "follower", addresses);
   const found = JSON.parse(await new Response(following.stdout).text()) as object;
   console.log(JSON.stringify({ nodes: count, form, ...found }));

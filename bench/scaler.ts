@@ -18,6 +18,7 @@ import {
   gpusPerNode,
   metadataOf,
   namespaceOf,
+  nodeAddress,
   nodeName,
   podName,
   workloadName,
@@ -52,7 +53,7 @@ async function run(nodes: number): Promise<void> {
   const serving = await serveBinary({
     args: [
       ...["--role", "scaler", "--kubeconfig", kubeconfig, "--namespace", "keda"],
-      ...["--agents", ports.map((port) => `127.0.0.1:${port}`).join()],
+      ...["--agents", ports.map((port, node) => `${nodeAddress(node)}:${port}`).join()],
     ],
   });
   const startedMs = performance.now();

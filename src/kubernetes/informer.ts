@@ -93,7 +93,7 @@ export function informer<Item>(options: InformerOptions<Item>): Informer<Item> {
   const received = ({ type, object }: WatchEvent) => {
     if (type === "ERROR") throw watchFault(options.path, object);
     health.confirmed();
-    health.delays.reset();
+    health.works();
     if (type === "DELETED") store.delete(keyOf(object));
     else if (type !== "BOOKMARK") store.put(object);
     version = object.metadata?.resourceVersion ?? version;
@@ -104,7 +104,7 @@ export function informer<Item>(options: InformerOptions<Item>): Informer<Item> {
     for await (const event of events) received(event as WatchEvent);
     // A watch that ends as soon as it began would otherwise be opened in a busy loop.
     if (clock.monotonicMs() - openedAtMs < apiRetryMostMs) await pause(health.delays.next());
-    else health.delays.reset();
+    else health.works();
   };
   const pause = (delayMs: number) => abortablePause(clock, delayMs, stopped.signal);
   const run = async () => {
@@ -217,6 +217,8 @@ function openWatch<Item>(
 /** When the API server last confirmed the copy, and how long to wait after it failed. */
 function apiHealth<Item>({ path, clock, random, log }: InformerOptions<Item>) {
   const delays = backOff({ leastMs: apiRetryLeastMs, mostMs: apiRetryMostMs, random });
+  // Whoever says that a version is gone is there: after an outage its long pauses are not waited for.
+  const relists = backOff({ leastMs: apiRetryLeastMs, mostMs: apiRetryMostMs, random });
   let confirmedAtMs = Number.NEGATIVE_INFINITY;
   let failure: Fault | undefined;
   return {
@@ -228,13 +230,20 @@ function apiHealth<Item>({ path, clock, random, log }: InformerOptions<Item>) {
       if (failure !== undefined) log("info", "kubernetes answers again", { path });
       failure = undefined;
     },
+    /** A watch brought something, or lasted: pauses begin from the shortest. */
+    works: () => {
+      delays.reset();
+      relists.reset();
+    },
     /** @returns Whether the version is gone, and how long to wait before the next attempt. */
     failed: (cause: unknown) => {
       const fault = cause instanceof Fault ? cause : watchFault(path, { message: String(cause) });
       const { status, retryAfterMs = 0 } = fault.facts as FaultFacts["kubernetes-failed"];
       if (failure === undefined) log("warn", "kubernetes failed", { path, why: fault.message });
       failure = fault;
-      return { isGone: status === 410, retryMs: Math.max(delays.next(), retryAfterMs) };
+      const isGone = status === 410;
+      const pauses = isGone ? relists : delays;
+      return { isGone, retryMs: Math.max(pauses.next(), retryAfterMs) };
     },
   };
 }

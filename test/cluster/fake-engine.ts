@@ -16,6 +16,8 @@ export interface FakeEngine extends Disposable {
   readonly port: number;
   /** What its page shows from now on, in all. */
   readonly load: (load: Load) => void;
+  /** What it answers a scrape with in place of its page, until it is called with nothing. */
+  readonly answer: (reply?: () => Response | Promise<Response>) => void;
   /** When each scrape came; `performance.now()`. */
   readonly scrapesAtMs: readonly number[];
   /** Every request that came, one that is no scrape included. */
@@ -31,6 +33,7 @@ export async function fakeEngine(
 ): Promise<FakeEngine> {
   const [first = ""] = (await Bun.file(join(fixtures, page)).text()).split("# 60 s later\n");
   let shown = first;
+  let reply: (() => Response | Promise<Response>) | undefined;
   const scrapesAtMs: number[] = [];
   const requests: { path: string; authorization: string | null }[] = [];
   const server = Bun.serve({
@@ -41,6 +44,7 @@ export async function fakeEngine(
       requests.push({ path, authorization: request.headers.get("authorization") });
       if (path !== "/metrics") return new Response("", { status: 404 });
       scrapesAtMs.push(performance.now());
+      if (reply !== undefined) return reply();
       return new Response(shown, { headers: { "content-type": "text/plain; version=0.0.4" } });
     },
   });
@@ -54,10 +58,13 @@ export async function fakeEngine(
     const counter = `vllm:num_incoming_requests_total{model="llama"} ${arrived}\n`;
     shown = arrived === undefined ? gauges : `${gauges}${counter}`;
   };
+  const answer: FakeEngine["answer"] = (next) => {
+    reply = next;
+  };
   const die = () => void server.stop(true);
   load({ waiting: 0, running: 0 });
   const port = server.port ?? 0;
-  return { address, port, load, scrapesAtMs, requests, die, [Symbol.dispose]: die };
+  return { address, port, load, answer, scrapesAtMs, requests, die, [Symbol.dispose]: die };
 }
 
 /** Writes a total into the first series of a gauge, and 0 into the others. */

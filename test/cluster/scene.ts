@@ -70,7 +70,7 @@ interface ListedAgent {
   readonly port: number;
 }
 
-const agentService = { namespace: "keda", service: "keda-gpu-scaler-agent" };
+export const agentService = { namespace: "keda", service: "keda-gpu-scaler-agent" };
 const scalerAddress = "keda-gpu-scaler.keda.svc.cluster.local:6000";
 
 export async function clusterScene({
@@ -155,7 +155,8 @@ function present<Thing>(thing: Thing | undefined, name: string): Thing {
   return thing;
 }
 
-function workloads(kubernetes: FakeKubernetes): ClusterScene["workload"] {
+/** Applies workloads to a cluster, and takes away the pods that they had before. */
+export function workloads(kubernetes: FakeKubernetes): ClusterScene["workload"] {
   const podsOf = new Map<string, readonly string[]>();
   return ({ name, namespace = "default", metricType, metadata = {}, pods, replicas }) => {
     const labels = { app: name };

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Serving, serveBinary } from "../support/binary.ts";
+import { linesOf } from "../support/lines.ts";
 
 export const attackNames = [
   "frozen-windows",
@@ -121,21 +122,11 @@ function program(name: string): string {
 
 /** Reads a stream line by line; throws where it ends. */
 function lines(stream: ReadableStream<Uint8Array>): () => Promise<string> {
-  const decoder = new TextDecoder();
-  const reader = stream.getReader();
-  let text = "";
+  const all = linesOf(stream);
   return async () => {
-    for (;;) {
-      const end = text.indexOf("\n");
-      if (end !== -1) {
-        const line = text.slice(0, end);
-        text = text.slice(end + 1);
-        return line;
-      }
-      const { value, done } = await reader.read();
-      if (done) throw new Error(`The process ended after ${JSON.stringify(text)}`);
-      text += decoder.decode(value, { stream: true });
-    }
+    const { value } = await all.next();
+    if (value === undefined) throw new Error("The process ended before it answered");
+    return value;
   };
 }
 

@@ -206,6 +206,41 @@ describe("a watch", () => {
     },
   );
 
+  test("that gets 410 after a long outage begins anew without the outage's long pause", async () => {
+    const { fake, clock, lists, watches } = await watching();
+    fake.fail({ path: /pods$/, status: 500 });
+    fake.disconnect();
+    for (const [failed, pauseMs] of [500, 1_000, 2_000, 4_000, 8_000].entries()) {
+      await Bun.sleep(20);
+      clock.advance(pauseMs);
+      await until(() => watches() === failed + 2);
+    }
+    await Bun.sleep(20);
+    fake.apply(pod("b"));
+    fake.compact();
+    fake.fail();
+    clock.advance(apiRetryMostMs / 2);
+    await until(() => watches() === 7);
+    await Bun.sleep(20);
+    expect(lists()).toBe(1);
+    clock.advance(apiRetryLeastMs / 2);
+    await until(() => lists() === 2);
+  });
+
+  test("that gets 410 after every list is begun anew after longer and longer pauses", async () => {
+    const { fake, clock, lists, watches } = await watching();
+    for (const [listed, pauseMs] of [500, 1_000, 2_000, 4_000].entries()) {
+      fake.failWatches(410, "too old resource version");
+      await until(() => fake.openWatches() === 0);
+      clock.advance(pauseMs - 1);
+      await Bun.sleep(20);
+      expect(lists()).toBe(listed + 1);
+      clock.advance(1);
+      await until(() => lists() === listed + 2 && watches() === listed + 2);
+      await until(() => fake.openWatches() === 1);
+    }
+  });
+
   test("that gets any other error is opened again", async () => {
     const { fake, clock, pods, lists, watches } = await watching();
     fake.failWatches(500, "etcd is away");
