@@ -581,6 +581,12 @@ export const newStreamMs = 100;
 export const reflectionStreamsMax = 16;
 /** A call that is cancelled so soon was not meant; KEDA cancels what takes seconds. */
 export const quickCancelMs = 1_000;
+/** Time between two looks at whether the process runs. */
+export const stallCheckMs = 500;
+/** Beyond any pause that clients can cause, which are barred for less. */
+export const stallLeastMs = 2_000;
+/** So long what clients do is not held against them after a pause: they had given up, and ask again. */
+export const stallExcuseMs = 1_000;
 /** Calls cancelled at once, connections too many, answers never read: a client that works has none. */
 export const strikeAllowance = { most: 10, perSecond: 1 } as const;
 /** A peer that does more is not let in for so long: gRPC's own back-off is as long. */

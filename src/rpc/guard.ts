@@ -32,6 +32,7 @@ import type { Connection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import { type CallFollower, type OpenCallLimits, openCalls, overloaded } from "./open-calls.ts";
 import { limitReading, receiver } from "./request.ts";
+import type { StallWatch } from "./stall.ts";
 import { connectionKey, sendingKey } from "./streams.ts";
 
 export interface CallLimits extends OpenCallLimits {
@@ -84,6 +85,7 @@ export interface CallGuardOptions {
   /** Whether new streams are refused, because the process ends. */
   readonly stopping: () => boolean;
   readonly clock: Clock;
+  readonly stall: Pick<StallWatch, "hasJustStalled">;
   /** Called at the end of each call. */
   readonly onFinished: (call: FinishedCall) => void;
   /** Called with the number of open streams when it changes. */
@@ -102,7 +104,7 @@ const freeSlotKey = createContextKey<Cancel | undefined>(undefined);
 
 /** Listens to an HTTP/2 server's requests. */
 export function callGuard(options: CallGuardOptions) {
-  const { connections, clock, limits, onFinished } = options;
+  const { connections, clock, limits, stall, onFinished } = options;
   const methods = methodsByPath(options.services);
   const follow = openCalls(limits, clock);
   const gateOf = perConnection(() => answerGate(limits.unreadAnswersMax));
@@ -121,6 +123,7 @@ export function callGuard(options: CallGuardOptions) {
     const giveWay = (why: Fault, isStrike: boolean) => {
       const isDeaf = !connection.isUseful() && gateOf(connection).unread() + unsentBytes() > 0;
       end({ request, response }, why);
+      if (stall.hasJustStalled()) return;
       if (isDeaf) connections.bar(connection, "it takes nothing that it asks for");
       else if (isStrike) connections.strike(connection, "it does not finish its calls");
     };
@@ -140,7 +143,8 @@ export function callGuard(options: CallGuardOptions) {
       if (status === 0) onTaken();
       // With a connection all its calls end, but that costs a client the connection.
       const isQuick = wasReset(stream) && durationMs <= limits.quickCancelMs;
-      if (isQuick && connection.isOpen())
+      // Of a process that stood still the opening and the end are read at once, whenever they were sent.
+      if (isQuick && connection.isOpen() && !stall.hasJustStalled())
         connections.strike(connection, "it cancels what it has just opened");
     });
     const call = { request, response, connection, follower };

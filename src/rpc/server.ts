@@ -49,6 +49,7 @@ import { type ConnectionLimits, clientConnections } from "./connections.ts";
 import { type CallLimits, callGuard, type FinishedCall } from "./guard.ts";
 import { type HealthSource, healthService, stoppableHealth } from "./health.ts";
 import { reflectionService } from "./reflection.ts";
+import { stallWatch } from "./stall.ts";
 import { allowedClients, type ServerTls, secureServer } from "./tls.ts";
 
 export interface GrpcLimits extends ConnectionLimits, CallLimits {
@@ -171,6 +172,7 @@ export async function startGrpcServer({
     onCount: meter.openConnections,
   });
   const { begin } = connections;
+  const stall = stallWatch(clock);
   http2Server.on("session", tls === undefined ? begin : allowedClients(tls, log, begin));
   const guard = callGuard({
     services: services.map(({ descriptor }) => descriptor),
@@ -190,6 +192,7 @@ export async function startGrpcServer({
     limits,
     stopping: health.stopped,
     clock,
+    stall,
     onFinished: meter.finished,
     onStreams: meter.openStreams,
   });
@@ -201,6 +204,7 @@ export async function startGrpcServer({
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     health.stop();
+    stall.stop();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await connections.drainAll();
     await closed;

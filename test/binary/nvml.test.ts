@@ -190,7 +190,7 @@ describe("the driver", () => {
     await eventually(() => it.value(), 92);
     it.nvml.set({ gpus: eightGpus, driver: "unloaded" });
     await eventually(() => it.value(), "UNAVAILABLE");
-    it.nvml.set({ gpus: [{ utilizationPercent: 21 }] });
+    it.nvml.set({ gpus: eightGpus.map(() => ({ utilizationPercent: 21 })) });
     await eventually(() => it.value(), 21);
   });
 
