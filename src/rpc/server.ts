@@ -176,18 +176,7 @@ export async function startGrpcServer({
   http2Server.on("session", tls === undefined ? begin : allowedClients(tls, log, begin));
   const guard = callGuard({
     services: services.map(({ descriptor }) => descriptor),
-    handler: (hooks) =>
-      connectNodeAdapter({
-        routes: (router) => {
-          for (const { register } of services) register(router);
-        },
-        grpcWeb: false,
-        connect: false,
-        acceptCompression: [compressionGzip],
-        readMaxBytes: limits.messageBytesMax,
-        interceptors: [faultsToCodes(log)],
-        ...hooks,
-      }),
+    handler: (hooks) => connectHandler(services, limits, log, hooks),
     connections,
     limits,
     stopping: health.stopped,
@@ -216,6 +205,26 @@ export async function startGrpcServer({
       return stopped;
     },
   };
+}
+
+/** Answers gRPC of these services. */
+function connectHandler(
+  services: readonly Registration[],
+  { messageBytesMax: readMaxBytes }: Pick<GrpcLimits, "messageBytesMax">,
+  log: Log,
+  hooks: Parameters<Parameters<typeof callGuard>[0]["handler"]>[0],
+) {
+  return connectNodeAdapter({
+    routes: (router) => {
+      for (const { register } of services) register(router);
+    },
+    grpcWeb: false,
+    connect: false,
+    acceptCompression: [compressionGzip],
+    readMaxBytes,
+    interceptors: [faultsToCodes(log)],
+    ...hooks,
+  });
 }
 
 /** `served`, their health, and if it is wanted a reflection that describes what is registered. */
