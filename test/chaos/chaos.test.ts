@@ -11,7 +11,7 @@ import { below, type Fault, faultDeck } from "./faults.ts";
 import type { ChaosProcess } from "./process.ts";
 import { type Watcher, watchCluster } from "./watch.ts";
 
-const seconds = Number(process.env["CHAOS_SECONDS"] ?? 60);
+const seconds = Number(process.env["CHAOS_SECONDS"] ?? 30);
 const seed = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 1e9));
 setDefaultTimeout((seconds + 120) * 1_000);
 
