@@ -226,7 +226,7 @@ export function registerNode(
     registry,
     {
       name: "keda_gpu_scaler_pod_energy_joules_total",
-      help: "Energy of the devices that a pod of this node holds, of shared ones its part",
+      help: "Energy of the devices that a pod of this node holds, of shared ones in equal parts",
       labelNames: ["namespace", "pod"],
     },
     (add) => {
